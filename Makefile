@@ -1,0 +1,53 @@
+# Every target makes .venv when it is missing or older than the lock.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+export UV_LINK_MODE ?= copy
+
+.PHONY: help audit test lint bench embedded lock clean
+
+help:
+	@echo "make audit   set up and audit the bundled corpus"
+	@echo "make test    set up, lint, and run the whole test suite"
+	@echo "make lint    ruff, mypy, import-linter"
+	@echo "make bench   the figures of docs/, remade"
+	@echo "make lock    remake requirements.lock"
+	@echo "make clean   remove .venv and caches"
+
+$(BIN)/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "asr-gate needs Python 3.11 or newer; name one with: make PYTHON=python3.11"; exit 2; }
+	@# Debian splits the module venv off; without it a root user gets the package, others a line.
+	@rm -rf .venv
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null \
+	  || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq python3-venv; } \
+	  || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+
+$(READY): $(BIN)/uv requirements.lock pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock -e '.[dev]'
+	@touch $@
+
+audit: $(READY)
+	$(BIN)/asr audit audit/example/proceed.jsonl --wandb --resume
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)
+	$(BIN)/python -m bench
+
+lock: $(BIN)/uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
+	  --no-header --no-annotate --no-emit-index-url -o requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build

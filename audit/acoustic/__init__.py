@@ -1,0 +1,5 @@
+"""CTC acoustic models behind one interface."""
+
+from audit.acoustic.interface import AcousticModel, Emission, load_model
+
+__all__ = ["AcousticModel", "Emission", "load_model"]

@@ -1,0 +1,115 @@
+"""What every acoustic model offers: waveforms in, log-probabilities out.
+
+A new member is one file with a class of its own and one line in `load_model`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from corpus.errors import UserError
+from corpus.text.letters import Transcript, spell
+from corpus.utterance import Seconds
+
+Waveform: TypeAlias = NDArray[np.float32]
+"""Shape (n,), mono, at the model's sample rate, full scale 1.0."""
+
+Emission: TypeAlias = NDArray[np.float32]
+"""Natural log-probabilities, shape (frames, tokens); each frame sums to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What identifies a model and says how to read its emissions."""
+
+    name: str
+    """As the user named it, `nemo:FOLDER`."""
+    revision: str
+    weights_sha256: str
+    language: str
+    """ISO 639 code of the language that it was trained on, or `mul`."""
+    tokens: tuple[str, ...]
+    """Token of every column of an emission."""
+    blank: int
+    """Column of the CTC blank."""
+    space: int | None
+    """Column of the word separator; None where the model has none."""
+    stride: Seconds
+    """Time from one frame to the next."""
+    sample_rate: int
+    delay: Seconds
+    """How late its tokens come behind the sound, as far as it is known; taken out of all times."""
+
+
+class AcousticModel(ABC):
+    """A CTC acoustic model."""
+
+    info: ModelInfo
+    pads: bool = True
+    """Whether a padded batch gives what single utterances give; else equal lengths share one."""
+    context: Seconds = 2.0
+    """How much sound beside a window the frames at its edges need."""
+    window: Seconds = 40.0
+    """Longer recordings are run in windows of this length."""
+
+    @abstractmethod
+    def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:
+        """Run one batch; padding is the model's business.
+
+        Returns:
+            One emission a waveform, shape (frames, tokens), float32.
+        """
+
+    def romanise(self, word: str) -> str:
+        """A word in the script of the model's letters; models of one language leave it as it is."""
+        return word
+
+    def spell(self, text: str) -> Transcript:
+        """A transcript as this model's letters."""
+        special = {self.info.blank, self.info.space}
+        letters = frozenset(
+            token
+            for column, token in enumerate(self.info.tokens)
+            if column not in special and len(token) == 1
+        )
+        return spell(text, letters, self.romanise)
+
+
+def load_model(spec: str, *, language: str | None = None, device: str = "auto") -> AcousticModel:
+    """The acoustic model of a spec: `embedded`, `mms`, `hf:ID`, `hf:FOLDER`, `nemo:FOLDER`.
+
+    Args:
+        spec: which model.
+        language: ISO 639 code of the transcripts; models for many languages need it.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        UserError: unknown spec, or weights that cannot be had or read.
+    """
+    kind, _, name = spec.partition(":")
+    if kind == "embedded" and not name:
+        from audit.acoustic.embedded.member import EmbeddedModel
+
+        return EmbeddedModel(device)
+    if kind == "mms" and not name:
+        from audit.acoustic.mms import MmsModel
+
+        return MmsModel(language, device)
+    if kind == "hf" and name:
+        from audit.acoustic.huggingface import HuggingFaceModel
+
+        return HuggingFaceModel(name, language, device)
+    if kind == "nemo" and name:
+        from audit.acoustic.nemo import NemoModel
+
+        return NemoModel(name, language, device)
+    raise UserError(
+        f"--aligner {spec}: unknown acoustic model; "
+        "known: embedded, mms, hf:ID, hf:FOLDER, nemo:FOLDER"
+    )

@@ -1,0 +1,96 @@
+"""torchaudio's MMS_FA: one forced aligner for over a thousand languages, on romanised text.
+
+Pratap et al., "Scaling Speech Technology to 1,000+ Languages", 2023; weights under CC-BY-NC 4.0.
+Its wav2vec2 uses layer norm and masks its attention, so that a padded batch gives what single
+utterances give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import torchaudio
+
+from audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
+from audit.acoustic.weights import pick_device, sha256_of_state
+from corpus.errors import UserError
+
+
+class MmsModel(AcousticModel):
+    """MMS_FA with uroman romanisation."""
+
+    def __init__(
+        self, language: str | None, device: str, network: torch.nn.Module | None = None
+    ) -> None:
+        """Load the weights (1.2 GB, kept in torch's hub folder after the first time).
+
+        Args:
+            network: weights in place of the published ones, of the same architecture.
+
+        Raises:
+            UserError: the weights cannot be downloaded.
+        """
+        bundle = torchaudio.pipelines.MMS_FA
+        self._device = pick_device(device)
+        if network is None:
+            try:
+                # The bundle's wrapper brings a whole batch to one mean and variance, so that what
+                # else is in a batch would change every emission; `forward` does it one by one.
+                network = bundle.get_model(with_star=False).model
+            except (OSError, RuntimeError) as error:
+                raise UserError(
+                    f"--aligner mms: the weights cannot be downloaded ({error}); connect once, "
+                    "or name another aligner"
+                ) from error
+        self._model: Any = network.to(self._device).eval()
+        self._language = language
+        tokens = bundle.get_labels(star=None)
+        self.info = ModelInfo(
+            name="mms",
+            revision="MMS_FA",
+            weights_sha256=sha256_of_state(self._model.state_dict()),
+            language=language or "mul",
+            tokens=tuple(tokens),
+            blank=tokens.index("-"),
+            space=None,
+            stride=320 / bundle.sample_rate,
+            sample_rate=int(bundle.sample_rate),
+            delay=0.0,
+        )
+
+    @cached_property
+    def _uroman(self) -> Any:
+        import uroman
+
+        return uroman.Uroman()
+
+    def romanise(self, word: str) -> str:
+        """A word in Latin letters (Hermjakob et al., "Out-of-the-box Universal Romanization")."""
+        if word.isascii():
+            return word
+        return str(self._uroman.romanize_string(word, lcode=_ISO_639_3.get(self._language or "")))
+
+    @torch.inference_mode()
+    def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:
+        """Run one batch, zero-padded, with the lengths as mask."""
+        least = self.info.sample_rate // 20
+        lengths = torch.tensor([max(least, len(w)) for w in waveforms])
+        batch = torch.zeros(len(waveforms), int(lengths.max()))
+        for row, wave in zip(batch, waveforms, strict=True):
+            sound = torch.from_numpy(wave)
+            row[: len(wave)] = torch.nn.functional.layer_norm(sound, sound.shape)
+        cuda = self._device.type == "cuda"
+        with torch.autocast(self._device.type, torch.float16 if cuda else torch.bfloat16, cuda):
+            logits, frames = self._model(batch.to(self._device), lengths.to(self._device))
+        return [
+            np.asarray(row[:count].float().log_softmax(-1).cpu().numpy(), dtype=np.float32)
+            for row, count in zip(logits, frames.tolist(), strict=True)
+        ]
+
+
+# uroman takes ISO 639-3 codes.
+_ISO_639_3 = {"he": "heb", "ar": "ara", "fa": "fas", "ru": "rus", "uk": "ukr", "yi": "yid"}

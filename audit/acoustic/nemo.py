@@ -1,0 +1,131 @@
+"""A NeMo CTC model as an ONNX export: `model.onnx` beside its `model_config.yaml`.
+
+Features as NeMo's AudioToMelSpectrogramPreprocessor makes them: pre-emphasis, centred short-time
+Fourier transform of a symmetric Hann window, power, Slaney mel bands, logarithm, each band brought
+to zero mean and unit variance over the utterance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+import torchaudio
+import yaml
+
+from audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
+from audit.acoustic.weights import pick_device, sha256_of_files
+from corpus.errors import UserError
+
+
+class NemoModel(AcousticModel):
+    """A NeMo CTC export; its convolutions are masked, so that padding changes nothing."""
+
+    def __init__(self, folder: str, language: str | None, device: str) -> None:
+        """Load the export.
+
+        Raises:
+            UserError: the folder lacks a file, or its configuration is of another kind.
+        """
+        root = Path(folder)
+        weights, settings = root / "model.onnx", root / "model_config.yaml"
+        for path in (weights, settings):
+            if not path.is_file():
+                raise UserError(
+                    f"{path}: missing; a NeMo export is a folder with model.onnx and "
+                    "model_config.yaml"
+                )
+        try:
+            config = yaml.safe_load(settings.read_text(encoding="utf-8"))
+            front = config["preprocessor"]
+            vocabulary = [str(token) for token in config["decoder"]["vocabulary"]]
+            blank = int(config["decoder"].get("blank", len(vocabulary)))
+            rate = int(config["sample_rate"])
+            stride = float(front["window_stride"]) * int(config["encoder_stride"])
+            self._features = _Features(front, rate)
+        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{settings}: not a CTC export's configuration ({error!r})") from error
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        providers = ["CPUExecutionProvider"]
+        if (
+            pick_device(device).type == "cuda"
+            and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+        ):
+            providers.insert(0, "CUDAExecutionProvider")
+        try:
+            self._session = onnxruntime.InferenceSession(str(weights), options, providers)
+        # onnxruntime raises classes of its compiled module, with no base of their own.
+        except Exception as error:
+            raise UserError(f"{weights}: not an ONNX model that can be read ({error})") from error
+        tokens = list(vocabulary)
+        tokens.insert(blank, "<blank>")
+        self.info = ModelInfo(
+            name=f"nemo:{root.name}",
+            revision=str(config.get("revision", config.get("target", "unknown"))),
+            weights_sha256=sha256_of_files([weights, settings]),
+            language=str(config.get("language") or language or "en"),
+            tokens=tuple(tokens),
+            blank=blank,
+            space=tokens.index(" ") if " " in tokens else None,
+            stride=stride,
+            sample_rate=rate,
+            delay=float(config.get("delay", 0.0)),
+        )
+        self._hop = self._features.hop * int(config["encoder_stride"])
+
+    def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:
+        """Run one batch of features, zero-padded to the longest."""
+        features = [self._features(wave) for wave in waveforms]
+        lengths = np.array([f.shape[1] for f in features], dtype=np.int64)
+        batch = np.zeros((len(features), features[0].shape[0], lengths.max()), dtype=np.float32)
+        for row, feature in zip(batch, features, strict=True):
+            row[:, : feature.shape[1]] = feature
+        (output,) = self._session.run(None, {"audio_signal": batch, "length": lengths})
+        stride = self._hop // self._features.hop
+        return [
+            np.ascontiguousarray(out[: -(-int(n) // stride)], dtype=np.float32)
+            for out, n in zip(output, lengths, strict=True)
+        ]
+
+
+class _Features:
+    """Log-mel features of one waveform, shape (bands, frames)."""
+
+    def __init__(self, front: Mapping[str, Any], rate: int) -> None:
+        self._window_length = round(float(front["window_size"]) * rate)
+        self.hop = round(float(front["window_stride"]) * rate)
+        self._fft = int(front["n_fft"])
+        self._preemphasis = float(front.get("preemph", 0.97))
+        self._guard = float(front.get("log_zero_guard_value", 2**-24))
+        if front.get("normalize", "per_feature") != "per_feature" or front.get("window") != "hann":
+            raise ValueError("only per_feature normalisation and Hann windows are supported")
+        self._window = torch.hann_window(self._window_length, periodic=False)
+        self._mel = torchaudio.functional.melscale_fbanks(
+            self._fft // 2 + 1, 0.0, rate / 2, int(front["features"]), rate, "slaney", "slaney"
+        )
+
+    def __call__(self, waveform: Waveform) -> np.ndarray[Any, np.dtype[np.float32]]:
+        samples = torch.from_numpy(waveform)
+        # Reflection needs more samples than half a window.
+        if len(samples) <= self._fft // 2:
+            samples = torch.nn.functional.pad(samples, (0, self._fft // 2 + 1 - len(samples)))
+        emphasised = torch.cat([samples[:1], samples[1:] - self._preemphasis * samples[:-1]])
+        spectrum = torch.stft(
+            emphasised,
+            self._fft,
+            self.hop,
+            self._window_length,
+            self._window,
+            center=True,
+            pad_mode="reflect",
+            return_complex=True,
+        )
+        logs = torch.log(self._mel.T @ spectrum.abs().square() + self._guard)
+        spread = logs.std(dim=1, keepdim=True) if logs.shape[1] > 1 else torch.zeros(len(logs), 1)
+        normal = (logs - logs.mean(dim=1, keepdim=True)) / (spread + 1e-5)
+        return np.asarray(normal.numpy(), dtype=np.float32)

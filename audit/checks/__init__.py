@@ -1,0 +1,47 @@
+"""The rules: one file each, with a stable code. A new rule is one file and one line in `RULES`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.checks import (
+    clipped_audio,
+    duplicate,
+    duration_outlier,
+    empty_audio,
+    empty_text,
+    low_confidence,
+    low_coverage,
+    rate_outlier,
+    silent_audio,
+    text_too_long,
+    unalignable_text,
+    unknown_characters,
+    unreadable_audio,
+)
+from audit.checks.rule import Context, Rule
+from audit.measured import Measured
+from audit.report.schema import Finding
+
+RULES: tuple[Rule, ...] = (
+    low_coverage.RULE,
+    text_too_long.RULE,
+    low_confidence.RULE,
+    duplicate.RULE,
+    duration_outlier.RULE,
+    rate_outlier.RULE,
+    unreadable_audio.RULE,
+    empty_audio.RULE,
+    silent_audio.RULE,
+    clipped_audio.RULE,
+    empty_text.RULE,
+    unalignable_text.RULE,
+    unknown_characters.RULE,
+)
+
+
+def run_rules(rows: Sequence[Measured], context: Context) -> Iterator[Finding]:
+    """Findings of every rule on every audited utterance, by rule and then in the order of rows."""
+    for rule in RULES:
+        for identity, message in rule.find(rows, context):
+            yield Finding(id=identity, code=rule.code, severity=rule.severity, message=message)

@@ -1,0 +1,24 @@
+"""S004: the recording is cut off at full scale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.checks.rule import Context, Rule
+from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    limit = context.policy.signal.max_clipped
+    for row in rows:
+        if row.clipped > limit:
+            yield row.id, f"{row.clipped:.1%} of the samples are at full scale, over {limit:.1%}"
+
+
+RULE = Rule(
+    code="S004",
+    name="clipped-audio",
+    severity="warning",
+    summary="The recording is cut off at full scale.",
+    find=_find,
+)

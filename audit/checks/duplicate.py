@@ -1,0 +1,27 @@
+"""D001: the same audio with the same text stands in the corpus more than once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.checks.rule import Context, Rule
+from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    first: dict[str, str] = {}
+    for identity, digest in context.content.items():
+        first.setdefault(digest, identity)
+    for row in rows:
+        original = first[context.content[row.id]]
+        if original != row.id:
+            yield row.id, f"same audio and text as {original}"
+
+
+RULE = Rule(
+    code="D001",
+    name="duplicate",
+    severity="warning",
+    summary="The same audio with the same text stands in the corpus more than once.",
+    find=_find,
+)

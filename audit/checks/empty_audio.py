@@ -1,0 +1,13 @@
+"""S002: The recording has no samples."""
+
+from __future__ import annotations
+
+from audit.checks.rule import Rule, faults
+
+RULE = Rule(
+    code="S002",
+    name="empty-audio",
+    severity="error",
+    summary="The recording has no samples.",
+    find=faults("S002"),
+)

@@ -1,0 +1,13 @@
+"""T001: The transcript has no letters."""
+
+from __future__ import annotations
+
+from audit.checks.rule import Rule, faults
+
+RULE = Rule(
+    code="T001",
+    name="empty-text",
+    severity="error",
+    summary="The transcript has no letters.",
+    find=faults("T001"),
+)

@@ -1,0 +1,26 @@
+"""A003: the words that were kept fit their sound badly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.checks.rule import Context, Rule
+from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    least = context.policy.quality.min_confidence
+    for row in rows:
+        # Where no word was kept, that is the finding (A001).
+        kept = any(word.kept for word in row.words)
+        if kept and row.confidence < least:
+            yield row.id, f"confidence of the kept words is {row.confidence:.2f}, under {least:g}"
+
+
+RULE = Rule(
+    code="A003",
+    name="low-confidence",
+    severity="error",
+    summary="The words that the alignment keeps fit their sound badly.",
+    find=_find,
+)

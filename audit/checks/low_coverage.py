@@ -1,0 +1,31 @@
+"""A001: the transcript is not what is said, or not all that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.checks.rule import Context, Rule
+from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    least = context.policy.quality.min_coverage
+    for row in rows:
+        # Where nothing can be heard, that is the finding (S003).
+        if row.fault is None and row.speech_seconds and row.coverage < least:
+            unsaid = [word.text for word in row.words if not word.kept]
+            example = f", not '{' '.join(unsaid[:6])}'" if unsaid else ""
+            yield (
+                row.id,
+                f"{row.text_coverage:.0%} of the text is said{example}; "
+                f"{row.speech_coverage:.0%} of the speech is transcribed",
+            )
+
+
+RULE = Rule(
+    code="A001",
+    name="low-coverage",
+    severity="error",
+    summary="The transcript is not what is said, or not all that is said.",
+    find=_find,
+)

@@ -1,0 +1,36 @@
+"""D003: length mismatch, far more or fewer letters a second of speech than the domain has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+from audit.checks.rule import Context, Rule
+from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    band = context.policy.quality.rate_band
+    by_domain: dict[str, list[float]] = {}
+    for row in rows:
+        if row.letters and row.speech_seconds:
+            by_domain.setdefault(row.domain, []).append(row.rate)
+    # The median: a third of wrong transcripts hardly moves it.
+    usual = {domain: median(rates) for domain, rates in by_domain.items()}
+    for row in rows:
+        if row.letters and row.speech_seconds:
+            low, high = usual[row.domain] / band, usual[row.domain] * band
+            if not low <= row.rate <= high:
+                yield (
+                    row.id,
+                    f"{row.rate:.1f} letters a second of speech, outside {low:.1f} to {high:.1f}",
+                )
+
+
+RULE = Rule(
+    code="D003",
+    name="length-mismatch",
+    severity="error",
+    summary="Far more or fewer letters a second of speech than is usual in the domain.",
+    find=_find,
+)

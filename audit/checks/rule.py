@@ -1,0 +1,44 @@
+"""What a rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from audit.gate.policy import Policy
+from audit.measured import Measured
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What rules may need beside the audited utterances."""
+
+    policy: Policy
+    content: Mapping[str, str]
+    """Digest of audio, segment and text of every utterance of the corpus, in its order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of finding."""
+
+    code: str
+    """Stable for ever: a letter for what it looks at (A alignment, D data, S signal, T text)."""
+    name: str
+    severity: Literal["error", "warning", "info"]
+    """An error makes the utterance one of low quality."""
+    summary: str
+    find: Callable[[Sequence[Measured], Context], Iterator[tuple[str, str]]]
+    """From the audited utterances to (utterance id, message)."""
+
+
+def faults(code: str) -> Callable[[Sequence[Measured], Context], Iterator[tuple[str, str]]]:
+    """A rule that reports the utterances whose measuring ended with this code."""
+
+    def find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+        for row in rows:
+            if row.fault is not None and row.fault.code == code:
+                yield row.id, row.fault.reason
+
+    return find

@@ -1,0 +1,13 @@
+"""T002: No character of the transcript is in the acoustic model's alphabet."""
+
+from __future__ import annotations
+
+from audit.checks.rule import Rule, faults
+
+RULE = Rule(
+    code="T002",
+    name="unalignable-text",
+    severity="error",
+    summary="No character of the transcript is in the acoustic model's alphabet.",
+    find=faults("T002"),
+)

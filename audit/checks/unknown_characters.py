@@ -1,0 +1,27 @@
+"""T003: characters that are spoken and that the acoustic model cannot hear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.checks.rule import Context, Rule
+from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    for row in rows:
+        if row.fault is None and row.unknown:
+            yield (
+                row.id,
+                f"{row.unknown} of {row.letters} characters are outside the model's alphabet "
+                "and were aligned to a wildcard",
+            )
+
+
+RULE = Rule(
+    code="T003",
+    name="unknown-characters",
+    severity="warning",
+    summary="Characters that are spoken and that the acoustic model's alphabet lacks.",
+    find=_find,
+)

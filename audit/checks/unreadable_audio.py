@@ -1,0 +1,13 @@
+"""S001: The audio is missing, truncated, or not audio."""
+
+from __future__ import annotations
+
+from audit.checks.rule import Rule, faults
+
+RULE = Rule(
+    code="S001",
+    name="unreadable-audio",
+    severity="error",
+    summary="The audio is missing, truncated, or not audio.",
+    find=faults("S001"),
+)

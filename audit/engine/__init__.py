@@ -1,0 +1,1 @@
+"""Runs the plan: measures in parts, resumes, and puts the report together."""

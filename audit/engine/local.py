@@ -1,0 +1,147 @@
+"""One audit on one machine, from a corpus to the report on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from audit.acoustic import AcousticModel, load_model
+from audit.checks import run_rules
+from audit.checks.rule import Context
+from audit.engine.measure import measure
+from audit.engine.parts import Parts, only_one
+from audit.gate.policy import Policy
+from audit.measured import Measured
+from audit.plan import Plan, draw
+from audit.report.build import AuditResult, build
+from audit.report.write import write
+from corpus.errors import UserError
+from corpus.fingerprint import Fingerprint, fingerprint
+from corpus.speech.audio import stored_duration
+from corpus.utterance import Corpus, Seconds, Utterance
+
+PART_BATCHES = 4
+"""A part holds about so many batches: enough to fill them well, few enough to lose little."""
+
+
+class Progress(Protocol):
+    """Who is told how far the audit is."""
+
+    def start(self, total: int, done: int) -> None:
+        """The audit has `total` utterances, of which `done` are there from an earlier run."""
+
+    def advance(self, utterances: int, seconds: Seconds) -> None:
+        """So many more utterances and seconds of audio are measured."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to audit, and how."""
+
+    name: str
+    """The folder of the audit under `out`."""
+    out: Path
+    aligner: str
+    language: str | None
+    policy: Policy
+    fraction: float
+    seed: int
+    resume: bool
+    device: str
+    batch_seconds: Seconds
+
+
+class Interrupted(Exception):
+    """The user stopped the audit; the parts so far are kept."""
+
+    def __init__(self, done: int, total: int) -> None:
+        super().__init__(f"{done} of {total} utterances are measured and kept")
+
+
+def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult:
+    """Audit a corpus and write its report into `settings.out`/`settings.name`.
+
+    Raises:
+        UserError: nothing to audit, a bad setting, or parts of another audit in the folder.
+        Interrupted: by Ctrl-C, with what is kept.
+    """
+    if not corpus.utterances:
+        first = corpus.skipped[0]
+        raise UserError(
+            f"{first.origin}: {first.reason} (and so with all {len(corpus.skipped)} rows); "
+            "nothing is left to audit"
+        )
+    folder = settings.out / settings.name
+    with only_one(folder):
+        prints = fingerprint(corpus)
+        plan = draw(
+            corpus.utterances,
+            fraction=settings.fraction,
+            seed=settings.seed,
+            quotas=settings.policy.sampling.quotas,
+            minimum=settings.policy.sampling.minimum,
+        )
+        model = load_model(settings.aligner, language=settings.language, device=settings.device)
+        rows = _run(plan, model, prints, settings, Parts(folder), progress)
+        context = Context(settings.policy, prints.content)
+        result = build(
+            corpus, plan, rows, list(run_rules(rows, context)), model.info, settings.policy, prints
+        )
+        result = write(result, folder)
+        Parts(folder).remove()
+    return result
+
+
+def _run(
+    plan: Plan,
+    model: AcousticModel,
+    prints: Fingerprint,
+    settings: Settings,
+    parts: Parts,
+    progress: Progress,
+) -> list[Measured]:
+    """The measurements of the whole plan, from parts that are there and parts that are made now."""
+    key = {
+        "dataset": prints.digest,
+        "sample": [u.id for u in plan.sample],
+        "aligner": [model.info.name, model.info.weights_sha256, settings.language],
+        "keep_word": settings.policy.quality.keep_word,
+        "batch_seconds": settings.batch_seconds,
+    }
+    parts.begin(key, resume=settings.resume)
+    pieces = list(_pieces(plan.sample, PART_BATCHES * settings.batch_seconds))
+    earlier = [parts.read(number) for number in range(len(pieces))]
+    progress.start(len(plan.sample), sum(len(rows) for rows in earlier if rows is not None))
+    done: list[Measured] = []
+    try:
+        for number, piece in enumerate(pieces):
+            rows = earlier[number]
+            if rows is None:
+                rows = measure(
+                    piece,
+                    model,
+                    batch_seconds=settings.batch_seconds,
+                    keep_word=settings.policy.quality.keep_word,
+                )
+                parts.write(number, rows)
+                progress.advance(len(rows), sum(row.duration for row in rows))
+            done.extend(rows)
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(len(done), len(plan.sample)) from interrupt
+    return done
+
+
+def _pieces(sample: Sequence[Utterance], seconds: Seconds) -> Iterator[list[Utterance]]:
+    """The sample in pieces of about so much audio, in its order; the plan alone decides them."""
+    piece: list[Utterance] = []
+    length = 0.0
+    for utterance in sample:
+        piece.append(utterance)
+        length += stored_duration(utterance) or 0.0
+        if length >= seconds:
+            yield piece
+            piece, length = [], 0.0
+    if piece:
+        yield piece

@@ -1,0 +1,103 @@
+"""Parts: what was measured so far, on disk, so that an interrupted audit can go on.
+
+Each part is one JSON file, written beside its place and renamed into it, so that it is there as a
+whole or not at all. `plan.json` names the audit that the parts belong to.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from audit.align import AlignedWord
+from audit.measured import Fault, Measured
+from corpus.errors import UserError
+from corpus.files import write_atomically
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder of an audit, so that no two audits write into one.
+
+    Raises:
+        UserError: another audit holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{folder}: another audit is writing here; wait for it, or choose another --name"
+            ) from error
+        yield
+
+
+class Parts:
+    """The parts of one audit."""
+
+    def __init__(self, folder: Path) -> None:
+        """Parts live in `folder`/parts."""
+        self._folder = folder / "parts"
+        self._plan = self._folder / "plan.json"
+
+    def begin(self, key: Mapping[str, Any], *, resume: bool) -> int:
+        """Start or go on; returns how many parts are there already.
+
+        Args:
+            key: what decides the measurements; parts of another key are never mixed in.
+            resume: whether to go on with parts that are there.
+
+        Raises:
+            UserError: parts are there and `resume` is false, or they belong to another audit.
+        """
+        there = len(list(self._folder.glob("part-*.json")))
+        if there:
+            earlier = json.loads(self._plan.read_text(encoding="utf-8"))
+            if not resume:
+                raise UserError(
+                    f"{self._folder}: holds {there} parts of an unfinished audit; go on with "
+                    "--resume, start anew by removing that folder, or choose another --name"
+                )
+            changed = [name for name in key if earlier.get(name) != key[name]]
+            if changed:
+                raise UserError(
+                    f"{self._folder}: belongs to an audit with another {', '.join(changed)}; "
+                    "go on with the same, or start anew by removing that folder"
+                )
+            return there
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._plan, json.dumps(key, indent=1, sort_keys=True).encode())
+        return 0
+
+    def read(self, number: int) -> list[Measured] | None:
+        """The rows of one part; None: it is not there yet."""
+        try:
+            rows = json.loads(self._path(number).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        return [_measured(row) for row in rows]
+
+    def write(self, number: int, rows: list[Measured]) -> None:
+        """Keep one part."""
+        content = json.dumps([asdict(row) for row in rows], ensure_ascii=False)
+        write_atomically(self._path(number), content.encode())
+
+    def remove(self) -> None:
+        """Remove all parts: their report is written."""
+        shutil.rmtree(self._folder)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"part-{number:05d}.json"
+
+
+def _measured(row: dict[str, Any]) -> Measured:
+    words = tuple(AlignedWord(**word) for word in row.pop("words"))
+    fault = row.pop("fault")
+    return Measured(**row, words=words, fault=Fault(**fault) if fault else None)

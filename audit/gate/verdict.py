@@ -1,0 +1,80 @@
+"""The verdict: a decision under a policy, with the reasons that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from audit.gate.estimate import Interval
+from audit.gate.policy import DecisionPolicy
+from audit.report.schema import Decision
+
+RECOMMENDATIONS: dict[Decision, str] = {
+    "PROCEED": "Train on this corpus, less the utterances that the audit condemned.",
+    "CAUTION": "Look at the findings first; train only if you accept them (--accept-caution).",
+    "STOP": "Do not train on this corpus: mend the transcripts, then audit again.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision and why."""
+
+    decision: Decision
+    reasons: list[str]
+
+
+def decide(
+    policy: DecisionPolicy,
+    overall: Interval,
+    domains: Mapping[str, Interval],
+    skipped_percentage: float,
+) -> Verdict:
+    """Decide on the estimated share of low-quality utterances.
+
+    Args:
+        policy: thresholds, and whether the point or the interval's upper bound decides.
+        overall: share in the corpus.
+        domains: share in each domain.
+        skipped_percentage: rows that could not be audited, in percent of all rows.
+    """
+    reasons: list[str] = []
+    percent = _deciding(policy, overall)
+    what = f"{percent:.1f} % of the corpus is of low quality{_basis(policy)}"
+    decision: Decision
+    if percent > policy.stop_above:
+        decision = "STOP"
+        reasons.append(f"{what}: above {policy.stop_above:g} % (decision.stop_above)")
+    elif percent < policy.proceed_below:
+        decision = "PROCEED"
+        reasons.append(f"{what}: below {policy.proceed_below:g} % (decision.proceed_below)")
+    else:
+        decision = "CAUTION"
+        reasons.append(
+            f"{what}: between {policy.proceed_below:g} % and {policy.stop_above:g} % "
+            "(decision.proceed_below, decision.stop_above)"
+        )
+    cautions = []
+    for domain, interval in domains.items():
+        share = _deciding(policy, interval)
+        if share > policy.domain_caution_above:
+            cautions.append(
+                f"domain {domain}: {share:.1f} % is of low quality{_basis(policy)}: above "
+                f"{policy.domain_caution_above:g} % (decision.domain_caution_above)"
+            )
+    if skipped_percentage > policy.skipped_caution_above:
+        cautions.append(
+            f"{skipped_percentage:.1f} % of the rows could not be audited: above "
+            f"{policy.skipped_caution_above:g} % (decision.skipped_caution_above)"
+        )
+    if cautions and decision == "PROCEED":
+        decision = "CAUTION"
+    return Verdict(decision, reasons + cautions)
+
+
+def _deciding(policy: DecisionPolicy, interval: Interval) -> float:
+    return 100 * (interval.high if policy.decide_by == "bound" else interval.rate)
+
+
+def _basis(policy: DecisionPolicy) -> str:
+    return " at the upper bound" if policy.decide_by == "bound" else ""

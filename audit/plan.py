@@ -1,0 +1,94 @@
+"""The sampling plan: a stratified random sample of the corpus, with the weight of each stratum."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from corpus.utterance import Utterance
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """One domain of the plan."""
+
+    population: int
+    """Utterances of the domain in the corpus."""
+    sampled: int
+    """Utterances of the domain in the sample."""
+
+    @property
+    def weight(self) -> float:
+        """How many utterances of the corpus each sampled one stands for."""
+        return self.population / self.sampled
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which utterances are audited."""
+
+    sample: list[Utterance]
+    """By domain, then in the order of the corpus."""
+    strata: dict[str, Stratum]
+    seed: int
+    fraction: float
+
+
+def draw(
+    utterances: Sequence[Utterance],
+    *,
+    fraction: float,
+    seed: int,
+    quotas: Mapping[str, float],
+    minimum: int,
+) -> Plan:
+    """Draw a sample, stratified by domain, without replacement.
+
+    Every domain gets its share of the corpus, except that domains with a quota, where all of them
+    exist, divide what the others leave by their quotas; and every domain gets at least `minimum`
+    utterances where it has so many. Estimates weigh each domain by its population, so that
+    neither quotas nor minimum bias them.
+
+    Args:
+        utterances: the corpus.
+        fraction: share of the corpus to hear, in (0, 1].
+        seed: the same seed draws the same sample from the same corpus.
+        quotas: share of the sample by domain, summing to 1.
+        minimum: least sample of a domain.
+    """
+    by_domain: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        by_domain.setdefault(utterance.domain, []).append(utterance)
+    counts = {domain: len(by_domain[domain]) for domain in sorted(by_domain)}
+    sizes = allocate(counts, fraction=fraction, quotas=quotas, minimum=minimum)
+    sample: list[Utterance] = []
+    for domain, size in sizes.items():
+        members = by_domain[domain]
+        chosen = random.Random(f"{seed}:{domain}").sample(range(len(members)), size)
+        sample.extend(members[i] for i in sorted(chosen))
+    strata = {domain: Stratum(counts[domain], size) for domain, size in sizes.items()}
+    return Plan(sample, strata, seed, fraction)
+
+
+def allocate(
+    counts: Mapping[str, int], *, fraction: float, quotas: Mapping[str, float], minimum: int
+) -> dict[str, int]:
+    """How many utterances of each domain to hear; see `draw`."""
+    total = sum(counts.values())
+    wanted = math.ceil(fraction * total)
+    shares = {domain: count / total for domain, count in counts.items()}
+    if quotas and all(domain in counts for domain in quotas):
+        left = sum(shares[domain] for domain in quotas)
+        shares.update({domain: left * quota for domain, quota in quotas.items()})
+    sizes = {
+        domain: min(count, max(round(shares[domain] * wanted), min(minimum, count)))
+        for domain, count in counts.items()
+    }
+    # What a small domain could not fill of its quota goes to those that have more.
+    while (missing := wanted - sum(sizes.values())) > 0:
+        room = {domain: counts[domain] - size for domain, size in sizes.items()}
+        domain = max(room, key=lambda d: (room[d] > 0) * shares[d] / (sizes[d] + 1))
+        sizes[domain] += min(room[domain], max(1, round(missing * shares[domain])))
+    return sizes

@@ -1,0 +1,209 @@
+"""From measurements and findings to the report and its tables."""
+
+from __future__ import annotations
+
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from audit.acoustic.interface import ModelInfo
+from audit.gate.estimate import METHOD, StratumCount, estimate
+from audit.gate.policy import Policy
+from audit.gate.verdict import RECOMMENDATIONS, decide
+from audit.measured import Measured
+from audit.plan import Plan
+from audit.report import schema
+from corpus.fingerprint import Fingerprint
+from corpus.speech.audio import stored_duration
+from corpus.utterance import Corpus
+
+LENGTH_MISMATCH = "D003"
+"""The rule that finds a length mismatch."""
+
+DIGITS = 6
+"""Decimals in the report: more than anyone reads, fewer than processors disagree on."""
+
+
+@dataclass(frozen=True)
+class AuditResult:
+    """A report and the rows that it rests on."""
+
+    report: schema.Report
+    rows: list[Measured]
+    findings: dict[str, list[schema.Finding]]
+    """By utterance id; only utterances with findings."""
+    weights: dict[str, float]
+    """How many utterances of the corpus a sampled one stands for, by domain."""
+
+    def codes(self, row: Measured) -> list[str]:
+        """Codes of what was found in one utterance, sorted."""
+        return sorted({f.code for f in self.findings.get(row.id, [])})
+
+    def low_quality(self, row: Measured) -> bool:
+        """Whether any finding is an error."""
+        return is_low_quality(self.findings.get(row.id, []))
+
+
+def is_low_quality(findings: Sequence[schema.Finding]) -> bool:
+    """An utterance is of low quality when any of its findings is an error."""
+    return any(finding.severity == "error" for finding in findings)
+
+
+def build(
+    corpus: Corpus,
+    plan: Plan,
+    rows: list[Measured],
+    findings: Sequence[schema.Finding],
+    model: ModelInfo,
+    policy: Policy,
+    prints: Fingerprint,
+) -> AuditResult:
+    """Put the report together; `digest` and `tables` are filled when it is written."""
+    by_id: dict[str, list[schema.Finding]] = {}
+    for finding in findings:
+        by_id.setdefault(finding.id, []).append(finding)
+    low = {row.id for row in rows if is_low_quality(by_id.get(row.id, []))}
+    weights = {domain: stratum.weight for domain, stratum in plan.strata.items()}
+    domains: dict[str, schema.DomainStatistics] = {}
+    counts: dict[str, StratumCount] = {}
+    for domain, stratum in plan.strata.items():
+        members = [row for row in rows if row.domain == domain]
+        bad = sum(row.id in low for row in members)
+        counts[domain] = StratumCount(stratum.population, stratum.sampled, bad)
+        domains[domain] = _domain(members, counts[domain], by_id, policy)
+    confidence = policy.decision.confidence
+    overall = estimate(list(counts.values()), confidence)
+    intervals = {domain: estimate([count], confidence) for domain, count in counts.items()}
+    everything = len(corpus.utterances) + len(corpus.skipped)
+    verdict = decide(policy.decision, overall, intervals, 100 * len(corpus.skipped) / everything)
+    report = schema.Report(
+        schema_version=schema.SCHEMA_VERSION,
+        decision=verdict.decision,
+        recommendation=RECOMMENDATIONS[verdict.decision],
+        reasons=verdict.reasons,
+        total_samples=len(rows),
+        low_quality_count=len(low),
+        low_quality_percentage=_r(100 * overall.rate),
+        estimate=schema.Estimate(
+            rate=_r(overall.rate),
+            low=_r(overall.low),
+            high=_r(overall.high),
+            confidence=confidence,
+            method=METHOD,
+        ),
+        coverage_distribution=_distribution(rows, weights),
+        domain_statistics=domains,
+        rules=dict(sorted(Counter(finding.code for finding in findings).items())),
+        findings=sorted(findings, key=lambda finding: (finding.id, finding.code)),
+        controls={},
+        skipped=[
+            schema.Skipped(id=row.id, origin=_place(row.origin), reason=row.reason)
+            for row in corpus.skipped
+        ],
+        dataset=schema.Dataset(
+            fingerprint=prints.digest,
+            utterances=len(corpus.utterances),
+            hours=_r(sum(stored_duration(u) or 0.0 for u in corpus.utterances) / 3600),
+            manifests=corpus.manifests,
+        ),
+        sampling=schema.Sampling(
+            seed=plan.seed,
+            fraction=plan.fraction,
+            method="stratified by domain, without replacement",
+            strata={
+                domain: schema.Stratum(
+                    population=s.population, sampled=s.sampled, weight=_r(s.weight)
+                )
+                for domain, s in plan.strata.items()
+            },
+        ),
+        aligner=schema.Aligner(
+            name=model.name,
+            revision=model.revision,
+            weights_sha256=model.weights_sha256,
+            language=model.language,
+            stride=model.stride,
+            delay=model.delay,
+        ),
+        policy=policy.model_dump(mode="json"),
+        tables={},
+        tool=schema.Tool(version=version("asr-gate"), git_commit=git_commit()),
+        created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        digest="",
+    )
+    return AuditResult(report, rows, by_id, weights)
+
+
+def _domain(
+    members: Sequence[Measured],
+    count: StratumCount,
+    findings: Mapping[str, Sequence[schema.Finding]],
+    policy: Policy,
+) -> schema.DomainStatistics:
+    interval = estimate([count], policy.decision.confidence)
+    coverages = [row.coverage for row in members]
+    mismatched = sum(
+        any(f.code == LENGTH_MISMATCH for f in findings.get(row.id, [])) for row in members
+    )
+    return schema.DomainStatistics(
+        count=count.sampled,
+        population=count.population,
+        low_quality_count=count.low,
+        low_quality_pct=_r(100 * interval.rate),
+        low=_r(100 * interval.low),
+        high=_r(100 * interval.high),
+        mean_coverage=_r(float(np.mean(coverages))),
+        median_coverage=_r(float(np.median(coverages))),
+        mean_confidence=_r(float(np.mean([row.confidence for row in members]))),
+        length_mismatch_pct=_r(100 * mismatched / len(members)),
+    )
+
+
+def _distribution(rows: Sequence[Measured], weights: Mapping[str, float]) -> schema.Distribution:
+    coverages = np.array([row.coverage for row in rows])
+    weight = np.array([weights[row.domain] for row in rows])
+    p10, p25, p50, p75, p90 = np.quantile(
+        coverages, [0.1, 0.25, 0.5, 0.75, 0.9], weights=weight, method="inverted_cdf"
+    )
+    return schema.Distribution(
+        p10=_r(p10),
+        p25=_r(p25),
+        p50=_r(p50),
+        p75=_r(p75),
+        p90=_r(p90),
+        mean=_r(float(np.average(coverages, weights=weight))),
+    )
+
+
+def _r(value: float) -> float:
+    return round(float(value), DIGITS)
+
+
+def _place(origin: str) -> str:
+    """Manifest and line without the manifest's folder: paths do not belong to the digest."""
+    return Path(origin).name
+
+
+def git_commit() -> str | None:
+    """Commit of the source tree that runs; None where this is an installed package."""
+    tree = Path(__file__).parents[2]
+    if not (tree / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=tree,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip()

@@ -1,0 +1,103 @@
+"""The report as a page of Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from audit.report.build import AuditResult
+
+WORST = 20
+"""Utterances listed, worst first."""
+
+
+def markdown(result: AuditResult) -> str:
+    """The page: verdict, reasons, domains, coverage, rules, worst utterances, what was skipped."""
+    return "\n".join(_lines(result)) + "\n"
+
+
+def _lines(result: AuditResult) -> Iterator[str]:
+    report = result.report
+    estimate = report.estimate
+    yield f"# {report.decision}"
+    yield ""
+    yield report.recommendation
+    yield ""
+    for reason in report.reasons:
+        yield f"- {_escape(reason)}"
+    yield ""
+    yield (
+        f"{report.low_quality_percentage:.1f} % of the corpus is of low quality "
+        f"({100 * estimate.low:.1f} to {100 * estimate.high:.1f} % at {estimate.confidence:.0%} "
+        f"confidence), from {report.total_samples} of {report.dataset.utterances} utterances "
+        f"({report.dataset.hours:.2f} h in all)."
+    )
+    yield ""
+    yield "## Domains"
+    yield ""
+    yield "| domain | heard | of | low quality | interval | median coverage | mean confidence |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
+    for name, domain in report.domain_statistics.items():
+        yield (
+            f"| {_escape(name)} | {domain.count} | {domain.population} "
+            f"| {domain.low_quality_pct:.1f} % | {domain.low:.1f} to {domain.high:.1f} % "
+            f"| {domain.median_coverage:.2f} | {domain.mean_confidence:.2f} |"
+        )
+    yield ""
+    yield "## Coverage"
+    yield ""
+    distribution = report.coverage_distribution
+    yield "| p10 | p25 | median | p75 | p90 | mean |"
+    yield "|---:|---:|---:|---:|---:|---:|"
+    yield (
+        f"| {distribution.p10:.2f} | {distribution.p25:.2f} | {distribution.p50:.2f} "
+        f"| {distribution.p75:.2f} | {distribution.p90:.2f} | {distribution.mean:.2f} |"
+    )
+    yield ""
+    yield "## Findings"
+    yield ""
+    if report.rules:
+        yield "| rule | utterances |"
+        yield "|---|---:|"
+        for code, count in report.rules.items():
+            yield f"| {code} | {count} |"
+    else:
+        yield "None."
+    worst = sorted(
+        (row for row in result.rows if result.low_quality(row)), key=lambda r: (r.quality, r.id)
+    )
+    if worst:
+        yield ""
+        yield f"## The worst {min(WORST, len(worst))} of {len(worst)} low-quality utterances"
+        yield ""
+        yield "| utterance | coverage | confidence | what was found | transcript |"
+        yield "|---|---:|---:|---|---|"
+        for row in worst[:WORST]:
+            found = "; ".join(f"{f.code} {f.message}" for f in result.findings[row.id])
+            yield (
+                f"| {_escape(row.id)} | {row.coverage:.2f} | {row.confidence:.2f} "
+                f"| {_escape(found)} | {_escape(row.text[:200])} |"
+            )
+    if report.skipped:
+        yield ""
+        yield "## Skipped"
+        yield ""
+        for skipped in report.skipped:
+            yield f"- {_escape(skipped.origin)}: {_escape(skipped.reason)}"
+    yield ""
+    yield "## What was audited"
+    yield ""
+    yield f"- data: {_escape(', '.join(report.dataset.manifests))}, `{report.dataset.fingerprint}`"
+    yield (
+        f"- aligner: {_escape(report.aligner.name)}, revision {_escape(report.aligner.revision)}, "
+        f"weights `{report.aligner.weights_sha256[:16]}`"
+    )
+    yield f"- sample: {report.sampling.method}, seed {report.sampling.seed}"
+    yield f"- made: {report.created_at} by asr-gate {report.tool.version}"
+    yield f"- digest: `{report.digest}`"
+
+
+def _escape(text: str) -> str:
+    """Text that Markdown and HTML take as text: transcripts are not ours."""
+    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", flat)

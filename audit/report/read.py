@@ -1,0 +1,97 @@
+"""Reports in: found, read, and checked against their own digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from audit.report.schema import SCHEMA_VERSION, Report
+from corpus.errors import UserError
+
+REPORT_FILE = "alignment_report.json"
+
+
+class NoVerdict(UserError):
+    """There is no verdict to rely on: the report is missing, altered, stale, or for other data."""
+
+    exit_code = 30
+
+
+def find_latest(reports: Path) -> Path:
+    """The newest report under a folder of audits.
+
+    Raises:
+        NoVerdict: there is none.
+    """
+    found = [(_created_at(path), str(path)) for path in reports.glob(f"*/{REPORT_FILE}")]
+    if not found:
+        raise NoVerdict(f"{reports}: no report here; make one with: asr audit MANIFEST")
+    return Path(max(found)[1])
+
+
+def _created_at(path: Path) -> str:
+    """When a report was made; reports that cannot be read come first, so that others win."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["created_at"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""
+
+
+def read_report(path: Path) -> Report:
+    """Read a report and check its digest.
+
+    Args:
+        path: `alignment_report.json`, or the folder of the audit.
+
+    Raises:
+        NoVerdict: missing, not a report, of another schema version, or altered.
+    """
+    if path.is_dir():
+        path = path / REPORT_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise NoVerdict(f"{path}: no such report; make one with: asr audit MANIFEST") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise NoVerdict(f"{path}: not a report that can be read ({error}); audit again") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise NoVerdict(
+            f"{path}: schema version {version!r}, this is {SCHEMA_VERSION!r}; audit again"
+        )
+    try:
+        report = Report.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise NoVerdict(f"{path}: not a report: {where}: {first['msg']}; audit again") from error
+    if report.compute_digest() != report.digest:
+        raise NoVerdict(f"{path}: altered since it was written (its digest differs); audit again")
+    return report
+
+
+def condemned(report: Report, folder: Path) -> set[str]:
+    """Ids of the utterances that the audit would drop: low quality, or skipped.
+
+    Raises:
+        NoVerdict: the report's table is missing or altered.
+    """
+    import pyarrow.parquet
+
+    table = folder / "utterances.parquet"
+    try:
+        found = "sha256:" + hashlib.sha256(table.read_bytes()).hexdigest()
+    except OSError as error:
+        raise NoVerdict(f"{table}: missing beside its report; audit again") from error
+    if found != report.tables.get(table.name):
+        raise NoVerdict(f"{table}: altered since the report was written; audit again")
+    rows = pyarrow.parquet.read_table(table, columns=["id", "low_quality"])
+    low = {
+        identity
+        for identity, bad in zip(*(rows[c].to_pylist() for c in rows.column_names), strict=True)
+        if bad
+    }
+    return low | {row.id for row in report.skipped}

@@ -1,0 +1,162 @@
+"""The report of an audit: `alignment_report.json`, as typed data.
+
+The names are a contract; `docs/report.md` describes each field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = "1"
+
+Decision = Literal["PROCEED", "CAUTION", "STOP"]
+
+
+class Frozen(BaseModel):
+    """Base of every record: unknown fields are errors, so that a typo never passes as data."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Estimate(Frozen):
+    """Share of low-quality utterances in the corpus (0 to 1), with its interval."""
+
+    rate: float
+    low: float
+    high: float
+    confidence: float
+    method: str
+
+
+class Distribution(Frozen):
+    """Percentiles of coverage (0 to 1) over the corpus, each utterance by its sampling weight."""
+
+    p10: float
+    p25: float
+    p50: float
+    p75: float
+    p90: float
+    mean: float
+
+
+class DomainStatistics(Frozen):
+    """One domain; percentages are 0 to 100, coverage and confidence 0 to 1."""
+
+    count: int
+    population: int
+    low_quality_count: int
+    low_quality_pct: float
+    low: float
+    high: float
+    mean_coverage: float
+    median_coverage: float
+    mean_confidence: float
+    length_mismatch_pct: float
+
+
+class ControlPower(Frozen):
+    """What the audit measured of its own power on one kind of planted defect."""
+
+    n: int
+    detected: int
+    power: float
+    false_alarm_rate: float
+
+
+class Skipped(Frozen):
+    """A row that could not be audited, and why."""
+
+    id: str
+    origin: str
+    reason: str
+
+
+class Finding(Frozen):
+    """One thing that a rule found in one utterance."""
+
+    id: str
+    code: str
+    severity: Literal["error", "warning", "info"]
+    message: str
+
+
+class Dataset(Frozen):
+    """The data that the report speaks of."""
+
+    fingerprint: str
+    utterances: int
+    hours: float
+    manifests: list[str]
+
+
+class Stratum(Frozen):
+    """How one domain was sampled."""
+
+    population: int
+    sampled: int
+    weight: float
+
+
+class Sampling(Frozen):
+    """How the audited utterances were chosen."""
+
+    seed: int
+    fraction: float
+    method: str
+    strata: dict[str, Stratum]
+
+
+class Aligner(Frozen):
+    """The acoustic model that aligned."""
+
+    name: str
+    revision: str
+    weights_sha256: str
+    language: str
+    stride: float
+    delay: float
+
+
+class Tool(Frozen):
+    """What wrote the report."""
+
+    version: str
+    git_commit: str | None
+
+
+class Report(Frozen):
+    """One audit: the decision, why, and everything that it rests on."""
+
+    schema_version: str
+    decision: Decision
+    recommendation: str
+    reasons: list[str]
+    total_samples: int
+    low_quality_count: int
+    low_quality_percentage: float
+    estimate: Estimate
+    coverage_distribution: Distribution
+    domain_statistics: dict[str, DomainStatistics]
+    rules: dict[str, int]
+    findings: list[Finding]
+    controls: dict[str, ControlPower]
+    skipped: list[Skipped]
+    dataset: Dataset
+    sampling: Sampling
+    aligner: Aligner
+    policy: dict[str, Any]
+    tables: dict[str, str]
+    tool: Tool
+    created_at: str
+    digest: str
+
+    def compute_digest(self) -> str:
+        """SHA-256 over what the data, the policy and the seed decide; not over times or paths."""
+        content = self.model_dump(mode="json", exclude={"digest", "created_at", "tool"})
+        content["dataset"].pop("manifests")
+        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+        return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,83 @@
+"""The report on a terminal: verdict, histogram of coverage, domains, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import rich.box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from audit.report.schema import Report
+
+COLOURS = {"PROCEED": "bold green", "CAUTION": "bold yellow", "STOP": "bold red"}
+BAR = 40
+"""Characters of the longest bar."""
+
+
+def print_report(
+    report: Report, console: Console, histogram: Sequence[float] | None = None
+) -> None:
+    """Print a report.
+
+    Args:
+        report: the report.
+        console: where to.
+        histogram: share of the corpus in equal bins of coverage from 0 to 1; None: not shown.
+    """
+    if histogram is not None:
+        console.print("[bold]Coverage[/bold] (share of the corpus)")
+        for number, share in enumerate(histogram):
+            low, high = number / len(histogram), (number + 1) / len(histogram)
+            bar = "█" * round(BAR * share / max(histogram))
+            console.print(f"  {low:.1f}-{high:.1f} {bar} {share:.1%}", highlight=False)
+    d = report.coverage_distribution
+    console.print(
+        f"  p10 {d.p10:.2f}  p25 {d.p25:.2f}  median {d.p50:.2f}  p75 {d.p75:.2f}  "
+        f"p90 {d.p90:.2f}  mean {d.mean:.2f}\n",
+        highlight=False,
+    )
+    table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("domain", "heard", "of", "low quality", "95 %", "coverage", "confidence"):
+        table.add_column(
+            heading.replace("95 %", f"{report.estimate.confidence:.0%}"),
+            justify="left" if heading == "domain" else "right",
+            overflow="fold",
+            no_wrap=heading != "domain",
+        )
+    for name, domain in report.domain_statistics.items():
+        table.add_row(
+            Text(name),
+            str(domain.count),
+            str(domain.population),
+            f"{domain.low_quality_pct:.1f} %",
+            f"{domain.low:.1f}-{domain.high:.1f} %",
+            f"{domain.median_coverage:.2f}",
+            f"{domain.mean_confidence:.2f}",
+        )
+    console.print(table)
+    if report.rules:
+        found = ", ".join(f"{code} {count}" for code, count in report.rules.items())
+        console.print(f"Findings: {found}", highlight=False)
+    if report.skipped:
+        first = report.skipped[0]
+        console.print(
+            Text(f"Skipped: {len(report.skipped)} rows, first {first.origin}: {first.reason}"),
+            soft_wrap=True,
+        )
+    estimate = report.estimate
+    console.print()
+    console.print(
+        Text(report.decision, COLOURS[report.decision]),
+        Text(
+            f" {report.low_quality_percentage:.1f} % of {report.dataset.utterances} utterances "
+            f"are of low quality ({100 * estimate.low:.1f}-{100 * estimate.high:.1f} % at "
+            f"{estimate.confidence:.0%}), heard {report.total_samples}"
+        ),
+        sep="",
+        soft_wrap=True,
+    )
+    for reason in report.reasons:
+        console.print(Text(f"  {reason}"), soft_wrap=True)
+    console.print(Text(f"  {report.recommendation}"), soft_wrap=True)

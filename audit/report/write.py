@@ -1,0 +1,121 @@
+"""The files of one audit."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from audit.report.build import LENGTH_MISMATCH, AuditResult
+from audit.report.markdown import markdown
+from audit.report.read import REPORT_FILE
+from corpus.files import write_atomically
+
+UTTERANCES = pa.schema(
+    [
+        ("id", pa.string()),
+        ("domain", pa.string()),
+        ("duration", pa.float64()),
+        ("text", pa.string()),
+        ("coverage", pa.float64()),
+        ("text_coverage", pa.float64()),
+        ("speech_coverage", pa.float64()),
+        ("confidence", pa.float64()),
+        ("quality", pa.float64()),
+        ("length_mismatch", pa.bool_()),
+        ("low_quality", pa.bool_()),
+        ("rules", pa.list_(pa.string())),
+        ("unknown_characters", pa.int64()),
+        ("dropped_characters", pa.int64()),
+        ("origin", pa.string()),
+    ]
+)
+
+WORDS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("index", pa.int64()),
+        ("word", pa.string()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("confidence", pa.float64()),
+        ("spoken", pa.float64()),
+        ("replaced", pa.float64()),
+        ("kept", pa.bool_()),
+    ]
+)
+
+
+def write(result: AuditResult, folder: Path) -> AuditResult:
+    """Write tables, report and page, each atomically, the report after the tables it vouches for.
+
+    Returns:
+        The result with the digests of the tables and of the report filled in.
+    """
+    tables = {
+        "utterances.parquet": _parquet(_utterances(result), UTTERANCES),
+        "words.parquet": _parquet(_words(result), WORDS),
+    }
+    digests = {name: f"sha256:{hashlib.sha256(b).hexdigest()}" for name, b in tables.items()}
+    report = result.report.model_copy(update={"tables": digests})
+    report = report.model_copy(update={"digest": report.compute_digest()})
+    result = AuditResult(report, result.rows, result.findings, result.weights)
+    for name, content in tables.items():
+        write_atomically(folder / name, content)
+    write_atomically(folder / REPORT_FILE, (report.model_dump_json(indent=2) + "\n").encode())
+    write_atomically(folder / "report.md", markdown(result).encode())
+    return result
+
+
+def _utterances(result: AuditResult) -> list[dict[str, Any]]:
+    rows = []
+    for row in result.rows:
+        codes = result.codes(row)
+        rows.append(
+            {
+                "id": row.id,
+                "domain": row.domain,
+                "duration": row.duration,
+                "text": row.text,
+                "coverage": row.coverage,
+                "text_coverage": row.text_coverage,
+                "speech_coverage": row.speech_coverage,
+                "confidence": row.confidence,
+                "quality": row.quality,
+                "length_mismatch": LENGTH_MISMATCH in codes,
+                "low_quality": result.low_quality(row),
+                "rules": codes,
+                "unknown_characters": row.unknown,
+                "dropped_characters": row.dropped,
+                "origin": Path(row.origin).name,
+            }
+        )
+    return rows
+
+
+def _words(result: AuditResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": row.id,
+            "index": index,
+            "word": word.text,
+            "start": word.start,
+            "end": word.end,
+            "confidence": word.confidence,
+            "spoken": word.spoken,
+            "replaced": word.replaced,
+            "kept": word.kept,
+        }
+        for row in result.rows
+        for index, word in enumerate(row.words)
+    ]
+
+
+def _parquet(rows: list[dict[str, Any]], schema: pa.Schema) -> bytes:
+    buffer = io.BytesIO()
+    pyarrow.parquet.write_table(pa.Table.from_pylist(rows, schema=schema), buffer)
+    return buffer.getvalue()

@@ -1,0 +1,147 @@
+"""`asr audit`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.main import debug_option
+from cli.project import manifests_or_default
+
+
+@click.command(
+    "audit",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: asr audit train.jsonl --name phase0 --aligner mms --language he --wandb",
+)
+@click.argument("manifests", nargs=-1, metavar="[MANIFEST]...")
+@click.option("--name", default="phase0", show_default=True, help="Name of the audit.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="Folder of all audits.",
+)
+@click.option(
+    "--aligner",
+    default="embedded",
+    show_default=True,
+    metavar="SPEC",
+    help="embedded (English, small: demos and tests), mms, hf:ID, hf:FOLDER, nemo:FOLDER.",
+)
+@click.option("--language", metavar="CODE", help="ISO 639 code of the transcripts.")
+@click.option(
+    "--fraction",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the corpus to hear.  [default: the policy's, 0.1]",
+)
+@click.option("--all", "everything", is_flag=True, help="Hear the whole corpus.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
+@click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
+@click.option("--split", help="Which split of the manifest or dataset.")
+@click.option(
+    "--audio-root",
+    type=click.Path(path_type=Path),
+    help="Folder that audio must lie in.  [default: the manifest's]",
+)
+@click.option("--wandb/--no-wandb", default=None, help="Log to Weights & Biases.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted audit.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option(
+    "--batch-seconds",
+    type=click.FloatRange(1, 36000),
+    default=60.0,
+    show_default=True,
+    help="Padded audio in one batch, in seconds.",
+)
+@click.option("--strict", is_flag=True, help="Exit 10 on CAUTION.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the report as JSON on standard output."
+)
+@debug_option
+def command(
+    manifests: tuple[str, ...],
+    name: str,
+    out: Path,
+    aligner: str,
+    language: str | None,
+    fraction: float | None,
+    everything: bool,
+    seed: int,
+    policy: Path | None,
+    split: str | None,
+    audio_root: Path | None,
+    wandb: bool | None,
+    resume: bool,
+    device: str,
+    batch_seconds: float,
+    strict: bool,
+    as_json: bool,
+) -> int:
+    """Align a sample of the corpus, estimate its share of bad transcripts, and decide.
+
+    MANIFEST is NeMo-style JSONL, CSV or TSV, a Hugging Face dataset folder, a parquet file, or
+    hf:OWNER/NAME. Without one, asr.toml names the corpus, or else the bundled example is used.
+
+    Exit codes: 0 for PROCEED and CAUTION, 20 for STOP; with --strict, 10 for CAUTION.
+    """
+    if everything and fraction is not None:
+        raise click.UsageError("--all and --fraction contradict each other; give one of them")
+    if not name or Path(name).name != name or name.startswith("."):
+        raise click.UsageError(f"--name {name!r}: must be a plain folder name")
+    from rich.console import Console
+
+    from audit.engine.local import Interrupted, Settings, audit
+    from audit.gate import load_policy
+    from audit.report.publish import coverage_histogram, publish, run_config
+    from audit.report.terminal import print_report
+    from cli.progress import AuditProgress
+    from corpus.readers import read_corpus
+    from tracking import Tracker, TrackerSettings
+
+    errors = Console(stderr=True)
+    names, root, said = manifests_or_default(manifests, audio_root)
+    if said:
+        errors.print(said, highlight=False)
+    rules = load_policy(policy)
+    tracking = TrackerSettings.resolve(
+        enabled=wandb, run_name="phase0-audit", job_type="data_quality"
+    )
+    corpus = read_corpus(names, audio_root=root, split=split)
+    settings = Settings(
+        name=name,
+        out=out,
+        aligner=aligner,
+        language=language,
+        policy=rules,
+        fraction=1.0 if everything else fraction or rules.sampling.fraction,
+        seed=seed,
+        resume=resume,
+        device=device,
+        batch_seconds=batch_seconds,
+    )
+    try:
+        with AuditProgress() as progress:
+            result = audit(corpus, settings, progress)
+    except Interrupted as interrupt:
+        errors.print(
+            f"\nasr: interrupted: {interrupt}; go on with the same command and --resume",
+            highlight=False,
+        )
+        return 130
+    folder = out / name
+    if as_json:
+        click.echo(result.report.model_dump_json(indent=2))
+    else:
+        console = Console()
+        print_report(result.report, console, coverage_histogram(result))
+        console.print(f"\nReport: {folder / 'report.md'}", highlight=False, soft_wrap=True)
+    with Tracker(tracking) as tracker:
+        tracker.init(config=run_config(result))
+        publish(result, folder, tracker)
+    decision = result.report.decision
+    return 20 if decision == "STOP" else 10 if decision == "CAUTION" and strict else 0

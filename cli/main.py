@@ -1,0 +1,113 @@
+"""The `asr` command and what all its commands share: errors in one line, exit codes."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import os
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+# Each command's module is loaded only when it is called: help and the gate never load torch.
+COMMANDS = {
+    "audit": "Audit a corpus: align a sample, estimate, decide, write the report.",
+    "gate": "Read a report's verdict back as an exit code.",
+    "train": "Train from a verified report, or refuse.",
+}
+
+
+class _Lazy(click.Group):
+    """A group that imports a command when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"cli.{cmd_name}").command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("asr-gate"), prog_name="asr")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.pass_context
+def group(ctx: click.Context, debug: bool) -> None:
+    """Decide whether a speech-recognition training set is fit to train on.
+
+    \b
+    Example:
+      asr audit corpus/train.jsonl
+      asr gate
+      asr train round2 --data corpus/train.jsonl
+
+    Exit codes: 0 PROCEED or success, 10 CAUTION not accepted, 20 STOP, 30 no verdict,
+    2 bad usage or input, 1 a fault of ours, 130 interrupted.
+    """
+
+
+def main() -> None:
+    """Run the command line; every error of the user's is one line and an exit code."""
+    debug = "--debug" in sys.argv[1:]
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        code = group.main(arguments, prog_name="asr", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        code = 2
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("asr: interrupted", err=True)
+        code = 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`asr … | head`): nothing is left to say.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    # The one place that catches everything: what it is decides the exit code.
+    except Exception as error:  # noqa: BLE001
+        if debug:
+            traceback.print_exc()
+        code = _report(error, debug)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _report(error: Exception, debug: bool) -> int:
+    """Print an error as one line; its exit code."""
+    line = " ".join(str(error).split())
+    # Errors of ours carry the exit code of the contract.
+    code: Any = getattr(error, "exit_code", None)
+    if isinstance(code, int):
+        click.echo(f"asr: {line}", err=True)
+        return code
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        click.echo(
+            "asr: disk full: free some space and run again "
+            "(asr audit goes on where it was with --resume)",
+            err=True,
+        )
+        return 2
+    if isinstance(error, OSError) and error.filename is not None:
+        click.echo(f"asr: {error.filename}: {error.strerror}; check path and permissions", err=True)
+        return 2
+    hint = "" if debug else " (--debug shows where)"
+    click.echo(f"asr: a fault of ours: {type(error).__name__}: {line}{hint}", err=True)
+    return 1
+
+
+def debug_option(command: Any) -> Any:
+    """`--debug` on every command, for `--help`; `main` takes it off the arguments."""
+    return click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")(
+        command
+    )

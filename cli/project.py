@@ -1,0 +1,61 @@
+"""`asr.toml`: what a project says once instead of on every command line."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from corpus.errors import UserError
+
+FILE = Path("asr.toml")
+EXAMPLE = Path(__file__).parents[1] / "audit" / "example" / "proceed.jsonl"
+
+
+class _Corpus(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    manifests: list[str]
+    audio_root: Path | None = None
+
+
+class _Project(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    corpus: _Corpus
+
+
+def manifests_or_default(
+    given: Sequence[str], audio_root: Path | None
+) -> tuple[list[str], Path | None, str | None]:
+    """Manifests and audio root: those given, else the project's, else the bundled corpus.
+
+    Returns:
+        Manifests, audio root, and a line that says where they come from if they were not given.
+
+    Raises:
+        UserError: `asr.toml` is there and cannot be read.
+    """
+    if given:
+        return list(given), audio_root, None
+    if FILE.exists():
+        try:
+            project = _Project.model_validate(tomllib.loads(FILE.read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise UserError(f"{FILE}: cannot be read ({error})") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise UserError(f"{FILE}: {where}: {first['msg']}") from error
+        said = f"corpus of {FILE}: {', '.join(project.corpus.manifests)}"
+        return project.corpus.manifests, audio_root or project.corpus.audio_root, said
+    said = "no manifest named and no asr.toml here: using the bundled example corpus"
+    return [_shown(EXAMPLE)], audio_root, said
+
+
+def _shown(path: Path) -> str:
+    """A path as short as it can be said from here."""
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

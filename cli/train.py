@@ -1,0 +1,86 @@
+"""`asr train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cli.main import debug_option
+from cli.project import manifests_or_default
+
+
+@click.command(
+    "train",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: asr train round2 --data corpus/train.jsonl --report reports/phase0 "
+    "optimizer.accumulate=4",
+)
+@click.argument("recipe")
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--data",
+    multiple=True,
+    metavar="MANIFEST",
+    help="What to train on, the very data that was audited; may be given several times.",
+)
+@click.option("--audio-root", type=click.Path(path_type=Path), help="As given to asr audit.")
+@click.option("--split", help="As given to asr audit.")
+@click.option(
+    "--report",
+    metavar="PATH",
+    help="A report, its folder, or wandb:ENTITY/PROJECT/NAME:ALIAS.  [default: the latest audit]",
+)
+@click.option("--accept-caution", is_flag=True, help="Train although the report says CAUTION.")
+@click.option("--dry-run", is_flag=True, help="Show what would be trained, and stop.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/RECIPE]"
+)
+@click.option("--wandb/--no-wandb", default=None, help="Log to Weights & Biases.")
+@debug_option
+def command(
+    recipe: str,
+    overrides: tuple[str, ...],
+    data: tuple[str, ...],
+    audio_root: Path | None,
+    split: str | None,
+    report: str | None,
+    accept_caution: bool,
+    dry_run: bool,
+    resume: bool,
+    out: Path | None,
+    wandb: bool | None,
+) -> int:
+    """Train by RECIPE from a verified report, or refuse before any model is loaded.
+
+    RECIPE is round2, round2-tiny (a small random model, for a CPU), or a YAML file; KEY=VALUE
+    overrides any key of it.
+
+    Exit codes: 10 CAUTION not accepted, 20 STOP, 30 no verdict for this data, 2 bad input.
+    """
+    from rich.console import Console
+
+    from train.run import run
+
+    names, root, said = manifests_or_default(data, audio_root)
+    console = Console()
+    if said:
+        console.print(said, highlight=False)
+    result = run(
+        recipe,
+        data=names,
+        audio_root=root,
+        split=split,
+        report=report,
+        accept_caution=accept_caution,
+        dry_run=dry_run,
+        resume=resume,
+        overrides=overrides,
+        out=out,
+        wandb=wandb,
+        console=console,
+    )
+    if result.final is not None:
+        console.print(f"Model: {result.final}", highlight=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,196 @@
+"""Manifests in: a reader turns one kind of source into rows, `read_corpus` rows into a corpus.
+
+A new format is one file with a `rows` function and one line in `_reader_of`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import UserError
+from corpus.utterance import DEFAULT_DOMAIN, AudioBytes, Corpus, SkippedRow, Utterance
+
+AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file_name")
+TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as a reader found it, before it is checked."""
+
+    origin: str
+    """Manifest and line, for messages."""
+    fields: Mapping[str, Any]
+    fault: str | None = None
+    """Why the row could not be read at all."""
+
+
+def read_corpus(
+    manifests: Sequence[str | Path], *, audio_root: Path | None = None, split: str | None = None
+) -> Corpus:
+    """Read every manifest into one corpus; no audio is opened.
+
+    Relative audio paths are relative to the manifest. `audio_root` is the folder that audio must
+    lie in (default: the manifest's own folder); rows that leave it are skipped, with the reason.
+
+    Raises:
+        UserError: a manifest is missing, of an unknown kind, empty, or has malformed rows.
+    """
+    utterances: list[Utterance] = []
+    skipped: list[SkippedRow] = []
+    faults: list[str] = []
+    seen: dict[str, int] = {}
+    for manifest in manifests:
+        rows, base = _open(manifest, split)
+        root = (audio_root or base).resolve()
+        for row in rows:
+            parsed = row.fault or _parse(row, base, root)
+            if isinstance(parsed, str):
+                faults.append(f"{row.origin}: {parsed}")
+                continue
+            copies = seen[parsed.id] = seen.get(parsed.id, 0) + 1
+            name = parsed.id if copies == 1 else f"{parsed.id}#{copies}"
+            if isinstance(parsed, SkippedRow):
+                skipped.append(SkippedRow(name, parsed.origin, parsed.reason))
+            else:
+                utterances.append(_with_id(parsed, name))
+    if faults:
+        more = f" (and {len(faults) - 1} more such rows)" if len(faults) > 1 else ""
+        raise UserError(f"{faults[0]}; mend or remove the row{more}")
+    if not utterances and not skipped:
+        where = f" of split '{split}'" if split else ""
+        raise UserError(
+            f"{', '.join(map(str, manifests))}: no rows{where}; name a manifest with rows"
+        )
+    return Corpus(utterances, [str(m) for m in manifests], skipped)
+
+
+def _open(manifest: str | Path, split: str | None) -> tuple[Iterator[Row], Path]:
+    """The rows of one manifest and the folder that its relative paths start from."""
+    name = str(manifest)
+    if name.startswith("hf:"):
+        from corpus.readers import huggingface
+
+        return huggingface.rows(name, split), Path.cwd()
+    path = Path(manifest)
+    if not path.exists():
+        raise UserError(f"{path}: no such manifest; check the path")
+    if path.is_dir() or path.suffix == ".parquet":
+        from corpus.readers import huggingface
+
+        return huggingface.rows(path, split), path if path.is_dir() else path.parent
+    reader = _reader_of(path)
+    rows = (row for row in reader(path) if split is None or row.fault or _in_split(row, split))
+    return rows, path.parent
+
+
+def _reader_of(path: Path) -> Callable[[Path], Iterator[Row]]:
+    from corpus.readers import delimited, nemo
+
+    readers = {
+        ".jsonl": nemo.rows,
+        ".json": nemo.rows,
+        ".csv": delimited.rows,
+        ".tsv": delimited.rows,
+    }
+    if path.suffix.lower() not in readers:
+        raise UserError(
+            f"{path}: unknown kind of manifest; known: {', '.join(readers)}, .parquet, "
+            "a Hugging Face dataset folder, hf:OWNER/NAME"
+        )
+    return readers[path.suffix.lower()]
+
+
+def _in_split(row: Row, split: str) -> bool:
+    if "split" not in row.fields:
+        raise UserError(f"{row.origin}: the manifest has no column 'split'; leave out --split")
+    return str(row.fields["split"]) == split
+
+
+def _parse(row: Row, base: Path, root: Path) -> Utterance | SkippedRow | str:
+    """The utterance of a row, the row as skipped, or what is malformed about it."""
+    fields = row.fields
+    audio_column = next((c for c in AUDIO_COLUMNS if fields.get(c)), None)
+    if audio_column is None:
+        return "no audio_filepath"
+    text_column = next((c for c in TEXT_COLUMNS if c in fields), None)
+    if text_column is None:
+        return "no text"
+    text = fields[text_column]
+    if text is not None and not isinstance(text, str):
+        return f"text is {type(text).__name__}, not a string"
+    for column in (audio_column, text_column, "id", "lang", "domain", "speaker"):
+        if not _is_unicode(fields.get(column)):
+            return f"{column} is not valid Unicode"
+    offset, duration = _seconds(fields.get("offset")), _seconds(fields.get("duration"))
+    if isinstance(offset, str):
+        return f"offset {offset}"
+    if isinstance(duration, str) or duration == 0:
+        return f"duration {duration or 'is 0'}"
+    audio: Path | AudioBytes
+    if isinstance(fields[audio_column], str):
+        name = fields[audio_column]
+        audio = base / name
+    else:
+        audio = fields[audio_column]
+        name = str(fields.get("audio_name") or row.origin)
+    given = fields.get("id")
+    identity = str(given) if given not in (None, "") else f"{name}@{offset:g}" if offset else name
+    if isinstance(audio, Path):
+        try:
+            inside = audio.resolve().is_relative_to(root)
+        except (OSError, ValueError) as error:
+            return f"audio path {name!r} cannot be a path ({error})"
+        if not inside:
+            reason = f"audio path {name!r} leaves the corpus root; allow it with --audio-root"
+            return SkippedRow(identity, row.origin, reason)
+    return Utterance(
+        id=identity,
+        text=text or "",
+        audio=audio,
+        audio_name=name,
+        origin=row.origin,
+        offset=offset or 0.0,
+        duration=duration,
+        lang=_label(fields.get("lang")),
+        domain=_label(fields.get("domain")) or DEFAULT_DOMAIN,
+        speaker=_label(fields.get("speaker")),
+    )
+
+
+def _seconds(value: object) -> float | str | None:
+    """Seconds of a field, None where it is absent, or what is wrong with it."""
+    if value is None or value == "":
+        return None
+    try:
+        seconds = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return f"{value!r} is not a number of seconds"
+    if not math.isfinite(seconds) or seconds < 0:
+        return f"{value!r} is not a length of time"
+    return seconds
+
+
+def _is_unicode(value: object) -> bool:
+    """False for strings with half a surrogate pair, which JSON can spell and no file can hold."""
+    try:
+        str(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _label(value: object) -> str | None:
+    return None if value in (None, "") else str(value)
+
+
+def _with_id(utterance: Utterance, identity: str) -> Utterance:
+    if identity == utterance.id:
+        return utterance
+    from dataclasses import replace
+
+    return replace(utterance, id=identity)

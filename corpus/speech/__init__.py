@@ -1,0 +1,1 @@
+"""Decoding, resampling, speech activity and measurements of the signal."""

@@ -1,0 +1,1 @@
+"""Transcripts: what is written, brought to the letters that a model knows."""
