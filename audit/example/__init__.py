@@ -1,0 +1,1 @@
+"""The bundled corpus: two manifests over one small set of recordings, and how it is made."""
