@@ -109,7 +109,7 @@ def command(
         errors.print(said, highlight=False)
     rules = load_policy(policy)
     tracking = TrackerSettings.resolve(
-        enabled=wandb, run_name="phase0-audit", job_type="data_quality"
+        TrackerSettings(run_name="phase0-audit", job_type="data_quality"), enabled=wandb
     )
     corpus = read_corpus(names, audio_root=root, split=split)
     settings = Settings(

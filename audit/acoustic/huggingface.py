@@ -17,8 +17,8 @@ from corpus.errors import UserError
 class HuggingFaceModel(AcousticModel):
     """A model that `AutoModelForCTC` loads, with the feature extractor and tokens beside it.
 
-    Models whose feature extractor uses group norm read the padding of a batch; they get batches of
-    equal lengths only. The others take an attention mask and are exact.
+    Models of the wav2vec2 family whose feature extractor uses layer norm take an attention mask and
+    are exact. The others read the padding of a batch; they get batches of equal lengths only.
     """
 
     def __init__(self, name: str, language: str | None, device: str) -> None:
@@ -28,7 +28,9 @@ class HuggingFaceModel(AcousticModel):
             UserError: no such model, or it is not a CTC model with a character vocabulary.
         """
         from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
+        from transformers.utils import logging
 
+        logging.disable_progress_bar()
         self._device = pick_device(device)
         try:
             self._extractor: Any = AutoFeatureExtractor.from_pretrained(name)
@@ -55,10 +57,10 @@ class HuggingFaceModel(AcousticModel):
         if space is not None:
             tokens[space] = " "
         self._model.to(self._device).eval()
-        self._dtype = torch.float16 if self._device.type == "cuda" else torch.float32
-        self.pads = getattr(config, "feat_extract_norm", "layer") != "group"
+        # wav2vec2 and its kin with layer norm are known to be exact under a mask; of models whose
+        # features or subsampling see the padding, batches of equal lengths are all that is.
+        self.pads = getattr(config, "feat_extract_norm", None) == "layer"
         rate = int(self._extractor.sampling_rate)
-        self._spectral = "input_features" in self._extractor.model_input_names
         self.info = ModelInfo(
             name=f"hf:{Path(name).name if Path(name).is_dir() else name}",
             revision=str(getattr(config, "_commit_hash", None) or "local"),
@@ -75,7 +77,7 @@ class HuggingFaceModel(AcousticModel):
     def _samples_a_frame(self, rate: int) -> int:
         """Samples from one frame to the next: from the convolutions, or measured."""
         strides = getattr(self._model.config, "conv_stride", None)
-        if strides and not self._spectral:
+        if strides:
             return int(np.prod(strides))
         short, long = (self._logits([np.zeros(rate * s, np.float32)])[0].shape[0] for s in (4, 8))
         return round(4 * rate / (long - short))
@@ -89,20 +91,16 @@ class HuggingFaceModel(AcousticModel):
             return_attention_mask=True,
             return_tensors="pt",
         ).to(self._device)
-        mask = inputs.get("attention_mask")
         if not self.pads:
             inputs.pop("attention_mask", None)  # equal lengths: nothing is padded
-        with torch.autocast(self._device.type, self._dtype, self._device.type == "cuda"):
+        with torch.autocast(self._device.type, torch.float16, self._device.type == "cuda"):
             logits = self._model(**inputs).logits.float()
-        if self._spectral and mask is not None:
-            # The model subsamples its features evenly: the share that is real stays real.
-            share = mask.sum(1) / mask.shape[1]
-            counts = [int(torch.ceil(s * logits.shape[1])) for s in share]
-        else:
-            counts = [
-                int(self._model._get_feat_extract_output_lengths(torch.tensor(len(w))))
-                for w in waveforms
-            ]
+        if not self.pads:
+            return list(logits)
+        counts = [
+            int(self._model._get_feat_extract_output_lengths(torch.tensor(len(w))))
+            for w in waveforms
+        ]
         return [row[:count] for row, count in zip(logits, counts, strict=True)]
 
     def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:

@@ -79,6 +79,12 @@ def _open(manifest: str | Path, split: str | None) -> tuple[Iterator[Row], Path]
     path = Path(manifest)
     if not path.exists():
         raise UserError(f"{path}: no such manifest; check the path")
+    if path.is_dir():
+        # An audio folder is a manifest beside its audio.
+        inner = path / split if split and (path / split).is_dir() else path
+        metadata = [m for m in ("metadata.jsonl", "metadata.csv") if (inner / m).is_file()]
+        if metadata:
+            path, split = inner / metadata[0], None if inner is not path else split
     if path.is_dir() or path.suffix == ".parquet":
         from corpus.readers import huggingface
 

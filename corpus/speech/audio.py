@@ -56,50 +56,59 @@ def load(utterance: Utterance, sample_rate: int) -> Recording:
             utterance does.
     """
     name = utterance.audio_name
-    source: Path | io.BytesIO
-    if isinstance(utterance.audio, Path):
-        if not utterance.audio.is_file():
-            raise AudioError(f"{name}: no such audio file")
-        source = utterance.audio
-    else:
-        source = io.BytesIO(utterance.audio.read())
+    if isinstance(utterance.audio, Path) and not utterance.audio.is_file():
+        raise AudioError(f"{name}: no such audio file")
     try:
-        with soundfile.SoundFile(source) as file:
-            rate, channels, total = file.samplerate, file.channels, file.frames
-            start = round(utterance.offset * rate)
-            if total == 0:
-                raise EmptyAudio(f"{name}: the recording is empty (0 samples)")
-            if start >= total:
-                raise AudioError(
-                    f"{name}: offset {utterance.offset:g} s lies behind the end at {total / rate:.2f} s"
-                )
-            wanted = total - start
-            if utterance.duration is not None:
-                wanted = round(utterance.duration * rate)
-            slack = round(SLACK * rate)
-            if start + wanted > total + slack:
-                raise AudioError(
-                    f"{name}: the recording ends at {total / rate:.2f} s, "
-                    f"the utterance at {(start + wanted) / rate:.2f} s"
-                )
+        with soundfile.SoundFile(_source(utterance)) as file:
+            rate, channels = file.samplerate, file.channels
+            start, wanted = _segment(utterance, rate, file.frames)
             file.seek(start)
             stored = file.read(wanted, dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         reason = str(error).rpartition(": ")[2]
         raise AudioError(f"{name}: cannot be decoded ({reason})") from error
-    if len(stored) == 0 or len(stored) < wanted - slack:
+    if len(stored) == 0 or len(stored) < wanted - round(SLACK * rate):
         raise AudioError(
-            f"{name}: truncated, {len(stored) / rate:.2f} of {wanted / rate:.2f} s could be decoded"
+            f"{name}: truncated, {len(stored) / rate:.2f} of {wanted / rate:.2f} s can be decoded"
         )
     if not np.isfinite(stored).all():
         raise AudioError(f"{name}: holds samples that are not numbers")
     mono = stored.mean(axis=1)
     if rate != sample_rate:
         mono = soxr.resample(mono, rate, sample_rate, quality="HQ")
-    clipped = float((np.abs(stored) >= CLIP_LEVEL).mean())
     return Recording(
-        np.ascontiguousarray(mono, dtype=np.float32), sample_rate, rate, channels, clipped
+        samples=np.ascontiguousarray(mono, dtype=np.float32),
+        sample_rate=sample_rate,
+        source_rate=rate,
+        channels=channels,
+        clipped=float((np.abs(stored) >= CLIP_LEVEL).mean()),
     )
+
+
+def _source(utterance: Utterance) -> Path | io.BytesIO:
+    audio = utterance.audio
+    return audio if isinstance(audio, Path) else io.BytesIO(audio.read())
+
+
+def _segment(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
+    """First sample of an utterance and how many, in a recording of `total` samples."""
+    name, start = utterance.audio_name, round(utterance.offset * rate)
+    if total == 0:
+        raise EmptyAudio(f"{name}: the recording is empty (0 samples)")
+    if start >= total:
+        raise AudioError(
+            f"{name}: the recording ends at {total / rate:.2f} s, "
+            f"the utterance starts at {utterance.offset:.2f} s"
+        )
+    if utterance.duration is None:
+        return start, total - start
+    wanted = round(utterance.duration * rate)
+    if start + wanted > total + round(SLACK * rate):
+        raise AudioError(
+            f"{name}: the recording ends at {total / rate:.2f} s, "
+            f"the utterance at {(start + wanted) / rate:.2f} s"
+        )
+    return start, wanted
 
 
 def stored_duration(utterance: Utterance) -> Seconds | None:
@@ -107,11 +116,6 @@ def stored_duration(utterance: Utterance) -> Seconds | None:
     if utterance.duration is not None:
         return utterance.duration
     try:
-        source = (
-            utterance.audio
-            if isinstance(utterance.audio, Path)
-            else io.BytesIO(utterance.audio.read())
-        )
-        return float(soundfile.info(source).duration) - utterance.offset
+        return float(soundfile.info(_source(utterance)).duration) - utterance.offset
     except (soundfile.SoundFileError, OSError):
         return None

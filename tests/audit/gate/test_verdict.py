@@ -1,0 +1,95 @@
+"""The decision, at its thresholds and with its reasons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from audit.gate.estimate import Interval
+from audit.gate.policy import load_policy
+from audit.gate.verdict import decide
+from corpus.errors import UserError
+
+POLICY = load_policy().decision
+
+
+def share(percent: float) -> Interval:
+    return Interval(percent / 100, percent / 100 - 0.01, percent / 100 + 0.04)
+
+
+@pytest.mark.parametrize(
+    ("percent", "decision", "names"),
+    [
+        (0.0, "PROCEED", "proceed_below"),
+        (9.9, "PROCEED", "proceed_below"),
+        (10.0, "CAUTION", "proceed_below, decision.stop_above"),
+        (15.0, "CAUTION", "proceed_below, decision.stop_above"),
+        (15.1, "STOP", "stop_above"),
+        (100.0, "STOP", "stop_above"),
+    ],
+)
+def test_thresholds(percent: float, decision: str, names: str) -> None:
+    verdict = decide(POLICY, share(percent), {}, 0)
+    assert verdict.decision == decision
+    assert f"{percent:.1f} %" in verdict.reasons[0]
+    assert names in verdict.reasons[0]
+
+
+def test_one_bad_domain_is_at_least_caution() -> None:
+    domains = {"good": share(1), "bad": share(20.1), "edge": share(20)}
+    verdict = decide(POLICY, share(5), domains, 0)
+    assert verdict.decision == "CAUTION"
+    assert len(verdict.reasons) == 2
+    assert "domain bad" in verdict.reasons[1]
+    assert decide(POLICY, share(50), domains, 0).decision == "STOP"
+
+
+def test_rows_that_nobody_heard_are_at_least_caution() -> None:
+    assert decide(POLICY, share(1), {}, 5.0).decision == "PROCEED"
+    verdict = decide(POLICY, share(1), {}, 5.1)
+    assert verdict.decision == "CAUTION"
+    assert "could not be audited" in verdict.reasons[1]
+
+
+def test_the_bound_decides_where_the_policy_says_so() -> None:
+    strict = POLICY.model_copy(update={"decide_by": "bound"})
+    verdict = decide(strict, share(8), {}, 0)
+    assert verdict.decision == "CAUTION"
+    assert "at the upper bound" in verdict.reasons[0]
+
+
+def test_a_policy_file_changes_what_it_names(tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text("[decision]\nstop_above = 30\n[sampling]\nquotas = {}\n")
+    policy = load_policy(file)
+    assert policy.decision.stop_above == 30
+    assert policy.decision.proceed_below == 10
+    assert policy.sampling.quotas == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[decision]\nstop_above = 101\n", "decision.stop_above"),
+        ("[decision]\nstop_over = 1\n", "decision.stop_over"),
+        ("[decision]\nstop_above = 5\n", "proceed_below is above stop_above"),
+        ("[sampling]\nquotas = { a = 0.5 }\n", "quotas do not sum to 1"),
+        ("[colour]\nred = 1\n", "colour"),
+        ("decision = 5\n", "decision"),
+        ("[decision\n", "not TOML"),
+        ("[quality]\nmin_coverage = nan\n", "quality.min_coverage"),
+    ],
+)
+def test_a_wrong_policy_is_one_line(content: str, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "p.toml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=says) as caught:
+        load_policy(file)
+    assert "p.toml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_policy_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such policy file"):
+        load_policy(tmp_path / "p.toml")

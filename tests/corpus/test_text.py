@@ -1,0 +1,65 @@
+"""Letters: every character is spelled, unknown, or counted as dropped."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpus.text.letters import Transcript, spell
+
+ENGLISH = frozenset("abcdefghijklmnopqrstuvwxyz'")
+UPPER = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ'")
+HEBREW = frozenset("אבגדהוזחטיכךלמםנןסעפףצץקרשת")
+
+
+def spelled(transcript: Transcript) -> list[str]:
+    return ["".join(letter or "*" for letter in word.letters) for word in transcript.words]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "unknown", "dropped"),
+    [
+        ("Hello, world!", ["hello", "world"], 0, 2),
+        ("it's ’tis rock'n'roll", ["it's", "'tis", "rock'n'roll"], 0, 0),
+        ("well-known — yes", ["well", "known", "yes"], 0, 0),
+        ("café naïve Øl", ["cafe", "naive", "*l"], 1, 0),
+        ("straße ﬁne", ["stra*e", "fine"], 1, 0),
+        ("25 % of A&B", ["**", "*", "of", "a*b"], 4, 0),
+        ("שלום world", ["****", "world"], 4, 0),
+        ("¿qué? «oui»", ["que", "oui"], 0, 4),
+        ("' . ' yes", ["yes"], 0, 3),
+        ("", [], 0, 0),
+        ("...", [], 0, 3),
+    ],
+)
+def test_english(text: str, words: list[str], unknown: int, dropped: int) -> None:
+    found = spell(text, ENGLISH)
+    assert (spelled(found), found.unknown, found.dropped) == (words, unknown, dropped)
+
+
+def test_the_alphabets_case_is_taken() -> None:
+    assert spelled(spell("Hello Café", UPPER)) == ["HELLO", "CAFE"]
+
+
+def test_hebrew_points_are_marks_and_final_letters_are_letters() -> None:
+    pointed = spell("שָׁלוֹם עוֹלָם", HEBREW)
+    assert spelled(pointed) == ["שלום", "עולם"]
+    assert (pointed.unknown, pointed.dropped) == (0, 5)
+    assert spelled(spell("בית־ספר", HEBREW)) == ["בית", "ספר"]
+    gershayim = spell('צה"ל צה״ל', HEBREW)
+    assert spelled(gershayim) == ["צהל", "צהל"]
+    assert gershayim.dropped == 2
+
+
+@given(st.text(max_size=60))
+def test_no_character_vanishes(text: str) -> None:
+    """Letters, digits and symbols are spelled or unknown; the rest is counted as dropped."""
+    found = spell(text, ENGLISH)
+    spoken = [c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c)[0] in "LN"]
+    assert found.letters >= len(spoken)
+    assert found.unknown == sum(letter is None for w in found.words for letter in w.letters)
+    if found.letters == 0:
+        assert not spoken
