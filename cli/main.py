@@ -19,6 +19,12 @@ COMMANDS = {
     "train": "Train from a verified report, or refuse.",
 }
 
+# The extra that brings each module which a command may find missing in a core install.
+EXTRA_OF = dict.fromkeys(
+    ("datasets", "numpy", "onnxruntime", "pyarrow", "soundfile", "soxr", "torch", "torchaudio"),
+    "align",
+) | {"jiwer": "train", "omegaconf": "train", "transformers": "train", "yaml": "train"}
+
 
 class _Lazy(click.Group):
     """A group that imports a command when it is called."""
@@ -91,7 +97,7 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(code, int):
         click.echo(f"asr: {line}", err=True)
         return code
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         click.echo(
             "asr: disk full: free some space and run again "
             "(asr audit goes on where it was with --resume)",
@@ -100,6 +106,10 @@ def _report(error: Exception, debug: bool) -> int:
         return 2
     if isinstance(error, OSError) and error.filename is not None:
         click.echo(f"asr: {error.filename}: {error.strerror}; check path and permissions", err=True)
+        return 2
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRA_OF:
+        mend = f"pip install 'asr-gate[{EXTRA_OF[error.name]}]'"
+        click.echo(f"asr: {error.name} is not installed: this command needs {mend}", err=True)
         return 2
     hint = "" if debug else " (--debug shows where)"
     click.echo(f"asr: a fault of ours: {type(error).__name__}: {line}{hint}", err=True)

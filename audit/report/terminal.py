@@ -39,7 +39,7 @@ def print_report(
         highlight=False,
     )
     table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("domain", "heard", "of", "low quality", "95 %", "coverage", "confidence"):
+    for heading in ("domain", "heard", "low quality", "95 %", "coverage", "confidence"):
         table.add_column(
             heading.replace("95 %", f"{report.estimate.confidence:.0%}"),
             justify="left" if heading == "domain" else "right",
@@ -49,8 +49,7 @@ def print_report(
     for name, domain in report.domain_statistics.items():
         table.add_row(
             Text(name),
-            str(domain.count),
-            str(domain.population),
+            f"{domain.count} of {domain.population}",
             f"{domain.low_quality_pct:.1f} %",
             f"{domain.low:.1f}-{domain.high:.1f} %",
             f"{domain.median_coverage:.2f}",

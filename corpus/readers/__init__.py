@@ -6,6 +6,7 @@ A new format is one file with a `rows` function and one line in `_reader_of`.
 from __future__ import annotations
 
 import math
+import os.path
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,8 @@ def read_corpus(
     """Read every manifest into one corpus; no audio is opened.
 
     Relative audio paths are relative to the manifest. `audio_root` is the folder that audio must
-    lie in (default: the manifest's own folder); rows that leave it are skipped, with the reason.
+    lie in; rows that leave it are skipped, with the reason. Its default is the manifest's own
+    folder or, where every row names its audio by an absolute path, the folder they all share.
 
     Raises:
         UserError: a manifest is missing, of an unknown kind, empty, or has malformed rows.
@@ -45,8 +47,9 @@ def read_corpus(
     faults: list[str] = []
     seen: dict[str, int] = {}
     for manifest in manifests:
-        rows, base = _open(manifest, split)
-        root = (audio_root or base).resolve()
+        found, base = _open(manifest, split)
+        rows = list(found)
+        root = (audio_root or _shared_folder(rows) or base).resolve()
         for row in rows:
             parsed = row.fault or _parse(row, base, root)
             if isinstance(parsed, str):
@@ -67,6 +70,21 @@ def read_corpus(
             f"{', '.join(map(str, manifests))}: no rows{where}; name a manifest with rows"
         )
     return Corpus(utterances, [str(m) for m in manifests], skipped)
+
+
+def _shared_folder(rows: Sequence[Row]) -> Path | None:
+    """The folder that all audio lies in where every path is absolute; None where one is not.
+
+    Where they share nothing but the root of the disk they share nothing.
+    """
+    names = [
+        next((row.fields[c] for c in AUDIO_COLUMNS if row.fields.get(c)), None) for row in rows
+    ]
+    paths = [Path(name) for name in names if isinstance(name, str) and Path(name).is_absolute()]
+    if not paths or len(paths) < len(rows):
+        return None
+    shared = Path(os.path.commonpath([os.path.normpath(path.parent) for path in paths]))
+    return shared if len(shared.parts) > 1 else None
 
 
 def _open(manifest: str | Path, split: str | None) -> tuple[Iterator[Row], Path]:

@@ -172,9 +172,20 @@ def test_audio_outside_the_root_is_skipped(path: str, folder: Path) -> None:
 def test_an_audio_root_allows_absolute_paths(folder: Path) -> None:
     (folder / "lists").mkdir()
     row = {"audio_filepath": str(folder / "audio" / "a.wav"), "text": "x"}
-    manifest = write_jsonl(folder / "lists" / "m.jsonl", [row])
-    assert read_corpus([manifest]).utterances == []
-    assert len(read_corpus([manifest], audio_root=folder).utterances) == 1
+    (folder / "lists" / "b.wav").symlink_to(folder / "audio" / "b.wav")
+    manifest = write_jsonl(folder / "lists" / "m.jsonl", [row, {**row, "audio_filepath": "b.wav"}])
+    assert len(read_corpus([manifest]).skipped) == 2
+    assert len(read_corpus([manifest], audio_root=folder).utterances) == 2
+
+
+def test_a_manifest_of_absolute_paths_is_rooted_in_the_folder_they_share(folder: Path) -> None:
+    rows = [{"audio_filepath": str(folder / "audio" / f"{n}.wav"), "text": "x"} for n in "ab"]
+    (folder / "lists").mkdir()
+    manifest = write_jsonl(folder / "lists" / "m.jsonl", rows)
+    assert len(read_corpus([manifest]).utterances) == 2
+    stray = [*rows, {"audio_filepath": "/etc/passwd", "text": "x"}]
+    corpus = read_corpus([write_jsonl(folder / "lists" / "n.jsonl", stray)])
+    assert len(corpus.skipped) == 3, "they share nothing: the manifest's own folder is the root"
 
 
 @pytest.mark.parametrize(

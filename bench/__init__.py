@@ -1,0 +1,1 @@
+"""Measurements whose figures stand in `docs/`; each module prints what it measured and on what."""

@@ -1,0 +1,52 @@
+"""The command itself, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+ASR = [str(Path(sys.executable).parent / "asr")]
+
+
+def asr(*arguments: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `asr` to its end; the environment is the test's with what is given here."""
+    return subprocess.run(
+        [*ASR, *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=280,
+    )
+
+
+def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+    """Start `asr` and go on."""
+    return subprocess.Popen(
+        [*ASR, *map(str, arguments)],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        text=True,
+    )
+
+
+def report_in(folder: Path) -> dict[str, Any]:
+    """The report of one audit as plain data."""
+    content = json.loads((folder / "alignment_report.json").read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def one_line(result: subprocess.CompletedProcess[str]) -> str:
+    """The error of a run that failed as a user's mistake should: one line, no traceback."""
+    lines = [line for line in result.stderr.splitlines() if line.startswith("asr: ")]
+    assert len(lines) == 1, result.stderr
+    assert "Traceback" not in result.stderr
+    return lines[0]

@@ -1,0 +1,251 @@
+"""`asr audit` on the bundled corpus."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pyarrow.parquet
+import pytest
+
+from audit.report import read_report
+from tests.e2e.asr import asr, one_line, report_in, start
+from tests.speech import BROKEN, EXAMPLE, PROCEED, STOP
+
+pytestmark = pytest.mark.slow
+
+HARMLESS = {"duplicate_row", "audio_clipped"}
+"""Defects that leave the transcript right: warnings, not errors."""
+
+
+def low_quality(folder: Path) -> set[str]:
+    table = pyarrow.parquet.read_table(folder / "utterances.parquet")
+    return {row["id"] for row in table.to_pylist() if row["low_quality"]}
+
+
+@pytest.mark.parametrize(("name", "decision"), [("proceed", "PROCEED"), ("stop", "STOP")])
+def test_the_verdict_is_the_known_one(name: str, decision: str, audited: Path) -> None:
+    report = report_in(audited / "reports" / name)
+    assert report["decision"] == decision
+    assert report["total_samples"] == 105
+    broken = BROKEN[f"{name}.jsonl"]["broken"]
+    expected = {row for row, kind in broken.items() if kind not in HARMLESS}
+    found = low_quality(audited / "reports" / name)
+    missed, false = expected - found, found - set(broken)
+    assert len(missed) <= 1, missed
+    assert len(false) <= 4, false
+
+
+def test_every_kind_of_defect_has_its_rule(audited: Path) -> None:
+    report = report_in(audited / "reports" / "stop")
+    kinds = BROKEN["stop.jsonl"]["broken"]
+    codes: dict[str, set[str]] = {}
+    for finding in report["findings"]:
+        if finding["id"] in kinds:
+            codes.setdefault(kinds[finding["id"]], set()).add(finding["code"])
+    for kind, code in {
+        "transcript_swapped": "A001",
+        "transcript_too_long": "A002",
+        "duplicate_row": "D001",
+        "audio_truncated": "S001",
+        "audio_empty": "S002",
+        "audio_silent": "S003",
+        "audio_clipped": "S004",
+        "transcript_empty": "T001",
+        "transcript_other_script": "T002",
+    }.items():
+        assert code in codes[kind], (kind, codes)
+
+
+def test_the_files_of_an_audit(audited: Path) -> None:
+    folder = audited / "reports" / "proceed"
+    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    assert names == {"alignment_report.json", "utterances.parquet", "words.parquet", "report.md"}
+    report = read_report(folder)
+    utterances = pyarrow.parquet.read_table(folder / "utterances.parquet").to_pylist()
+    words = pyarrow.parquet.read_table(folder / "words.parquet").to_pylist()
+    assert len(utterances) == report.total_samples
+    assert sum(row["low_quality"] for row in utterances) == report.low_quality_count
+    assert all(0 <= row["quality"] <= 1 for row in utterances)
+    by_id = {row["id"]: row for row in utterances}
+    for word in words:
+        assert 0 <= word["start"] < word["end"] <= by_id[word["id"]]["duration"] + 0.1
+    first = by_id["clean-002"]
+    said = [word["word"] for word in words if word["id"] == first["id"]]
+    assert " ".join(said) == first["text"]
+    assert (folder / "report.md").read_text().startswith("# PROCEED")
+
+
+def test_the_terminal_shows_histogram_domains_and_verdict(tmp_path: Path) -> None:
+    done = asr("audit", PROCEED, "--no-wandb", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for part in ("0.9-1.0", "█", "median", "kan_clean", "whatsapp_noisy", "PROCEED", "report.md"):
+        assert part in done.stdout
+    assert "aligned" in done.stderr
+
+
+def test_a_killed_audit_goes_on_where_it_was(audited: Path, tmp_path: Path) -> None:
+    arguments = ("audit", PROCEED, "--all", "--no-wandb", "--name", "killed")
+    running = start(*arguments, cwd=tmp_path)
+    parts = tmp_path / "reports" / "killed" / "parts"
+    while len(list(parts.glob("part-*.json"))) < 2:
+        assert running.poll() is None, "it ended before it could be killed"
+        time.sleep(0.02)
+    running.kill()
+    running.communicate()
+    refused = asr(*arguments, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--resume" in one_line(refused)
+    other = asr(*arguments, "--resume", "--seed", "1", "--fraction", "0.5", cwd=tmp_path)
+    assert other.returncode == 2, "--all and --fraction contradict each other"
+    other = asr("audit", STOP, *arguments[2:], "--resume", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "another dataset" in one_line(other)
+    done = asr(*arguments, "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "kept from before" in done.stderr
+    again, before = (report_in(f) for f in (parts.parent, audited / "reports" / "proceed"))
+    assert again["digest"] == before["digest"]
+    assert not parts.exists()
+
+
+def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
+    running = start("audit", PROCEED, "--all", "--no-wandb", cwd=tmp_path)
+    parts = tmp_path / "reports" / "phase0" / "parts"
+    while not list(parts.glob("part-*.json")):
+        assert running.poll() is None, "it ended before it could be interrupted"
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "--resume" in errors
+    assert "Traceback" not in errors
+
+
+def test_one_name_has_one_audit_at_a_time(tmp_path: Path) -> None:
+    import fcntl
+
+    (tmp_path / "reports" / "phase0").mkdir(parents=True)
+    with (tmp_path / "reports" / "phase0" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        refused = asr("audit", PROCEED, "--no-wandb", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "another audit is writing here" in one_line(refused)
+
+
+def test_a_second_audit_replaces_the_first(tmp_path: Path) -> None:
+    for manifest, code in ((STOP, 20), (PROCEED, 0)):
+        done = asr("audit", manifest, "--fraction", "0.05", "--no-wandb", "--json", cwd=tmp_path)
+        assert done.returncode == code, done.stderr
+        assert json.loads(done.stdout) == report_in(tmp_path / "reports" / "phase0")
+    read_report(tmp_path / "reports" / "phase0")
+
+
+def test_bad_rows_are_skipped_or_found_and_nothing_is_lost(tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in PROCEED.read_text().splitlines()][:8]
+    (tmp_path / "audio").mkdir()
+    for row in rows:
+        source = EXAMPLE / row["audio_filepath"]
+        shutil.copy(source, tmp_path / row["audio_filepath"])
+    whole = (EXAMPLE / rows[0]["audio_filepath"]).read_bytes()
+    (tmp_path / "audio" / "cut.flac").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "audio" / "empty.wav").write_bytes(b"")
+    rows += [
+        {"id": "cut", "audio_filepath": "audio/cut.flac", "text": rows[0]["text"]},
+        {"id": "empty", "audio_filepath": "audio/empty.wav", "text": "nothing"},
+        {"id": "missing", "audio_filepath": "audio/missing.wav", "text": "nothing"},
+        {"id": "hebrew", "audio_filepath": rows[0]["audio_filepath"], "text": "שלום לכולם"},
+        {"id": "outside", "audio_filepath": "../../etc/passwd", "text": "x"},
+        {"id": "<b>&|`x`", "audio_filepath": rows[1]["audio_filepath"], "text": "<script>|[x](y)"},
+    ]
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = asr("audit", manifest, "--all", "--no-wandb", cwd=tmp_path)
+    assert done.returncode == 20, done.stderr
+    assert "Traceback" not in done.stderr
+    report = report_in(tmp_path / "reports" / "phase0")
+    assert report["total_samples"] + len(report["skipped"]) == len(rows)
+    found = {(f["id"], f["code"]) for f in report["findings"]}
+    assert {("cut", "S001"), ("empty", "S001"), ("missing", "S001"), ("hebrew", "T002")} <= found
+    (skipped,) = report["skipped"]
+    assert (skipped["id"], skipped["origin"]) == ("outside", "m.jsonl:13")
+    page = (tmp_path / "reports" / "phase0" / "report.md").read_text()
+    assert "<script>" not in page
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["missing.jsonl"], "missing.jsonl: no such manifest"),
+        (["bad.jsonl"], "bad.jsonl:1: not JSON"),
+        ([PROCEED, "--aligner", "whisper"], "unknown acoustic model"),
+        ([PROCEED, "--policy", "missing.toml"], "missing.toml: no such policy file"),
+        ([PROCEED, "--device", "cuda"], "no CUDA device here"),
+        (["outside.jsonl"], "leaves the corpus root"),
+        ([PROCEED, "--out", "bad.jsonl"], "bad.jsonl"),
+    ],
+)
+def test_mistakes_end_with_one_line(arguments: list[object], says: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text("{oops\n")
+    (tmp_path / "outside.jsonl").write_text('{"audio_filepath": "../x.wav", "text": "x"}\n')
+    done = asr("audit", "--no-wandb", *arguments, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert says in one_line(done)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["audit", "--name", "../up"],
+        ["audit", "--all", "--fraction", "0.5"],
+        ["audit", "--fraction", "0"],
+        ["audit", "--fraction", "nan"],
+        ["audit", "--colour"],
+        ["autid"],
+    ],
+)
+def test_bad_usage_exits_2(arguments: list[str], tmp_path: Path) -> None:
+    done = asr(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Error" in done.stderr
+    assert not (tmp_path / "reports").exists()
+
+
+def test_without_a_manifest_the_project_names_it_or_the_example_is_used(tmp_path: Path) -> None:
+    done = asr("audit", "--fraction", "0.01", "--no-wandb", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "using the bundled example corpus" in done.stderr
+    (tmp_path / "asr.toml").write_text(f'[corpus]\nmanifests = ["{STOP}"]\n')
+    done = asr("audit", "--fraction", "0.01", "--no-wandb", cwd=tmp_path)
+    assert done.returncode == 20, done.stderr
+    assert "corpus of asr.toml" in done.stderr
+    (tmp_path / "asr.toml").write_text('[corpus]\nmanifest = "x"\n')
+    done = asr("audit", "--no-wandb", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "asr.toml: corpus.manifest" in one_line(done)
+
+
+def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for the disk: the same write fails the same way."""
+    manifest = tmp_path / "m.jsonl"
+    rows = [{"audio_filepath": f"{n}.wav", "text": "word " * 400} for n in range(40)]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); "
+    command += "from cli.main import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", command, "audit", str(manifest), "--all", "--no-wandb"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "disk full" in one_line(done)
+    left = sorted(path.name for path in (tmp_path / "reports" / "phase0").rglob("*"))
+    assert left == [".lock", "parts", "plan.json"]

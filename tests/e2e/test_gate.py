@@ -1,0 +1,158 @@
+"""`asr gate`, and what the core install alone can do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from audit.report.schema import Report
+from tests.e2e.asr import asr, one_line, report_in
+from tests.speech import PROCEED, ROOT, STOP
+
+pytestmark = pytest.mark.slow
+
+
+def copy(audited: Path, name: str, folder: Path, **changes: Any) -> Path:
+    """A copy of an audit whose report says something else and whose digest fits."""
+    target = folder / "reports" / name
+    shutil.copytree(audited / "reports" / name, target)
+    if changes:
+        report = Report.model_validate(report_in(target) | changes)
+        report = report.model_copy(update={"digest": report.compute_digest()})
+        (target / "alignment_report.json").write_text(report.model_dump_json())
+    return target
+
+
+@pytest.mark.parametrize(
+    ("decision", "options", "code"),
+    [
+        ("PROCEED", [], 0),
+        ("CAUTION", [], 10),
+        ("CAUTION", ["--accept-caution"], 0),
+        ("STOP", [], 20),
+        ("STOP", ["--accept-caution"], 20),
+    ],
+)
+def test_the_verdict_is_the_exit_code(
+    decision: str, options: list[str], code: int, audited: Path, tmp_path: Path
+) -> None:
+    folder = copy(audited, "proceed", tmp_path, decision=decision)
+    done = asr("gate", folder, *options, cwd=tmp_path)
+    assert done.returncode == code
+    assert decision in (done.stdout if code == 0 else one_line(done))
+    plain = asr("gate", folder, *options, "--json", cwd=tmp_path)
+    assert plain.returncode == code
+    verdict = json.loads(plain.stdout)
+    assert (verdict["decision"], verdict["exit_code"]) == (decision, code)
+    assert verdict["admitted"] == (code == 0)
+
+
+def test_the_newest_report_is_read_without_a_name(audited: Path, tmp_path: Path) -> None:
+    copy(audited, "stop", tmp_path, created_at="2031-01-01T00:00:00+00:00")
+    copy(audited, "proceed", tmp_path, created_at="2030-01-01T00:00:00+00:00")
+    done = asr("gate", cwd=tmp_path)
+    assert done.returncode == 20
+    assert "reports/stop" in one_line(done)
+
+
+def test_data_is_checked(audited: Path) -> None:
+    report = audited / "reports" / "proceed"
+    assert asr("gate", report, "--data", PROCEED, cwd=audited).returncode == 0
+    foreign = asr("gate", report, "--data", STOP, cwd=audited)
+    assert foreign.returncode == 30
+    assert "made for other data" in one_line(foreign)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda text: text.replace('"PROCEED"', '"CAUTION"', 1), "altered"),
+        (lambda text: text.replace('"total_samples": 105', '"total_samples": 106'), "altered"),
+        (lambda text: text[: len(text) // 2], "not a report that can be read"),
+        (lambda text: "[1, 2]", "schema version"),
+        (lambda text: text.replace('"schema_version": "1"', '"schema_version": "0"'), "schema"),
+        (lambda text: text.replace('"total_samples"', '"total"'), "not a report"),
+    ],
+)
+def test_an_altered_report_is_no_verdict(
+    change: Any, says: str, audited: Path, tmp_path: Path
+) -> None:
+    path = copy(audited, "proceed", tmp_path) / "alignment_report.json"
+    changed = change(path.read_text())
+    assert changed != path.read_text()
+    path.write_text(changed)
+    done = asr("gate", path, cwd=tmp_path)
+    assert done.returncode == 30
+    assert says in one_line(done)
+
+
+def test_no_report_is_no_verdict(tmp_path: Path) -> None:
+    for arguments in ([], ["reports/phase0"]):
+        done = asr("gate", *arguments, cwd=tmp_path)
+        assert done.returncode == 30
+        assert "asr audit" in one_line(done)
+
+
+def test_help_and_gate_load_no_torch(audited: Path) -> None:
+    script = (
+        "import sys\n"
+        "from cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: code = end.code\n"
+        "heavy = {'torch', 'numpy', 'pyarrow', 'transformers', 'wandb'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else code)\n"
+    )
+    for arguments in (["--help"], ["gate", "reports/proceed", "--data", str(PROCEED)]):
+        done = subprocess.run(
+            [sys.executable, "-c", script, *arguments],
+            cwd=audited,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_core_install_alone_is_enough_for_the_gate(audited: Path, tmp_path: Path) -> None:
+    """A wheel of the project in an environment with its core dependencies and nothing else."""
+    uv = str(Path(sys.executable).parent / "uv")
+    python = tmp_path / "core" / "bin" / "python"
+    source = tmp_path / "source"
+    skip = shutil.ignore_patterns(
+        ".venv", ".git", "build", "*.egg-info", "wandb", "runs", "reports"
+    )
+    shutil.copytree(ROOT, source, ignore=skip)
+    lock = ["--constraint", str(ROOT / "requirements.lock")]
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "VIRTUAL_ENV")}
+    for command in (
+        ["venv", "--quiet", str(tmp_path / "core")],
+        ["pip", "install", "--quiet", "--python", str(python), *lock, str(source)],
+    ):
+        subprocess.run([uv, *command], check=True, env=environment, timeout=200)
+    command = str(python.parent / "asr")
+    for arguments, code in (
+        (["--help"], 0),
+        (["gate", "--help"], 0),
+        (["gate", "reports/proceed", "--data", str(PROCEED)], 0),
+        (["gate", "reports/stop"], 20),
+    ):
+        done = subprocess.run(
+            [command, *arguments], cwd=audited, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == code, done.stderr
+    missing = subprocess.run(
+        [command, "audit", str(PROCEED)], cwd=tmp_path, capture_output=True, text=True, timeout=60
+    )
+    assert missing.returncode == 2
+    assert "pip install 'asr-gate[align]'" in one_line(missing)
+    installed = subprocess.run(
+        [str(python), "-c", "import torch"], capture_output=True, text=True, timeout=60
+    )
+    assert "ModuleNotFoundError" in installed.stderr

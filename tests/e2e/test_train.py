@@ -1,0 +1,129 @@
+"""`asr train`: from a report on the bundled corpus to a model, or to a refusal."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.asr import asr, one_line, report_in
+from tests.speech import BROKEN, PROCEED, STOP
+from tests.tracking.offline import read_run
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("recipe", ["round2", "round2-tiny"])
+def test_stop_refuses_before_torch_is_loaded(recipe: str, audited: Path) -> None:
+    script = (
+        "import sys\n"
+        "from cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: code = end.code\n"
+        "heavy = {'torch', 'transformers', 'pyarrow', 'wandb'} & set(sys.modules)\n"
+        "sys.exit(f'loaded {heavy}' if heavy else code)\n"
+    )
+    arguments = ["train", recipe, "--data", str(STOP), "--report", "reports/stop"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        cwd=audited,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 20, done.stderr
+    line = one_line(done)
+    assert "reports/stop" in line
+    assert "% of the corpus is of low quality: above 15 %" in line
+
+
+def test_the_latest_audit_decides_where_none_is_named(audited: Path) -> None:
+    done = asr("train", "round2", "--data", STOP, cwd=audited)
+    assert done.returncode == 20
+    assert "reports/stop" in one_line(done)
+
+
+def test_no_report_and_foreign_data_are_no_verdict(audited: Path, tmp_path: Path) -> None:
+    none = asr("train", "round2-tiny", "--data", PROCEED, cwd=tmp_path)
+    assert none.returncode == 30
+    assert "asr audit" in one_line(none)
+    foreign = asr(
+        "train", "round2-tiny", "--data", STOP, "--report", "reports/proceed", cwd=audited
+    )
+    assert foreign.returncode == 30
+    assert "made for other data" in one_line(foreign)
+
+
+def test_an_altered_table_is_no_verdict(audited: Path, tmp_path: Path) -> None:
+    shutil.copytree(audited / "reports" / "proceed", tmp_path / "reports" / "proceed")
+    with (tmp_path / "reports" / "proceed" / "utterances.parquet").open("ab") as table:
+        table.write(b"x")
+    done = asr("train", "round2-tiny", "--data", PROCEED, cwd=tmp_path)
+    assert done.returncode == 30
+    assert "utterances.parquet: altered" in one_line(done)
+
+
+def test_proceed_trains(audited: Path, tmp_path: Path) -> None:
+    """The whole chain: the loss falls, a checkpoint loads, and the run says what it rests on."""
+    shutil.copytree(audited / "reports" / "proceed", tmp_path / "reports" / "proceed")
+    done = asr(
+        "train", "round2-tiny", "--data", PROCEED, "--wandb",
+        cwd=tmp_path, WANDB_DIR=str(tmp_path),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    run = json.loads((tmp_path / "runs" / "round2-tiny" / "run.json").read_text())
+    report = report_in(tmp_path / "reports" / "proceed")
+    assert run["status"] == "finished"
+    assert run["phase0"]["digest"] == report["digest"]
+    assert run["phase0"]["dataset_fingerprint"] == report["dataset"]["fingerprint"]
+    epochs = run["epochs"]
+    assert [epoch["phase"] for epoch in epochs] == ["B", "B", "A", "A", "A"]
+    assert epochs[-1]["train_loss"] < 0.8 * epochs[0]["train_loss"]
+    assert epochs[-1]["wer"] >= 0
+    assert epochs[-1]["cer"] >= 0
+    broken = [row for row, kind in BROKEN["proceed.jsonl"]["broken"].items() if "swap" in kind]
+    condemned = set(run["plan"]["condemned"])
+    assert condemned
+    assert condemned & set(broken)
+    assert (tmp_path / "runs" / "round2-tiny" / "final" / "model.safetensors").is_file()
+    (folder,) = (tmp_path / "wandb").glob("offline-run-*")
+    tracked = read_run(folder)
+    assert tracked.config["phase0"]["decision"] == "PROCEED"
+    assert tracked.config["phase0"]["digest"] == report["digest"]
+    assert tracked.job_type == "train"
+
+
+def test_a_dry_run_shows_and_stops(audited: Path) -> None:
+    done = asr(
+        "train", "round2-tiny", "--data", PROCEED, "--report", "reports/proceed", "--dry-run",
+        cwd=audited,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for word in ("projector", "audio_top", "untied", "PROCEED"):
+        assert word in done.stdout
+    assert not (audited / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["round3"], "round3"),
+        (["round2-tiny", "optimiser.warmup=1"], "optimizer"),
+        (["round2-tiny", "seed"], "seed"),
+        (["round2-tiny", "--resume"], "resume"),
+    ],
+)
+def test_mistakes_end_with_one_line(arguments: list[str], says: str, audited: Path) -> None:
+    done = asr("train", *arguments, "--data", PROCEED, "--report", "reports/proceed", cwd=audited)
+    assert done.returncode == 2, done.stderr
+    assert says in one_line(done)
+
+
+def test_weights_that_are_not_here_are_one_line(audited: Path) -> None:
+    done = asr("train", "round2", "--data", PROCEED, "--report", "reports/proceed", cwd=audited)
+    assert done.returncode == 2, done.stderr
+    assert "Qwen/Qwen3-ASR-1.7B-hf" in one_line(done)
