@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
 
 from cli.main import debug_option
 from cli.project import manifests_or_default
+
+
+def _number(ctx: click.Context, option: click.Parameter, value: float | None) -> float | None:
+    """NaN passes every range."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is not a number")
+    return value
 
 
 @click.command(
@@ -35,6 +43,7 @@ from cli.project import manifests_or_default
 @click.option(
     "--fraction",
     type=click.FloatRange(0, 1, min_open=True),
+    callback=_number,
     help="Share of the corpus to hear.  [default: the policy's, 0.1]",
 )
 @click.option("--all", "everything", is_flag=True, help="Hear the whole corpus.")
@@ -54,6 +63,7 @@ from cli.project import manifests_or_default
 @click.option(
     "--batch-seconds",
     type=click.FloatRange(1, 36000),
+    callback=_number,
     default=60.0,
     show_default=True,
     help="Padded audio in one batch, in seconds.",

@@ -19,6 +19,9 @@ from audit.acoustic.interface import Emission, ModelInfo
 from audit.align.interface import AlignedWord, Alignment, Unalignable
 from corpus.text.letters import Transcript
 
+MAX_CELLS = 2_000_000_000
+"""Frames times states; `forced_align` keeps a byte for each. About 20 minutes of speech."""
+
 
 def align(
     emission: Emission, transcript: Transcript, model: ModelInfo, keep: float
@@ -50,6 +53,13 @@ def align(
         return Unalignable(
             "A002",
             f"{len(columns) + repeats} frames are needed to say it, the audio has {len(emission)}",
+        )
+    cells = len(emission) * (2 * len(columns) + 1)
+    if cells > MAX_CELLS:
+        return Unalignable(
+            "A004",
+            f"its alignment needs {cells / 1e9:.1f} GB, over {MAX_CELLS / 1e9:.0f}; "
+            "cut the recording into utterances",
         )
     scores = _with_wildcard(emission, model.blank) if transcript.unknown else emission
     path, _ = torchaudio.functional.forced_align(

@@ -76,6 +76,13 @@ def test_what_cannot_be_aligned_says_why() -> None:
         assert found.code == code
 
 
+def test_what_is_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("audit.align.strict.MAX_CELLS", 100)
+    found = align(says("--c-a-t- -s-a-t--"), spell("cat sat", ALPHABET), MODEL, 0.3)
+    assert isinstance(found, Unalignable)
+    assert found.code == "A004"
+
+
 def test_a_model_without_a_separator() -> None:
     from dataclasses import replace
 

@@ -39,6 +39,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "A001": {"text_coverage": 0.5, "words": UNKEPT},
     "A002": {"fault": Fault("A002", "too long"), "text_coverage": 0.0},
     "A003": {"confidence": 0.4},
+    "A004": {"fault": Fault("A004", "too long")},
     "D001": {"id": "copy"},
     "D002": {"duration": 50.0},
     "D003": {"letters": 30},
