@@ -27,7 +27,7 @@ def fingerprint(corpus: Corpus) -> Fingerprint:
     """Hash every row of a corpus and the bytes of its audio.
 
     Paths do not count, so that a moved corpus is the same corpus; neither does the order of the
-    rows. Audio that is missing hashes as missing. Skipped rows count with their id and reason.
+    rows. Audio that is missing hashes as missing; skipped rows count by their id.
     """
     sources = {_key(u): u for u in corpus.utterances}
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
@@ -52,11 +52,13 @@ def _audio_digest(utterance: Utterance) -> str:
     audio = utterance.audio
     if not isinstance(audio, Path):
         return hashlib.sha256(audio.read()).hexdigest()
+    if not audio.is_file():  # a pipe or a device would never end
+        return "missing"
     try:
         with audio.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError:
-        return "missing"
+        return "unreadable"
 
 
 def _digest(value: object) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from audit.report import read_report
 from tests.e2e.asr import asr, one_line, report_in, start
-from tests.speech import BROKEN, EXAMPLE, PROCEED, STOP
+from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT, STOP
 
 pytestmark = pytest.mark.slow
 
@@ -81,12 +81,23 @@ def test_the_files_of_an_audit(audited: Path) -> None:
     assert (folder / "report.md").read_text().startswith("# PROCEED")
 
 
-def test_the_terminal_shows_histogram_domains_and_verdict(tmp_path: Path) -> None:
+def test_the_terminal_shows_the_verdict_and_the_example_is_what_it_makes(tmp_path: Path) -> None:
     done = asr("audit", PROCEED, "--no-wandb", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for part in ("0.9-1.0", "█", "median", "kan_clean", "whatsapp_noisy", "PROCEED", "report.md"):
         assert part in done.stdout
     assert "aligned" in done.stderr
+    # The committed example is this very audit; processors differ in the last digits.
+    made, committed = (
+        report_in(folder) for folder in (tmp_path / "reports/phase0", ROOT / "reports" / "example")
+    )
+    read_report(ROOT / "reports" / "example")
+    assert (made["decision"], made["rules"]) == (committed["decision"], committed["rules"])
+    assert made["dataset"]["fingerprint"] == committed["dataset"]["fingerprint"]
+    for key in ("coverage_distribution", "estimate"):
+        for name, value in committed[key].items():
+            same = pytest.approx(value, abs=1e-3) if isinstance(value, float) else value
+            assert made[key][name] == same
 
 
 def test_a_killed_audit_goes_on_where_it_was(audited: Path, tmp_path: Path) -> None:
