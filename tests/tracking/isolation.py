@@ -1,0 +1,55 @@
+"""A wandb client that reads and writes nothing of the machine's, and calls nobody."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+FAKE_KEY = "k" * 40
+"""Of the length that the client accepts, and known to no server."""
+
+
+def isolated_wandb_environment(tmp_path: Path) -> dict[str, str]:
+    """Variables that keep the client within `tmp_path`, as a subprocess or a test needs them.
+
+    Unset what `inherited_wandb_variables` names, too: keys and modes would come through.
+    """
+    return {
+        "HOME": str(tmp_path / "home"),
+        "NETRC": str(tmp_path / "home" / "netrc"),
+        "OTEL_SDK_DISABLED": "true",
+        "WANDB_ARTIFACT_DIR": str(tmp_path / "wandb-artifacts"),
+        "WANDB_CACHE_DIR": str(tmp_path / "wandb-cache"),
+        "WANDB_CONFIG_DIR": str(tmp_path / "wandb-config"),
+        "WANDB_DATA_DIR": str(tmp_path / "wandb-data"),
+        "WANDB_DIR": str(tmp_path),
+        "WANDB_ERROR_REPORTING": "false",
+    }
+
+
+def inherited_wandb_variables() -> list[str]:
+    """Variables of this process that a client would heed."""
+    proxies = ("http_proxy", "https_proxy", "all_proxy")
+    return [name for name in os.environ if name.startswith("WANDB_") or name.lower() in proxies]
+
+
+@contextmanager
+def isolated_wandb(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The same for the client in this process, whose state is dropped at both ends."""
+    import wandb
+
+    environment = isolated_wandb_environment(tmp_path)
+    wandb.teardown()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in inherited_wandb_variables():
+            patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        (tmp_path / "home").mkdir(exist_ok=True)
+        yield environment
+        # Its service took over the environment above; the next test needs a fresh one.
+        wandb.teardown()

@@ -1,0 +1,282 @@
+"""Start and finish a run of the real client, within a bound, whatever the server does.
+
+What the client does by itself (0.31): without a server, `wandb.init` blocks for 90 s and raises;
+with a server that was lost midway, `finish` blocks for many minutes, `finish_timeout` or not, as
+soon as an artifact is on its way. Neither may cost a user an audit or a training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tracking.errors import TrackingError
+from tracking.redact import one_line
+from tracking.settings import Mode, TrackerSettings
+
+if TYPE_CHECKING:
+    import wandb
+    from wandb.apis.public import Api
+
+# A start waits for the server at most PROBE + INIT, and about a second for the client itself.
+PROBE_SECONDS = 5
+INIT_SECONDS = 8.0
+# A finish: what the client is given to send the rest, and when it is stopped whatever it does.
+FINISH_SECONDS = 20.0
+FINISH_LIMIT_SECONDS = 25.0
+_STOP_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Started:
+    """What came of starting a run."""
+
+    run: wandb.Run | None
+    """None: not even an offline run could be made."""
+    mode: Mode
+    """What the run is, which may be less than what was asked for."""
+    reason: str | None
+    """Why it is less, in a few words; None where it is what was asked for."""
+
+
+def start_run(
+    settings: TrackerSettings, *, run_name: str | None, config: dict[str, Any]
+) -> Started:
+    """Start a run: online where that is asked for and works, else offline. Never prompts."""
+    from pydantic import ValidationError
+
+    try:
+        import wandb
+    except ImportError as error:
+        raise TrackingError(
+            f"W&B is on, but its client can't be imported ({one_line(error)});"
+            " mend: pip install 'asr-gate[wandb]', or --no-wandb"
+        ) from error
+
+    reason: str | None = None
+    try:
+        if settings.mode == "online":
+            api, reason = _log_in(settings)
+            if api is not None:
+                try:
+                    run = _init(settings, "online", run_name, config)
+                    _reuse_api(run, api)
+                    return Started(run, "online", None)
+                except client_errors() as error:
+                    reason = f"the server did not start the run ({one_line(error)})"
+        return Started(_init(settings, "offline", run_name, config), "offline", reason)
+    except ValidationError as error:
+        # The client checks all of its WANDB_… variables itself, and says so over many lines.
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise TrackingError(
+            f"the W&B client refuses its setting {where!r} ({error.errors()[0]['msg']});"
+            f" mend WANDB_{where.upper()} or the client's settings file"
+        ) from error
+    except wandb.errors.UsageError as error:
+        raise TrackingError(f"the W&B client refuses its settings: {one_line(error)}") from error
+    except client_errors() as error:
+        # A full or read-only disk, or a client whose service does not start.
+        return Started(None, "disabled", f"no run could be made ({one_line(error)})")
+
+
+def log_artifact(run: wandb.Run, artifact: wandb.Artifact, aliases: list[str]) -> None:
+    """Log an artifact so that the run's folder holds it too, whatever the server does.
+
+    Online, the client's own `log_artifact` asks the server first and hands the artifact to its
+    uploader without writing it to the run's folder: with a server that is lost by then, a later
+    `wandb sync` would not have it. Offline it writes a record, which we do online as well.
+    """
+    if run.offline or run._interface is None:
+        run.log_artifact(artifact, aliases=aliases)
+        return
+    artifact.finalize()
+    run._interface.publish_artifact(run, artifact, aliases, is_user_created=True)
+
+
+def finish_run(run: wandb.Run, *, exit_code: int, artifacts: dict[str, str]) -> str | None:
+    """Finish within FINISH_LIMIT_SECONDS; what was not sent and why, or None where all was.
+
+    `artifacts` holds the digest by NAME:ALIAS of what was logged. A run that is not sent stays on
+    disk, for `wandb sync`.
+    """
+    problems: list[str] = []
+    done = threading.Event()
+    service_is_broken = threading.Event()
+
+    def finish() -> None:
+        try:
+            run.finish(exit_code=exit_code)
+            problems.extend(_unsent_artifacts(run, artifacts))
+        except TimeoutError:
+            problems.append(f"the server did not take the rest in {FINISH_SECONDS:.0f} s")
+        except client_errors() as error:
+            problems.append(one_line(error))
+            service_is_broken.set()
+        except BaseException:
+            # A fault, for which the thread shows a traceback; it must not pass for success here.
+            problems.append("the client failed unexpectedly")
+            raise
+        finally:
+            done.set()
+
+    # The main thread must be able to leave: the client has no bound of its own here.
+    threading.Thread(target=finish, name="wandb-finish", daemon=True).start()
+    try:
+        in_time = done.wait(FINISH_LIMIT_SECONDS)
+    except KeyboardInterrupt:
+        _stop_service()  # else the client's exit hook would go on waiting
+        raise
+    if not in_time:
+        problems.insert(0, f"the server did not answer in {FINISH_LIMIT_SECONDS:.0f} s")
+        service_is_broken.set()
+    if service_is_broken.is_set():
+        # Else the client's exit hook would wait for it, or print a traceback about it.
+        _stop_service()
+        done.wait(_STOP_SECONDS)
+    return problems[0] if problems else None
+
+
+def sync_command(folder: Path) -> str:
+    """What to type to send a run folder later, relative to the current folder where it is in it."""
+    try:
+        shown = folder.relative_to(Path.cwd())
+    except ValueError:
+        shown = folder
+    # The client takes a run that was online for sent, unless told otherwise.
+    option = "" if folder.name.startswith("offline-") else "--include-online "
+    return f"wandb sync {option}{shlex.quote(str(shown))}"
+
+
+def client_errors() -> tuple[type[Exception], ...]:
+    """What the client raises when the server, the network, the disk or its service fails it."""
+    import wandb
+    from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+    from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
+
+    # OSError: the disk, and the socket to its service; TimeoutError is one of them. The last
+    # three are no wandb.Error, though they come out of public calls: a request that failed, and a
+    # service that died.
+    return (
+        wandb.errors.Error,
+        OSError,
+        WandbApiFailedError,
+        HandleAbandonedError,
+        MailboxClosedError,
+    )
+
+
+def _log_in(settings: TrackerSettings) -> tuple[Api | None, str | None]:
+    """Find credentials and ask the server whose they are; else the reason to be offline."""
+    import wandb
+
+    wandb.setup(_client_settings(settings, "online"))
+    try:
+        # Reads the environment, netrc and the client's settings; prompt=False: nothing else.
+        if not wandb.login(prompt=False, verify=False):
+            return None, "no login was found (wandb login, or WANDB_API_KEY)"
+    except wandb.errors.AuthenticationError as error:
+        return None, f"the login is unusable ({one_line(error)})"
+
+    base_url = wandb.setup().settings.base_url
+    began = time.monotonic()
+    try:
+        return wandb.Api(overrides={"base_url": base_url}, timeout=PROBE_SECONDS), None
+    except client_errors() as error:
+        # The client says "busy" of a server that is closed, silent or failing: it retries.
+        if time.monotonic() - began > PROBE_SECONDS - 0.5:
+            return None, f"{base_url} gave no usable answer in {PROBE_SECONDS} s"
+        return None, one_line(error)
+
+
+def _init(
+    settings: TrackerSettings, mode: Mode, run_name: str | None, config: dict[str, Any]
+) -> wandb.Run:
+    import wandb
+
+    client_settings = _client_settings(settings, mode)
+    wandb.setup(client_settings)
+    return wandb.init(
+        project=settings.project,
+        entity=settings.entity,
+        name=run_name or settings.run_name,
+        group=settings.group,
+        job_type=settings.job_type,
+        tags=settings.tags or None,
+        notes=settings.notes,
+        config=config,
+        mode="online" if mode == "online" else "offline",
+        # Another run of this process, such as a caller's own, is neither reused nor finished.
+        reinit="create_new",
+        settings=client_settings,
+    )
+
+
+def _client_settings(settings: TrackerSettings, mode: Mode) -> wandb.Settings:
+    import wandb
+
+    client = wandb.Settings(
+        mode="online" if mode == "online" else "offline",
+        silent=True,  # its chatter would tear our progress bar; it goes to the run's debug log
+        init_timeout=INIT_SECONDS,
+        finish_timeout=FINISH_SECONDS,
+        finish_timeout_raises=True,
+        # Seconds; by default a service that is killed takes the last 15 s of the run with it.
+        x_transaction_log_flush_interval=2.0,
+    )
+    # Named only where it is known: what is assigned here beats the client's own settings file.
+    if settings.base_url is not None:
+        client.base_url = settings.base_url
+    # Explicit, because the client reads the environment once a process and keeps it.
+    client.root_dir = str((settings.folder or Path.cwd()).absolute())
+    return client
+
+
+def _reuse_api(run: wandb.Run, api: Api) -> None:
+    """Give the run the API handle that has just answered.
+
+    The run makes its own on first use (a table, the use of an artifact), by asking the server
+    again and with a longer timeout: one use of an artifact takes 29 s where that is lost by then.
+    """
+    api.settings.update(run=run.id, entity=run.entity, project=run.project)
+    run._cached_public_api = api
+
+
+def _unsent_artifacts(run: wandb.Run, artifacts: dict[str, str]) -> list[str]:
+    """What the server does not have of the artifacts of an online run that has finished."""
+    if run.offline:
+        return []
+    # ValueError: the server's own words of refusal.
+    refusals: tuple[type[Exception], ...] = (ValueError, *client_errors())
+    problems = []
+    for name, digest in artifacts.items():
+        try:
+            found = run._public_api().artifact(f"{run.entity}/{run.project}/{name}")
+        except refusals as error:
+            problems.append(f"the server has no artifact {name} ({one_line(error)})")
+            continue
+        if found.digest != digest:
+            problems.append(f"the server has another artifact {name}")
+    return problems
+
+
+def _stop_service() -> None:
+    """Kill the client's service process, so that the end of our process does not wait for it.
+
+    The run lies on disk by now; the process is only retrying to send it. The client has no public
+    way to stop it: `wandb.teardown` waits for it, as does the client's own exit hook.
+    """
+    import wandb
+
+    connection = getattr(wandb.setup(), "_connection", None)
+    process = getattr(getattr(connection, "_proc", None), "_process", None)
+    if isinstance(process, subprocess.Popen):
+        process.kill()
+    # It reports the death that we have just caused: on the socket, or as its own exit code.
+    with contextlib.suppress(*client_errors(), SystemExit):
+        wandb.teardown()

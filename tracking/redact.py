@@ -1,0 +1,72 @@
+"""Keep secrets out of what is logged."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import PurePath
+
+HIDDEN = "[hidden]"
+
+_WORDS = r"api_?key|access_?key|secret|secret_?key|password|passwd|credentials?"
+# A model's `pad_token` and `blank_token` are no secrets, so a key says whose token it is.
+_SECRET_KEY = re.compile(
+    rf"(^|[_.\-])({_WORDS}|(hf|hub|auth|access|api|bearer|refresh|wandb)_?token)$|^token$",
+    re.IGNORECASE,
+)
+_SECRET_VARIABLE = re.compile(rf"(^|_)({_WORDS}|token)$", re.IGNORECASE)
+_SHORTEST_SECRET = 8
+
+
+def redact(value: object) -> object:
+    """`value` as plain data for a config or metadata, with secrets replaced by `[hidden]`.
+
+    A secret is a text under a key with a secret's name, or one that contains what an environment
+    variable with such a name holds. Paths become text, enums their value, tuples lists.
+    """
+    return _plain(value, _environment_secrets())
+
+
+def one_line(error: BaseException) -> str:
+    """The first line of an error, at most 160 characters of it, without secrets."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    return _hide(text, _environment_secrets())[:160]
+
+
+def _environment_secrets() -> list[str]:
+    # Short values ("1", "true") are no secrets, and replacing them would garble the rest.
+    return [
+        value
+        for name, value in os.environ.items()
+        if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET
+    ]
+
+
+def _plain(value: object, secrets: list[str]) -> object:
+    if isinstance(value, Mapping):
+        return {
+            str(key): HIDDEN
+            if isinstance(item, str) and item and _SECRET_KEY.search(str(key))
+            else _plain(item, secrets)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, secrets) for item in value]
+    if isinstance(value, (set, frozenset)):
+        return sorted((_plain(item, secrets) for item in value), key=str)
+    if isinstance(value, Enum):
+        return _plain(value.value, secrets)
+    if isinstance(value, PurePath):
+        return _hide(str(value), secrets)
+    if isinstance(value, str):
+        return _hide(value, secrets)
+    return value
+
+
+def _hide(text: str, secrets: list[str]) -> str:
+    for secret in secrets:
+        text = text.replace(secret, HIDDEN)
+    return text
