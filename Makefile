@@ -3,7 +3,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
-export UV_LINK_MODE ?= copy
 
 .PHONY: help audit test lint bench embedded lock clean
 

@@ -121,6 +121,8 @@ def command(
     tracking = TrackerSettings.resolve(
         TrackerSettings(run_name="phase0-audit", job_type="data_quality"), enabled=wandb
     )
+    tracker = Tracker(tracking)
+    tracker.check()
     corpus = read_corpus(names, audio_root=root, split=split)
     settings = Settings(
         name=name,
@@ -150,7 +152,7 @@ def command(
         console = Console()
         print_report(result.report, console, coverage_histogram(result))
         console.print(f"\nReport: {folder / 'report.md'}", highlight=False, soft_wrap=True)
-    with Tracker(tracking) as tracker:
+    with tracker:
         tracker.init(config=run_config(result))
         publish(result, folder, tracker)
     decision = result.report.decision

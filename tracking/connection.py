@@ -8,6 +8,7 @@ soon as an artifact is on its way. Neither may cost a user an audit or a trainin
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import shlex
 import subprocess
 import threading
@@ -45,19 +46,23 @@ class Started:
     """Why it is less, in a few words; None where it is what was asked for."""
 
 
+def require_client() -> None:
+    """Raise TrackingError where the client is not installed; costs no import."""
+    if importlib.util.find_spec("wandb") is None:
+        raise TrackingError(
+            "W&B is on, but its client is not installed;"
+            " mend: pip install 'asr-gate[wandb]', or --no-wandb"
+        )
+
+
 def start_run(
     settings: TrackerSettings, *, run_name: str | None, config: dict[str, Any]
 ) -> Started:
     """Start a run: online where that is asked for and works, else offline. Never prompts."""
     from pydantic import ValidationError
 
-    try:
-        import wandb
-    except ImportError as error:
-        raise TrackingError(
-            f"W&B is on, but its client can't be imported ({one_line(error)});"
-            " mend: pip install 'asr-gate[wandb]', or --no-wandb"
-        ) from error
+    require_client()
+    import wandb
 
     reason: str | None = None
     try:

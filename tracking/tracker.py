@@ -12,6 +12,7 @@ from tracking.connection import (
     client_errors,
     finish_run,
     log_artifact,
+    require_client,
     start_run,
     sync_command,
 )
@@ -82,6 +83,11 @@ class Tracker:
         trace: TracebackType | None,
     ) -> None:
         self.finish(exit_code=_exit_code(error))
+
+    def check(self) -> None:
+        """Raise TrackingError where `init` could only fail; for callers with hours before it."""
+        if self.settings.enabled and self.settings.mode != "disabled":
+            require_client()
 
     def init(
         self, *, run_name: str | None = None, config: Mapping[str, object] | None = None

@@ -110,9 +110,12 @@ assert "wandb" not in sys.modules
 
 def test_a_missing_client_names_the_mend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "wandb", None)
-    with pytest.raises(TrackingError, match=r"pip install 'asr-gate\[wandb\]'") as caught:
-        Tracker(TrackerSettings(enabled=True)).init()
-    assert "\n" not in str(caught.value)
+    for call in (Tracker.check, Tracker.init):
+        with pytest.raises(TrackingError, match=r"pip install 'asr-gate\[wandb\]'") as caught:
+            call(Tracker(TrackerSettings(enabled=True)))
+        assert "\n" not in str(caught.value)
+    Tracker(TrackerSettings(enabled=True, mode="disabled")).check()
+    Tracker().check()
 
 
 def test_out_of_turn() -> None:
