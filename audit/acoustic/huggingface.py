@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -28,9 +29,11 @@ class HuggingFaceModel(AcousticModel):
             UserError: no such model, or it is not a CTC model with a character vocabulary.
         """
         from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
-        from transformers.utils import logging
+        from transformers.utils.logging import disable_progress_bar
 
-        logging.disable_progress_bar()
+        disable_progress_bar()
+        # What fails after its retries is told once, below.
+        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         self._device = pick_device(device)
         try:
             self._extractor: Any = AutoFeatureExtractor.from_pretrained(name)
@@ -93,7 +96,8 @@ class HuggingFaceModel(AcousticModel):
         ).to(self._device)
         if not self.pads:
             inputs.pop("attention_mask", None)  # equal lengths: nothing is padded
-        with torch.autocast(self._device.type, torch.float16, self._device.type == "cuda"):
+        # On a GPU only; see MmsModel.
+        with torch.autocast("cuda", torch.float16, self._device.type == "cuda"):
             logits = self._model(**inputs).logits.float()
         if not self.pads:
             return list(logits)

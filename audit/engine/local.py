@@ -75,6 +75,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         )
     folder = settings.out / settings.name
     with only_one(folder):
+        model = load_model(settings.aligner, language=settings.language, device=settings.device)
         prints = fingerprint(corpus)
         plan = draw(
             corpus.utterances,
@@ -83,7 +84,6 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             quotas=settings.policy.sampling.quotas,
             minimum=settings.policy.sampling.minimum,
         )
-        model = load_model(settings.aligner, language=settings.language, device=settings.device)
         rows = _run(plan, model, prints, settings, Parts(folder), progress)
         context = Context(settings.policy, prints.content)
         result = build(

@@ -5,6 +5,7 @@ No dataset script ever runs: the `datasets` library has no support for remote co
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,6 +68,8 @@ def _load(source: Path | str, split: str | None) -> Any:
     import datasets
 
     datasets.disable_progress_bars()
+    # What fails after its retries is told once, below.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     try:
         if isinstance(source, str):
             loaded = datasets.load_dataset(source.removeprefix("hf:"))
