@@ -1,0 +1,31 @@
+"""A small corpus, its report, and a small model's processor, made once for the trainer's tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.train.support import WORDS, write_corpus, write_report
+
+
+@pytest.fixture(scope="session")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve utterances of tones."""
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+@pytest.fixture(scope="session")
+def report(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """PROCEED on `manifest`; condemns u001 as low quality and skips u002."""
+    return write_report(
+        tmp_path_factory.mktemp("audit"), manifest, condemned=["u001"], skipped=["u002"]
+    )
+
+
+@pytest.fixture(scope="session")
+def processor():
+    """A processor of Qwen3-ASR's kind whose tokenizer knows the corpus' words."""
+    from train.tokenizer import build_processor
+
+    return build_processor([" ".join(WORDS)] * 3, vocabulary=290)

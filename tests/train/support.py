@@ -1,0 +1,118 @@
+"""Small corpora of tones, and reports about them, for the trainer's tests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow
+import pyarrow.parquet
+import soundfile
+
+from audit.report import Report
+from audit.report.schema import SCHEMA_VERSION, Decision
+from corpus.fingerprint import fingerprint
+from corpus.readers import read_corpus
+
+WORDS = ("red", "green", "blue", "black", "white")
+PITCHES = (220.0, 330.0, 440.0, 550.0, 660.0)
+RATE = 16000
+
+
+def write_tones(path: Path, words: Sequence[str], seconds_a_word: float = 0.4) -> float:
+    """Write one tone a word, its pitch by the word; returns the length in seconds."""
+    samples = round(seconds_a_word * RATE)
+    time = np.arange(samples) / RATE
+    tones = [0.3 * np.sin(2 * np.pi * PITCHES[WORDS.index(word)] * time) for word in words]
+    soundfile.write(path, np.concatenate(tones).astype(np.float32), RATE)
+    return samples * len(words) / RATE
+
+
+def write_corpus(folder: Path, rows: int = 12, seed: int = 0) -> Path:
+    """A manifest of `rows` utterances of two to four words in two domains."""
+    folder.mkdir(parents=True, exist_ok=True)
+    choose = np.random.default_rng(seed)
+    lines = []
+    for index in range(rows):
+        words = [WORDS[i] for i in choose.integers(0, len(WORDS), size=2 + index % 3)]
+        name = f"{index:03d}.wav"
+        fields: dict[str, Any] = {
+            "id": f"u{index:03d}",
+            "audio_filepath": name,
+            "text": " ".join(words).capitalize() + ".",
+            "duration": write_tones(folder / name, words),
+            "lang": "en",
+            "domain": "kan_clean" if index % 2 else "whatsapp_noisy",
+        }
+        lines.append(json.dumps(fields))
+    manifest = folder / "corpus.jsonl"
+    manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return manifest
+
+
+def write_report(
+    folder: Path,
+    manifest: Path,
+    decision: Decision = "PROCEED",
+    condemned: Collection[str] = (),
+    skipped: Collection[str] = (),
+) -> Path:
+    """A report about `manifest` that verifies, with its table of utterances."""
+    folder.mkdir(parents=True, exist_ok=True)
+    corpus = read_corpus([manifest])
+    heard = [row for row in corpus.utterances if row.id not in skipped]
+    table = folder / "utterances.parquet"
+    pyarrow.parquet.write_table(
+        pyarrow.table(
+            {"id": [row.id for row in heard], "low_quality": [row.id in condemned for row in heard]}
+        ),
+        table,
+    )
+    rate = len(condemned) / max(1, len(heard))
+    fields: dict[str, Any] = {
+        "schema_version": SCHEMA_VERSION,
+        "decision": decision,
+        "recommendation": "as the test says",
+        "reasons": [f"{100 * rate:.1f} % of the corpus is of low quality"],
+        "total_samples": len(heard),
+        "low_quality_count": len(condemned),
+        "low_quality_percentage": 100 * rate,
+        "estimate": {
+            "rate": rate, "low": rate, "high": rate, "confidence": 0.95, "method": "census"
+        },
+        "coverage_distribution": {
+            "p10": 0.9, "p25": 0.9, "p50": 0.95, "p75": 1.0, "p90": 1.0, "mean": 0.93
+        },
+        "domain_statistics": {},
+        "rules": {},
+        "findings": [],
+        "controls": {},
+        "skipped": [{"id": id, "origin": "test", "reason": "unreadable"} for id in skipped],
+        "dataset": {
+            "fingerprint": fingerprint(corpus).digest,
+            "utterances": len(corpus.utterances),
+            "hours": 0.01,
+            "manifests": [str(manifest)],
+        },
+        "sampling": {"seed": 1, "fraction": 1.0, "method": "all", "strata": {}},
+        "aligner": {
+            "name": "embedded", "revision": "1", "weights_sha256": "0", "language": "en",
+            "stride": 0.02, "delay": 0.0,
+        },
+        "policy": {},
+        "tables": {table.name: "sha256:" + hashlib.sha256(table.read_bytes()).hexdigest()},
+        "tool": {"version": "0", "git_commit": None},
+        "created_at": "2026-01-01T00:00:00+00:00",
+        "digest": "",
+    }  # fmt: skip
+    report = Report.model_validate(fields)
+    report = report.model_copy(update={"digest": report.compute_digest()})
+    path = folder / "alignment_report.json"
+    path.write_text(report.model_dump_json(), encoding="utf-8")
+    assert math.isfinite(rate)
+    return path

@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+
+from train import recipe
+from train.recipe import RecipeError
+
+
+@pytest.mark.parametrize("name", recipe.names())
+def test_each_recipe_of_the_project_loads(name: str) -> None:
+    assert recipe.load(name)[0] == name
+
+
+def test_round2_trains_b_in_epochs_1_and_2_then_a() -> None:
+    _, settings = recipe.load("round2")
+    assert [settings.phase_of(epoch).name for epoch in range(1, 6)] == ["B", "B", "A", "A", "A"]
+    rates = {
+        phase.name: {group.name: group.learning_rate for group in phase.groups}
+        for phase in settings.phases
+    }
+    assert rates == {
+        "B": {"projector": 2e-4, "language_model_top": 5e-5, "head": 1e-4},
+        "A": {"projector": 1e-4, "audio_top": 3e-5, "language_model_top": 3e-5, "head": 1e-4},
+    }
+
+
+def test_overrides_reach_any_key() -> None:
+    _, settings = recipe.load(
+        "round2-tiny",
+        [
+            "phases.0.epochs=[1]",
+            "phases.1.epochs=[2,3]",
+            "phases.0.groups.0.learning_rate=1e-5",
+            "data.batch_seconds=12",
+            "data.language=",
+            "checkpoints.keep=null",
+            "tracking.tags=[a,b]",
+        ],
+    )
+    assert settings.epochs == 3
+    assert settings.phases[0].groups[0].learning_rate == 1e-5
+    assert settings.data.batch_seconds == 12
+    assert settings.checkpoints.keep is None
+    assert settings.tracking.tags == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.bach_seconds=3", "data.batch_seconds"),
+        ("phases.7.name=x", "no such key"),
+        ("seed.x=3", "no such key"),
+        ("seed", "key=value"),
+        ("seed=[1", "not a value"),
+        ("seed=many", "seed"),
+        ("phases.0.epochs=[1,3]", "1, 3, 3, 4, 5"),
+        ("phases.1.name=B", "share a name"),
+        ("phases.1.groups.1.name=head", "share a name"),
+        ("model.pretrained=folder", "either"),
+        ("data.batch_seconds=-1", "data.batch_seconds"),
+        ("optimizer.warmup=.nan", "optimizer.warmup"),
+    ],
+)
+def test_a_bad_override_is_one_line_that_names_the_key(override: str, said: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        recipe.load("round2-tiny", [override])
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)
+    assert error.value.exit_code == 2
+
+
+def test_an_unknown_recipe_names_the_nearest() -> None:
+    with pytest.raises(RecipeError, match="did you mean round2-tiny"):
+        recipe.load("round2-tinny")
+
+
+def test_a_recipe_file_of_ones_own(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text((recipe.RECIPES / "round2-tiny.yaml").read_text(), encoding="utf-8")
+    assert recipe.load(str(mine))[0] == "mine"
+    mine.write_text("phases: [", encoding="utf-8")
+    with pytest.raises(RecipeError, match=r"mine\.yaml: not a recipe"):
+        recipe.load(str(mine))
+    mine.write_text("colour: red", encoding="utf-8")
+    with pytest.raises(RecipeError, match="colour"):
+        recipe.load(str(mine))

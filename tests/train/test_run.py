@@ -1,0 +1,455 @@
+"""Whole runs, small ones."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+
+from corpus.errors import UserError
+from tests.train.support import write_corpus, write_report
+from train import loop, run
+from train.loop import Diverged
+
+SMALL = (
+    "model.tiny.audio_width=16",
+    "model.tiny.text_width=32",
+    "model.tiny.vocabulary=280",
+    "evaluation.max_new_tokens=8",
+    "data.batch_seconds=6",
+    "logging.every_steps=1",
+    "checkpoints.keep=null",
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def train(manifest: Path, report: Path, *overrides: str, **named) -> run.TrainResult:
+    return run.run(
+        "round2-tiny",
+        data=[str(manifest)],
+        report=str(report),
+        overrides=[*SMALL, *overrides],
+        **named,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(
+    manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory
+) -> run.TrainResult:
+    """All five epochs on the small corpus."""
+    return train(manifest, report, out=tmp_path_factory.mktemp("run") / "r")
+
+
+def weights(result: run.TrainResult, name: str) -> dict[str, torch.Tensor]:
+    assert result.out is not None
+    return load_file(result.out / name / "model.safetensors")
+
+
+def content(result: run.TrainResult) -> dict:
+    assert result.out is not None
+    return json.loads((result.out / "run.json").read_text())
+
+
+def test_phases_switch_at_the_boundary(finished: run.TrainResult) -> None:
+    """Phase A's audio layer stands still through epoch 2 and moves in epoch 3."""
+    first, second, third = (weights(finished, f"epoch-{n}") for n in (1, 2, 3))
+    fifth = weights(finished, "epoch-5")
+    thawed = [name for name in first if name.startswith("model.audio_tower.layers.2.")]
+    assert thawed
+    assert all(torch.equal(first[name], second[name]) for name in thawed)
+    assert all(not torch.equal(second[name], third[name]) for name in thawed)
+    always = ("model.language_model.layers.3.", "model.multi_modal_projector.", "lm_head.")
+    for name in first:
+        if name.startswith(always) and first[name].ndim > 1:
+            assert not torch.equal(first[name], second[name]), name
+            assert not torch.equal(second[name], third[name]), name
+    frozen = (
+        "model.audio_tower.layers.0.",
+        "model.audio_tower.layers.1.",
+        "model.audio_tower.conv",
+        "model.language_model.layers.0.",
+        "model.language_model.layers.1.",
+        "model.language_model.embed_tokens.",
+        "model.language_model.norm.",
+    )
+    for name in first:
+        if name.startswith(frozen):
+            assert torch.equal(first[name], fifth[name]), name
+
+
+def test_the_run_tells_what_it_did(finished: run.TrainResult) -> None:
+    told = content(finished)
+    assert told["status"] == "finished"
+    assert told["phase0"]["decision"] == "PROCEED"
+    assert set(told["phase0"]) == {
+        "decision",
+        "low_quality_percentage",
+        "mean_coverage",
+        "digest",
+        "dataset_fingerprint",
+        "artifact",
+    }
+    assert told["config"]["data"]["batch_seconds"] == 6
+    assert told["plan"]["embeddings"] == "untied"
+    assert told["plan"]["condemned"] == ["u001", "u002"]
+    assert [epoch["phase"] for epoch in told["epochs"]] == ["B", "B", "A", "A", "A"]
+    assert [step["step"] for step in told["steps"]] == list(range(1, told["plan"]["steps"] + 1))
+    evaluation = told["epochs"][-1]["evaluation"]
+    assert {"loss", "wer", "cer", "domains"} <= set(evaluation)
+    assert evaluation["utterances"] == len(told["plan"]["evaluation"])
+    assert not list(finished.out.glob(".*"))
+
+
+def test_the_final_model_loads_with_plain_transformers(
+    finished: run.TrainResult, manifest: Path
+) -> None:
+    import soundfile
+    from transformers import AutoModelForMultimodalLM, AutoProcessor
+
+    processor = AutoProcessor.from_pretrained(finished.final)
+    model, info = AutoModelForMultimodalLM.from_pretrained(finished.final, output_loading_info=True)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    saved = weights(finished, "epoch-5")
+    assert not torch.equal(saved["lm_head.weight"], model.get_input_embeddings().weight)
+    assert model.config.tie_word_embeddings is False
+    assert all(torch.equal(p, saved[name]) for name, p in model.named_parameters())
+    samples, _ = soundfile.read(manifest.parent / "000.wav", dtype="float32")
+    inputs = processor.apply_transcription_request([samples], language="English")
+    written = model.generate(**inputs, max_new_tokens=4)
+    start = inputs["input_ids"].shape[1]
+    assert isinstance(
+        processor.decode(written[:, start:], return_format="transcription_only")[0], str
+    )
+
+
+def losses(result: run.TrainResult) -> list[float]:
+    return [step["loss"] for step in content(result)["steps"]]
+
+
+TWO_EPOCHS = ("phases.0.epochs=[1]", "phases.1.epochs=[2]")
+
+
+def test_the_seed_decides_everything(manifest: Path, report: Path) -> None:
+    first, again = (train(manifest, report, *TWO_EPOCHS) for _ in range(2))
+    assert losses(first) == losses(again)
+    one, two = weights(first, "final"), weights(again, "final")
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    other = train(manifest, report, *TWO_EPOCHS, "seed=2")
+    assert losses(other) != losses(first)
+    # Each run has a folder of its own.
+    assert [one.out.name for one in (first, again, other)] == [
+        "round2-tiny",
+        "round2-tiny-2",
+        "round2-tiny-3",
+    ]
+
+
+def test_a_folder_is_taken_only_when_it_holds_something(tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert run.claim(empty) == empty
+    (empty / "note").touch()
+    assert run.claim(empty) == tmp_path / "empty-2"
+    with pytest.raises(UserError, match="cannot be made"):
+        run.claim(empty / "note" / "run")
+
+
+def test_a_switch_that_changes_nothing_changes_nothing(
+    manifest: Path, report: Path, tmp_path: Path
+) -> None:
+    """Two phases with the same groups train as one does: moments and schedule go on."""
+    import yaml
+
+    from train import recipe
+
+    whole = yaml.safe_load((recipe.RECIPES / "round2-tiny.yaml").read_text())
+    first = whole["phases"][0]
+    made = []
+    for name, phases in (
+        ("whole", [{**first, "epochs": [1, 2]}]),
+        ("split", [{**first, "epochs": [1]}, {**first, "name": "again", "epochs": [2]}]),
+    ):
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(yaml.safe_dump({**whole, "phases": phases}), encoding="utf-8")
+        made.append(run.run(str(path), data=[str(manifest)], report=str(report), overrides=SMALL))
+    assert losses(made[0]) == losses(made[1])
+    one, two = (weights(result, "final") for result in made)
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+class Watcher:
+    """Looks at the model after each step."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self.model = model
+        self.trained: dict[str, set[str]] = {}
+        self.stray_gradients: list[str] = []
+        self.shares: list[float] = []
+
+    def phase_begins(self, epoch, phase, groups) -> None:
+        self.peaks = {group.name: group.learning_rate for group in groups}
+
+    def step_done(self, record) -> None:
+        named = list(self.model.named_parameters())
+        self.trained[record.phase] = {name for name, p in named if p.requires_grad}
+        self.stray_gradients += [n for n, p in named if not p.requires_grad and p.grad is not None]
+        shares = {rate / self.peaks[name] for name, rate in record.learning_rates.items()}
+        assert max(shares) == pytest.approx(min(shares))
+        self.shares.append(max(shares))
+
+    def rows_refused(self, refused) -> None:
+        raise AssertionError(refused)
+
+    def evaluation_begins(self, epoch) -> None:
+        pass
+
+    def epoch_done(self, record) -> None:
+        pass
+
+
+def test_the_loop_freezes_all_else_and_the_schedule_goes_on_across_the_switch(
+    manifest: Path, report: Path, tmp_path: Path
+) -> None:
+    from train import preflight, recipe
+    from train.phases import match, schedule
+
+    _, settings = recipe.load("round2-tiny", [*SMALL, *TWO_EPOCHS, "data.batch_seconds=1.7"])
+    prepared = run._prepare("r", settings, preflight.clear(str(report), [manifest]))
+    model = run._build(settings, prepared)
+    matched = match(model, settings.phases)
+    watcher = Watcher(model)
+    loop.train(
+        model,
+        prepared.encoder,
+        prepared.selection,
+        settings,
+        matched,
+        device=prepared.device,
+        out=tmp_path,
+        observer=watcher,
+    )
+    for phase, trained in watcher.trained.items():
+        assert trained == {name for group in matched[phase] for name in group.parameters}
+    assert set(watcher.trained) == {"B", "A"}
+    assert watcher.stray_gradients == []
+    total = prepared.plan.steps
+    assert watcher.shares == pytest.approx(
+        [schedule(step, total, settings.optimizer) for step in range(total)]
+    )
+
+
+def test_accumulated_batches_are_one_step(manifest: Path, report: Path) -> None:
+    """A step over two batches weighs each token alike, as one batch of both would."""
+    together = train(manifest, report, *TWO_EPOCHS, "data.batch_seconds=60")
+    apart = train(
+        manifest, report, *TWO_EPOCHS, "data.batch_seconds=0.1", "optimizer.accumulate=100"
+    )
+    assert together.plan.steps == apart.plan.steps == 2
+    assert losses(together) == pytest.approx(losses(apart), rel=1e-4)
+
+
+def test_workers_change_nothing(manifest: Path, report: Path) -> None:
+    alone = train(manifest, report, *TWO_EPOCHS)
+    helped = train(manifest, report, *TWO_EPOCHS, "data.workers=1")
+    assert losses(alone) == losses(helped)
+
+
+def test_a_dry_run_counts_and_writes_nothing(manifest: Path, report: Path, tmp_path: Path) -> None:
+    console = Console(record=True, width=100, force_terminal=False)
+    result = train(manifest, report, dry_run=True, console=console)
+    assert result.out is None
+    assert not list(tmp_path.iterdir())
+    shown = console.export_text()
+    assert "PROCEED" in shown
+    assert "2 dropped by the audit" in shown
+    assert "audio_top" in shown
+    assert "embeddings untied" in shown
+    assert result.plan.training + len(result.plan.evaluation) + len(result.plan.condemned) == 12
+
+
+def test_progress_is_told_in_plain_lines(manifest: Path, report: Path) -> None:
+    console = Console(record=True, width=100, force_terminal=False)
+    train(manifest, report, *TWO_EPOCHS, console=console)
+    shown = console.export_text()
+    assert "epoch 1: phase B trains projector" in shown
+    assert "epoch 2: phase A trains" in shown
+    assert "real time, ends" in shown
+    assert "WER" in shown
+
+
+def test_progress_on_a_terminal_is_a_bar(manifest: Path, report: Path) -> None:
+    console = Console(record=True, width=100, force_terminal=True)
+    train(manifest, report, *TWO_EPOCHS, console=console)
+    assert "steps" in console.export_text()
+
+
+def test_a_tracked_run_holds_the_audit_it_rests_on(
+    manifest: Path, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    from tests.tracking.offline import read_run
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    result = train(manifest, report, *TWO_EPOCHS, "tracking.group=round2", wandb=True)
+    (folder,) = tmp_path.glob("wandb/offline-run-*")
+    told = read_run(folder)
+    assert told.config["phase0"] == content(result)["phase0"]
+    assert told.config["plan"]["embeddings"] == "untied"
+    assert told.config["config"]["seed"] == 1
+    assert told.job_type == "train"
+    assert told.group == "round2"
+    assert told.name == "round2-tiny"
+    assert told.metrics["train/epoch"] == 2
+    (domain,) = content(result)["epochs"][-1]["evaluation"]["domains"]
+    assert {"train/loss", "eval/wer", "eval/cer", f"eval/{domain}/wer"} <= set(told.metrics)
+
+
+def test_rows_that_cannot_be_decoded_are_listed(tmp_path: Path) -> None:
+    """The report knows the broken file, which its audit did not happen to sample."""
+    manifest = write_corpus(tmp_path / "corpus")
+    (tmp_path / "corpus" / "004.wav").write_bytes(b"RIFF")
+    report = write_report(tmp_path / "audit", manifest)
+    result = train(manifest, report, *TWO_EPOCHS)
+    listed = content(result)["refused_while_reading"]
+    assert [(row["id"], row["rule"]) for row in listed] == [("u004", "unreadable")]
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_rows(manifest: Path, report: Path) -> None:
+    with pytest.raises(Diverged) as error:
+        train(manifest, report, "phases.0.groups.2.learning_rate=1e30", "optimizer.warmup=0")
+    assert "epoch 1, step" in str(error.value)
+    assert "utterances u0" in str(error.value)
+    told = json.loads(Path("runs/round2-tiny/run.json").read_text())
+    assert told["status"] == "failed"
+    assert "not a finite number" in told["reason"]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_nothing_half_done(
+    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from train import checkpoint
+
+    class Full:
+        def save_pretrained(self, folder: Path) -> None:
+            (folder / "model.safetensors").write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(UserError, match="No space left"):
+        checkpoint.write_checkpoint(Path("r/epoch-1"), Full(), Full())
+    assert not list(Path("r").iterdir())
+
+
+@pytest.mark.parametrize("by", ["Ctrl-C", "SIGTERM"])
+def test_an_interrupted_run_says_what_is_left(
+    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    real = loop.write_checkpoint
+
+    def interrupt_after_the_second(folder: Path, *rest) -> None:
+        real(folder, *rest)
+        if folder.name == "epoch-2":
+            if by == "Ctrl-C":
+                raise KeyboardInterrupt
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(1)
+
+    monkeypatch.setattr(loop, "write_checkpoint", interrupt_after_the_second)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(run.Interrupted, match=by) as error:
+        train(manifest, report)
+    assert "runs/round2-tiny/epoch-2" in str(error.value)
+    assert json.loads(Path("runs/round2-tiny/run.json").read_text())["status"] == "interrupted"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_training_works_outside_the_main_thread(manifest: Path, report: Path) -> None:
+    results: list[run.TrainResult] = []
+    thread = threading.Thread(target=lambda: results.append(train(manifest, report, *TWO_EPOCHS)))
+    thread.start()
+    thread.join()
+    assert results[0].final is not None
+
+
+def test_old_checkpoints_are_deleted(manifest: Path, report: Path) -> None:
+    result = train(manifest, report, "checkpoints.keep=1")
+    assert sorted(path.name for path in result.out.iterdir()) == ["epoch-5", "final", "run.json"]
+
+
+def test_resume_is_refused_in_one_line(manifest: Path, report: Path) -> None:
+    with pytest.raises(UserError, match="cannot be resumed yet"):
+        train(manifest, report, resume=True)
+
+
+def test_missing_weights_are_one_line(
+    manifest: Path, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Read at import, so the environment comes too late.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for source in ("Qwen/Qwen3-ASR-1.7B-hf", str(tmp_path)):
+        with pytest.raises(UserError, match="no usable Qwen3-ASR checkpoint") as error:
+            run.run(
+                "round2",
+                data=[str(manifest)],
+                report=str(report),
+                overrides=[f"model.pretrained={source}"],
+            )
+        assert error.value.exit_code == 2
+        assert "\n" not in str(error.value)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_checkpoint_goes_on_as_pretrained(
+    finished: run.TrainResult, manifest: Path, report: Path, tmp_path: Path
+) -> None:
+    again = train(
+        manifest,
+        report,
+        *TWO_EPOCHS,
+        "model.tiny=null",
+        f"model.pretrained={finished.final}",
+    )
+    assert losses(again)[0] < losses(finished)[0]
+
+
+def test_incomplete_weights_are_refused(
+    finished: run.TrainResult, manifest: Path, report: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    from safetensors.torch import save_file
+
+    copy = tmp_path / "copy"
+    shutil.copytree(finished.final, copy)
+    kept = load_file(copy / "model.safetensors")
+    del kept["model.multi_modal_projector.linear_1.weight"]
+    save_file(kept, copy / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"1 missing keys, first model\.multi_modal_projector"):
+        train(manifest, report, "model.tiny=null", f"model.pretrained={copy}")
+
+
+@pytest.mark.slow
+def test_round2_tiny_learns(tmp_path: Path) -> None:
+    manifest = write_corpus(tmp_path / "corpus", rows=100)
+    report = write_report(tmp_path / "audit", manifest)
+    result = run.run("round2-tiny", data=[str(manifest)], report=str(report))
+    assert result.epochs[-1].loss < 0.6 * result.epochs[0].loss
+    last = result.epochs[-1].evaluation
+    assert last is not None
+    assert last.scores.wer < 1.0

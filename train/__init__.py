@@ -1,0 +1,1 @@
+"""From a verified report to a model."""

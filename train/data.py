@@ -1,0 +1,203 @@
+"""Which rows train, which evaluate, which are refused, and in which batches they come.
+
+No audio is decoded here: lengths come from the manifest or the file's header.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+
+from corpus.errors import UserError
+from corpus.speech.audio import stored_duration
+from corpus.utterance import Seconds, Utterance
+from train import recipe
+from train.languages import language_name
+from train.scoring import normalise
+
+FRAMES_PER_SECOND = 100
+"""Mel frames a second of Qwen3-ASR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One utterance that takes part."""
+
+    utterance: Utterance
+    seconds: Seconds
+    language: str
+    """As the prompt names it: `English`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One utterance that a rule keeps out of training and evaluation."""
+
+    id: str
+    rule: str
+    """`too_long`, `too_short`, `too_many_tokens`, `no_words` or `unreadable`."""
+    reason: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The audited corpus, divided; every row of it is in exactly one of the lists."""
+
+    training: list[Row]
+    evaluation: list[Row]
+    dropped: list[str]
+    """Ids that the audit condemned."""
+    refused: list[Refused]
+
+
+def select(
+    utterances: Sequence[Utterance], condemned: Collection[str], settings: recipe.Data
+) -> Selection:
+    """Divide a corpus into rows that train, evaluate, were condemned, or are refused by rule.
+
+    Raises:
+        UserError: a row names no language and the recipe none either, a language code is unknown,
+            or fewer than two rows are left.
+    """
+    rows: list[Row] = []
+    dropped: list[str] = []
+    refused: list[Refused] = []
+    for utterance in utterances:
+        if utterance.id in condemned:
+            dropped.append(utterance.id)
+            continue
+        seconds = stored_duration(utterance)
+        fault = _fault(utterance, seconds, settings)
+        if fault is not None:
+            refused.append(fault)
+            continue
+        assert seconds is not None
+        language = utterance.lang or settings.language
+        if language is None:
+            raise UserError(
+                f"{utterance.origin}: the row names no language; add a `lang` column, or say "
+                "data.language=… for all rows without one"
+            )
+        rows.append(Row(utterance, seconds, language_name(language)))
+    training, evaluation = hold_out(rows, settings.evaluation_share, settings.evaluation_limit)
+    if not training or not evaluation:
+        raise UserError(
+            f"{len(rows)} of {len(utterances)} rows are left to train on ({len(dropped)} condemned "
+            f"by the audit, {len(refused)} refused); at least 2 are needed"
+        )
+    return Selection(training, evaluation, dropped, refused)
+
+
+def _fault(utterance: Utterance, seconds: Seconds | None, settings: recipe.Data) -> Refused | None:
+    if not normalise(utterance.text):
+        return Refused(utterance.id, "no_words", "the transcript holds no letter or digit")
+    if seconds is None:
+        return Refused(utterance.id, "unreadable", f"{utterance.audio_name}: cannot be read")
+    return check_length(utterance.id, seconds, settings)
+
+
+def check_length(id: str, seconds: Seconds, settings: recipe.Data) -> Refused | None:
+    """Hold one length against the recipe's window; None: it fits."""
+    if seconds > settings.max_seconds:
+        return Refused(
+            id, "too_long", f"{seconds:.2f} s, data.max_seconds is {settings.max_seconds:g}"
+        )
+    if seconds < settings.min_seconds:
+        return Refused(
+            id, "too_short", f"{seconds:.2f} s, data.min_seconds is {settings.min_seconds:g}"
+        )
+    return None
+
+
+def check_tokens(id: str, tokens: int, settings: recipe.Data) -> Refused | None:
+    """Hold the tokens of prompt, audio and transcript against the recipe; None: they fit."""
+    if tokens > settings.max_tokens:
+        return Refused(
+            id, "too_many_tokens", f"{tokens} tokens, data.max_tokens is {settings.max_tokens}"
+        )
+    return None
+
+
+def refuse_long_texts(
+    selection: Selection, count_tokens: Callable[[Row], int], settings: recipe.Data
+) -> Selection:
+    """Move the rows with too many tokens to the refused ones; `count_tokens` counts all of a row.
+
+    Raises:
+        UserError: nothing is left to train or to evaluate on.
+    """
+    refused = list(selection.refused)
+
+    def fitting(rows: list[Row]) -> list[Row]:
+        kept = []
+        for row in rows:
+            fault = check_tokens(row.utterance.id, count_tokens(row), settings)
+            if fault is None:
+                kept.append(row)
+            else:
+                refused.append(fault)
+        return kept
+
+    training, evaluation = fitting(selection.training), fitting(selection.evaluation)
+    if not training or not evaluation:
+        raise UserError(
+            "every row for training or evaluation has too many tokens; raise data.max_tokens "
+            f"(now {settings.max_tokens})"
+        )
+    return Selection(training, evaluation, selection.dropped, refused)
+
+
+def hold_out(rows: Sequence[Row], share: float, limit: int) -> tuple[list[Row], list[Row]]:
+    """Divide rows into training and evaluation by a hash of their ids.
+
+    The hash decides for each row by itself, so a row stays on its side when others come or go; at
+    least one row is held out, and at most `limit`.
+    """
+    by_hash = sorted(rows, key=lambda row: _hash(row.utterance.id))
+    below = sum(_hash(row.utterance.id) < share for row in by_hash)
+    held = {row.utterance.id for row in by_hash[: min(max(below, 1), limit)]}
+    training = [row for row in rows if row.utterance.id not in held]
+    return training, [row for row in rows if row.utterance.id in held]
+
+
+def _hash(id: str) -> float:
+    """A number from 0 to 1 that the id alone decides."""
+    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8]) / 2**64
+
+
+def audio_tokens(seconds: Seconds) -> int:
+    """How many placeholder tokens Qwen3-ASR gives to audio of this length.
+
+    Each whole second of 100 mel frames becomes 13 tokens, the rest an eighth of its frames.
+    """
+    # The feature extractor pads clips below half a second up to it.
+    whole, rest = divmod(int(max(seconds, 0.5) * FRAMES_PER_SECOND), FRAMES_PER_SECOND)
+    return whole * 13 + -(-rest // 8)
+
+
+def batches(
+    rows: Sequence[Row], batch_seconds: Seconds, *, seed: int, epoch: int
+) -> list[list[int]]:
+    """Indices into `rows`, in batches of similar length, in an order that seed and epoch decide.
+
+    A batch holds at most `batch_seconds` of padded audio (its longest row times its number of
+    rows); a row that is longer by itself makes a batch of one.
+    """
+    generator = random.Random(f"{seed}/{epoch}")
+    order = list(range(len(rows)))
+    generator.shuffle(order)
+    # Whole seconds, so that rows of similar length meet others in each epoch.
+    order.sort(key=lambda index: int(rows[index].seconds))
+    result: list[list[int]] = []
+    longest = 0.0
+    for index in order:
+        longest = max(longest, rows[index].seconds)
+        if result and longest * (len(result[-1]) + 1) <= batch_seconds:
+            result[-1].append(index)
+        else:
+            result.append([index])
+            longest = rows[index].seconds
+    generator.shuffle(result)
+    return result

@@ -1,0 +1,59 @@
+"""The language names that Qwen3-ASR's prompt uses: `language Hebrew<asr_text>`."""
+
+from __future__ import annotations
+
+from corpus.errors import UserError
+
+# The names that the released checkpoints were trained with, and Hebrew, which round2 teaches.
+NAMES = {
+    "ar": "Arabic",
+    "cs": "Czech",
+    "da": "Danish",
+    "de": "German",
+    "el": "Greek",
+    "en": "English",
+    "es": "Spanish",
+    "fa": "Persian",
+    "fi": "Finnish",
+    "fil": "Filipino",
+    "fr": "French",
+    "he": "Hebrew",
+    "hi": "Hindi",
+    "hu": "Hungarian",
+    "id": "Indonesian",
+    "it": "Italian",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "mk": "Macedonian",
+    "ms": "Malay",
+    "nl": "Dutch",
+    "pl": "Polish",
+    "pt": "Portuguese",
+    "ro": "Romanian",
+    "ru": "Russian",
+    "sv": "Swedish",
+    "th": "Thai",
+    "tr": "Turkish",
+    "vi": "Vietnamese",
+    "yue": "Cantonese",
+    "zh": "Chinese",
+}
+
+
+def language_name(language: str) -> str:
+    """The name for a code (`he`, `en-US`) or a name in any case (`hebrew`).
+
+    A language that the released checkpoints do not know passes by its full name.
+
+    Raises:
+        UserError: a code without a known name.
+    """
+    code = language.strip().replace("_", "-").split("-")[0].lower()
+    if code in NAMES:
+        return NAMES[code]
+    if len(code) > 3 and code.isalpha():
+        return code.capitalize()
+    raise UserError(
+        f"language {language!r} is not a known code; write its full English name, e.g. Hebrew "
+        f"(known codes: {', '.join(NAMES)})"
+    )

@@ -1,0 +1,46 @@
+"""The training objective: negative log-likelihood of the transcript and its end token."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from transformers import Qwen3ASRForConditionalGeneration
+
+from train.examples import IGNORE
+
+
+class TranscriptLoss(nn.Module):
+    """Sums the loss over supervised tokens and computes logits nowhere else.
+
+    A sum and not a mean, so that the caller can divide by the tokens of a whole step, however many
+    batches it is spread over.
+    """
+
+    def __init__(self, model: Qwen3ASRForConditionalGeneration) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, labels: Tensor, **inputs: Tensor) -> Tensor:
+        """Loss in nats, summed; a scalar.
+
+        Args:
+            labels: shape (rows, tokens); `IGNORE` where there is no loss.
+            inputs: the model's other arguments, as `examples.Batch` has them.
+        """
+        # (rows, tokens, width)
+        hidden = self.model.model(**inputs, use_cache=False).last_hidden_state
+        # The state at one position predicts the token at the next.
+        following = labels[:, 1:]
+        supervised = following != IGNORE
+        logits = self.model.lm_head(hidden[:, :-1][supervised]).float()
+        return nn.functional.cross_entropy(logits, following[supervised], reduction="sum")
+
+
+def supervised_tokens(labels: Tensor) -> int:
+    """How many positions of a batch have loss."""
+    return int((labels[:, 1:] != IGNORE).sum())
+
+
+def compute_type(device: torch.device) -> torch.autocast:
+    """bfloat16 arithmetic on CUDA, float32 elsewhere; weights stay float32 in both."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")

@@ -1,0 +1,288 @@
+"""What a run is, as data: a YAML recipe, `key=value` overrides, and the types they must fit."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from corpus.errors import UserError
+from corpus.utterance import Seconds
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class RecipeError(UserError):
+    """The recipe, or an override of it, cannot be used."""
+
+
+class Section(BaseModel):
+    """Base of every part of a recipe: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class TinyModel(Section):
+    """A small Qwen3-ASR with random weights and a tokenizer built from the corpus."""
+
+    audio_layers: int = Field(default=3, ge=1)
+    audio_width: int = Field(default=64, ge=8, multiple_of=4)
+    """Width of the audio tower; 4 attention heads."""
+    text_layers: int = Field(default=4, ge=1)
+    text_width: int = Field(default=128, ge=8, multiple_of=8)
+    """Width of the language model; 4 attention heads."""
+    vocabulary: int = Field(default=320, ge=257)
+    """Most tokens that the tokenizer learns; 256 of them are the single bytes."""
+
+
+class Model(Section):
+    """Where the weights come from: exactly one of `pretrained` and `tiny`."""
+
+    pretrained: str | None = None
+    """Hub id or folder of a Qwen3-ASR checkpoint in transformers' layout."""
+    revision: str | None = None
+    """Branch, tag or commit on the hub; None: the newest."""
+    tiny: TinyModel | None = None
+    untie_embeddings: bool
+    """Give the output head a matrix of its own, a copy of the word embeddings."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.pretrained is None) == (self.tiny is None):
+            raise ValueError("name either `pretrained` or `tiny`, not both and not neither")
+        return self
+
+
+class Group(Section):
+    """Parameters that train together."""
+
+    name: str
+    learning_rate: float = Field(gt=0)
+    """Peak rate; the schedule scales it by 0 to 1."""
+    parameters: list[str] = Field(min_length=1)
+    """Patterns of parameter names: `*` is any text, `{2..5}` each number from 2 to 5."""
+
+
+class Phase(Section):
+    """Epochs in which the same parameters train; every other parameter is frozen."""
+
+    name: str
+    epochs: list[int] = Field(min_length=1)
+    """Counted from 1 over the whole run."""
+    groups: list[Group] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _distinct_groups(self) -> Self:
+        names = [group.name for group in self.groups]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two groups share a name: {', '.join(names)}")
+        return self
+
+
+class Data(Section):
+    """Which rows train, which evaluate, and how they are batched."""
+
+    language: str | None = None
+    """Language of the rows whose manifest names none: `English`, `he`."""
+    min_seconds: Seconds = Field(default=0.1, ge=0)
+    max_seconds: Seconds = Field(default=30.0, gt=0)
+    """Longer rows are refused and listed, never cut."""
+    max_tokens: int = Field(default=1024, ge=32)
+    """Most tokens of prompt, audio and transcript together; longer rows are refused and listed."""
+    evaluation_share: float = Field(default=0.05, gt=0, lt=1)
+    """Share of the rows held out, chosen by a hash of their ids."""
+    evaluation_limit: int = Field(default=500, ge=1)
+    """Most rows held out."""
+    batch_seconds: Seconds = Field(default=60.0, gt=0)
+    """Padded audio in one batch: its longest row times its number of rows."""
+    workers: int = Field(default=0, ge=0)
+    """Processes that decode audio and compute features; 0: the training process itself."""
+    cache_gib: float = Field(default=1.0, ge=0)
+    """Memory that each such process may fill with features, in GiB."""
+
+
+class Optimizer(Section):
+    """AdamW and its schedule: linear warm-up, then a cosine over the whole run."""
+
+    accumulate: int = Field(default=1, ge=1)
+    """Batches a step."""
+    weight_decay: float = Field(default=0.01, ge=0)
+    """On matrices only; biases and norms are left alone."""
+    beta1: float = Field(default=0.9, ge=0, lt=1)
+    beta2: float = Field(default=0.98, ge=0, lt=1)
+    warmup: float = Field(default=0.05, ge=0, lt=1)
+    """Share of all steps over which the rates rise."""
+    floor: float = Field(default=0.05, ge=0, le=1)
+    """Share of the peak rates that is left at the end."""
+    clip_norm: float = Field(default=1.0, gt=0)
+
+
+class Evaluation(Section):
+    """Each epoch ends with it."""
+
+    max_new_tokens: int = Field(default=448, ge=1)
+    """Longest transcript that is generated."""
+
+
+class Logging(Section):
+    """What is told while training."""
+
+    every_steps: int = Field(default=50, ge=1)
+    samples: int = Field(default=20, ge=0)
+    """Predictions in the table of samples, each epoch."""
+
+
+class Checkpoints(Section):
+    """What is left on disk."""
+
+    keep: int | None = Field(default=2, ge=1)
+    """Newest epochs kept beside the final model; None: all."""
+
+
+class Tracking(Section):
+    """Names of the tracked run; None: from the command line, the environment, or the defaults."""
+
+    project: str | None = None
+    run_name: str | None = None
+    group: str | None = None
+    tags: list[str] = Field(default_factory=list)
+
+
+class Recipe(Section):
+    """One run."""
+
+    model: Model
+    phases: list[Phase] = Field(min_length=1)
+    data: Data = Field(default_factory=Data)
+    optimizer: Optimizer = Field(default_factory=Optimizer)
+    evaluation: Evaluation = Field(default_factory=Evaluation)
+    logging: Logging = Field(default_factory=Logging)
+    checkpoints: Checkpoints = Field(default_factory=Checkpoints)
+    tracking: Tracking = Field(default_factory=Tracking)
+    seed: int = Field(default=1, ge=0)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int | None = Field(default=None, ge=1)
+    """Processor threads of torch; None: as many as torch chooses."""
+
+    @model_validator(mode="after")
+    def _phases_follow(self) -> Self:
+        titles = [phase.name for phase in self.phases]
+        if len(set(titles)) < len(titles):
+            raise ValueError(f"two phases share a name: {', '.join(titles)}")
+        epochs = [epoch for phase in self.phases for epoch in phase.epochs]
+        if epochs != list(range(1, len(epochs) + 1)):
+            raise ValueError(
+                "the epochs of the phases, read in order, must count 1, 2, 3, …; "
+                f"they read {', '.join(map(str, epochs))}"
+            )
+        return self
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of the whole run."""
+        return sum(len(phase.epochs) for phase in self.phases)
+
+    def phase_of(self, epoch: int) -> Phase:
+        """The phase that an epoch (from 1) belongs to."""
+        return next(phase for phase in self.phases if epoch in phase.epochs)
+
+
+def names() -> list[str]:
+    """The recipes that come with the project."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load(recipe: str, overrides: Sequence[str] = ()) -> tuple[str, Recipe]:
+    """Read a recipe by name or from a YAML file, and apply `key.sub=value` overrides.
+
+    Returns:
+        The recipe's short name (the file's stem) and the recipe.
+
+    Raises:
+        RecipeError: no such recipe, not YAML, an unknown key, or a value that does not fit.
+    """
+    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
+    if not path.is_file():
+        near = difflib.get_close_matches(recipe, names(), n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise RecipeError(
+            f"{recipe}: no such recipe; {meant}there are {', '.join(names())}, or name a YAML file"
+        )
+    # The first pass fills in the defaults, so that an override may name any key of the schema.
+    complete = _validate(_read(path), recipe).model_dump()
+    for override in overrides:
+        _override(complete, override)
+    return path.stem, _validate(complete, recipe)
+
+
+def _read(path: Path) -> Any:
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a recipe: {' '.join(str(error).split())}") from error
+
+
+def _validate(content: Any, origin: str) -> Recipe:
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        faults = (
+            ": ".join(
+                part
+                for part in (
+                    ".".join(map(str, fault["loc"])),
+                    fault["msg"].removeprefix("Value error, "),
+                )
+                if part
+            )
+            for fault in error.errors()
+        )
+        raise RecipeError(f"{origin}: {'; '.join(faults)}") from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    """Set one `key.sub=value` in place; the key must exist."""
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise RecipeError(f"{override}: an override reads key=value, e.g. seed=7")
+    node: Any = {"": content}
+    last: str | int = ""
+    for part in key.split("."):
+        node = node[last]
+        if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            last = int(part)
+        elif isinstance(node, dict) and part in node:
+            last = part
+        else:
+            near = difflib.get_close_matches(key, list(_keys(content)), n=1, cutoff=0.0)
+            raise RecipeError(f"{key}: the recipe has no such key; the nearest is {near[0]}")
+    try:
+        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=True)
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise RecipeError(f"{override}: not a value: {' '.join(str(error).split())}") from error
+    assert isinstance(value, dict)
+    node[last] = value["value"]
+
+
+def _keys(content: Any, prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a recipe, sections and values alike."""
+    if isinstance(content, dict):
+        items = list(content.items())
+    elif isinstance(content, list):
+        items = list(enumerate(content))
+    else:
+        return
+    for name, value in items:
+        yield f"{prefix}{name}"
+        yield from _keys(value, f"{prefix}{name}.")
