@@ -154,6 +154,7 @@ def command(
         console.print(f"\nReport: {folder / 'report.md'}", highlight=False, soft_wrap=True)
     with tracker:
         tracker.init(config=run_config(result))
-        publish(result, folder, tracker)
+        if tracker.mode != "disabled":
+            publish(result, folder, tracker)
     decision = result.report.decision
     return 20 if decision == "STOP" else 10 if decision == "CAUTION" and strict else 0

@@ -1,6 +1,14 @@
 """The report: schema, write, read, verify, render."""
 
-from audit.report.read import REPORT_FILE, NoVerdict, condemned, find_latest, read_report
+from audit.report.read import LINK_FILE, REPORT_FILE, NoVerdict, condemned, find_latest, read_report
 from audit.report.schema import Report
 
-__all__ = ["REPORT_FILE", "NoVerdict", "Report", "condemned", "find_latest", "read_report"]
+__all__ = [
+    "LINK_FILE",
+    "REPORT_FILE",
+    "NoVerdict",
+    "Report",
+    "condemned",
+    "find_latest",
+    "read_report",
+]

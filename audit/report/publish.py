@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 
 from audit.report.build import AuditResult
-from audit.report.read import REPORT_FILE
+from audit.report.read import LINK_FILE, REPORT_FILE
+from corpus.files import write_atomically
 from tracking import Tracker
 
 ARTIFACT = "phase0-audit-report"
@@ -25,8 +27,8 @@ def coverage_histogram(result: AuditResult) -> list[float]:
     return [float(share) for share in counts / counts.sum()]
 
 
-def publish(result: AuditResult, folder: Path, tracker: Tracker) -> str:
-    """Log one audit; returns the reference of its artifact.
+def publish(result: AuditResult, folder: Path, tracker: Tracker) -> None:
+    """Log one audit, and note beside its report where the artifact went.
 
     Args:
         result: the audit.
@@ -65,7 +67,7 @@ def publish(result: AuditResult, folder: Path, tracker: Tracker) -> str:
             for name, domain in report.domain_statistics.items()
         ],
     )
-    return tracker.log_artifact(
+    reference = tracker.log_artifact(
         [folder / REPORT_FILE, folder / "report.md", *(folder / name for name in report.tables)],
         name=ARTIFACT,
         type="report",
@@ -76,6 +78,8 @@ def publish(result: AuditResult, folder: Path, tracker: Tracker) -> str:
             "dataset_fingerprint": report.dataset.fingerprint,
         },
     )
+    # Where the trainer finds the artifact that it links its run to.
+    write_atomically(folder / LINK_FILE, json.dumps({"artifact": reference}).encode())
 
 
 def run_config(result: AuditResult) -> dict[str, object]:

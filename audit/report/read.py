@@ -12,6 +12,8 @@ from audit.report.schema import SCHEMA_VERSION, Report
 from corpus.errors import UserError
 
 REPORT_FILE = "alignment_report.json"
+LINK_FILE = "wandb.json"
+"""Beside a report that was logged: the reference of its artifact."""
 
 
 class NoVerdict(UserError):

@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from audit.report.build import LENGTH_MISMATCH, AuditResult
 from audit.report.markdown import markdown
-from audit.report.read import REPORT_FILE
+from audit.report.read import LINK_FILE, REPORT_FILE
 from corpus.files import write_atomically
 
 UTTERANCES = pa.schema(
@@ -64,6 +64,7 @@ def write(result: AuditResult, folder: Path) -> AuditResult:
     report = result.report.model_copy(update={"tables": digests})
     report = report.model_copy(update={"digest": report.compute_digest()})
     result = AuditResult(report, result.rows, result.findings, result.weights)
+    (folder / LINK_FILE).unlink(missing_ok=True)  # it is the last report's
     for name, content in tables.items():
         write_atomically(folder / name, content)
     write_atomically(folder / REPORT_FILE, (report.model_dump_json(indent=2) + "\n").encode())
