@@ -79,7 +79,8 @@ def publish(result: AuditResult, folder: Path, tracker: Tracker) -> None:
         },
     )
     # Where the trainer finds the artifact that it links its run to.
-    write_atomically(folder / LINK_FILE, json.dumps({"artifact": reference}).encode())
+    if reference:
+        write_atomically(folder / LINK_FILE, json.dumps({"artifact": reference}).encode())
 
 
 def run_config(result: AuditResult) -> dict[str, object]:

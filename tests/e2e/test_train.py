@@ -82,14 +82,17 @@ def test_proceed_trains(audited: Path, tmp_path: Path) -> None:
     assert run["phase0"]["dataset_fingerprint"] == report["dataset"]["fingerprint"]
     epochs = run["epochs"]
     assert [epoch["phase"] for epoch in epochs] == ["B", "B", "A", "A", "A"]
-    assert epochs[-1]["train_loss"] < 0.8 * epochs[0]["train_loss"]
-    assert epochs[-1]["wer"] >= 0
-    assert epochs[-1]["cer"] >= 0
+    assert epochs[-1]["loss"] < 0.8 * epochs[0]["loss"]
+    assert epochs[-1]["evaluation"]["loss"] < epochs[0]["evaluation"]["loss"]
+    assert epochs[-1]["evaluation"]["wer"] > 0
+    assert epochs[-1]["evaluation"]["cer"] > 0
+    assert set(epochs[-1]["evaluation"]["domains"]) <= set(report["domain_statistics"])
     broken = [row for row, kind in BROKEN["proceed.jsonl"]["broken"].items() if "swap" in kind]
     condemned = set(run["plan"]["condemned"])
-    assert condemned
     assert condemned & set(broken)
-    assert (tmp_path / "runs" / "round2-tiny" / "final" / "model.safetensors").is_file()
+    from transformers import AutoModelForMultimodalLM
+
+    AutoModelForMultimodalLM.from_pretrained(tmp_path / "runs" / "round2-tiny" / "final")
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     tracked = read_run(folder)
     assert tracked.config["phase0"]["decision"] == "PROCEED"
