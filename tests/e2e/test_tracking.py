@@ -8,16 +8,13 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.asr import asr, report_in
-from tests.speech import PROCEED
 from tests.tracking.offline import read_run
 
 pytestmark = pytest.mark.slow
 
-AUDIT = ("audit", PROCEED, "--fraction", "0.01")
 
-
-def test_without_a_login_the_run_is_offline_and_whole(tmp_path: Path) -> None:
-    done = asr(*AUDIT, "--wandb", cwd=tmp_path, WANDB_DIR=str(tmp_path))
+def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Path) -> None:
+    done = asr("audit", small, "--wandb", cwd=tmp_path, WANDB_DIR=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("wandb sync") == 1
     report = report_in(tmp_path / "reports" / "phase0")
@@ -62,9 +59,10 @@ def test_without_a_login_the_run_is_offline_and_whole(tmp_path: Path) -> None:
     }
 
 
-def test_a_server_that_refuses_costs_nothing_but_the_upload(tmp_path: Path) -> None:
+def test_a_server_that_refuses_costs_nothing_but_the_upload(small: Path, tmp_path: Path) -> None:
     done = asr(
-        *AUDIT,
+        "audit",
+        small,
         "--wandb",
         cwd=tmp_path,
         WANDB_DIR=str(tmp_path),
@@ -78,25 +76,25 @@ def test_a_server_that_refuses_costs_nothing_but_the_upload(tmp_path: Path) -> N
     assert list((tmp_path / "wandb").glob("offline-run-*"))
 
 
-def test_no_run_where_none_is_wanted(tmp_path: Path) -> None:
+def test_no_run_where_none_is_wanted(small: Path, tmp_path: Path) -> None:
     for options, environment in (
         (["--no-wandb"], {"WANDB_PHASE0_LOGGING": "true"}),
         (["--wandb"], {"WANDB_DISABLED": "true"}),
         ([], {}),
     ):
-        done = asr(*AUDIT, *options, cwd=tmp_path, WANDB_DIR=str(tmp_path), **environment)
+        done = asr("audit", small, *options, cwd=tmp_path, WANDB_DIR=str(tmp_path), **environment)
         assert done.returncode == 0, done.stderr
         assert not (tmp_path / "wandb").exists()
 
 
-def test_the_environment_asks_for_a_run(tmp_path: Path) -> None:
-    done = asr(*AUDIT, cwd=tmp_path, WANDB_DIR=str(tmp_path), WANDB_PHASE0_LOGGING="true")
+def test_the_environment_asks_for_a_run(small: Path, tmp_path: Path) -> None:
+    done = asr("audit", small, cwd=tmp_path, WANDB_DIR=str(tmp_path), WANDB_PHASE0_LOGGING="true")
     assert done.returncode == 0, done.stderr
     assert list((tmp_path / "wandb").glob("offline-run-*"))
 
 
-def test_a_wrong_mode_is_named_before_anything_is_heard(tmp_path: Path) -> None:
-    done = asr(*AUDIT, "--wandb", cwd=tmp_path, WANDB_MODE="sometimes")
+def test_a_wrong_mode_is_named_before_anything_is_heard(small: Path, tmp_path: Path) -> None:
+    done = asr("audit", small, "--wandb", cwd=tmp_path, WANDB_MODE="sometimes")
     assert done.returncode == 2
     assert "WANDB_MODE" in done.stderr
     assert not (tmp_path / "reports").exists()
