@@ -22,6 +22,7 @@ class Measured:
 
     id: str
     domain: str
+    lang: str | None
     origin: str
     text: str
     duration: Seconds

@@ -30,7 +30,7 @@ class Plan:
     """Which utterances are audited."""
 
     sample: list[Utterance]
-    """By domain, then in the order of the corpus."""
+    """By domain, then by id: the order of the corpus decides nothing."""
     strata: dict[str, Stratum]
     seed: int
     fraction: float
@@ -65,7 +65,7 @@ def draw(
     sizes = allocate(counts, fraction=fraction, quotas=quotas, minimum=minimum)
     sample: list[Utterance] = []
     for domain, size in sizes.items():
-        members = by_domain[domain]
+        members = sorted(by_domain[domain], key=lambda utterance: utterance.id)
         chosen = random.Random(f"{seed}:{domain}").sample(range(len(members)), size)
         sample.extend(members[i] for i in sorted(chosen))
     strata = {domain: Stratum(counts[domain], size) for domain, size in sizes.items()}
@@ -88,7 +88,7 @@ def allocate(
     }
     # What a small domain could not fill of its quota goes to those that have more.
     while (missing := wanted - sum(sizes.values())) > 0:
-        room = {domain: counts[domain] - size for domain, size in sizes.items()}
-        domain = max(room, key=lambda d: (room[d] > 0) * shares[d] / (sizes[d] + 1))
+        room = {d: counts[d] - size for d, size in sizes.items() if counts[d] > size}
+        domain = max(room, key=lambda d: (shares[d] / (sizes[d] + 1), room[d]))
         sizes[domain] += min(room[domain], max(1, round(missing * shares[domain])))
     return sizes

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import click
 
-from cli.main import debug_option
+from cli.main import debug_option, show
 from cli.project import manifests_or_default
 
 
@@ -101,8 +102,8 @@ def command(
     """
     if everything and fraction is not None:
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
-    if not name or Path(name).name != name or name.startswith("."):
-        raise click.UsageError(f"--name {name!r}: must be a plain folder name")
+    if not re.fullmatch(r"[\w+-][\w .+-]*", name):
+        raise click.UsageError(f"--name {name!r}: letters, digits, and . + - _ only")
     from rich.console import Console
 
     from audit.engine.local import Interrupted, Settings, audit
@@ -113,10 +114,9 @@ def command(
     from corpus.readers import read_corpus
     from tracking import Tracker, TrackerSettings
 
-    errors = Console(stderr=True)
     names, root, said = manifests_or_default(manifests, audio_root)
     if said:
-        errors.print(said, highlight=False)
+        click.echo(said, err=True)
     rules = load_policy(policy)
     tracking = TrackerSettings.resolve(
         TrackerSettings(run_name="phase0-audit", job_type="data_quality"), enabled=wandb
@@ -140,21 +140,23 @@ def command(
         with AuditProgress() as progress:
             result = audit(corpus, settings, progress)
     except Interrupted as interrupt:
-        errors.print(
-            f"\nasr: interrupted: {interrupt}; go on with the same command and --resume",
-            highlight=False,
+        click.echo(
+            f"\nasr: interrupted: {interrupt}; go on with the same command and --resume", err=True
         )
         return 130
     folder = out / name
-    if as_json:
-        click.echo(result.report.model_dump_json(indent=2))
-    else:
-        console = Console()
-        print_report(result.report, console, coverage_histogram(result))
-        console.print(f"\nReport: {folder / 'report.md'}", highlight=False, soft_wrap=True)
     with tracker:
         tracker.init(config=run_config(result))
         if tracker.mode != "disabled":
             publish(result, folder, tracker)
+
+    def summary() -> None:
+        if as_json:
+            click.echo(result.report.model_dump_json(indent=2))
+        else:
+            print_report(result.report, Console(), coverage_histogram(result))
+            click.echo(f"\nReport: {folder / 'report.md'}")
+
+    show(summary)
     decision = result.report.decision
     return 20 if decision == "STOP" else 10 if decision == "CAUTION" and strict else 0

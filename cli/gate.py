@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.main import debug_option
+from cli.main import debug_option, show
 
 
 @click.command(
@@ -46,6 +46,7 @@ def command(
     from audit.gate import admit, require_same_data
     from audit.report import find_latest, read_report
     from corpus.errors import UserError
+    from corpus.text.plain import plain
 
     verdict: dict[str, object] = {"report": None, "decision": None, "admitted": False}
     try:
@@ -61,18 +62,22 @@ def command(
         }
         admit(found, str(path), accept_caution=accept_caution)
         if data:
+            from cli.project import manifests_or_default
             from corpus.readers import read_corpus
 
-            require_same_data(
-                found, str(path), read_corpus(data, audio_root=audio_root, split=split)
-            )
+            names, root, _ = manifests_or_default(data, audio_root)
+            corpus = read_corpus(names, audio_root=root, split=split)
+            require_same_data(found, str(path), corpus)
     except UserError as error:
         if not as_json:
             raise
-        click.echo(json.dumps(verdict | {"exit_code": error.exit_code, "error": str(error)}))
+        refusal = verdict | {"exit_code": error.exit_code, "error": str(error)}
+        show(lambda: click.echo(json.dumps(refusal)))
         return error.exit_code
     if as_json:
-        click.echo(json.dumps(verdict | {"admitted": True, "exit_code": 0}))
+        admitted = verdict | {"admitted": True, "exit_code": 0}
+        show(lambda: click.echo(json.dumps(admitted)))
     else:
-        click.echo(f"{path}: {found.decision}: {'; '.join(found.reasons)}")
+        line = plain(f"{path}: {found.decision}: {'; '.join(found.reasons)}")
+        show(lambda: click.echo(line))
     return 0

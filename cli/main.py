@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import errno
 import importlib
+import io
 import os
+import signal
 import sys
 import traceback
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
 import click
+
+from corpus.text.plain import plain
 
 # Each command's module is loaded only when it is called: help and the gate never load torch.
 COMMANDS = {
@@ -21,9 +26,22 @@ COMMANDS = {
 
 # The extra that brings each module which a command may find missing in a core install.
 EXTRA_OF = dict.fromkeys(
-    ("datasets", "numpy", "onnxruntime", "pyarrow", "soundfile", "soxr", "torch", "torchaudio"),
+    (
+        "datasets",
+        "numpy",
+        "onnxruntime",
+        "pyarrow",
+        "safetensors",
+        "soundfile",
+        "soxr",
+        "torch",
+        "torchaudio",
+        "transformers",
+        "uroman",
+        "yaml",
+    ),
     "align",
-) | {"jiwer": "train", "omegaconf": "train", "transformers": "train", "yaml": "train"}
+) | {"jiwer": "train", "omegaconf": "train"}
 
 
 class _Lazy(click.Group):
@@ -46,9 +64,14 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("asr-gate"), prog_name="asr")
-@click.option("--debug", is_flag=True, help="Show tracebacks.")
-@click.pass_context
-def group(ctx: click.Context, debug: bool) -> None:
+@click.option(
+    "--debug",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda ctx, option, value: _switch_on(ctx, option, value),
+    help="Show tracebacks.",
+)
+def group() -> None:
     """Decide whether a speech-recognition training set is fit to train on.
 
     \b
@@ -64,10 +87,13 @@ def group(ctx: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; every error of the user's is one line and an exit code."""
-    debug = "--debug" in sys.argv[1:]
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    # A stop that a job's scheduler asks for ends as Ctrl-C does: what is done is kept, and said.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may know ASCII only
     try:
-        code = group.main(arguments, prog_name="asr", standalone_mode=False)
+        code = group.main(prog_name="asr", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         code = 2
@@ -77,21 +103,17 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("asr: interrupted", err=True)
         code = 130
-    except BrokenPipeError:
-        # The reader of our output has gone (`asr … | head`): nothing is left to say.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     # The one place that catches everything: what it is decides the exit code.
     except Exception as error:  # noqa: BLE001
-        if debug:
+        if _Debug.on:
             traceback.print_exc()
-        code = _report(error, debug)
+        code = _report(error)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _report(error: Exception, debug: bool) -> int:
+def _report(error: Exception) -> int:
     """Print an error as one line; its exit code."""
-    line = " ".join(str(error).split())
+    line = plain(str(error))
     # Errors of ours carry the exit code of the contract.
     code: Any = getattr(error, "exit_code", None)
     if isinstance(code, int):
@@ -105,19 +127,42 @@ def _report(error: Exception, debug: bool) -> int:
         )
         return 2
     if isinstance(error, OSError) and error.filename is not None:
-        click.echo(f"asr: {error.filename}: {error.strerror}; check path and permissions", err=True)
+        name = plain(str(error.filename))
+        click.echo(f"asr: {name}: {error.strerror}; check path and permissions", err=True)
         return 2
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRA_OF:
         mend = f"pip install 'asr-gate[{EXTRA_OF[error.name]}]'"
         click.echo(f"asr: {error.name} is not installed: this command needs {mend}", err=True)
         return 2
-    hint = "" if debug else " (--debug shows where)"
+    hint = "" if _Debug.on else " (--debug shows where)"
     click.echo(f"asr: a fault of ours: {type(error).__name__}: {line}{hint}", err=True)
     return 1
 
 
+class _Debug:
+    """Whether `--debug` was given, wherever on the command line."""
+
+    on = False
+
+
+def _switch_on(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    _Debug.on = _Debug.on or value
+
+
 def debug_option(command: Any) -> Any:
-    """`--debug` on every command, for `--help`; `main` takes it off the arguments."""
-    return click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")(
-        command
-    )
+    """`--debug`, which every command has."""
+    return click.option(
+        "--debug", is_flag=True, expose_value=False, callback=_switch_on, help="Show tracebacks."
+    )(command)
+
+
+def show(printing: Callable[[], None]) -> None:
+    """Print a result; where nobody takes it, the exit code still says what it says."""
+    try:
+        printing()
+        sys.stdout.flush()
+    except OSError as error:
+        # What is left in the buffer would fail again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):  # `asr … | head` is no accident
+            click.echo(f"asr: the result could not be printed ({error.strerror})", err=True)

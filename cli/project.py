@@ -5,8 +5,9 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from corpus.errors import UserError
 
@@ -17,7 +18,7 @@ EXAMPLE = Path(__file__).parents[1] / "audit" / "example" / "proceed.jsonl"
 class _Corpus(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    manifests: list[str]
+    manifests: Annotated[list[str], Field(min_length=1)]
     audio_root: Path | None = None
 
 
@@ -38,21 +39,28 @@ def manifests_or_default(
     Raises:
         UserError: `asr.toml` is there and cannot be read.
     """
+    project = _read_project()
+    root = audio_root or (project.corpus.audio_root if project else None)
     if given:
-        return list(given), audio_root, None
-    if FILE.exists():
-        try:
-            project = _Project.model_validate(tomllib.loads(FILE.read_text(encoding="utf-8")))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise UserError(f"{FILE}: cannot be read ({error})") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"])
-            raise UserError(f"{FILE}: {where}: {first['msg']}") from error
+        return list(given), root, None
+    if project:
         said = f"corpus of {FILE}: {', '.join(project.corpus.manifests)}"
-        return project.corpus.manifests, audio_root or project.corpus.audio_root, said
+        return project.corpus.manifests, root, said
     said = "no manifest named and no asr.toml here: using the bundled example corpus"
-    return [_shown(EXAMPLE)], audio_root, said
+    return [_shown(EXAMPLE)], root, said
+
+
+def _read_project() -> _Project | None:
+    if not FILE.exists():
+        return None
+    try:
+        return _Project.model_validate(tomllib.loads(FILE.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{FILE}: cannot be read ({error})") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{FILE}: {where}: {first['msg']}") from error
 
 
 def _shown(path: Path) -> str:

@@ -66,7 +66,7 @@ def command(
     names, root, said = manifests_or_default(data, audio_root)
     console = Console()
     if said:
-        console.print(said, highlight=False)
+        click.echo(said)
     result = run(
         recipe,
         data=names,
@@ -82,5 +82,5 @@ def command(
         console=console,
     )
     if result.final is not None:
-        console.print(f"Model: {result.final}", highlight=False, soft_wrap=True)
+        click.echo(f"Model: {result.final}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os.path
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +27,9 @@ class Fingerprint:
 def fingerprint(corpus: Corpus) -> Fingerprint:
     """Hash every row of a corpus and the bytes of its audio.
 
-    Paths do not count, so that a moved corpus is the same corpus; neither does the order of the
-    rows. Audio that is missing hashes as missing; skipped rows count by their id.
+    Neither the folder of the corpus nor the order of its rows counts; names inside it do, because
+    a report knows utterances by their ids (rows that share an id are told apart by their order).
+    Audio that is missing hashes as missing; skipped rows count by their id.
     """
     sources = {_key(u): u for u in corpus.utterances}
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
@@ -52,7 +54,7 @@ def _audio_digest(utterance: Utterance) -> str:
     audio = utterance.audio
     if not isinstance(audio, Path):
         return hashlib.sha256(audio.read()).hexdigest()
-    if not audio.is_file():  # a pipe or a device would never end
+    if not os.path.isfile(audio):  # noqa: PTH113  (Path.is_file raises on impossible names)
         return "missing"
     try:
         with audio.open("rb") as stream:

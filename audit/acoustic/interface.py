@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from corpus.errors import UserError
+from corpus.text.language import same_language
 from corpus.text.letters import Transcript, spell
 from corpus.utterance import Seconds
 
@@ -90,8 +91,18 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        UserError: unknown spec, or weights that cannot be had or read.
+        UserError: unknown spec, weights that cannot be had or read, or a model of another language.
     """
+    model = _member(spec, language, device)
+    if language is not None and not same_language(language, model.info.language):
+        raise UserError(
+            f"--language {language}: {spec} is a model of '{model.info.language}'; "
+            "choose another --aligner, or leave out --language"
+        )
+    return model
+
+
+def _member(spec: str, language: str | None, device: str) -> AcousticModel:
     kind, _, name = spec.partition(":")
     if kind == "embedded" and not name:
         from audit.acoustic.embedded.member import EmbeddedModel

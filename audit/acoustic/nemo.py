@@ -52,11 +52,14 @@ class NemoModel(AcousticModel):
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         providers = ["CPUExecutionProvider"]
-        if (
-            pick_device(device).type == "cuda"
-            and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
-        ):
-            providers.insert(0, "CUDAExecutionProvider")
+        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
+            if pick_device(device).type == "cuda":
+                providers.insert(0, "CUDAExecutionProvider")
+        elif device == "cuda":
+            raise UserError(
+                "--device cuda: this onnxruntime runs on the CPU only; install onnxruntime-gpu, or "
+                "use --device auto"
+            )
         try:
             self._session = onnxruntime.InferenceSession(str(weights), options, providers)
         # onnxruntime raises classes of its compiled module, with no base of their own.
@@ -68,7 +71,7 @@ class NemoModel(AcousticModel):
             name=f"nemo:{root.name}",
             revision=str(config.get("revision", config.get("target", "unknown"))),
             weights_sha256=sha256_of_files([weights, settings]),
-            language=str(config.get("language") or language or "en"),
+            language=str(config.get("language") or language or "und"),
             tokens=tuple(tokens),
             blank=blank,
             space=tokens.index(" ") if " " in tokens else None,

@@ -48,7 +48,7 @@ def coverage(words: Sequence[AlignedWord], activity: NDArray[np.bool_]) -> Cover
     letters = sum(word.letters for word in words)
     kept = [word for word in words if word.kept]
     kept_letters = sum(word.letters for word in kept)
-    if not kept:
+    if not kept_letters:
         return Coverage(0.0, 0.0, 0.0)
     claimed = np.zeros(len(activity), dtype=np.bool_)
     for index, word in enumerate(words):

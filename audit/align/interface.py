@@ -13,6 +13,7 @@ class AlignedWord:
 
     text: str
     letters: int
+    """Letters that the model knows; those aligned to a wildcard prove nothing and do not count."""
     start: Seconds
     end: Seconds
     confidence: float

@@ -29,7 +29,7 @@ def align(
     """Align one transcript.
 
     Characters outside the model's alphabet align to a wildcard that costs as much as the best
-    letter of its frame.
+    letter of its frame; they hold their place and count for nothing.
 
     Args:
         emission: log-probabilities, shape (frames, tokens).
@@ -77,10 +77,11 @@ def align(
         mine = np.flatnonzero(owners == number)
         first, last = starts[mine[0]], ends[mine[-1]]
         confidence = math.exp(float(loss[first:last].sum()) / len(mine))
+        known = sum(letter is not None for letter in word.letters)
         words.append(
             AlignedWord(
                 text=word.text,
-                letters=len(mine),
+                letters=known,
                 start=max(0.0, first * model.stride - model.delay),
                 end=max(0.0, last * model.stride - model.delay),
                 confidence=confidence,

@@ -12,6 +12,8 @@ from audit.checks import (
     empty_text,
     low_confidence,
     low_coverage,
+    mostly_unknown,
+    other_language,
     rate_outlier,
     silent_audio,
     text_too_long,
@@ -39,6 +41,8 @@ RULES: tuple[Rule, ...] = (
     empty_text.RULE,
     unalignable_text.RULE,
     unknown_characters.RULE,
+    mostly_unknown.RULE,
+    other_language.RULE,
 )
 
 

@@ -11,7 +11,7 @@ from audit.measured import Measured
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
     least = context.policy.quality.min_coverage
     for row in rows:
-        # Where nothing can be heard, that is the finding (S003).
+        # Where no speech can be heard, that is the finding (S003).
         if row.fault is None and row.speech_seconds and row.coverage < least:
             unsaid = [word.text for word in row.words if not word.kept]
             example = f", not '{' '.join(unsaid[:6])}'" if unsaid else ""

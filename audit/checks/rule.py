@@ -16,7 +16,9 @@ class Context:
 
     policy: Policy
     content: Mapping[str, str]
-    """Digest of audio, segment and text of every utterance of the corpus, in its order."""
+    """Digest of audio, segment and text of every utterance of the corpus, by id."""
+    language: str
+    """Of the acoustic model."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""S003: nothing can be heard."""
+"""S003: no speech can be heard."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
     limit = context.policy.signal.silent_below_db
     for row in rows:
         if row.duration and (row.peak_db < limit or not row.speech_seconds):
-            yield row.id, f"the loudest 10 ms are at {row.peak_db:.0f} dB of full scale"
+            yield row.id, f"no speech; the loudest 10 ms are at {row.peak_db:.0f} dB of full scale"
 
 
 RULE = Rule(
     code="S003",
     name="silent-audio",
     severity="error",
-    summary="Nothing can be heard.",
+    summary="No speech can be heard.",
     find=_find,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
@@ -85,7 +86,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             minimum=settings.policy.sampling.minimum,
         )
         rows = _run(plan, model, prints, settings, Parts(folder), progress)
-        context = Context(settings.policy, prints.content)
+        context = Context(settings.policy, prints.content, model.info.language)
         result = build(
             corpus, plan, rows, list(run_rules(rows, context)), model.info, settings.policy, prints
         )
@@ -107,12 +108,14 @@ def _run(
         "dataset": prints.digest,
         "sample": [u.id for u in plan.sample],
         "aligner": [model.info.name, model.info.weights_sha256, settings.language],
+        "device": settings.device,
+        "tool": version("asr-gate"),
         "keep_word": settings.policy.quality.keep_word,
         "batch_seconds": settings.batch_seconds,
     }
     parts.begin(key, resume=settings.resume)
     pieces = list(_pieces(plan.sample, PART_BATCHES * settings.batch_seconds))
-    earlier = [parts.read(number) for number in range(len(pieces))]
+    earlier = [parts.read(n, [u.id for u in piece]) for n, piece in enumerate(pieces)]
     progress.start(len(plan.sample), sum(len(rows) for rows in earlier if rows is not None))
     done: list[Measured] = []
     try:

@@ -91,6 +91,7 @@ def _measure_one(
     return Measured(
         id=utterance.id,
         domain=utterance.domain,
+        lang=utterance.lang,
         origin=utterance.origin,
         text=utterance.text,
         duration=duration,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -29,14 +30,17 @@ def only_one(folder: Path) -> Iterator[None]:
         UserError: another audit holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
+    held = os.open(folder, os.O_RDONLY)
+    try:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise UserError(
                 f"{folder}: another audit is writing here; wait for it, or choose another --name"
             ) from error
         yield
+    finally:
+        os.close(held)
 
 
 class Parts:
@@ -59,12 +63,12 @@ class Parts:
         """
         there = len(list(self._folder.glob("part-*.json")))
         if there:
-            earlier = json.loads(self._plan.read_text(encoding="utf-8"))
             if not resume:
                 raise UserError(
                     f"{self._folder}: holds {there} parts of an unfinished audit; go on with "
                     "--resume, start anew by removing that folder, or choose another --name"
                 )
+            earlier = self._read_plan()
             changed = [name for name in key if earlier.get(name) != key[name]]
             if changed:
                 raise UserError(
@@ -76,13 +80,31 @@ class Parts:
         write_atomically(self._plan, json.dumps(key, indent=1, sort_keys=True).encode())
         return 0
 
-    def read(self, number: int) -> list[Measured] | None:
-        """The rows of one part; None: it is not there yet."""
+    def _read_plan(self) -> dict[str, Any]:
+        try:
+            plan = json.loads(self._plan.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            plan = None
+        if not isinstance(plan, dict):
+            raise UserError(
+                f"{self._plan}: missing or damaged, so that nobody knows what its parts belong to; "
+                "start anew by removing that folder"
+            )
+        return plan
+
+    def read(self, number: int, ids: Sequence[str]) -> list[Measured] | None:
+        """The rows of one part; None: it is not there, or not whole.
+
+        Args:
+            number: of the part.
+            ids: the utterances that it must hold.
+        """
         try:
             rows = json.loads(self._path(number).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            measured = [_measured(row) for row in rows]
+        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
             return None
-        return [_measured(row) for row in rows]
+        return measured if [row.id for row in measured] == list(ids) else None
 
     def write(self, number: int, rows: list[Measured]) -> None:
         """Keep one part."""

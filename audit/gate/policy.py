@@ -27,6 +27,7 @@ class DecisionPolicy(_Section):
     proceed_below: Percent
     domain_caution_above: Percent
     skipped_caution_above: Percent
+    skipped_stop_above: Percent
     decide_by: Literal["point", "bound"]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
 
@@ -43,6 +44,7 @@ class QualityPolicy(_Section):
     min_coverage: Share
     min_confidence: Share
     rate_band: Annotated[float, Field(gt=1)]
+    max_unknown: Share
     keep_word: Share
 
 
@@ -53,6 +55,12 @@ class SignalPolicy(_Section):
     max_clipped: Share
     min_duration: Annotated[float, Field(ge=0)]
     max_duration: Annotated[float, Field(gt=0)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SignalPolicy:
+        if self.min_duration > self.max_duration:
+            raise ValueError("min_duration is above max_duration")
+        return self
 
 
 class SamplingPolicy(_Section):
@@ -104,4 +112,5 @@ def load_policy(path: Path | None = None) -> Policy:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {where}: {first['msg']}; see the default policy") from error
+        what = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{path}: {where}: {what}; see the default policy") from error

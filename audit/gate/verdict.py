@@ -62,10 +62,13 @@ def decide(
                 f"domain {domain}: {share:.1f} % is of low quality{_basis(policy)}: above "
                 f"{policy.domain_caution_above:g} % (decision.domain_caution_above)"
             )
-    if skipped_percentage > policy.skipped_caution_above:
+    skipped = f"{skipped_percentage:.1f} % of the rows could not be audited: above"
+    if skipped_percentage > policy.skipped_stop_above:
+        decision = "STOP"
+        reasons.append(f"{skipped} {policy.skipped_stop_above:g} % (decision.skipped_stop_above)")
+    elif skipped_percentage > policy.skipped_caution_above:
         cautions.append(
-            f"{skipped_percentage:.1f} % of the rows could not be audited: above "
-            f"{policy.skipped_caution_above:g} % (decision.skipped_caution_above)"
+            f"{skipped} {policy.skipped_caution_above:g} % (decision.skipped_caution_above)"
         )
     if cautions and decision == "PROCEED":
         decision = "CAUTION"

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from math import fsum
 from pathlib import Path
 
 import numpy as np
@@ -104,12 +105,12 @@ def build(
         controls={},
         skipped=[
             schema.Skipped(id=row.id, origin=_place(row.origin), reason=row.reason)
-            for row in corpus.skipped
+            for row in sorted(corpus.skipped, key=lambda row: row.id)
         ],
         dataset=schema.Dataset(
             fingerprint=prints.digest,
             utterances=len(corpus.utterances),
-            hours=_r(sum(stored_duration(u) or 0.0 for u in corpus.utterances) / 3600),
+            hours=_r(fsum(stored_duration(u) or 0.0 for u in corpus.utterances) / 3600),
             manifests=corpus.manifests,
         ),
         sampling=schema.Sampling(
@@ -159,7 +160,7 @@ def _domain(
         low=_r(100 * interval.low),
         high=_r(100 * interval.high),
         mean_coverage=_r(float(np.mean(coverages))),
-        median_coverage=_r(float(np.median(coverages))),
+        median_coverage=_r(float(np.quantile(coverages, 0.5, method="inverted_cdf"))),
         mean_confidence=_r(float(np.mean([row.confidence for row in members]))),
         length_mismatch_pct=_r(100 * mismatched / len(members)),
     )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from audit.report.build import AuditResult
+from corpus.text.plain import plain
 
 WORST = 20
 """Utterances listed, worst first."""
@@ -99,5 +100,5 @@ def _lines(result: AuditResult) -> Iterator[str]:
 
 def _escape(text: str) -> str:
     """Text that Markdown and HTML take as text: transcripts are not ours."""
-    flat = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", flat)

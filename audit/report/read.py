@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os.path
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -53,10 +54,10 @@ def read_report(path: Path) -> Report:
     """
     if path.is_dir():
         path = path / REPORT_FILE
+    if not os.path.isfile(path):  # noqa: PTH113  (a pipe would never end)
+        raise NoVerdict(f"{path}: no such report; make one with: asr audit MANIFEST")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NoVerdict(f"{path}: no such report; make one with: asr audit MANIFEST") from error
     except (OSError, ValueError, RecursionError) as error:
         raise NoVerdict(f"{path}: not a report that can be read ({error}); audit again") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
@@ -70,7 +71,11 @@ def read_report(path: Path) -> Report:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise NoVerdict(f"{path}: not a report: {where}: {first['msg']}; audit again") from error
-    if report.compute_digest() != report.digest:
+    try:
+        digest = report.compute_digest()
+    except (ValueError, RecursionError) as error:
+        raise NoVerdict(f"{path}: not a report: {error}; audit again") from error
+    if digest != report.digest:
         raise NoVerdict(f"{path}: altered since it was written (its digest differs); audit again")
     return report
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.report.schema import Report
+from corpus.text.plain import plain
 
 COLOURS = {"PROCEED": "bold green", "CAUTION": "bold yellow", "STOP": "bold red"}
 BAR = 40
@@ -48,7 +49,7 @@ def print_report(
         )
     for name, domain in report.domain_statistics.items():
         table.add_row(
-            Text(name),
+            Text(plain(name)),
             f"{domain.count} of {domain.population}",
             f"{domain.low_quality_pct:.1f} %",
             f"{domain.low:.1f}-{domain.high:.1f} %",
@@ -62,7 +63,9 @@ def print_report(
     if report.skipped:
         first = report.skipped[0]
         console.print(
-            Text(f"Skipped: {len(report.skipped)} rows, first {first.origin}: {first.reason}"),
+            Text(
+                plain(f"Skipped: {len(report.skipped)} rows, first {first.origin}: {first.reason}")
+            ),
             soft_wrap=True,
         )
     estimate = report.estimate
@@ -78,5 +81,5 @@ def print_report(
         soft_wrap=True,
     )
     for reason in report.reasons:
-        console.print(Text(f"  {reason}"), soft_wrap=True)
+        console.print(Text(f"  {plain(reason)}"), soft_wrap=True)
     console.print(Text(f"  {report.recommendation}"), soft_wrap=True)

@@ -8,15 +8,26 @@ from __future__ import annotations
 import math
 import os.path
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from corpus.errors import UserError
-from corpus.utterance import DEFAULT_DOMAIN, AudioBytes, Corpus, SkippedRow, Utterance
+from corpus.utterance import (
+    DEFAULT_DOMAIN,
+    AudioBytes,
+    Corpus,
+    Seconds,
+    SkippedRow,
+    Utterance,
+)
 
 AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file_name")
 TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
+
+
+LONGEST_RECORDING: Seconds = 1e7
+"""No recording is longer than months."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +46,9 @@ def read_corpus(
 ) -> Corpus:
     """Read every manifest into one corpus; no audio is opened.
 
-    Relative audio paths are relative to the manifest. `audio_root` is the folder that audio must
-    lie in; rows that leave it are skipped, with the reason. Its default is the manifest's own
-    folder or, where every row names its audio by an absolute path, the folder they all share.
+    Relative audio paths are relative to the manifest. Audio must lie in the manifest's own folder
+    or, where every row names its audio by an absolute path, in the folder that they share;
+    `audio_root` allows one folder more. Rows that leave these are skipped, with the reason.
 
     Raises:
         UserError: a manifest is missing, of an unknown kind, empty, or has malformed rows.
@@ -45,22 +56,28 @@ def read_corpus(
     utterances: list[Utterance] = []
     skipped: list[SkippedRow] = []
     faults: list[str] = []
-    seen: dict[str, int] = {}
+    parsed: list[Utterance | SkippedRow] = []
     for manifest in manifests:
+        if not _is_unicode(manifest):
+            raise UserError(
+                f"{str(manifest)!r}: the name is not valid Unicode; rename the manifest"
+            )
         found, base = _open(manifest, split)
         rows = list(found)
-        root = (audio_root or _shared_folder(rows) or base).resolve()
+        roots = [(_shared_folder(rows) or base).resolve()]
+        if audio_root is not None:
+            roots.append(audio_root.resolve())
         for row in rows:
-            parsed = row.fault or _parse(row, base, root)
-            if isinstance(parsed, str):
-                faults.append(f"{row.origin}: {parsed}")
-                continue
-            copies = seen[parsed.id] = seen.get(parsed.id, 0) + 1
-            name = parsed.id if copies == 1 else f"{parsed.id}#{copies}"
-            if isinstance(parsed, SkippedRow):
-                skipped.append(SkippedRow(name, parsed.origin, parsed.reason))
+            found_row = row.fault or _parse(row, base, roots)
+            if isinstance(found_row, str):
+                faults.append(f"{row.origin}: {found_row}")
             else:
-                utterances.append(_with_id(parsed, name))
+                parsed.append(found_row)
+    for one in _with_unique_ids(parsed):
+        if isinstance(one, SkippedRow):
+            skipped.append(one)
+        else:
+            utterances.append(one)
     if faults:
         more = f" (and {len(faults) - 1} more such rows)" if len(faults) > 1 else ""
         raise UserError(f"{faults[0]}; mend or remove the row{more}")
@@ -95,7 +112,7 @@ def _open(manifest: str | Path, split: str | None) -> tuple[Iterator[Row], Path]
 
         return huggingface.rows(name, split), Path.cwd()
     path = Path(manifest)
-    if not path.exists():
+    if not path.is_dir() and not os.path.isfile(path):  # noqa: PTH113  (never raises)
         raise UserError(f"{path}: no such manifest; check the path")
     if path.is_dir():
         # An audio folder is a manifest beside its audio.
@@ -103,7 +120,9 @@ def _open(manifest: str | Path, split: str | None) -> tuple[Iterator[Row], Path]
         metadata = [m for m in ("metadata.jsonl", "metadata.csv") if (inner / m).is_file()]
         if metadata:
             path, split = inner / metadata[0], None if inner is not path else split
-    if path.is_dir() or path.suffix == ".parquet":
+        elif splits := sorted(m.parent.name for m in path.glob("*/metadata.*")):
+            raise UserError(f"{path}: has the splits {', '.join(splits)}; choose with --split")
+    if path.is_dir() or path.suffix.lower() == ".parquet":
         from corpus.readers import huggingface
 
         return huggingface.rows(path, split), path if path.is_dir() else path.parent
@@ -135,21 +154,24 @@ def _in_split(row: Row, split: str) -> bool:
     return str(row.fields["split"]) == split
 
 
-def _parse(row: Row, base: Path, root: Path) -> Utterance | SkippedRow | str:
+def _parse(row: Row, base: Path, roots: Sequence[Path]) -> Utterance | SkippedRow | str:
     """The utterance of a row, the row as skipped, or what is malformed about it."""
     fields = row.fields
     audio_column = next((c for c in AUDIO_COLUMNS if fields.get(c)), None)
     if audio_column is None:
-        return "no audio_filepath"
+        return f"no audio_filepath{_columns(fields)}"
     text_column = next((c for c in TEXT_COLUMNS if c in fields), None)
     if text_column is None:
-        return "no text"
+        return f"no text{_columns(fields)}"
     text = fields[text_column]
     if text is not None and not isinstance(text, str):
         return f"text is {type(text).__name__}, not a string"
     for column in (audio_column, text_column, "id", "lang", "domain", "speaker"):
-        if not _is_unicode(fields.get(column)):
+        value = fields.get(column)
+        if not _is_unicode(value):
             return f"{column} is not valid Unicode"
+        if column not in (audio_column, text_column) and isinstance(value, (list, dict, bool)):
+            return f"{column} is {type(value).__name__}, not a string"
     offset, duration = _seconds(fields.get("offset")), _seconds(fields.get("duration"))
     if isinstance(offset, str):
         return f"offset {offset}"
@@ -159,17 +181,19 @@ def _parse(row: Row, base: Path, root: Path) -> Utterance | SkippedRow | str:
     if isinstance(fields[audio_column], str):
         name = fields[audio_column]
         audio = base / name
-    else:
+    elif hasattr(fields[audio_column], "read"):
         audio = fields[audio_column]
-        name = str(fields.get("audio_name") or row.origin)
-    given = fields.get("id")
-    identity = str(given) if given not in (None, "") else f"{name}@{offset:g}" if offset else name
+        name = str(fields.get("audio_name") or Path(row.origin).name)
+    else:
+        return f"{audio_column} is {type(fields[audio_column]).__name__}, not a path"
+    given = _label(fields.get("id"))
+    identity = given or _made_id(name, roots, offset)
     if isinstance(audio, Path):
         try:
-            inside = audio.resolve().is_relative_to(root)
-        except (OSError, ValueError) as error:
-            return f"audio path {name!r} cannot be a path ({error})"
-        if not inside:
+            resolved = audio.resolve()
+        except (OSError, ValueError, RuntimeError) as error:
+            return f"audio path {name[:80]!r} cannot be a path ({error})"
+        if not any(resolved.is_relative_to(root) for root in roots):
             reason = f"audio path {name!r} leaves the corpus root; allow it with --audio-root"
             return SkippedRow(identity, row.origin, reason)
     return Utterance(
@@ -186,15 +210,31 @@ def _parse(row: Row, base: Path, root: Path) -> Utterance | SkippedRow | str:
     )
 
 
+def _columns(fields: Mapping[str, Any]) -> str:
+    names = ", ".join(list(map(str, fields))[:8])
+    return f"; the row has {names}" if names else ""
+
+
+def _made_id(name: str, roots: Sequence[Path], offset: Seconds | None) -> str:
+    """The id of a row without one: its audio's place in the corpus, and where in it."""
+    for root in roots:
+        if Path(name).is_relative_to(root):
+            name = str(Path(name).relative_to(root))
+            break
+    return f"{name}@{offset:g}" if offset else name
+
+
 def _seconds(value: object) -> float | str | None:
     """Seconds of a field, None where it is absent, or what is wrong with it."""
     if value is None or value == "":
         return None
     try:
+        if isinstance(value, bool):
+            raise TypeError
         seconds = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return f"{value!r} is not a number of seconds"
-    if not math.isfinite(seconds) or seconds < 0:
+    except (TypeError, ValueError, OverflowError):
+        return f"{str(value)[:40]!r} is not a number of seconds"
+    if not math.isfinite(seconds) or not 0 <= seconds < LONGEST_RECORDING:
         return f"{value!r} is not a length of time"
     return seconds
 
@@ -212,9 +252,19 @@ def _label(value: object) -> str | None:
     return None if value in (None, "") else str(value)
 
 
-def _with_id(utterance: Utterance, identity: str) -> Utterance:
-    if identity == utterance.id:
-        return utterance
-    from dataclasses import replace
-
-    return replace(utterance, id=identity)
+def _with_unique_ids(
+    rows: Sequence[Utterance | SkippedRow],
+) -> Iterator[Utterance | SkippedRow]:
+    """The rows, those whose id was there before with `#2`, `#3`, … behind it."""
+    taken = {row.id for row in rows}
+    seen: set[str] = set()
+    for row in rows:
+        if row.id not in seen:
+            seen.add(row.id)
+            yield row
+            continue
+        number = 2
+        while (name := f"{row.id}#{number}") in taken:
+            number += 1
+        taken.add(name)
+        yield replace(row, id=name)

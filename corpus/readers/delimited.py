@@ -9,6 +9,9 @@ from pathlib import Path
 from corpus.errors import UserError
 from corpus.readers import Row
 
+LONGEST_CELL = 10_000_000
+"""Characters; the library's own limit is shorter than some transcripts."""
+
 
 def rows(manifest: Path) -> Iterator[Row]:
     """Rows of a CSV or TSV file, by its ending.
@@ -16,8 +19,9 @@ def rows(manifest: Path) -> Iterator[Row]:
     TSV is read without quoting, as Common Voice writes it.
 
     Raises:
-        UserError: the file is not UTF-8, has no header, or cannot be read.
+        UserError: the file is not UTF-8 or not CSV, or cannot be read.
     """
+    csv.field_size_limit(LONGEST_CELL)
     tab = manifest.suffix.lower() == ".tsv"
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as lines:
@@ -36,6 +40,6 @@ def rows(manifest: Path) -> Iterator[Row]:
     except UnicodeDecodeError as error:
         raise UserError(f"{manifest}: not UTF-8 ({error.reason}); save it as UTF-8") from error
     except csv.Error as error:
-        raise UserError(f"{manifest}: not valid CSV ({error}); mend the quoting") from error
+        raise UserError(f"{manifest}: not valid CSV ({error}); mend the line") from error
     except OSError as error:
         raise UserError(f"{manifest}: cannot be read ({error.strerror})") from error

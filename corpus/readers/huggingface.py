@@ -26,7 +26,7 @@ class DatasetAudio:
     def read(self) -> bytes:
         """The encoded audio of the row."""
         value = self.dataset[self.index][self.column]
-        return bytes(value["bytes"])
+        return bytes(value["bytes"] if isinstance(value, dict) else value)
 
 
 def rows(source: Path | str, split: str | None) -> Iterator[Row]:
@@ -60,16 +60,21 @@ def rows(source: Path | str, split: str | None) -> Iterator[Row]:
                 yield Row(origin, {}, "no audio: neither bytes nor a path")
                 continue
             yield Row(origin, {**fields, "audio": sound, "audio_name": name})
+        elif isinstance(value, bytes):
+            yield Row(origin, {**fields, "audio": DatasetAudio(sounds, audio, index)})
         else:
             yield Row(origin, {**fields, "audio": value})
 
 
 def _load(source: Path | str, split: str | None) -> Any:
     import datasets
+    import datasets.exceptions
 
     datasets.disable_progress_bars()
     # What fails after its retries is told once, below.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    if source == "hf:":
+        raise UserError("hf: names no dataset; name one as hf:OWNER/NAME")
     try:
         if isinstance(source, str):
             loaded = datasets.load_dataset(source.removeprefix("hf:"))
@@ -79,10 +84,17 @@ def _load(source: Path | str, split: str | None) -> Any:
             loaded = datasets.load_from_disk(str(source))
         else:
             loaded = datasets.load_dataset(str(source))
-    # The library has no base class for what can be wrong with a dataset: arrow's errors, its own
-    # and the hub client's all derive from these.
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+    # There is no base class for what can be wrong with a dataset: the library's own errors beside
+    # those of arrow and of the hub client.
+    except (
+        datasets.exceptions.DatasetsError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        KeyError,
+    ) as error:
+        told = error.__cause__ or error
+        reason = (str(told).splitlines() or [type(told).__name__])[0]
         raise UserError(f"{source}: not a dataset that can be read ({reason})") from error
     if isinstance(loaded, datasets.DatasetDict):
         names = list(loaded)

@@ -31,7 +31,7 @@ def _row(origin: str, line: str) -> Row:
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError) as error:
-        return Row(origin, {}, f"not JSON ({error})")
+        return Row(origin, {}, f"not JSON ({error}); one object a line is expected")
     if not isinstance(fields, dict):
-        return Row(origin, {}, "not a JSON object")
+        return Row(origin, {}, "not a JSON object; one a line is expected")
     return Row(origin, fields)

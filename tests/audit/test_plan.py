@@ -66,10 +66,22 @@ def test_sizes_are_possible_and_enough(
     assert sum(sizes.values()) >= fraction * sum(counts.values())
 
 
+def test_a_domain_without_a_share_fills_up_what_the_others_lack() -> None:
+    sizes = allocate({"a": 5, "b": 50}, fraction=1.0, quotas={"a": 1.0, "b": 0.0}, minimum=1)
+    assert sizes == {"a": 5, "b": 50}
+
+
+def test_the_order_of_the_corpus_decides_nothing() -> None:
+    rows = corpus(a=1000)
+    first = draw(rows, fraction=0.1, seed=1, quotas={}, minimum=30)
+    again = draw(rows[::-1], fraction=0.1, seed=1, quotas={}, minimum=30)
+    assert first.sample == again.sample
+
+
 def test_all_is_all() -> None:
     everything = corpus(a=50, b=3)
     plan = draw(everything, fraction=1.0, seed=0, quotas=QUOTAS, minimum=30)
-    assert [u.id for u in plan.sample] == [u.id for u in everything]
+    assert {u.id for u in plan.sample} == {u.id for u in everything}
     assert all(stratum.weight == 1 for stratum in plan.strata.values())
 
 

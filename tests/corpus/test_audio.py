@@ -96,6 +96,29 @@ def test_what_is_broken_is_named(tmp_path: Path) -> None:
         load(utterance(tmp_path / "empty.wav"), RATE)
 
 
+def test_a_header_may_not_say_or_lie(tmp_path: Path) -> None:
+    """A FLAC's count of samples lies in 36 bits from byte 21 on; streams leave it 0."""
+    soundfile.write(tmp_path / "a.flac", tone(2), RATE)
+    flac = bytearray((tmp_path / "a.flac").read_bytes())
+    flac[21:26] = bytes([flac[21] & 0xF0, 0, 0, 0, 0])
+    (tmp_path / "stream.flac").write_bytes(flac)
+    with pytest.raises(AudioError, match="does not say how long it is"):
+        load(utterance(tmp_path / "stream.flac"), RATE)
+    assert stored_duration(utterance(tmp_path / "stream.flac")) is None
+    flac[21:26] = bytes([flac[21] | 0x0F, 255, 255, 255, 255])
+    (tmp_path / "liar.flac").write_bytes(flac)
+    with pytest.raises(AudioError, match="liar"):
+        load(utterance(tmp_path / "liar.flac"), RATE)
+
+
+def test_a_sample_or_two_are_no_recording(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(1), 48000)
+    with pytest.raises(EmptyAudio):
+        load(utterance(tmp_path / "a.wav"), RATE)
+    soundfile.write(tmp_path / "b.wav", np.zeros(1), RATE)
+    assert len(load(utterance(tmp_path / "b.wav"), RATE).samples) == 1
+
+
 def test_a_rounded_duration_is_no_fault(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(1.95), RATE)
     assert abs(load(utterance(tmp_path / "a.wav", 0.0, 2.0), RATE).duration - 1.95) < 1e-3

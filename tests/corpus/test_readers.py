@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,9 @@ import pytest
 import soundfile
 
 from corpus.errors import UserError
+from corpus.fingerprint import fingerprint
 from corpus.readers import read_corpus
-from corpus.speech.audio import load
+from corpus.speech.audio import AudioError, load, stored_duration
 
 
 @pytest.fixture
@@ -118,6 +121,9 @@ def test_ids_are_given_or_made_and_unique(folder: Path) -> None:
     ]
     ids = [u.id for u in read_corpus([write_jsonl(folder / "m.jsonl", rows)]).utterances]
     assert ids == ["mine", "mine#2", "audio/b.wav", "audio/b.wav@0.5"]
+    rows = [{**ROWS[0], "id": name} for name in ("a", "a", "a#2", "a")]
+    ids = [u.id for u in read_corpus([write_jsonl(folder / "m.jsonl", rows)]).utterances]
+    assert ids == ["a", "a#3", "a#2", "a#4"]
 
 
 def test_several_manifests_are_one_corpus(folder: Path) -> None:
@@ -138,7 +144,13 @@ def test_several_manifests_are_one_corpus(folder: Path) -> None:
         ('{"audio_filepath": "audio/a.wav", "text": "x", "duration": 0}', "duration is 0"),
         ('{"audio_filepath": "audio/a.wav", "text": "x", "offset": NaN}', "offset nan"),
         ('{"audio_filepath": "audio/a.wav", "text": "x", "offset": "soon"}', "not a number"),
-        ('{"audio_filepath": "a\\u0000b", "text": "x"}', "cannot be a path"),
+        ('{"audio_filepath": 5, "text": "x"}', "audio_filepath is int, not a path"),
+        ('{"audio_filepath": ["a"], "text": "x"}', "audio_filepath is list, not a path"),
+        ('{"audio_filepath": "audio/a.wav", "text": "x", "domain": ["d"]}', "domain is list"),
+        ('{"audio_filepath": "audio/a.wav", "text": "x", "offset": true}', "not a number"),
+        ('{"audio_filepath": "audio/a.wav", "text": "x", "offset": 1' + "0" * 400 + "}", "not a n"),
+        ('{"audio_filepath": "audio/a.wav", "text": "x", "duration": 1e308}', "not a length"),
+        ('{"path": "a\\u0000b", "text": "x"}', "cannot be a path"),
         ('{"audio_filepath": "audio/a.wav", "text": "\\ud800"}', "text is not valid Unicode"),
         ("[" * 100_000, "not JSON"),
     ],
@@ -211,11 +223,64 @@ def test_a_manifest_that_cannot_be_read(
     assert name in str(caught.value)
 
 
+def test_what_would_never_end_is_no_manifest_and_no_audio(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.jsonl")
+    with pytest.raises(UserError, match="no such manifest"):
+        read_corpus([folder / "pipe.jsonl"])
+    os.mkfifo(folder / "audio" / "pipe.wav")
+    (folder / "audio" / "loop.wav").symlink_to("loop.wav")
+    names = ["audio/pipe.wav", "/dev/zero", "audio/" + "x" * 5000, "https://host/a.wav"]
+    rows = [{"audio_filepath": name, "text": "x"} for name in names]
+    corpus = read_corpus([write_jsonl(folder / "m.jsonl", rows)], audio_root=Path("/dev"))
+    fingerprint(corpus)
+    for utterance in corpus.utterances:
+        assert stored_duration(utterance) is None
+        with pytest.raises(AudioError, match="no such audio file"):
+            load(utterance, 16000)
+    assert len(corpus.utterances) == 4
+    rows = [{"audio_filepath": "audio/loop.wav", "text": "x"}]
+    with pytest.raises(UserError, match="cannot be a path"):
+        read_corpus([write_jsonl(folder / "m.jsonl", rows)])
+
+
+def test_a_moved_corpus_keeps_its_fingerprint_without_ids(folder: Path) -> None:
+    digests = set()
+    for place in ("one", "two"):
+        shutil.copytree(folder / "audio", folder / place / "audio")
+        rows = [
+            {**row, "audio_filepath": str(folder / place / row["audio_filepath"])} for row in ROWS
+        ]
+        digests.add(
+            fingerprint(read_corpus([write_jsonl(folder / place / "m.jsonl", rows)])).digest
+        )
+    assert len(digests) == 1
+    parquet = as_parquet(folder)
+    moved = shutil.copytree(folder, folder.parent / "moved") / parquet.name
+    one, other = (fingerprint(read_corpus([path])).digest for path in (parquet, moved))
+    assert one == other
+
+
 def test_an_empty_folder_and_an_unknown_hub_id(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a dataset that can be read"):
         read_corpus([tmp_path])
     with pytest.raises(UserError, match="not a dataset that can be read"):
         read_corpus(["hf:nobody/nothing"])
+    with pytest.raises(UserError, match="names no dataset"):
+        read_corpus(["hf:"])
+
+
+def test_audio_folders_with_splits(folder: Path) -> None:
+    for split, row in zip(("test", "train"), ROWS, strict=True):
+        (folder / "set" / split).mkdir(parents=True)
+        name = Path(row["audio_filepath"]).name
+        shutil.copy(folder / "audio" / name, folder / "set" / split)
+        write_jsonl(
+            folder / "set" / split / "metadata.jsonl", [{"file_name": name, "text": row["text"]}]
+        )
+    with pytest.raises(UserError, match="has the splits test, train; choose with --split"):
+        read_corpus([folder / "set"])
+    (utterance,) = read_corpus([folder / "set"], split="train").utterances
+    assert utterance.text == "three"
 
 
 def test_splits(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from audit.report import read_report
-from tests.e2e.asr import asr, one_line, report_in, start
+from tests.e2e.asr import ASR, asr, one_line, report_in, start
 from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT, STOP
 
 pytestmark = pytest.mark.slow
@@ -65,7 +66,7 @@ def test_every_kind_of_defect_has_its_rule(audited: Path) -> None:
 
 def test_the_files_of_an_audit(audited: Path) -> None:
     folder = audited / "reports" / "proceed"
-    names = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    names = {path.name for path in folder.iterdir()}
     assert names == {"alignment_report.json", "utterances.parquet", "words.parquet", "report.md"}
     report = read_report(folder)
     utterances = pyarrow.parquet.read_table(folder / "utterances.parquet").to_pylist()
@@ -126,13 +127,40 @@ def test_a_killed_audit_goes_on_where_it_was(audited: Path, tmp_path: Path) -> N
     assert not parts.exists()
 
 
-def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
+def test_damaged_parts_are_measured_again(small: Path, tmp_path: Path) -> None:
+    arguments = ("audit", small, "--no-wandb", "--batch-seconds", "1")
+    whole = asr(*arguments, "--name", "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    running = start(*arguments, cwd=tmp_path)
+    parts = tmp_path / "reports" / "phase0" / "parts"
+    while not (parts / "part-00001.json").exists():
+        assert running.poll() is None, "it ended before it could be killed"
+        time.sleep(0.005)
+    running.kill()
+    running.communicate()
+    (parts / "part-00000.json").write_text("[{}]")
+    (parts / "part-00001.json").write_text('[{"id": ')
+    plan = (parts / "plan.json").read_text()
+    (parts / "plan.json").write_text("{")
+    lost = asr(*arguments, "--resume", cwd=tmp_path)
+    assert lost.returncode == 2
+    assert "plan.json: missing or damaged" in one_line(lost)
+    (parts / "plan.json").write_text(plan)
+    done = asr(*arguments, "--resume", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folders = (parts.parent, tmp_path / "reports" / "whole")
+    one, other = (report_in(folder)["digest"] for folder in folders)
+    assert one == other
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_says_how_to_go_on(number: signal.Signals, tmp_path: Path) -> None:
     running = start("audit", PROCEED, "--all", "--no-wandb", cwd=tmp_path)
     parts = tmp_path / "reports" / "phase0" / "parts"
     while not list(parts.glob("part-*.json")):
         assert running.poll() is None, "it ended before it could be interrupted"
         time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     _, errors = running.communicate(timeout=60)
     assert running.returncode == 130
     assert "--resume" in errors
@@ -142,10 +170,14 @@ def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
 def test_one_name_has_one_audit_at_a_time(tmp_path: Path) -> None:
     import fcntl
 
-    (tmp_path / "reports" / "phase0").mkdir(parents=True)
-    with (tmp_path / "reports" / "phase0" / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    folder = tmp_path / "reports" / "phase0"
+    folder.mkdir(parents=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
         refused = asr("audit", PROCEED, "--no-wandb", cwd=tmp_path)
+    finally:
+        os.close(held)
     assert refused.returncode == 2
     assert "another audit is writing here" in one_line(refused)
 
@@ -191,6 +223,40 @@ def test_bad_rows_are_skipped_or_found_and_nothing_is_lost(tmp_path: Path) -> No
     assert "<b>" not in page
 
 
+def test_the_verdict_stands_whoever_reads_it(small_stop: Path, tmp_path: Path) -> None:
+    command = f"'{ASR[0]}' audit '{small_stop}' --no-wandb"
+    for output in ("| true", "> /dev/full"):
+        done = subprocess.run(
+            ["bash", "-c", f"{command} {output}; exit ${{PIPESTATUS[0]}}"],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 20, done.stderr
+        assert "Traceback" not in done.stderr
+    done = asr("audit", small_stop, "--no-wandb", cwd=tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 20, done.stderr
+
+
+def test_what_steers_a_terminal_is_shown_and_not_obeyed(small: Path, tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in small.read_text().splitlines()]
+    for row in rows:
+        row |= {"domain": "[red]x[/red]\x1b[31m\u202e\ny", "text": row["text"] + " \x1b]0;t\x07"}
+    small.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = asr("audit", small, "--no-wandb", cwd=tmp_path)
+    page = (tmp_path / "reports" / "phase0" / "report.md").read_text()
+    for text in (done.stdout, done.stderr, page):
+        assert not {"\x1b", "\x07", "\u202e"} & set(text)
+    assert "\\x1b" in done.stdout
+
+
+def test_another_language_is_refused(small: Path, tmp_path: Path) -> None:
+    done = asr("audit", small, "--no-wandb", "--language", "he", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "embedded is a model of 'en'" in one_line(done)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -215,6 +281,8 @@ def test_mistakes_end_with_one_line(arguments: list[object], says: str, tmp_path
     "arguments",
     [
         ["audit", "--name", "../up"],
+        ["audit", "--name", "[red]x"],
+        ["audit", "--name", " "],
         ["audit", "--all", "--fraction", "0.5"],
         ["audit", "--fraction", "0"],
         ["audit", "--fraction", "nan"],
@@ -262,4 +330,4 @@ def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert "disk full" in one_line(done)
     left = sorted(path.name for path in (tmp_path / "reports" / "phase0").rglob("*"))
-    assert left == [".lock", "parts", "plan.json"]
+    assert left == ["parts", "plan.json"]

@@ -67,6 +67,9 @@ def test_unknown_characters_stand_in_as_wildcards() -> None:
     found = aligned("-c-a-t- -x-y- -s-a-t-", "cat 12 sat")
     assert [w.kept for w in found.words] == [True, True, True]
     assert found.words[1].start == pytest.approx(0.18)
+    assert [w.letters for w in found.words] == [3, 0, 3]
+    wrong = aligned("-t-h-e- -x-y- -r-a-n-", "cat 12 sat").words
+    assert coverage(wrong, np.ones(42, bool)).coverage == 0, "wildcards prove nothing"
 
 
 def test_what_cannot_be_aligned_says_why() -> None:

@@ -12,10 +12,12 @@ from audit.checks import RULES, run_rules
 from audit.checks.rule import Context
 from audit.gate import load_policy
 from audit.measured import Fault, Measured
+from corpus.text.language import same_language
 
 GOOD = Measured(
     id="good-0",
     domain="d",
+    lang="en",
     origin="m.jsonl:1",
     text="ten letters",
     duration=1.0,
@@ -40,7 +42,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "A002": {"fault": Fault("A002", "too long"), "text_coverage": 0.0},
     "A003": {"confidence": 0.4},
     "A004": {"fault": Fault("A004", "too long")},
-    "D001": {"id": "copy"},
+    "D001": {"id": "z-copy"},
     "D002": {"duration": 50.0},
     "D003": {"letters": 30},
     "S001": {"fault": Fault("S001", "broken"), "duration": 0.0, "speech_seconds": 0.0},
@@ -50,12 +52,13 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "T001": {"fault": Fault("T001", "empty"), "letters": 0},
     "T002": {"fault": Fault("T002", "foreign"), "unknown": 10},
     "T003": {"unknown": 2},
+    "T005": {"lang": "he"},
 }
 
 
 def context(rows: list[Measured]) -> Context:
-    content = {row.id: row.id for row in rows} | {"copy": "good-0"}
-    return Context(load_policy(), content)
+    content = {row.id: row.id for row in rows} | {"z-copy": "good-0"}
+    return Context(load_policy(), content, "en")
 
 
 def goods() -> list[Measured]:
@@ -63,7 +66,7 @@ def goods() -> list[Measured]:
 
 
 def test_codes_are_unique_and_every_rule_is_tested() -> None:
-    assert [rule.code for rule in RULES] == sorted(DEFECTS)
+    assert [rule.code for rule in RULES] == sorted([*DEFECTS, "T004"])
     assert len({rule.name for rule in RULES}) == len(RULES)
 
 
@@ -78,6 +81,35 @@ def test_a_rule_finds_its_defect_alone(code: str) -> None:
 def test_sound_utterances_have_no_findings() -> None:
     rows = goods()
     assert list(run_rules(rows, context(rows))) == []
+
+
+def test_mostly_unknown_text_is_low_quality_whatever_else_fits() -> None:
+    bad = replace(GOOD, id="bad", unknown=3)
+    found = list(run_rules([*goods(), bad], context([*goods(), bad])))
+    assert [(f.id, f.code, f.severity) for f in found] == [
+        ("bad", "T003", "warning"),
+        ("bad", "T004", "error"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("en", "en", True),
+        ("en-US", "en", True),
+        ("English", "en", True),
+        ("he", "und", True),
+        ("he", "mul", True),
+        ("he", "en", False),
+    ],
+)
+def test_languages(one: str, other: str, same: bool) -> None:
+    assert same_language(one, other) is same
+
+
+def test_unreadable_audio_is_no_duplicate() -> None:
+    bad = replace(GOOD, id="z-copy", fault=Fault("S001", "missing"))
+    assert [f.code for f in run_rules([*goods(), bad], context([*goods(), bad]))] == ["S001"]
 
 
 def test_messages_say_what_and_how_much() -> None:

@@ -50,6 +50,9 @@ def test_rows_that_nobody_heard_are_at_least_caution() -> None:
     verdict = decide(POLICY, share(1), {}, 5.1)
     assert verdict.decision == "CAUTION"
     assert "could not be audited" in verdict.reasons[1]
+    verdict = decide(POLICY, share(1), {}, 20.1)
+    assert verdict.decision == "STOP"
+    assert "skipped_stop_above" in verdict.reasons[1]
 
 
 def test_the_bound_decides_where_the_policy_says_so() -> None:
@@ -75,6 +78,7 @@ def test_a_policy_file_changes_what_it_names(tmp_path: Path) -> None:
         ("[decision]\nstop_over = 1\n", "decision.stop_over"),
         ("[decision]\nstop_above = 5\n", "proceed_below is above stop_above"),
         ("[sampling]\nquotas = { a = 0.5 }\n", "quotas do not sum to 1"),
+        ("[signal]\nmin_duration = 50\n", "signal: min_duration is above max_duration"),
         ("[colour]\nred = 1\n", "colour"),
         ("decision = 5\n", "decision"),
         ("[decision\n", "not TOML"),

@@ -1,0 +1,1 @@
+"""The small acoustic model that ships with the project."""

@@ -1,0 +1,220 @@
+"""The embedded acoustic model: a small English character CTC that needs no download.
+
+Depthwise-separable convolutions with masks by length, as in QuartzNet (Kriman et al. 2020,
+arXiv:1910.10261); the trunk runs at half the output's frame rate and is upsampled at the end, as in
+Squeezeformer (Kim et al. 2022, arXiv:2206.00888); what a phone classifier in the middle sees is fed
+back into the trunk, as in self-conditioned CTC (Nozaki & Komatsu 2021, arXiv:2104.02724).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+import torchaudio
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+WEIGHTS = Path(__file__).with_name("model.safetensors")
+CARD = Path(__file__).with_name("model.json")
+
+TOKENS = ("<blank>", *"abcdefghijklmnopqrstuvwxyz", "'", " ")
+# fmt: off
+PHONES = (
+    "sil", "aa", "ae", "ah", "ao", "aw", "ay", "b", "ch", "d", "dh", "eh", "er", "ey", "f", "g",
+    "hh", "ih", "iy", "jh", "k", "l", "m", "n", "ng", "ow", "oy", "p", "r", "s", "sh", "t", "th",
+    "uh", "uw", "v", "w", "y", "z", "zh",
+)
+# fmt: on
+
+SAMPLE_RATE = 16_000
+HOP = 160
+WINDOW = 400
+FFT = 512
+MELS = 80
+STRIDE_SECONDS = 2 * HOP / SAMPLE_RATE
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Widths and depths of the network; the defaults are what the weights beside this file have."""
+
+    stem: int = 256
+    trunk: int = 352
+    kernels: tuple[int, ...] = (9, 9, 11, 11, 13, 13, 15)
+    """One residual block of two convolutions each, at 40 ms a frame."""
+    phones_after: int = 4
+    """Trunk blocks before the phone classifier."""
+    dropout: float = 0.0
+
+
+def length_mask(lengths: Tensor, size: int) -> Tensor:
+    """(batch,) lengths to (batch, size) floats: 1 inside, 0 in the padding."""
+    return (torch.arange(size, device=lengths.device)[None] < lengths[:, None]).float()
+
+
+def halve(lengths: Tensor) -> Tensor:
+    """Frames that a convolution of stride 2 with 'same' padding leaves."""
+    return (lengths + 1) // 2
+
+
+class LogMel(nn.Module):
+    """Log-mel energies, 25 ms windows centred every 10 ms, of level-normalised speech."""
+
+    window: Tensor
+    filters: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        filters = torchaudio.functional.melscale_fbanks(
+            FFT // 2 + 1, 20.0, SAMPLE_RATE / 2, MELS, SAMPLE_RATE
+        )
+        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
+        self.register_buffer("filters", filters, persistent=False)
+
+    def forward(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, samples) and their lengths to (batch, frames, mels) and frame counts."""
+        waveforms = waveforms * length_mask(lengths, waveforms.shape[1])
+        power = waveforms.square().sum(1, keepdim=True) / lengths.clamp(min=1)[:, None]
+        waveforms = waveforms * (0.1 / (power.sqrt() + 1e-5))
+        # Zeros on both sides, not reflections: those would depend on the batch's padding.
+        padded = F.pad(waveforms, (FFT // 2, FFT))
+        spectrum = torch.stft(
+            padded, FFT, HOP, WINDOW, self.window, center=False, return_complex=True
+        )
+        mel = torch.log(spectrum.abs().square().transpose(1, 2) @ self.filters + 1e-4)
+        frames = lengths // HOP + 1
+        size = int(frames.max())
+        return mel[:, :size] * length_mask(frames, size)[..., None], frames
+
+
+def standardise(mel: Tensor, frames: Tensor) -> Tensor:
+    """Zero mean and about unit deviation for every mel band of every utterance, over its frames."""
+    mask = length_mask(frames, mel.shape[1])[..., None]
+    count = mask.sum(1, keepdim=True).clamp(min=1)
+    centred = (mel - (mel * mask).sum(1, keepdim=True) / count) * mask
+    # The constant keeps bands without contrast from being blown up into noise.
+    return centred / ((centred.square().sum(1, keepdim=True) / count).sqrt() + 0.3)
+
+
+class Separable(nn.Module):
+    """Masked depthwise convolution over time, then a 1x1 convolution and batch normalisation."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv2d(
+            inputs, inputs, (1, kernel), (1, stride), (0, kernel // 2), groups=inputs, bias=False
+        )
+        self.pointwise = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.norm = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(batch, inputs, 1, frames) to (batch, outputs, 1, frames / stride)."""
+        y: Tensor = self.norm(self.pointwise(self.depthwise(x * mask)))
+        return y
+
+
+class Block(nn.Module):
+    """Two separable convolutions with a residual connection."""
+
+    def __init__(self, width: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.first = Separable(width, width, kernel)
+        self.second = Separable(width, width, kernel)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        y = F.relu(x + self.second(F.relu(self.first(x, mask)), mask))
+        return F.dropout(y, self.dropout, self.training)
+
+
+class EmbeddedNet(nn.Module):
+    """Waveform to log-probabilities over `TOKENS`, one frame every 20 ms."""
+
+    def __init__(self, shape: Shape | None = None) -> None:
+        super().__init__()
+        shape = shape or Shape()
+        self.shape = shape
+        self.card: dict[str, Any] = {}
+        self.features = LogMel()
+        self.stem = nn.Conv2d(MELS, shape.stem, (1, 7), (1, 2), (0, 3), bias=False)
+        self.stem_norm = nn.BatchNorm2d(shape.stem)
+        self.fine = Block(shape.stem, 7, shape.dropout)
+        self.down = Separable(shape.stem, shape.trunk, 7, stride=2)
+        self.trunk = nn.ModuleList(Block(shape.trunk, k, shape.dropout) for k in shape.kernels)
+        # Each trunk frame classifies the two fine frames under it.
+        self.phones = nn.Conv2d(shape.trunk, 2 * len(PHONES), 1)
+        self.feedback = nn.Conv2d(2 * len(PHONES), shape.trunk, 1)
+        self.up = nn.Conv2d(shape.trunk, 2 * shape.stem, 1)
+        self.last = Separable(shape.stem, shape.stem, 9)
+        self.output = nn.Conv2d(shape.stem, len(TOKENS), 1)
+
+    def logits(self, mel: Tensor, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Standardised (batch, frames, mels) to token and phone logits and their frame counts.
+
+        Both have one row every 20 ms: (batch, frames / 2, tokens), (batch, frames / 2, phones).
+        """
+        mel_mask = length_mask(frames, mel.shape[1])[:, None, None]
+        x = mel.transpose(1, 2).unsqueeze(2).contiguous(memory_format=torch.channels_last)
+        fine = F.relu(self.stem_norm(self.stem(x * mel_mask)))
+        lengths = halve(frames)
+        fine_mask = length_mask(lengths, fine.shape[-1])[:, None, None]
+        fine = self.fine(fine, fine_mask)
+        x = F.relu(self.down(fine, fine_mask))
+        mask = length_mask(halve(lengths), x.shape[-1])[:, None, None]
+        phones = x
+        for number, block in enumerate(self.trunk, 1):
+            x = block(x, mask)
+            if number == self.shape.phones_after:
+                phones = self.phones(x)
+                x = x + self.feedback(split(phones).softmax(1).flatten(1, 2).unsqueeze(2))
+        x = merge(split(self.up(x)), fine.shape[-1])
+        x = F.relu(self.last(F.relu(fine + x), fine_mask))
+        tokens = self.output(x)[:, :, 0].transpose(1, 2)
+        return tokens, merge(split(phones), fine.shape[-1])[:, :, 0].transpose(1, 2), lengths
+
+    @torch.inference_mode()
+    def emit(self, waveforms: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, samples) at 16 kHz and (batch,) sample counts to log-probabilities.
+
+        Returns float32 (batch, frames, tokens) and (batch,) frame counts. An utterance's rows are
+        the same whatever it is batched with; rows beyond its frame count mean nothing.
+        """
+        lengths = lengths.to(waveforms.device)
+        mel, frames = self.features(waveforms.float(), lengths)
+        tokens, _, counts = self.logits(standardise(mel, frames), frames)
+        return tokens.log_softmax(-1), counts
+
+
+def split(x: Tensor) -> Tensor:
+    """(batch, 2 * channels, 1, frames) to (batch, channels, 2, frames)."""
+    batch, channels, _, frames = x.shape
+    return x.view(batch, 2, channels // 2, frames).transpose(1, 2)
+
+
+def merge(x: Tensor, size: int) -> Tensor:
+    """(batch, channels, 2, frames) to (batch, channels, 1, size): pairs laid out in time."""
+    return x.transpose(2, 3).flatten(2)[..., :size].unsqueeze(2)
+
+
+def load(device: torch.device | str = "cpu", folder: Path = WEIGHTS.parent) -> EmbeddedNet:
+    """The trained network in float32, ready to `emit`; `card` holds `model.json`."""
+    card = json.loads((folder / CARD.name).read_text("utf-8"))
+    shape = dict(card["shape"])
+    shape["kernels"] = tuple(shape["kernels"])
+    net = EmbeddedNet(Shape(**shape))
+    weights = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS.name).items()}
+    # Batch normalisation counts its batches in integers that inference never reads.
+    missing, unexpected = net.load_state_dict(weights, strict=False)
+    wrong = [name for name in missing if not name.endswith("num_batches_tracked")] + unexpected
+    if wrong:
+        raise ValueError(f"{WEIGHTS.name} does not fit network.py: {', '.join(wrong)}")
+    net.card = card
+    return net.eval().to(device)
+
+
+def shape_dict(shape: Shape) -> dict[str, Any]:
+    """The shape as `model.json` stores it."""
+    return {**asdict(shape), "kernels": list(shape.kernels)}

@@ -1,0 +1,149 @@
+"""The synthesized training set: features, phone and word labels, in shards on disk."""
+
+import json
+import multiprocessing
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..network import HOP, PHONES, SAMPLE_RATE, LogMel
+from .speech import HELD_OUT, SHARES, Speech, as_recorded, synthesize
+from .text import Sentence, sentences
+
+JOB = 120
+"""Sentences a job, all by one synthesizer."""
+FRAMES_PER_SECOND = SAMPLE_RATE / HOP
+MAX_SECONDS = 10.0
+UNKNOWN_PHONE = -1
+NO_WORD = -1
+
+
+@dataclass
+class Item:
+    """One utterance as training sees it; frames are 10 ms."""
+
+    mel: npt.NDArray[np.float16]
+    """(frames, mels), before standardisation."""
+    phones: npt.NDArray[np.int8]
+    """(frames,) index into `PHONES`, or `UNKNOWN_PHONE`."""
+    words: npt.NDArray[np.int8]
+    """(frames,) index of the word spoken, or `NO_WORD`."""
+    text: str
+    voice: str
+
+
+@dataclass(frozen=True)
+class Job:
+    number: int
+    kind: str
+    split: str
+    sentences: list[Sentence]
+    seed: int
+    out: Path
+
+
+def labels(speech: Speech, frames: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
+    """Phone and word of every frame, by the frame's centre."""
+    centres = np.arange(frames) / FRAMES_PER_SECOND
+    names = [PHONES.index(p) if p in PHONES else UNKNOWN_PHONE for p, _ in speech.phones]
+    ends = np.array([end for _, end in speech.phones])
+    at = np.searchsorted(ends, centres, side="right")
+    # Whatever comes after the last phone is silence.
+    phones = np.array([*names, PHONES.index("sil")], np.int8)[at]
+    words = np.full(frames, NO_WORD, np.int8)
+    for number, span in enumerate(speech.words):
+        if span:
+            words[(centres >= span[0]) & (centres < span[1])] = number
+    return phones, words
+
+
+def run_job(job: Job) -> tuple[float, int]:
+    """Synthesize one job into one shard; returns its seconds and its number of utterances."""
+    torch.set_num_threads(1)
+    rng = random.Random(job.seed)
+    features = LogMel()
+    items: list[Item] = []
+    for sentence, speech in synthesize(job.kind, job.sentences, rng):
+        speech = as_recorded(speech, rng)
+        seconds = len(speech.wave) / SAMPLE_RATE
+        silent = float(np.abs(speech.wave).max(initial=0.0)) < 1e-3
+        crowded = len(sentence.text) > 24 * seconds
+        if silent or crowded or not 0.2 < seconds < MAX_SECONDS:
+            continue
+        mel, count = features(torch.from_numpy(speech.wave)[None], torch.tensor([len(speech.wave)]))
+        phones, words = labels(speech, int(count))
+        items.append(Item(mel[0].half().numpy(), phones, words, sentence.text, speech.voice))
+    if items:
+        about = [{"text": item.text, "voice": item.voice, "split": job.split} for item in items]
+        np.savez(
+            job.out / f"{job.number:04d}.npz",
+            mel=np.concatenate([item.mel for item in items]),
+            phones=np.concatenate([item.phones for item in items]),
+            words=np.concatenate([item.words for item in items]),
+            frames=np.array([len(item.mel) for item in items]),
+            about=np.array(json.dumps(about)),
+        )
+    return sum(len(item.mel) for item in items) / FRAMES_PER_SECOND, len(items)
+
+
+def jobs(out: Path, utterances: int, seed: int) -> list[Job]:
+    """Jobs of all synthesizers, shuffled, and one by the voice that is held out."""
+    rng = random.Random(seed)
+    pool = iter(sentences(rng))
+    planned = []
+    for kind, share in [*SHARES.items(), (HELD_OUT, 0.0)]:
+        split = "held_out" if kind == HELD_OUT else "train"
+        for _ in range(max(1, round(share * utterances / JOB))):
+            batch = [sentence for _, sentence in zip(range(JOB), pool, strict=False)]
+            planned.append((kind, split, batch))
+    rng.shuffle(planned)
+    return [Job(i, *plan, seed * 100_003 + i, out) for i, plan in enumerate(planned)]
+
+
+def build(out: Path, utterances: int, seed: int, processes: int) -> Iterator[str]:
+    """Synthesize everything into `out`; yields a line of progress now and then."""
+    out.mkdir(parents=True, exist_ok=True)
+    planned = jobs(out, utterances, seed)
+    seconds = count = 0.0
+    # Spawned, not forked: the synthesizers' libraries keep global state.
+    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+        for done, (length, items) in enumerate(pool.imap_unordered(run_job, planned), 1):
+            seconds += length
+            count += items
+            if done % 20 == 0 or done == len(planned):
+                yield f"{done}/{len(planned)} jobs, {count:.0f} utterances, {seconds / 3600:.2f} h"
+
+
+def read(out: Path, split: str, part: int = 0, parts: int = 1) -> list[Item]:
+    """The utterances of a split ("train" or "held_out"), or of every `parts`-th shard of it."""
+    found = []
+    for path in sorted(out.glob("*.npz"))[part::parts]:
+        with np.load(path) as shard:
+            about = json.loads(str(shard["about"]))
+            if about[0]["split"] != split:
+                continue
+            bounds = np.cumsum(shard["frames"])[:-1]
+            arrays = (np.split(shard[name], bounds) for name in ("mel", "phones", "words"))
+            for mel, phones, words, row in zip(*arrays, about, strict=True):
+                found.append(Item(mel, phones, words, row["text"], row["voice"]))
+    return found
+
+
+def summary(out: Path) -> dict[str, object]:
+    """What the training split holds."""
+    frames = count = 0
+    voices: set[str] = set()
+    for path in sorted(out.glob("*.npz")):
+        with np.load(path) as shard:
+            about = json.loads(str(shard["about"]))
+            if about[0]["split"] == "train":
+                frames += int(shard["frames"].sum())
+                count += len(about)
+                voices |= {row["voice"] for row in about}
+    hours = round(frames / FRAMES_PER_SECOND / 3600, 2)
+    return {"utterances": count, "hours": hours, "named_voices": len(voices), "held_out": HELD_OUT}

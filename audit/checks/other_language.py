@@ -1,0 +1,27 @@
+"""T005: the row names another language than the acoustic model's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.checks.rule import Context, Rule
+from audit.measured import Measured
+from corpus.text.language import same_language
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    for row in rows:
+        if row.lang is not None and not same_language(row.lang, context.language):
+            yield (
+                row.id,
+                f"the row says '{row.lang}', the acoustic model is for '{context.language}'",
+            )
+
+
+RULE = Rule(
+    code="T005",
+    name="other-language",
+    severity="warning",
+    summary="The row names another language than the acoustic model's.",
+    find=_find,
+)
