@@ -44,7 +44,11 @@ def main() -> None:
         "|---|---|---:|---:|---:|---:|---|\n",
     ]
     for aligner in (arguments.aligner, "embedded"):
-        for kind, changed in (("right", rows), ("moved to the next", moved(rows))):
+        for kind, changed in (
+            ("right", rows),
+            ("right, single words aside", [row for row in rows if len(row["text"].split()) > 1]),
+            ("moved to the next", moved(rows)),
+        ):
             report = audit(changed, aligner, arguments.data.parent)
             d = report["coverage_distribution"]
             lines.append(
