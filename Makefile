@@ -7,12 +7,13 @@ READY := .venv/.ready
 .PHONY: help audit test lint bench embedded lock clean
 
 help:
-	@echo "make audit   set up and audit the bundled corpus"
-	@echo "make test    set up, lint, and run the whole test suite"
-	@echo "make lint    ruff, mypy, import-linter"
-	@echo "make bench   the figures of docs/, remade"
-	@echo "make lock    remake requirements.lock"
-	@echo "make clean   remove .venv and caches"
+	@echo "make audit     set up and audit the bundled corpus"
+	@echo "make test      set up, lint, and run the whole test suite"
+	@echo "make lint      ruff, mypy, import-linter"
+	@echo "make bench     the figures of docs/, remade"
+	@echo "make embedded  train the embedded model anew (see its recipe's README)"
+	@echo "make lock      remake requirements.lock"
+	@echo "make clean     remove .venv and caches"
 
 $(BIN)/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -43,6 +44,10 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m bench
+
+embedded: $(READY)
+	$(BIN)/python -m audit.acoustic.embedded.recipe --out build/embedded --minutes 60
+	cp build/embedded/model.safetensors build/embedded/model.json audit/acoustic/embedded/
 
 lock: $(BIN)/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
