@@ -7,9 +7,17 @@ import re
 from pathlib import Path
 
 import click
+from rich.console import Console
 
 from cli.main import debug_option, show
 from cli.project import manifests_or_default
+
+
+class _Console(Console):
+    """Rich's console, which would end with exit code 1 where nobody reads, whatever the verdict."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def _number(ctx: click.Context, option: click.Parameter, value: float | None) -> float | None:
@@ -104,8 +112,6 @@ def command(
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
     if not re.fullmatch(r"[\w+-][\w .+-]*", name):
         raise click.UsageError(f"--name {name!r}: letters, digits, and . + - _ only")
-    from rich.console import Console
-
     from audit.engine.local import Interrupted, Settings, audit
     from audit.gate import load_policy
     from audit.report.publish import coverage_histogram, publish, run_config
@@ -154,7 +160,7 @@ def command(
         if as_json:
             click.echo(result.report.model_dump_json(indent=2))
         else:
-            print_report(result.report, Console(), coverage_histogram(result))
+            print_report(result.report, _Console(), coverage_histogram(result))
             click.echo(f"\nReport: {folder / 'report.md'}")
 
     show(summary)
