@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_environment
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's client is imported
 
 
 @pytest.fixture(autouse=True)
@@ -16,5 +20,4 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
         monkeypatch.delenv(name)
     for name, value in isolated_wandb_environment(folder).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("COLUMNS", "100")
