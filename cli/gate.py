@@ -44,7 +44,7 @@ def command(
     import json
 
     from audit.gate import admit, require_same_data
-    from audit.report import find_latest, read_report
+    from audit.report import check_tables, find_latest, read_report
     from corpus.errors import UserError
     from corpus.text.plain import plain
 
@@ -53,6 +53,7 @@ def command(
         path = report or find_latest(Path("reports"))
         verdict["report"] = str(path)
         found = read_report(path)
+        check_tables(found, path if path.is_dir() else path.parent)
         verdict |= {
             "decision": found.decision,
             "reasons": found.reasons,

@@ -33,7 +33,7 @@ from cli.project import manifests_or_default
 )
 @click.option("--accept-caution", is_flag=True, help="Train although the report says CAUTION.")
 @click.option("--dry-run", is_flag=True, help="Show what would be trained, and stop.")
-@click.option("--resume", is_flag=True, help="Go on with an interrupted run.")
+@click.option("--resume", is_flag=True, help="Not built yet: refused.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/RECIPE]"
 )

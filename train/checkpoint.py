@@ -11,6 +11,7 @@ from safetensors import SafetensorError
 from transformers import Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
 
 from corpus.errors import UserError
+from corpus.files import write_atomically
 
 
 def write_checkpoint(
@@ -29,8 +30,9 @@ def write_checkpoint(
         processor.save_pretrained(partial)
         partial.rename(folder)
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise UserError(f"{folder}: the checkpoint cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # there after a fault or Ctrl-C alone
 
 
 def prune(folder: Path, keep: int | None) -> None:
@@ -48,10 +50,8 @@ def write_json(path: Path, content: Any) -> None:
     Raises:
         UserError: the disk is full or not writable; the former file is left.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
     try:
-        partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        partial.replace(path)
+        write_atomically(path, text.encode())
     except OSError as error:
-        partial.unlink(missing_ok=True)
         raise UserError(f"{path}: cannot be written ({error.strerror})") from error

@@ -152,8 +152,8 @@ def refuse_long_texts(
 def hold_out(rows: Sequence[Row], share: float, limit: int) -> tuple[list[Row], list[Row]]:
     """Divide rows into training and evaluation by a hash of their ids.
 
-    The hash decides for each row by itself, so a row stays on its side when others come or go; at
-    least one row is held out, and at most `limit`.
+    The hash decides for each row by itself, so a row stays on its side when others come or go, as
+    long as `limit` is not reached: at least one row is held out, and at most so many.
     """
     by_hash = sorted(rows, key=lambda row: _hash(row.utterance.id))
     below = sum(_hash(row.utterance.id) < share for row in by_hash)

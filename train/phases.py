@@ -121,9 +121,9 @@ def build_optimizer(
 ) -> torch.optim.AdamW:
     """A fresh AdamW for one phase.
 
-    The moments of every parameter that `previous` also trained are carried over, so a group that
-    continues goes on as if there had been no switch. Each torch group has `name`, the recipe's
-    group, and `peak`, its learning rate before the schedule.
+    The moments of every parameter that `previous`, the phase before, also trained are carried over:
+    a group that continues goes on as if there had been no switch. Each torch group has `name`, the
+    recipe's group, and `peak`, its learning rate before the schedule.
     """
     torch_groups: list[dict[str, object]] = []
     for group in groups:

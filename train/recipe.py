@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -162,7 +162,7 @@ class Recipe(Section):
     logging: Logging = Field(default_factory=Logging)
     checkpoints: Checkpoints = Field(default_factory=Checkpoints)
     tracking: Tracking = Field(default_factory=Tracking)
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(default=None, ge=1)
     """Processor threads of torch; None: as many as torch chooses."""
@@ -224,9 +224,24 @@ def _read(path: Path) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        return OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: not a recipe: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{path}: not a recipe: nested too deeply") from error
+    _refuse_interpolation(content, str(path))
+    return content
+
+
+def _refuse_interpolation(content: Any, where: str) -> None:
+    """A recipe may come from anybody, and `${oc.env:…}` would put secrets into runs and files."""
+    if isinstance(content, str) and "${" in content:
+        raise RecipeError(f"{where}: {content!r}: recipes are plain values; write it out")
+    parts = content.values() if isinstance(content, dict) else content
+    if isinstance(parts, str) or not isinstance(parts, Iterable):
+        return
+    for part in parts:
+        _refuse_interpolation(part, where)
 
 
 def _validate(content: Any, origin: str) -> Recipe:
@@ -268,9 +283,12 @@ def _override(content: dict[str, Any], override: str) -> None:
             near = difflib.get_close_matches(key, list(_keys(content)), n=1, cutoff=0.0)
             raise RecipeError(f"{key}: the recipe has no such key; the nearest is {near[0]}")
     try:
-        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=True)
+        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise RecipeError(f"{override}: not a value: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{key}: not a value: nested too deeply") from error
+    _refuse_interpolation(value, key)
     assert isinstance(value, dict)
     node[last] = value["value"]
 

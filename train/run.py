@@ -300,6 +300,12 @@ def claim(folder: Path) -> Path:
     Raises:
         UserError: the folder cannot be made.
     """
+    if not folder.name:
+        folder = folder.resolve()
+    if not folder.name:
+        raise UserError(
+            f"--out {folder}: is no folder that a run can have to itself; name one in it"
+        )
     number = 1
     while True:
         candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")

@@ -1,6 +1,14 @@
 """The report: schema, write, read, verify, render."""
 
-from audit.report.read import LINK_FILE, REPORT_FILE, NoVerdict, condemned, find_latest, read_report
+from audit.report.read import (
+    LINK_FILE,
+    REPORT_FILE,
+    NoVerdict,
+    check_tables,
+    condemned,
+    find_latest,
+    read_report,
+)
 from audit.report.schema import Report
 
 __all__ = [
@@ -8,6 +16,7 @@ __all__ = [
     "REPORT_FILE",
     "NoVerdict",
     "Report",
+    "check_tables",
     "condemned",
     "find_latest",
     "read_report",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from audit.checks import RULES
 from audit.report.build import AuditResult
 from corpus.text.plain import plain
 
@@ -33,6 +34,13 @@ def _lines(result: AuditResult) -> Iterator[str]:
         f"confidence), from {report.total_samples} of {report.dataset.utterances} utterances "
         f"({report.dataset.hours:.2f} h in all)."
     )
+    unheard = report.dataset.utterances - report.total_samples
+    if unheard:
+        yield ""
+        yield (
+            f"{unheard} utterances were not heard: the estimate speaks for them, and nobody looked "
+            "for the bad ones among them. `--all` hears every one."
+        )
     yield ""
     yield "## Domains"
     yield ""
@@ -58,10 +66,11 @@ def _lines(result: AuditResult) -> Iterator[str]:
     yield "## Findings"
     yield ""
     if report.rules:
-        yield "| rule | utterances |"
-        yield "|---|---:|"
+        known = {rule.code: rule for rule in RULES}
+        yield "| rule | utterances | severity | what it finds |"
+        yield "|---|---:|---|---|"
         for code, count in report.rules.items():
-            yield f"| {code} | {count} |"
+            yield f"| {code} | {count} | {known[code].severity} | {known[code].summary} |"
     else:
         yield "None."
     worst = sorted(
@@ -101,4 +110,4 @@ def _lines(result: AuditResult) -> Iterator[str]:
 def _escape(text: str) -> str:
     """Text that Markdown and HTML take as text: transcripts are not ours."""
     flat = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", flat)
+    return re.sub(r"([\\`*\[\]|~])", r"\\\1", flat)

@@ -80,6 +80,21 @@ def read_report(path: Path) -> Report:
     return report
 
 
+def check_tables(report: Report, folder: Path) -> None:
+    """Check the tables that lie beside a report against the digests that it vouches for.
+
+    Raises:
+        NoVerdict: one was altered. One that is not there is no fault: the report stands alone.
+    """
+    for name, digest in report.tables.items():
+        table = folder / Path(name).name
+        if os.path.isfile(table):  # noqa: PTH113  (a pipe would never end)
+            with table.open("rb") as stream:
+                found = "sha256:" + hashlib.file_digest(stream, "sha256").hexdigest()
+            if found != digest:
+                raise NoVerdict(f"{table}: altered since the report was written; audit again")
+
+
 def condemned(report: Report, folder: Path) -> set[str]:
     """Ids of the utterances that the audit would drop: low quality, or skipped.
 
@@ -89,12 +104,9 @@ def condemned(report: Report, folder: Path) -> set[str]:
     import pyarrow.parquet
 
     table = folder / "utterances.parquet"
-    try:
-        found = "sha256:" + hashlib.sha256(table.read_bytes()).hexdigest()
-    except OSError as error:
-        raise NoVerdict(f"{table}: missing beside its report; audit again") from error
-    if found != report.tables.get(table.name):
-        raise NoVerdict(f"{table}: altered since the report was written; audit again")
+    if table.name not in report.tables or not table.is_file():
+        raise NoVerdict(f"{table}: missing beside its report; audit again")
+    check_tables(report, folder)
     rows = pyarrow.parquet.read_table(table, columns=["id", "low_quality"])
     low = {
         identity

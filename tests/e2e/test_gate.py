@@ -93,6 +93,19 @@ def test_an_altered_report_is_no_verdict(
     assert says in one_line(done)
 
 
+def test_an_altered_table_is_no_verdict_and_a_missing_one_no_fault(
+    audited: Path, tmp_path: Path
+) -> None:
+    folder = copy(audited, "proceed", tmp_path)
+    (folder / "words.parquet").unlink()
+    assert asr("gate", folder, cwd=tmp_path).returncode == 0
+    with (folder / "utterances.parquet").open("ab") as table:
+        table.write(b"x")
+    done = asr("gate", folder, cwd=tmp_path)
+    assert done.returncode == 30
+    assert "utterances.parquet: altered" in one_line(done)
+
+
 def test_no_report_is_no_verdict(tmp_path: Path) -> None:
     for arguments in ([], ["reports/phase0"]):
         done = asr("gate", *arguments, cwd=tmp_path)

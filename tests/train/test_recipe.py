@@ -84,3 +84,30 @@ def test_a_recipe_file_of_ones_own(tmp_path: Path) -> None:
     mine.write_text("colour: red", encoding="utf-8")
     with pytest.raises(RecipeError, match="colour"):
         recipe.load(str(mine))
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("tracking.group=${oc.env:HOME}", "plain values"),
+        ('tracking.tags=["${oc.env:HOME}"]', "plain values"),
+        ("seed=99999999999999999999", "seed"),
+        ("tracking.tags=" + "[" * 3000 + "]" * 3000, "nested too deeply"),
+    ],
+)
+def test_hostile_values_are_one_line(override: str, says: str) -> None:
+    with pytest.raises(recipe.RecipeError, match=says):
+        recipe.load("round2-tiny", [override])
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("tracking: {group: '${oc.env:HOME}'}", "plain values"),
+        ("a: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
+    ],
+)
+def test_a_hostile_recipe_is_one_line(content: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(content)
+    with pytest.raises(recipe.RecipeError, match=says):
+        recipe.load(str(tmp_path / "r.yaml"), [])

@@ -453,3 +453,15 @@ def test_round2_tiny_learns(tmp_path: Path) -> None:
     last = result.epochs[-1].evaluation
     assert last is not None
     assert last.scores.wer < 1.0
+
+
+@pytest.mark.parametrize("out", [".", "/"])
+def test_a_run_never_takes_a_folder_that_is_not_its_own(out: str, tmp_path: Path) -> None:
+    if out == "/":
+        with pytest.raises(UserError, match="no folder that a run can have"):
+            run.claim(Path(out))
+    else:
+        (tmp_path / "here").mkdir()
+        (tmp_path / "here" / "mine").touch()
+        os.chdir(tmp_path / "here")
+        assert run.claim(Path(out)) == tmp_path / "here-2"
