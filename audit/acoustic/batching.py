@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from audit.acoustic.interface import AcousticModel, Emission, Waveform
 from corpus.utterance import Seconds
+
+MAX_WORKERS = 8
+"""Batches computed at a time on a CPU; each takes memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,19 @@ def emissions(
     order = sorted(range(len(windows)), key=lambda i: (len(windows[i].samples), i))
     pieces: list[Emission | None] = [None] * len(windows)
     limit = batch_seconds * model.info.sample_rate
-    for batch in _batches(windows, order, limit, equal=not model.pads):
-        for index, emission in zip(
-            batch, model.forward([windows[i].samples for i in batch]), strict=True
-        ):
-            window = windows[index]
-            end = None if window.keep is None else window.skip + window.keep
-            pieces[index] = emission[window.skip : end]
+    batches = list(_batches(windows, order, limit, equal=not model.pads))
+    # Several batches at a time on one thread each, and not one on several: how many threads share
+    # a sum decides its last digits, and a report must not depend on the processor's cores.
+    workers = min(os.cpu_count() or 1, MAX_WORKERS) if model.device == "cpu" else 1
+    with ThreadPoolExecutor(workers) as pool:
+        outputs = pool.map(
+            lambda batch: model.forward([windows[i].samples for i in batch]), batches
+        )
+        for batch, emitted in zip(batches, outputs, strict=True):
+            for index, emission in zip(batch, emitted, strict=True):
+                window = windows[index]
+                end = None if window.keep is None else window.skip + window.keep
+                pieces[index] = emission[window.skip : end]
     joined: list[list[Emission]] = [[] for _ in waveforms]
     for window, piece in zip(windows, pieces, strict=True):
         assert piece is not None

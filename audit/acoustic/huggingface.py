@@ -35,6 +35,7 @@ class HuggingFaceModel(AcousticModel):
         # What fails after its retries is told once, below.
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         self._device = pick_device(device)
+        self.device = self._device.type
         try:
             self._extractor: Any = AutoFeatureExtractor.from_pretrained(name)
             tokenizer: Any = AutoTokenizer.from_pretrained(name)

@@ -52,6 +52,8 @@ class AcousticModel(ABC):
     """A CTC acoustic model."""
 
     info: ModelInfo
+    device: str = "cpu"
+    """`cpu` or `cuda`: where `forward` computes; on a CPU it is called from several threads."""
     pads: bool = True
     """Whether a padded batch gives what single utterances give; else equal lengths share one."""
     context: Seconds = 2.0

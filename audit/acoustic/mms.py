@@ -36,6 +36,7 @@ class MmsModel(AcousticModel):
         """
         bundle = torchaudio.pipelines.MMS_FA
         self._device = pick_device(device)
+        self.device = self._device.type
         if network is None:
             try:
                 # The bundle's wrapper brings a whole batch to one mean and variance, so that what

@@ -51,10 +51,12 @@ class NemoModel(AcousticModel):
             raise UserError(f"{settings}: not a CTC export's configuration ({error!r})") from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = 1
         providers = ["CPUExecutionProvider"]
         if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
             if pick_device(device).type == "cuda":
                 providers.insert(0, "CUDAExecutionProvider")
+                self.device = "cuda"
         elif device == "cuda":
             raise UserError(
                 "--device cuda: this onnxruntime runs on the CPU only; install onnxruntime-gpu, or "

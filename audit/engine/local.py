@@ -8,6 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
 
+import torch
+
 from audit.acoustic import AcousticModel, load_model
 from audit.checks import run_rules
 from audit.checks.rule import Context
@@ -76,6 +78,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         )
     folder = settings.out / settings.name
     with only_one(folder):
+        torch.set_num_threads(1)  # see audit.acoustic.batching
         model = load_model(settings.aligner, language=settings.language, device=settings.device)
         prints = fingerprint(corpus)
         plan = draw(

@@ -18,6 +18,7 @@ class EmbeddedModel(AcousticModel):
     def __init__(self, device: str) -> None:
         """Load the weights beside this file."""
         self._device = pick_device(device)
+        self.device = self._device.type
         self._network = load(self._device)
         card = self._network.card
         # A small model is surer of itself than it is right: temperature scaling (Guo et al., 2017)
