@@ -12,7 +12,7 @@ import numpy as np
 from audit.acoustic.interface import AcousticModel, Emission, Waveform
 from corpus.utterance import Seconds
 
-MAX_WORKERS = 8
+MAX_WORKERS = 4
 """Batches computed at a time on a CPU; each takes memory."""
 
 
@@ -53,10 +53,9 @@ def emissions(
     # Several batches at a time on one thread each, and not one on several: how many threads share
     # a sum decides its last digits, and a report must not depend on the processor's cores.
     workers = min(os.cpu_count() or 1, MAX_WORKERS) if model.device == "cpu" else 1
+    sounds = [[windows[index].samples for index in batch] for batch in batches]
     with ThreadPoolExecutor(workers) as pool:
-        outputs = pool.map(
-            lambda batch: model.forward([windows[i].samples for i in batch]), batches
-        )
+        outputs = pool.map(model.forward, sounds)
         for batch, emitted in zip(batches, outputs, strict=True):
             for index, emission in zip(batch, emitted, strict=True):
                 window = windows[index]
