@@ -44,6 +44,23 @@ EXTRA_OF = dict.fromkeys(
 ) | {"jiwer": "train", "omegaconf": "train"}
 
 
+class _Debug:
+    """Whether `--debug` was given, wherever on the command line."""
+
+    on = False
+
+
+def _switch_on(ctx: click.Context, option: click.Parameter, value: bool) -> None:
+    _Debug.on = _Debug.on or value
+
+
+def debug_option(command: Any) -> Any:
+    """`--debug`, which every command has."""
+    return click.option(
+        "--debug", is_flag=True, expose_value=False, callback=_switch_on, help="Show tracebacks."
+    )(command)
+
+
 class _Lazy(click.Group):
     """A group that imports a command when it is called."""
 
@@ -64,13 +81,7 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version("asr-gate"), prog_name="asr")
-@click.option(
-    "--debug",
-    is_flag=True,
-    expose_value=False,
-    callback=lambda ctx, option, value: _switch_on(ctx, option, value),
-    help="Show tracebacks.",
-)
+@debug_option
 def group() -> None:
     """Decide whether a speech-recognition training set is fit to train on.
 
@@ -137,23 +148,6 @@ def _report(error: Exception) -> int:
     hint = "" if _Debug.on else " (--debug shows where)"
     click.echo(f"asr: a fault of ours: {type(error).__name__}: {line}{hint}", err=True)
     return 1
-
-
-class _Debug:
-    """Whether `--debug` was given, wherever on the command line."""
-
-    on = False
-
-
-def _switch_on(ctx: click.Context, option: click.Parameter, value: bool) -> None:
-    _Debug.on = _Debug.on or value
-
-
-def debug_option(command: Any) -> Any:
-    """`--debug`, which every command has."""
-    return click.option(
-        "--debug", is_flag=True, expose_value=False, callback=_switch_on, help="Show tracebacks."
-    )(command)
 
 
 def show(printing: Callable[[], None]) -> None:

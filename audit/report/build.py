@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from audit.acoustic.interface import ModelInfo
-from audit.gate.estimate import METHOD, StratumCount, estimate
+from audit.gate.estimate import METHOD, Interval, StratumCount, estimate
 from audit.gate.policy import Policy
 from audit.gate.verdict import RECOMMENDATIONS, decide
 from audit.measured import Measured
@@ -73,14 +73,15 @@ def build(
     weights = {domain: stratum.weight for domain, stratum in plan.strata.items()}
     domains: dict[str, schema.DomainStatistics] = {}
     counts: dict[str, StratumCount] = {}
+    intervals: dict[str, Interval] = {}
+    confidence = policy.decision.confidence
     for domain, stratum in plan.strata.items():
         members = [row for row in rows if row.domain == domain]
         bad = sum(row.id in low for row in members)
         counts[domain] = StratumCount(stratum.population, stratum.sampled, bad)
-        domains[domain] = _domain(members, counts[domain], by_id, policy)
-    confidence = policy.decision.confidence
+        intervals[domain] = estimate([counts[domain]], confidence)
+        domains[domain] = _domain(members, counts[domain], intervals[domain], by_id)
     overall = estimate(list(counts.values()), confidence)
-    intervals = {domain: estimate([count], confidence) for domain, count in counts.items()}
     everything = len(corpus.utterances) + len(corpus.skipped)
     verdict = decide(policy.decision, overall, intervals, 100 * len(corpus.skipped) / everything)
     report = schema.Report(
@@ -144,10 +145,9 @@ def build(
 def _domain(
     members: Sequence[Measured],
     count: StratumCount,
+    interval: Interval,
     findings: Mapping[str, Sequence[schema.Finding]],
-    policy: Policy,
 ) -> schema.DomainStatistics:
-    interval = estimate([count], policy.decision.confidence)
     coverages = [row.coverage for row in members]
     mismatched = sum(
         any(f.code == LENGTH_MISMATCH for f in findings.get(row.id, [])) for row in members

@@ -50,3 +50,24 @@ def one_line(result: subprocess.CompletedProcess[str]) -> str:
     assert len(lines) == 1, result.stderr
     assert "Traceback" not in result.stderr
     return lines[0]
+
+
+def asr_without(
+    modules: set[str], *arguments: object, cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    """Run `asr`; the exit code is its own, or 1 with a line if it loaded any of the modules."""
+    script = (
+        "import sys\n"
+        "from cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit as end: code = end.code\n"
+        f"loaded = {modules!r} & set(sys.modules)\n"
+        "sys.exit(f'loaded {loaded}' if loaded else code)\n"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", script, *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from audit.report.schema import Report
-from tests.e2e.asr import asr, one_line, report_in
+from tests.e2e.asr import asr, asr_without, one_line, report_in
 from tests.speech import PROCEED, ROOT, STOP
 
 pytestmark = pytest.mark.slow
@@ -114,22 +114,9 @@ def test_no_report_is_no_verdict(tmp_path: Path) -> None:
 
 
 def test_help_and_gate_load_no_torch(audited: Path) -> None:
-    script = (
-        "import sys\n"
-        "from cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit as end: code = end.code\n"
-        "heavy = {'torch', 'numpy', 'pyarrow', 'transformers', 'wandb'} & set(sys.modules)\n"
-        "sys.exit(f'loaded {heavy}' if heavy else code)\n"
-    )
-    for arguments in (["--help"], ["gate", "reports/proceed", "--data", str(PROCEED)]):
-        done = subprocess.run(
-            [sys.executable, "-c", script, *arguments],
-            cwd=audited,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+    heavy = {"torch", "numpy", "pyarrow", "transformers", "wandb"}
+    for arguments in (["--help"], ["gate", "reports/proceed", "--data", PROCEED]):
+        done = asr_without(heavy, *arguments, cwd=audited)
         assert done.returncode == 0, done.stderr
 
 

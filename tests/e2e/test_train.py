@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.asr import asr, one_line, report_in
+from tests.e2e.asr import asr, asr_without, one_line, report_in
 from tests.speech import BROKEN, PROCEED, STOP
 from tests.tracking.offline import read_run
 
@@ -19,22 +17,8 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("recipe", ["round2", "round2-tiny"])
 def test_stop_refuses_before_torch_is_loaded(recipe: str, audited: Path) -> None:
-    script = (
-        "import sys\n"
-        "from cli.main import main\n"
-        "try: main()\n"
-        "except SystemExit as end: code = end.code\n"
-        "heavy = {'torch', 'transformers', 'pyarrow', 'wandb'} & set(sys.modules)\n"
-        "sys.exit(f'loaded {heavy}' if heavy else code)\n"
-    )
-    arguments = ["train", recipe, "--data", str(STOP), "--report", "reports/stop"]
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=audited,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    arguments = ("train", recipe, "--data", STOP, "--report", "reports/stop")
+    done = asr_without({"torch", "transformers", "pyarrow", "wandb"}, *arguments, cwd=audited)
     assert done.returncode == 20, done.stderr
     line = one_line(done)
     assert "reports/stop" in line
