@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.align import AlignedWord
+from audit.align import AlignedWord, Gap
+from audit.controls.kinds import Control
 from corpus.utterance import Seconds
 
 
@@ -18,7 +19,11 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One audited utterance."""
+    """One audited utterance.
+
+    `audit.engine.judge` brings its times to those of the sound and fills in what depends on all
+    utterances: coverage, quality, the words' and gaps' probabilities.
+    """
 
     id: str
     domain: str
@@ -39,18 +44,36 @@ class Measured:
     """Characters that are spoken and that the model's alphabet lacks."""
     dropped: int
     """Punctuation and marks."""
-    text_coverage: float
-    speech_coverage: float
-    confidence: float
-    quality: float
-    """0 to 1: mean confidence of all letters, times speech coverage."""
+    activity: tuple[tuple[Seconds, Seconds], ...]
+    """Where speech activity is."""
     words: tuple[AlignedWord, ...]
+    gaps: tuple[Gap, ...]
+    unclaimed: tuple[tuple[Seconds, Seconds], ...]
+    """Where speech is that no kept word claims."""
+    loss: float
+    """What the transcript costs over the model's greedy output, nats a letter."""
+    foreign: float | None
+    """What texts of other utterances cost on this audio, their median; None: there are none."""
+    lags: tuple[float, ...]
+    """Of `audit.align.times.lag_profile`."""
+    controls: tuple[Control, ...]
+    """Defects planted in this utterance; they count for nothing but the aligner's power."""
     fault: Fault | None
+    text_coverage: float = 0.0
+    speech_coverage: float = 0.0
+    confidence: float = 0.0
+    quality: float = 0.0
+    """0 to 1: how sure it is that this transcript is what is said here, all of it and no more."""
 
     @property
     def coverage(self) -> float:
         """The smaller of text coverage and speech coverage."""
         return min(self.text_coverage, self.speech_coverage)
+
+    @property
+    def mismatch(self) -> float | None:
+        """The transcript's cost over that of texts of others: near 0 if right, near 1 if wrong."""
+        return None if self.foreign is None else self.loss / self.foreign
 
     @property
     def rate(self) -> float:

@@ -77,6 +77,12 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
     show_default=True,
     help="Padded audio in one batch, in seconds.",
 )
+@click.option(
+    "--controls",
+    type=click.IntRange(10),
+    help="Planted defects of each kind, by which the audit measures its own power.  "
+    "[default: the policy's, 385]",
+)
 @click.option("--strict", is_flag=True, help="Exit 10 on CAUTION.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON on standard output."
@@ -98,6 +104,7 @@ def command(
     resume: bool,
     device: str,
     batch_seconds: float,
+    controls: int | None,
     strict: bool,
     as_json: bool,
 ) -> int:
@@ -106,7 +113,8 @@ def command(
     MANIFEST is NeMo-style JSONL, CSV or TSV, a Hugging Face dataset folder, a parquet file, or
     hf:OWNER/NAME. Without one, asr.toml names the corpus, or else the bundled example is used.
 
-    Exit codes: 0 for PROCEED and CAUTION, 20 for STOP; with --strict, 10 for CAUTION.
+    Exit codes: 0 for PROCEED and CAUTION, 20 for STOP, 30 where the aligner cannot tell right
+    transcripts from wrong ones; with --strict, 10 for CAUTION.
     """
     if everything and fraction is not None:
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
@@ -141,6 +149,7 @@ def command(
         resume=resume,
         device=device,
         batch_seconds=batch_seconds,
+        controls=controls or rules.controls.per_kind,
     )
     try:
         with AuditProgress() as progress:
@@ -165,4 +174,6 @@ def command(
 
     show(summary)
     decision = result.report.decision
-    return 20 if decision == "STOP" else 10 if decision == "CAUTION" and strict else 0
+    if decision == "CAUTION":
+        return 10 if strict else 0
+    return {"PROCEED": 0, "STOP": 20, "NO_VERDICT": 30}[decision]

@@ -45,7 +45,9 @@ class ModelInfo:
     """Time from one frame to the next."""
     sample_rate: int
     delay: Seconds
-    """How late its tokens come behind the sound, as far as it is known; taken out of all times."""
+    """How late its tokens come behind the sound, as far as its maker says; an audit measures it."""
+    temperature: float = 1.0
+    """What its logits were divided by; the lattice's prices are brought to the same scale."""
 
 
 class AcousticModel(ABC):
@@ -73,15 +75,22 @@ class AcousticModel(ABC):
         """A word in the script of the model's letters; models of one language leave it as it is."""
         return word
 
-    def spell(self, text: str) -> Transcript:
-        """A transcript as this model's letters."""
+    def spell(self, text: str, language: str | None = None) -> Transcript:
+        """A transcript as this model's letters, with numbers and symbols read out.
+
+        Args:
+            text: as written.
+            language: of the transcript, where its row names one; else it is taken for the model's.
+        """
+        if language in (None, "", "und", "mul"):
+            language = self.info.language
         special = {self.info.blank, self.info.space}
         letters = frozenset(
             token
             for column, token in enumerate(self.info.tokens)
             if column not in special and len(token) == 1
         )
-        return spell(text, letters, self.romanise)
+        return spell(text, letters, self.romanise, language)
 
 
 def load_model(spec: str, *, language: str | None = None, device: str = "auto") -> AcousticModel:

@@ -1,5 +1,6 @@
-"""Alignment of a transcript to an emission: word spans, word confidences, kept words."""
+"""Alignment of a transcript to an emission: word spans, and the evidence of every defect."""
 
-from audit.align.interface import AlignedWord, Alignment, Unalignable
+from audit.align.interface import AlignedWord, Alignment, Gap, Unalignable
+from audit.align.lattice import align
 
-__all__ = ["AlignedWord", "Alignment", "Unalignable"]
+__all__ = ["AlignedWord", "Alignment", "Gap", "Unalignable", "align"]

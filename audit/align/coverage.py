@@ -6,16 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from audit.align.interface import AlignedWord
-from corpus.speech.activity import HOP
 from corpus.utterance import Seconds
 
-REACH: Seconds = 0.5
-"""How far from its tokens a word may claim speech: CTC models emit a letter once, at some point of
-its sound, late rather than early."""
+Span = tuple[Seconds, Seconds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +29,31 @@ class Coverage:
         return min(self.text, self.speech)
 
 
-def coverage(words: Sequence[AlignedWord], activity: NDArray[np.bool_]) -> Coverage:
+def coverage(
+    words: Sequence[AlignedWord], unclaimed: Sequence[Span], activity: Sequence[Span]
+) -> Coverage:
     """Coverage of one utterance.
 
-    A kept word claims the sound from the middle of the pause before it to the middle of the pause
-    after it, at most `REACH` from its own tokens.
-
     Args:
-        words: in the order of the transcript; at least one.
-        activity: where speech is, shape (hops,), one a 10 ms.
+        words: in the order of the transcript; at least one that the model can spell.
+        unclaimed: stretches of speech that the alignment leaves to no word, in order.
+        activity: where speech is, in order.
     """
     letters = sum(word.letters for word in words)
     kept = [word for word in words if word.kept]
     kept_letters = sum(word.letters for word in kept)
     if not kept_letters:
         return Coverage(0.0, 0.0, 0.0)
-    claimed = np.zeros(len(activity), dtype=np.bool_)
-    for index, word in enumerate(words):
-        if not word.kept:
-            continue
-        start, end = word.start - REACH, word.end + REACH
-        if index > 0:
-            start = max(start, (words[index - 1].end + word.start) / 2)
-        if index + 1 < len(words):
-            end = min(end, (word.end + words[index + 1].start) / 2)
-        claimed[max(0, round(start / HOP)) : max(0, round(end / HOP))] = True
-    speech = int(activity.sum())
+    speech = math.fsum(end - start for start, end in activity)
+    lost = math.fsum(
+        max(0.0, min(end, stop) - max(start, begin))
+        for start, end in unclaimed
+        for begin, stop in activity
+    )
     logs = sum(word.letters * math.log(max(word.confidence, 1e-12)) for word in kept)
     return Coverage(
         text=kept_letters / letters,
         # No speech at all: there is nothing that the words could claim.
-        speech=float((claimed & activity).sum() / speech) if speech else 0.0,
+        speech=max(0.0, 1 - lost / speech) if speech else 0.0,
         confidence=math.exp(logs / kept_letters),
     )

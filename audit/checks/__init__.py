@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from audit.checks import (
     clipped_audio,
+    cut_off,
     duplicate,
     duration_outlier,
     empty_audio,
@@ -14,15 +15,19 @@ from audit.checks import (
     low_coverage,
     mostly_unknown,
     other_language,
+    other_text,
     rate_outlier,
+    replaced_word,
     silent_audio,
     text_too_long,
     too_long,
     unalignable_text,
     unknown_characters,
     unreadable_audio,
+    unspoken_word,
+    untranscribed_speech,
 )
-from audit.checks.rule import Context, Rule
+from audit.checks.rule import Context, Found, Rule
 from audit.measured import Measured
 from audit.report.schema import Finding
 
@@ -31,6 +36,11 @@ RULES: tuple[Rule, ...] = (
     text_too_long.RULE,
     low_confidence.RULE,
     too_long.RULE,
+    unspoken_word.RULE,
+    replaced_word.RULE,
+    untranscribed_speech.RULE,
+    other_text.RULE,
+    cut_off.RULE,
     duplicate.RULE,
     duration_outlier.RULE,
     rate_outlier.RULE,
@@ -49,5 +59,13 @@ RULES: tuple[Rule, ...] = (
 def run_rules(rows: Sequence[Measured], context: Context) -> Iterator[Finding]:
     """Findings of every rule on every audited utterance, by rule and then in the order of rows."""
     for rule in RULES:
-        for identity, message in rule.find(rows, context):
-            yield Finding(id=identity, code=rule.code, severity=rule.severity, message=message)
+        for found in (Found(*what) for what in rule.find(rows, context)):
+            yield Finding(
+                id=found.id,
+                code=rule.code,
+                severity=rule.severity,
+                message=found.message,
+                start=found.start,
+                end=found.end,
+                counts=found.counts,
+            )

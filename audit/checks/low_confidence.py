@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from audit.checks.rule import Context, Rule
+from audit.checks.rule import Context, Found, Rule
 from audit.measured import Measured
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
     least = context.policy.quality.min_confidence
     for row in rows:
         # Where no word was kept, that is the finding (A001).
         kept = any(word.kept for word in row.words)
         if kept and row.confidence < least:
-            yield row.id, f"confidence of the kept words is {row.confidence:.2f}, under {least:g}"
+            yield Found(
+                row.id,
+                f"confidence of the kept words is {row.confidence:.2f}, under {least:g}",
+                counts="confidence" in context.figures[row.domain],
+            )
 
 
 RULE = Rule(

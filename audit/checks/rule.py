@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from audit.controls.calibrate import Sight
 from audit.gate.policy import Policy
 from audit.measured import Measured
+from corpus.utterance import Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,22 @@ class Context:
     """Digest of audio, segment and text of every utterance of the corpus, by id."""
     language: str
     """Of the acoustic model."""
+    sight: Sight
+    """What the audit can see, by its controls."""
+    figures: Mapping[str, frozenset[str]]
+    """By domain: which of the policy's fixed figures (`coverage`, `confidence`) mean something."""
+
+
+class Found(NamedTuple):
+    """What a rule found in one utterance; the first two suffice."""
+
+    id: str
+    message: str
+    start: Seconds | None = None
+    end: Seconds | None = None
+    """Where in the utterance; None: all of it."""
+    counts: bool = True
+    """False where the controls show that this audit cannot tell: listed, held against nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +49,10 @@ class Rule:
     severity: Literal["error", "warning", "info"]
     """An error makes the utterance one of low quality."""
     summary: str
-    find: Callable[[Sequence[Measured], Context], Iterator[tuple[str, str]]]
-    """From the audited utterances to (utterance id, message)."""
+    find: Callable[[Sequence[Measured], Context], Iterator[Found | tuple[str, str]]]
+    """From the audited utterances to what is wrong with them: `Found`, or id and message."""
+    mend: str = ""
+    """What to do about it."""
 
 
 def faults(code: str) -> Callable[[Sequence[Measured], Context], Iterator[tuple[str, str]]]:

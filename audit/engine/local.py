@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -13,12 +13,16 @@ import torch
 from audit.acoustic import AcousticModel, load_model
 from audit.checks import run_rules
 from audit.checks.rule import Context
-from audit.engine.measure import measure
+from audit.controls.calibrate import calibrate
+from audit.controls.figures import figures_that_count
+from audit.controls.plant import plan_controls
+from audit.engine.judge import judge
+from audit.engine.measure import Measurer
 from audit.engine.parts import Parts, only_one
 from audit.gate.policy import Policy
 from audit.measured import Measured
 from audit.plan import Plan, draw
-from audit.report.build import AuditResult, build
+from audit.report.build import Aligned, AuditResult, build
 from audit.report.write import write
 from corpus.errors import UserError
 from corpus.fingerprint import Fingerprint, fingerprint
@@ -54,6 +58,8 @@ class Settings:
     resume: bool
     device: str
     batch_seconds: Seconds
+    controls: int
+    """Planted defects of each kind."""
 
 
 class Interrupted(Exception):
@@ -89,9 +95,24 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             minimum=settings.policy.sampling.minimum,
         )
         rows = _run(plan, model, prints, settings, Parts(folder), progress)
-        context = Context(settings.policy, prints.content, model.info.language)
+        sight = calibrate(
+            rows,
+            false_alarm=settings.policy.controls.false_alarm,
+            floors=settings.policy.controls.floors(),
+        )
+        rows, delay = judge(rows, sight, model.info.delay)
+        figures = figures_that_count(rows, sight, settings.policy)
+        context = Context(settings.policy, prints.content, model.info.language, sight, figures)
         result = build(
-            corpus, plan, rows, list(run_rules(rows, context)), model.info, settings.policy, prints
+            corpus,
+            plan,
+            rows,
+            list(run_rules(rows, context)),
+            Aligned(model.info, delay),
+            sight,
+            figures,
+            settings.policy,
+            prints,
         )
         result = write(result, folder)
         Parts(folder).remove()
@@ -113,30 +134,42 @@ def _run(
         "aligner": [model.info.name, model.info.weights_sha256, settings.language],
         "device": settings.device,
         "tool": version("asr-gate"),
-        "keep_word": settings.policy.quality.keep_word,
+        "controls": settings.controls,
+        "seed": settings.seed,
         "batch_seconds": settings.batch_seconds,
     }
     parts.begin(key, resume=settings.resume)
     pieces = list(_pieces(plan.sample, PART_BATCHES * settings.batch_seconds))
-    earlier = [parts.read(n, [u.id for u in piece]) for n, piece in enumerate(pieces)]
-    progress.start(len(plan.sample), sum(len(rows) for rows in earlier if rows is not None))
-    done: list[Measured] = []
+    done = [parts.read(n, [u.id for u in piece]) for n, piece in enumerate(pieces)]
+    progress.start(len(plan.sample), sum(len(rows) for rows in done if rows is not None))
+    transcripts = {u.id: model.spell(u.text, u.lang) for u in plan.sample}
+    plantings = plan_controls(
+        plan.sample, transcripts, per_kind=settings.controls, seed=settings.seed
+    )
+    measurer = Measurer(model, transcripts, plantings, settings.batch_seconds)
+
+    def finish(number: int, wait: Callable[[], list[Measured]]) -> None:
+        rows = wait()
+        parts.write(number, rows)
+        done[number] = rows
+        progress.advance(len(rows), sum(row.duration for row in rows))
+
     try:
+        ahead: tuple[int, Callable[[], list[Measured]]] | None = None
         for number, piece in enumerate(pieces):
-            rows = earlier[number]
-            if rows is None:
-                rows = measure(
-                    piece,
-                    model,
-                    batch_seconds=settings.batch_seconds,
-                    keep_word=settings.policy.quality.keep_word,
-                )
-                parts.write(number, rows)
-                progress.advance(len(rows), sum(row.duration for row in rows))
-            done.extend(rows)
+            if done[number] is None:
+                started = measurer.start(piece)
+                if ahead is not None:
+                    finish(*ahead)
+                ahead = number, started
+        if ahead is not None:
+            finish(*ahead)
     except KeyboardInterrupt as interrupt:
-        raise Interrupted(len(done), len(plan.sample)) from interrupt
-    return done
+        kept = sum(len(rows) for rows in done if rows is not None)
+        raise Interrupted(kept, len(plan.sample)) from interrupt
+    finally:
+        measurer.stop()
+    return [row for rows in done if rows is not None for row in rows]
 
 
 def _pieces(sample: Sequence[Utterance], seconds: Seconds) -> Iterator[list[Utterance]]:

@@ -1,110 +1,135 @@
-"""From utterances to measurements: decode, emissions, alignment, coverage."""
+"""From utterances to measurements: decode, emissions, alignment, controls."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from audit.acoustic import AcousticModel, Emission
 from audit.acoustic.batching import emissions
-from audit.align import AlignedWord, Unalignable
-from audit.align.coverage import coverage
-from audit.align.strict import align
+from audit.align import Alignment, Unalignable, align
+from audit.align.times import lag_profile
+from audit.controls.kinds import Control
+from audit.controls.measure import foreign_loss, measure_controls
+from audit.controls.plant import Planting
 from audit.measured import Fault, Measured
-from corpus.speech.activity import HOP, level_db, speech_activity
+from corpus.speech.activity import HOP, level_db, spans, speech_activity
 from corpus.speech.audio import AudioError, EmptyAudio, Recording, load
+from corpus.text.letters import Transcript
 from corpus.utterance import Seconds, Utterance
 
+NOTHING_PLANTED = Planting((), ())
 
-def measure(
-    utterances: Sequence[Utterance],
-    model: AcousticModel,
-    *,
-    batch_seconds: Seconds,
-    keep_word: float,
-) -> list[Measured]:
-    """Measure one part of the plan, in its order.
 
-    What cannot be decoded or aligned is measured as far as it goes, with the reason; nothing
-    raises for the sake of one utterance.
+class Measurer:
+    """Measures parts of the plan; a part is aligned while the next one's emissions are computed.
 
-    Args:
-        utterances: the part.
-        model: the acoustic model.
-        batch_seconds: padded audio in one batch.
-        keep_word: least confidence of a word that counts as said.
+    What cannot be decoded or aligned is measured as far as it goes, with the reason; nothing raises
+    for the sake of one utterance.
     """
 
-    def decode(utterance: Utterance) -> Recording | Fault:
-        try:
-            return load(utterance, model.info.sample_rate)
-        except EmptyAudio as error:
-            return Fault("S002", str(error))
-        except AudioError as error:
-            return Fault("S001", str(error))
+    def __init__(
+        self,
+        model: AcousticModel,
+        transcripts: Mapping[str, Transcript],
+        plantings: Mapping[str, Planting],
+        batch_seconds: Seconds,
+    ) -> None:
+        """Prepare.
 
-    # Threads, because decoding and alignment release the interpreter lock; the order of results is
-    # that of the utterances, whatever the number of workers.
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        recordings = list(pool.map(decode, utterances))
+        Args:
+            model: the acoustic model.
+            transcripts: as its letters, by utterance id.
+            plantings: the controls, by utterance id.
+            batch_seconds: padded audio in one batch.
+        """
+        self._model = model
+        self._transcripts = transcripts
+        self._plantings = plantings
+        self._batch_seconds = batch_seconds
+        # Threads, because decoding and alignment release the interpreter lock; the order of results
+        # is that of the utterances, whatever the number of workers.
+        self._pool = ThreadPoolExecutor(os.cpu_count())
+
+    def start(self, utterances: Sequence[Utterance]) -> Callable[[], list[Measured]]:
+        """Decode a part and compute its emissions; alignment goes on when this returns.
+
+        Returns:
+            Waits for the part's measurements, in its order.
+        """
+
+        def decode(utterance: Utterance) -> Recording | Fault:
+            try:
+                return load(utterance, self._model.info.sample_rate)
+            except EmptyAudio as error:
+                return Fault("S002", str(error))
+            except AudioError as error:
+                return Fault("S001", str(error))
+
+        recordings = list(self._pool.map(decode, utterances))
         heard = [r for r in recordings if isinstance(r, Recording)]
-        found = iter(emissions(model, [r.samples for r in heard], batch_seconds))
-        outputs = [next(found) if isinstance(r, Recording) else None for r in recordings]
-
-        def one(job: tuple[Utterance, Recording | Fault, Emission | None]) -> Measured:
-            return _measure_one(*job, model, keep_word)
-
-        return list(pool.map(one, zip(utterances, recordings, outputs, strict=True)))
-
-
-def _measure_one(
-    utterance: Utterance,
-    recording: Recording | Fault,
-    emission: Emission | None,
-    model: AcousticModel,
-    keep_word: float,
-) -> Measured:
-    transcript = model.spell(utterance.text)
-    fault = recording if isinstance(recording, Fault) else None
-    duration = speech_seconds = peak = clipped = 0.0
-    text_share = speech_share = confidence = quality = 0.0
-    words: tuple[AlignedWord, ...] = ()
-    if isinstance(recording, Recording) and emission is not None:
-        activity = speech_activity(recording.samples, recording.sample_rate)
-        duration, clipped = recording.duration, recording.clipped
-        speech_seconds = float(activity.sum()) * HOP
-        peak = float(level_db(recording.samples, recording.sample_rate).max())
-        aligned = align(emission, transcript, model.info, keep_word)
-        if isinstance(aligned, Unalignable):
-            fault = Fault(aligned.code, aligned.reason)
-        else:
-            words = aligned.words
-            result = coverage(words, activity)
-            text_share, speech_share = result.text, result.speech
-            confidence = result.confidence
-            quality = speech_share * float(
-                np.average([w.confidence for w in words], weights=[w.letters for w in words])
+        found = iter(emissions(self._model, [r.samples for r in heard], self._batch_seconds))
+        jobs: list[Future[Measured]] = [
+            self._pool.submit(
+                self._measure_one, u, r, next(found) if isinstance(r, Recording) else None
             )
-    return Measured(
-        id=utterance.id,
-        domain=utterance.domain,
-        lang=utterance.lang,
-        origin=utterance.origin,
-        text=utterance.text,
-        duration=duration,
-        speech_seconds=speech_seconds,
-        peak_db=peak,
-        clipped=clipped,
-        letters=transcript.letters,
-        unknown=transcript.unknown,
-        dropped=transcript.dropped,
-        text_coverage=text_share,
-        speech_coverage=speech_share,
-        confidence=confidence,
-        quality=quality,
-        words=words,
-        fault=fault,
-    )
+            for u, r in zip(utterances, recordings, strict=True)
+        ]
+        return lambda: [job.result() for job in jobs]
+
+    def stop(self) -> None:
+        """Drop what has not begun."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def _measure_one(
+        self, utterance: Utterance, recording: Recording | Fault, emission: Emission | None
+    ) -> Measured:
+        transcript = self._transcripts[utterance.id]
+        planting = self._plantings.get(utterance.id, NOTHING_PLANTED)
+        model = self._model.info
+        fault = recording if isinstance(recording, Fault) else None
+        duration = speech_seconds = peak = clipped = 0.0
+        activity: tuple[tuple[Seconds, Seconds], ...] = ()
+        lags: tuple[float, ...] = ()
+        aligned: Alignment | None = None
+        foreign: float | None = None
+        controls: tuple[Control, ...] = ()
+        if isinstance(recording, Recording) and emission is not None:
+            active = speech_activity(recording.samples, recording.sample_rate)
+            level = level_db(recording.samples, recording.sample_rate)
+            duration, clipped = recording.duration, recording.clipped
+            speech_seconds = float(active.sum()) * HOP
+            activity = spans(active)
+            peak = float(level.max())
+            found = align(emission, transcript, model)
+            if isinstance(found, Unalignable):
+                fault = Fault(found.code, found.reason)
+            else:
+                aligned = found
+                lags = tuple(lag_profile(found, level).tolist())
+                foreign = foreign_loss(emission, planting, model)
+                controls = tuple(measure_controls(emission, planting, foreign, model))
+        return Measured(
+            id=utterance.id,
+            domain=utterance.domain,
+            lang=utterance.lang,
+            origin=utterance.origin,
+            text=utterance.text,
+            duration=duration,
+            speech_seconds=speech_seconds,
+            peak_db=peak,
+            clipped=clipped,
+            letters=transcript.letters,
+            unknown=transcript.unknown,
+            dropped=transcript.dropped,
+            activity=activity,
+            words=aligned.words if aligned else (),
+            gaps=aligned.gaps if aligned else (),
+            unclaimed=aligned.unclaimed if aligned else (),
+            loss=aligned.loss if aligned else 0.0,
+            foreign=foreign,
+            lags=lags,
+            controls=controls,
+            fault=fault,
+        )

@@ -16,7 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from audit.align import AlignedWord
+from audit.align import AlignedWord, Gap
+from audit.controls.kinds import Control
 from audit.measured import Fault, Measured
 from corpus.errors import UserError
 from corpus.files import write_atomically
@@ -120,6 +121,16 @@ class Parts:
 
 
 def _measured(row: dict[str, Any]) -> Measured:
-    words = tuple(AlignedWord(**word) for word in row.pop("words"))
     fault = row.pop("fault")
-    return Measured(**row, words=words, fault=Fault(**fault) if fault else None)
+    return Measured(
+        **row
+        | {
+            "words": tuple(AlignedWord(**word) for word in row["words"]),
+            "gaps": tuple(Gap(**gap) for gap in row["gaps"]),
+            "controls": tuple(Control(**control) for control in row["controls"]),
+            "activity": tuple((start, end) for start, end in row["activity"]),
+            "unclaimed": tuple((start, end) for start, end in row["unclaimed"]),
+            "lags": tuple(row["lags"]),
+        },
+        fault=Fault(**fault) if fault else None,
+    )

@@ -30,9 +30,12 @@ def admit(report: Report, name: str, *, accept_caution: bool) -> None:
         accept_caution: whether CAUTION passes.
 
     Raises:
+        NoVerdict: the audit could not tell.
         Stopped: the decision is STOP.
         CautionNotAccepted: it is CAUTION and `accept_caution` is false.
     """
+    if report.decision == "NO_VERDICT":
+        raise NoVerdict(f"{name}: no verdict: {report.reasons[0]}")
     if report.decision == "STOP":
         raise Stopped(f"{name}: STOP: {'; '.join(report.reasons)}")
     if report.decision == "CAUTION" and not accept_caution:

@@ -29,6 +29,23 @@ class Interval:
     high: float
 
 
+def wilson(count: int, n: int, confidence: float) -> Interval:
+    """A share of independent trials with Wilson's score interval (1927).
+
+    Args:
+        count: successes.
+        n: trials, at least one.
+        confidence: of the interval.
+    """
+    return _wilson(count / n, n, NormalDist().inv_cdf(0.5 + confidence / 2))
+
+
+def _wilson(rate: float, n: float, z: float) -> Interval:
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    spread = z / (1 + z * z / n) * sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return Interval(rate, max(0.0, centre - spread), min(1.0, centre + spread))
+
+
 def estimate(strata: Sequence[StratumCount], confidence: float) -> Interval:
     """Share of low-quality utterances in a finite population.
 
@@ -54,13 +71,8 @@ def estimate(strata: Sequence[StratumCount], confidence: float) -> Interval:
         return Interval(rate, rate, rate)
     middle = sum(s.population / total * (s.low + z * z / 2) / (s.sampled + z * z) for s in strata)
     effective = middle * (1 - middle) / variance
-    centre = (rate + z * z / (2 * effective)) / (1 + z * z / effective)
-    spread = (
-        z
-        / (1 + z * z / effective)
-        * sqrt(rate * (1 - rate) / effective + z * z / (4 * effective * effective))
-    )
+    interval = _wilson(rate, effective, z)
     # What was heard is certain: the corpus holds at least the low ones found, and the good ones.
     found = sum(s.low for s in strata) / total
     sound = sum(s.sampled - s.low for s in strata) / total
-    return Interval(rate, max(centre - spread, found), min(centre + spread, 1 - sound))
+    return Interval(rate, max(interval.low, found), min(interval.high, 1 - sound))

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from audit.controls.kinds import KINDS, Kind
 from corpus.errors import UserError
 
 DEFAULT_FILE = Path(__file__).with_name("policy.toml")
@@ -45,7 +46,21 @@ class QualityPolicy(_Section):
     min_confidence: Share
     rate_band: Annotated[float, Field(gt=1)]
     max_unknown: Share
-    keep_word: Share
+    max_cut: Share
+
+
+class ControlsPolicy(_Section):
+    """What the audit must show of its own sight."""
+
+    per_kind: Annotated[int, Field(ge=1)]
+    false_alarm: Annotated[float, Field(gt=0, lt=0.5)]
+    min_power_swapped: Share
+    min_power: Share
+    figure_false_alarm: Share
+
+    def floors(self) -> dict[Kind, float]:
+        """Least power of each kind."""
+        return {k: self.min_power_swapped if k == "swapped" else self.min_power for k in KINDS}
 
 
 class SignalPolicy(_Section):
@@ -82,6 +97,7 @@ class Policy(_Section):
 
     decision: DecisionPolicy
     quality: QualityPolicy
+    controls: ControlsPolicy
     signal: SignalPolicy
     sampling: SamplingPolicy
 

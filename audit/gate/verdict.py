@@ -12,6 +12,7 @@ from audit.report.schema import Decision
 RECOMMENDATIONS: dict[Decision, str] = {
     "PROCEED": "Train on this corpus, less the utterances that the audit condemned.",
     "CAUTION": "Look at the findings first; train only if you accept them (--accept-caution).",
+    "NO_VERDICT": "Nothing is known about this corpus: audit it with an aligner that can hear it.",
     "STOP": "Do not train on this corpus: mend the transcripts, then audit again.",
 }
 

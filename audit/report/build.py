@@ -14,12 +14,16 @@ from pathlib import Path
 import numpy as np
 
 from audit.acoustic.interface import ModelInfo
-from audit.gate.estimate import METHOD, Interval, StratumCount, estimate
+from audit.align.times import Delay
+from audit.controls.calibrate import Power, Sight
+from audit.controls.kinds import KINDS
+from audit.gate.estimate import METHOD, Interval, StratumCount, estimate, wilson
 from audit.gate.policy import Policy
 from audit.gate.verdict import RECOMMENDATIONS, decide
 from audit.measured import Measured
 from audit.plan import Plan
 from audit.report import schema
+from audit.report.sight import blind_spots, no_verdict
 from corpus.fingerprint import Fingerprint
 from corpus.speech.audio import stored_duration
 from corpus.utterance import Corpus
@@ -29,6 +33,14 @@ LENGTH_MISMATCH = "D003"
 
 DIGITS = 6
 """Decimals in the report: more than anyone reads, fewer than processors disagree on."""
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """What aligned."""
+
+    model: ModelInfo
+    delay: Delay
 
 
 @dataclass(frozen=True)
@@ -52,8 +64,8 @@ class AuditResult:
 
 
 def is_low_quality(findings: Sequence[schema.Finding]) -> bool:
-    """An utterance is of low quality when any of its findings is an error."""
-    return any(finding.severity == "error" for finding in findings)
+    """An utterance is of low quality when any of its findings is an error that counts."""
+    return any(finding.severity == "error" and finding.counts for finding in findings)
 
 
 def build(
@@ -61,7 +73,9 @@ def build(
     plan: Plan,
     rows: list[Measured],
     findings: Sequence[schema.Finding],
-    model: ModelInfo,
+    aligned: Aligned,
+    sight: Sight,
+    figures: Mapping[str, frozenset[str]],
     policy: Policy,
     prints: Fingerprint,
 ) -> AuditResult:
@@ -83,12 +97,17 @@ def build(
         domains[domain] = _domain(members, counts[domain], intervals[domain], by_id)
     overall = estimate(list(counts.values()), confidence)
     everything = len(corpus.utterances) + len(corpus.skipped)
-    verdict = decide(policy.decision, overall, intervals, 100 * len(corpus.skipped) / everything)
+    skipped = 100 * len(corpus.skipped) / everything
+    verdict = no_verdict(sight, policy.controls, aligned.model) or decide(
+        policy.decision, overall, intervals, skipped
+    )
+    notes = blind_spots(sight, policy.controls, figures)
+    model = aligned.model
     report = schema.Report(
         schema_version=schema.SCHEMA_VERSION,
         decision=verdict.decision,
         recommendation=RECOMMENDATIONS[verdict.decision],
-        reasons=verdict.reasons,
+        reasons=verdict.reasons + notes,
         total_samples=len(rows),
         low_quality_count=len(low),
         low_quality_percentage=_r(100 * overall.rate),
@@ -101,9 +120,28 @@ def build(
         ),
         coverage_distribution=_distribution(rows, weights),
         domain_statistics=domains,
-        rules=dict(sorted(Counter(finding.code for finding in findings).items())),
-        findings=sorted(findings, key=lambda finding: (finding.id, finding.code)),
-        controls={},
+        rules=_rules(findings),
+        findings=sorted(
+            (_rounded(finding) for finding in findings),
+            key=lambda finding: (finding.id, finding.code, finding.start or 0.0),
+        ),
+        controls={
+            kind: _power(total, confidence, any(kind in blind for blind in sight.blind.values()))
+            for kind in KINDS
+            if (total := sight.total(kind)) is not None
+        },
+        domain_controls={
+            domain: {
+                kind: _power(power, confidence, kind in sight.blind[domain])
+                for kind, power in kinds.items()
+            }
+            for domain, kinds in sight.power.items()
+        },
+        thresholds={
+            domain: {evidence: _r(value) for evidence, value in values.items()}
+            for domain, values in sight.thresholds.items()
+        },
+        figures={domain: sorted(names) for domain, names in figures.items()},
         skipped=[
             schema.Skipped(id=row.id, origin=_place(row.origin), reason=row.reason)
             for row in sorted(corpus.skipped, key=lambda row: row.id)
@@ -131,7 +169,8 @@ def build(
             weights_sha256=model.weights_sha256,
             language=model.language,
             stride=model.stride,
-            delay=model.delay,
+            delay=_r(aligned.delay.delay),
+            delay_measured=aligned.delay.measured,
         ),
         policy=policy.model_dump(mode="json"),
         tables={},
@@ -140,6 +179,31 @@ def build(
         digest="",
     )
     return AuditResult(report, rows, by_id, weights)
+
+
+def _power(power: Power, confidence: float, blind: bool) -> schema.ControlPower:
+    interval = wilson(power.detected, power.planted, confidence)
+    return schema.ControlPower(
+        n=power.planted,
+        detected=power.detected,
+        power=_r(interval.rate),
+        low=_r(interval.low),
+        high=_r(interval.high),
+        false_alarm_rate=_r(power.flagged / power.heard) if power.heard else 0.0,
+        blind=blind,
+    )
+
+
+def _rules(findings: Sequence[schema.Finding]) -> dict[str, int]:
+    """How many utterances each rule found something in, as far as its findings count."""
+    found = {(finding.code, finding.id) for finding in findings if finding.counts}
+    return dict(sorted(Counter(code for code, _ in found).items()))
+
+
+def _rounded(finding: schema.Finding) -> schema.Finding:
+    if finding.start is None or finding.end is None:
+        return finding
+    return finding.model_copy(update={"start": _r(finding.start), "end": _r(finding.end)})
 
 
 def _domain(

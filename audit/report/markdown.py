@@ -63,6 +63,25 @@ def _lines(result: AuditResult) -> Iterator[str]:
         f"| {distribution.p75:.2f} | {distribution.p90:.2f} | {distribution.mean:.2f} |"
     )
     yield ""
+    if report.controls:
+        rate = 100 * report.policy["controls"]["false_alarm"]
+        yield "## What this audit could see"
+        yield ""
+        yield (
+            "Defects planted in the audited utterances themselves, and how many were found at "
+            f"thresholds that at most {rate:g} % of right transcripts pass. *As they are*: "
+            "utterances with nothing planted that pass the same threshold, real defects among them."
+        )
+        yield ""
+        yield "| planted | found | of | power | interval | as they are | |"
+        yield "|---|---:|---:|---:|---:|---:|---|"
+        for kind, power in report.controls.items():
+            yield (
+                f"| {kind} | {power.detected} | {power.n} | {power.power:.1%} "
+                f"| {100 * power.low:.1f} to {100 * power.high:.1f} % "
+                f"| {power.false_alarm_rate:.1%} | {'blind' if power.blind else ''} |"
+            )
+        yield ""
     yield "## Findings"
     yield ""
     if report.rules:
@@ -83,7 +102,7 @@ def _lines(result: AuditResult) -> Iterator[str]:
         yield "| utterance | coverage | confidence | what was found | transcript |"
         yield "|---|---:|---:|---|---|"
         for row in worst[:WORST]:
-            found = "; ".join(f"{f.code} {f.message}" for f in result.findings[row.id])
+            found = "; ".join(f"{f.code} {f.message}" for f in result.findings[row.id] if f.counts)
             yield (
                 f"| {_escape(row.id)} | {row.coverage:.2f} | {row.confidence:.2f} "
                 f"| {_escape(found)} | {_escape(row.text[:200])} |"

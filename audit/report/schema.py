@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 
-Decision = Literal["PROCEED", "CAUTION", "STOP"]
+Decision = Literal["PROCEED", "CAUTION", "STOP", "NO_VERDICT"]
 
 
 class Frozen(BaseModel):
@@ -64,7 +64,13 @@ class ControlPower(Frozen):
     n: int
     detected: int
     power: float
+    low: float
+    high: float
+    """Wilson interval of the power."""
     false_alarm_rate: float
+    """Share of the utterances as they are that pass the same threshold; real defects among them."""
+    blind: bool
+    """Its power is under the policy's floor: findings of its kind do not count."""
 
 
 class Skipped(Frozen):
@@ -82,6 +88,11 @@ class Finding(Frozen):
     code: str
     severity: Literal["error", "warning", "info"]
     message: str
+    start: float | None
+    end: float | None
+    """Seconds from the utterance's start; null: all of it."""
+    counts: bool
+    """False where the controls show that this audit cannot tell: listed, held against nobody."""
 
 
 class Dataset(Frozen):
@@ -119,6 +130,8 @@ class Aligner(Frozen):
     language: str
     stride: float
     delay: float
+    """How late its letters come behind the sound, measured on the data where it says enough."""
+    delay_measured: bool
 
 
 class Tool(Frozen):
@@ -144,6 +157,10 @@ class Report(Frozen):
     rules: dict[str, int]
     findings: list[Finding]
     controls: dict[str, ControlPower]
+    domain_controls: dict[str, dict[str, ControlPower]]
+    thresholds: dict[str, dict[str, float]]
+    figures: dict[str, list[str]]
+    """By domain, which of the policy's fixed figures count on this data."""
     skipped: list[Skipped]
     dataset: Dataset
     sampling: Sampling

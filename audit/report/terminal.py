@@ -12,7 +12,12 @@ from rich.text import Text
 from audit.report.schema import Report
 from corpus.text.plain import plain
 
-COLOURS = {"PROCEED": "bold green", "CAUTION": "bold yellow", "STOP": "bold red"}
+COLOURS = {
+    "PROCEED": "bold green",
+    "CAUTION": "bold yellow",
+    "STOP": "bold red",
+    "NO_VERDICT": "bold red",
+}
 BAR = 40
 """Characters of the longest bar."""
 
@@ -57,6 +62,19 @@ def print_report(
             f"{domain.mean_confidence:.2f}",
         )
     console.print(table)
+    if report.controls:
+        table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+        for heading in ("planted", "found", "power", "as they are", ""):
+            table.add_column(heading, justify="left" if heading == "planted" else "right")
+        for kind, power in report.controls.items():
+            table.add_row(
+                kind,
+                f"{power.detected} of {power.n}",
+                f"{power.power:.0%}",
+                f"{power.false_alarm_rate:.1%}",
+                Text("blind", "bold yellow") if power.blind else "",
+            )
+        console.print(table)
     if report.rules:
         found = ", ".join(f"{code} {count}" for code, count in report.rules.items())
         console.print(f"Findings: {found}", highlight=False)

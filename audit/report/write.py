@@ -50,6 +50,17 @@ WORDS = pa.schema(
 )
 
 
+GAPS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("index", pa.int64()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+        ("untranscribed", pa.float64()),
+    ]
+)
+
+
 def write(result: AuditResult, folder: Path) -> AuditResult:
     """Write tables, report and page, each atomically, the report after the tables it vouches for.
 
@@ -59,6 +70,7 @@ def write(result: AuditResult, folder: Path) -> AuditResult:
     tables = {
         "utterances.parquet": _parquet(_utterances(result), UTTERANCES),
         "words.parquet": _parquet(_words(result), WORDS),
+        "gaps.parquet": _parquet(_gaps(result), GAPS),
     }
     digests = {name: f"sha256:{hashlib.sha256(b).hexdigest()}" for name, b in tables.items()}
     report = result.report.model_copy(update={"tables": digests})
@@ -113,6 +125,20 @@ def _words(result: AuditResult) -> list[dict[str, Any]]:
         }
         for row in result.rows
         for index, word in enumerate(row.words)
+    ]
+
+
+def _gaps(result: AuditResult) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": row.id,
+            "index": index,
+            "start": gap.start,
+            "end": gap.end,
+            "untranscribed": gap.untranscribed,
+        }
+        for row in result.rows
+        for index, gap in enumerate(row.gaps)
     ]
 
 

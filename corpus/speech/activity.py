@@ -60,6 +60,12 @@ def speech_activity(samples: NDArray[np.float32], sample_rate: int) -> NDArray[n
     return _fill(active, False, round(MIN_PAUSE / HOP))
 
 
+def spans(active: NDArray[np.bool_]) -> tuple[tuple[Seconds, Seconds], ...]:
+    """Stretches of speech activity as start and end, in order."""
+    edges = np.flatnonzero(np.diff(active, prepend=False, append=False)) * HOP
+    return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
 def _fill(active: NDArray[np.bool_], value: bool, shorter_than: int) -> NDArray[np.bool_]:
     """Turn runs of `value` that are shorter than so many hops into their opposite.
 

@@ -13,6 +13,7 @@ from corpus.text.letters import Transcript, spell
 ENGLISH = frozenset("abcdefghijklmnopqrstuvwxyz'")
 UPPER = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ'")
 HEBREW = frozenset("אבגדהוזחטיכךלמםנןסעפףצץקרשת")
+NO_FINALS = HEBREW - frozenset("ךםןףץ")
 
 
 def spelled(transcript: Transcript) -> list[str]:
@@ -52,6 +53,44 @@ def test_hebrew_points_are_marks_and_final_letters_are_letters() -> None:
     gershayim = spell('צה"ל צה״ל', HEBREW)
     assert spelled(gershayim) == ["צהל", "צהל"]
     assert gershayim.dropped == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "alphabet", "words", "dropped"),
+    [
+        ("aaa book noooo", ENGLISH, ["aaa", "book", "noooo"], 0),
+        ("don't don’t donʼt", ENGLISH, ["don't"] * 3, 0),
+        ("don't don’t", ENGLISH - {"'"}, ["dont", "dont"], 2),
+        ("don't don’t", ENGLISH - {"'"} | {"’"}, ["don’t", "don’t"], 0),
+        ("חם לך אין כף ארץ", HEBREW, ["חם", "לך", "אין", "כף", "ארץ"], 0),
+        ("חם לך אין כף ארץ", NO_FINALS, ["חמ", "לכ", "אינ", "כפ", "ארצ"], 0),
+        ("ג'ירפה ג׳ירפה צ׳ק", HEBREW, ["גירפה", "גירפה", "צק"], 3),
+        ("ג'ירפה ג׳ירפה", HEBREW | {"'"}, ["ג'ירפה", "ג'ירפה"], 0),
+        ("ג'ירפה ג׳ירפה", HEBREW | {"׳"}, ["ג׳ירפה", "ג׳ירפה"], 0),
+        ('צה"ל צה״ל', HEBREW | {'"'}, ['צה"ל', 'צה"ל'], 0),
+        ('" ״ ׳ שלום', HEBREW | {'"', "'"}, ["שלום"], 3),
+        ("תל־אביב בית-ספר", HEBREW, ["תל", "אביב", "בית", "ספר"], 0),
+        ("הַכֹּל בְּסֵדֶר", HEBREW, ["הכל", "בסדר"], 7),
+        ("שׁלום", HEBREW, ["שלום"], 1),
+        ("\u200fשלום\u200e", HEBREW, ["שלום"], 2),
+    ],
+)
+def test_signs_inside_words(
+    text: str, alphabet: frozenset[str], words: list[str], dropped: int
+) -> None:
+    """Nothing of this is unknown, and none of it but the dash parts a word."""
+    found = spell(text, alphabet)
+    assert (spelled(found), found.unknown, found.dropped) == (words, 0, dropped)
+
+
+def test_numbers_are_read_out_in_the_transcripts_language() -> None:
+    found = spell("In 1984, 5% left.", ENGLISH, language="en")
+    assert spelled(found) == ["in", "nineteen", "eighty", "four", "five", "percent", "left"]
+    assert [word.text for word in found.words][1:4] == ["nineteen", "eighty", "four,"]
+    assert found.unknown == 0
+    assert spelled(spell("12 Hunde", ENGLISH, language="deu")) == ["zwolf", "hunde"]
+    for language in (None, "und", "mul", "xx"):
+        assert spell("12", ENGLISH, language=language).unknown == 2
 
 
 @given(st.text(max_size=60))

@@ -36,6 +36,7 @@ class EmbeddedModel(AcousticModel):
             stride=float(card["stride"]),
             sample_rate=int(card["sample_rate"]),
             delay=float(card["delay"]),
+            temperature=self._temperature,
         )
 
     @torch.inference_mode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -197,6 +198,19 @@ def test_hebrew_is_romanised_for_mms() -> None:
     assert transcript.unknown == 0
     assert transcript.words[0].text == "שלום"
     assert all(letter in "abcdefghijklmnopqrstuvwxyz'" for letter in transcript.words[0].letters)
+
+
+def test_numbers_are_read_out_in_the_rows_language_else_the_models() -> None:
+    english = load_model("embedded", device="cpu")
+    assert [word.text for word in english.spell("12").words] == ["twelve"]
+    assert [word.text for word in english.spell("12", "de").words] == ["zwölf"]
+    assert [word.text for word in english.spell("12", "und").words] == ["twelve"]
+    many = mms()
+    many.info = dataclasses.replace(many.info, language="mul")
+    assert many.spell("12").unknown == 2, "a model of many languages does not guess"
+    hebrew = many.spell("12", "he")
+    assert [word.text for word in hebrew.words] == ["שתים", "עשרה"]
+    assert hebrew.unknown == 0, "read out before it is romanised"
 
 
 @pytest.mark.parametrize(

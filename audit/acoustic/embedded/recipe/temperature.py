@@ -6,14 +6,14 @@ the right and a wrong transcript, on a voice that no training has heard.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
 
 from audit.acoustic.interface import ModelInfo
-from audit.align import Alignment
+from audit.align import Alignment, align
 from audit.align.coverage import coverage
-from audit.align.strict import align
 from audit.gate.policy import load_policy
 from corpus.text.letters import spell
 
@@ -45,20 +45,21 @@ def best_temperature(log_probs: Sequence[Tensor], texts: Sequence[str]) -> float
     wrong = [*texts[1:], *texts[:1]]
     costs = []
     for temperature in TEMPERATURES:
+        info = replace(_INFO, temperature=temperature)
         scaled = [(e / temperature).log_softmax(-1).numpy() for e in log_probs]
-        condemned = [_is_low_quality(e, t) for e, t in zip(scaled, texts, strict=True)]
-        passed = [not _is_low_quality(e, t) for e, t in zip(scaled, wrong, strict=True)]
+        condemned = [_is_low_quality(e, t, info) for e, t in zip(scaled, texts, strict=True)]
+        passed = [not _is_low_quality(e, t, info) for e, t in zip(scaled, wrong, strict=True)]
         costs.append(np.mean(condemned) + np.mean(passed))
     # Of several that are equally good, the middle one is furthest from being wrong.
     best = np.flatnonzero(np.isclose(costs, min(costs)))
     return TEMPERATURES[int(best[len(best) // 2])]
 
 
-def _is_low_quality(emission: np.ndarray, text: str) -> bool:
+def _is_low_quality(emission: np.ndarray, text: str, info: ModelInfo) -> bool:
     policy = load_policy().quality
-    aligned = align(emission, spell(text, frozenset(TOKENS[1:-1])), _INFO, policy.keep_word)
+    aligned = align(emission, spell(text, frozenset(TOKENS[1:-1])), info)
     if not isinstance(aligned, Alignment):
         return True
     # The training set keeps features and no sound: speech coverage is left out.
-    found = coverage(aligned.words, np.ones(0, dtype=np.bool_))
+    found = coverage(aligned.words, (), ())
     return found.text < policy.min_coverage or found.confidence < policy.min_confidence

@@ -1,0 +1,419 @@
+"""The alignment lattice: CTC alignment that may say no.
+
+The states are those of CTC (Graves et al., 2006) for the transcript: its tokens and a blank before,
+between and after them. Three kinds of arc are added, each at a price in nats:
+
+- *skip*: from the end of word i - 1 to the beginning of word i + 1; word i is not said;
+- *unclaimed speech*: from the end of word i - 1 into a state that follows the model's greedy output
+  for free but for a price on entering and on every token that it begins, and back to word i; the
+  transcript lacks what is said there. The first gap lies before all words, the last one after them;
+- *replaced*: the same, and back to word i + 1; other speech stands in the place of word i.
+
+Scores are Viterbi's (the best path's; max-marginals rather than sums, which were no better at
+telling defects and take longer). With A[t, s] the best score of reaching state s by frame t and
+B[t, s] that of going on from there to the end, max over t of A + B is the best path through s.
+
+Two passes forward and back are made. In the *strict* one a path may use no arc, or exactly one:
+its gain over the path without any is the evidence for that one defect. A word that is spelled
+twice and said once is found only so, since a lattice free to skip either copy needs neither. In the
+*free* one a path may use any number: its best path is the alignment, which keeps the words that it
+goes through; and a replaced word in bad company (noise) shows better, because its neighbours need
+not suffer for it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.acoustic.interface import Emission, ModelInfo
+from audit.align import kernels
+from audit.align.interface import AlignedWord, Alignment, Gap, Unalignable
+from corpus.text.letters import Transcript
+from corpus.utterance import Seconds
+
+Floats: TypeAlias = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Prices of the arcs, nats."""
+
+    skip: float = 4.0
+    replace: float = 1.0
+    """On top of the speech that stands in the word's place."""
+    enter: float = 3.0
+    """For entering unclaimed speech."""
+    onset: float = 1.5
+    """For each token that begins in unclaimed speech."""
+
+    def scaled(self, temperature: float) -> tuple[np.float32, ...]:
+        """The prices for emissions whose logits were divided by `temperature`."""
+        values = (self.skip, self.replace, self.enter, self.onset)
+        return tuple(np.float32(value / temperature) for value in values)
+
+
+PRICES = Prices()
+
+BLOCK = 24_000_000
+"""Scores held at a time (4 bytes each); longer alignments are computed in blocks, the forward pass
+twice. The states at the blocks' edges are held besides."""
+
+LEAST = -100.0
+"""Least evidence of a defect; also that against a word of which the model knows no letter."""
+
+MAX_CELLS = 100_000_000_000
+"""Frames times tokens of one alignment: several hours of speech, several minutes of work."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One transcript on one emission, as arrays."""
+
+    scores: Floats
+    """Relative to each frame's best token, shape (frames, tokens + 2); the last two columns are the
+    wildcard and the blank."""
+    free: NDArray[np.float32]
+    """Log-probability of each frame's best token, shape (frames,)."""
+    onsets: Floats
+    """1 where the greedy output begins a token other than blank and separator, shape (frames,)."""
+    tokens: NDArray[np.int64]
+    """Column of each token of the transcript."""
+    repeat: Floats
+    """-inf where a token equals the one before it and needs a blank between, else 0."""
+    first: NDArray[np.int64]
+    last: NDArray[np.int64]
+    """Token numbers of each word's first and last letter."""
+    spaced: NDArray[np.bool_]
+    """Whether a separator lies in each gap, shape (words + 1,)."""
+
+    @property
+    def needed(self) -> int:
+        """Frames that the transcript needs at the least."""
+        return len(self.tokens) + int(np.isneginf(self.repeat).sum())
+
+    @property
+    def letters(self) -> NDArray[np.int64]:
+        """Letters of each word."""
+        return self.last - self.first + 1
+
+
+@dataclass(frozen=True)
+class Strict:
+    """What the strict pass found; scores in nats relative to the greedy output."""
+
+    score: float
+    """Best path without arcs."""
+    best: Floats
+    """Best paths with one arc, shape (4, words + 1); rows as in `kernels`."""
+    path: NDArray[np.int64]
+    """State of each frame of the best path without arcs; see `kernels.trace`."""
+
+
+@dataclass(frozen=True)
+class Free:
+    """What the free pass found, in the same terms, with any number of arcs."""
+
+    score: float
+    best: Floats
+    path: NDArray[np.int64]
+
+
+def align(emission: Emission, transcript: Transcript, model: ModelInfo) -> Alignment | Unalignable:
+    """Align one transcript.
+
+    A word's evidence is divided by its letters and a constant, so that short words, which one badly
+    heard letter can sink, need more of it: 2 for an unsaid word, 4 for a replaced one.
+
+    Args:
+        emission: log-probabilities, shape (frames, tokens).
+        transcript: the words as the model's letters.
+        model: blank, separator, stride and temperature.
+
+    Returns:
+        The alignment, or why there is none.
+    """
+    if not transcript.words:
+        return Unalignable("T001", "the transcript has no letters")
+    if transcript.unknown == transcript.letters:
+        return Unalignable(
+            "T002", f"none of its {transcript.unknown} characters is in the model's alphabet"
+        )
+    p = problem(emission, transcript, model)
+    if p.needed > len(emission):
+        return Unalignable(
+            "A002", f"{p.needed} frames are needed to say it, the audio has {len(emission)}"
+        )
+    if len(emission) * len(p.tokens) > MAX_CELLS:
+        return Unalignable(
+            "A004",
+            f"{len(emission)} frames times {len(p.tokens)} letters are over {MAX_CELLS:.0e}; "
+            "cut the recording into utterances",
+        )
+    strict, free = solve_strict(p, model.temperature), solve_free(p, model.temperature)
+    first_frames = _first_frames(p, free.path)
+    times, heard = (first_frames + 0.5) * model.stride, first_frames >= 0
+    separators = p.first[1:][p.spaced[1:-1]] - 1
+    between: list[Seconds | None] = [None] * (len(p.first) + 1)
+    for i, j in enumerate(p.first[1:] - 1, start=1):
+        if p.spaced[i] and heard[j]:
+            between[i] = float(times[j])
+    spans = _gaps(p, free.path, model.stride)
+    return Alignment(
+        words=_words(p, strict, free, transcript, model.stride),
+        gaps=tuple(
+            Gap(start, end, separator, float(gain))
+            for (start, end), separator, gain in zip(spans, between, speech(strict), strict=True)
+        ),
+        unclaimed=tuple(_unclaimed(p, free.path, model.stride)),
+        letter_times=tuple(np.delete(times, separators)[np.delete(heard, separators)].tolist()),
+        separator_times=tuple(time for time in between if time is not None),
+        loss=-strict.score / transcript.letters,
+    )
+
+
+def _words(
+    p: Problem, strict: Strict, free: Free, transcript: Transcript, stride: Seconds
+) -> tuple[AlignedWord, ...]:
+    evidence = unsaid(p, strict), other(p, strict, free)
+    said = _said(free)
+    starts, ends = _spans(p, free.path)
+    gaps = _gaps(p, free.path, stride)
+    scores = _path_scores(p, free.path)
+    words = []
+    for i, word in enumerate(transcript.words):
+        known = sum(letter is not None for letter in word.letters)
+        kept = starts[i] >= 0
+        if kept:
+            start, end = float(starts[i] * stride), float(ends[i] * stride)
+            fit = float(scores[starts[i] : ends[i]].sum())
+        else:
+            (start, end), fit = gaps[i], min(0.0, float(said[i]) - free.score)
+        words.append(
+            AlignedWord(
+                text=word.text,
+                letters=known,
+                start=start,
+                end=end,
+                kept=bool(kept),
+                confidence=math.exp(fit / len(word.letters)),
+                unsaid=float(evidence[0][i]) if known else LEAST,
+                other=float(evidence[1][i]) if known else LEAST,
+            )
+        )
+    return tuple(words)
+
+
+def _said(free: Free) -> NDArray[np.float64]:
+    """Best paths that say each word, after unclaimed speech or not; shape (words + 1,)."""
+    return np.asarray(
+        np.maximum(free.best[kernels.KEEP], free.best[kernels.SPEECH]), dtype=np.float64
+    )
+
+
+def _path_scores(p: Problem, path: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Score of each frame's token on a path; 0 in unclaimed speech."""
+    count = len(p.tokens)
+    column = np.full(len(path), p.scores.shape[1] - 1)
+    letters = (path % 2 == 1) & (path < 2 * count)
+    column[letters] = p.tokens[path[letters] // 2]
+    scores = p.scores[np.arange(len(path)), column].astype(np.float64)
+    return np.where(path > 2 * count, 0.0, scores)
+
+
+def _first_frames(p: Problem, path: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The frame at which a path comes to each token; -1 where it never does."""
+    at = np.full(2 * len(p.tokens) + 2 + len(p.first), -1)
+    at[path[::-1]] = np.arange(len(path))[::-1]  # the first of several wins
+    return at[1 : 2 * len(p.tokens) : 2]
+
+
+def _spans(p: Problem, path: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and one-past-last frame of each word on a path; -1 where it is not kept."""
+    after = np.full(2 * len(p.tokens) + 2 + len(p.first), -1)
+    after[path] = np.arange(len(path)) + 1
+    return _first_frames(p, path)[p.first], after[2 * p.last + 1]
+
+
+def _gaps(p: Problem, path: NDArray[np.int64], stride: Seconds) -> list[tuple[Seconds, Seconds]]:
+    """Of each gap, the time from the word kept before it to the word kept after it."""
+    starts, ends = _spans(p, path)
+    before = np.maximum.accumulate(np.concatenate([[0], ends]))
+    following = np.where(starts < 0, len(path), starts)
+    after = np.minimum.accumulate(np.concatenate([following, [len(path)]])[::-1])[::-1]
+    return [(float(a * stride), float(b * stride)) for a, b in zip(before, after, strict=True)]
+
+
+def _unclaimed(
+    p: Problem, path: NDArray[np.int64], stride: Seconds
+) -> list[tuple[Seconds, Seconds]]:
+    """Stretches of unclaimed speech on a path, from the first token heard to the last."""
+    gap = np.where(path > 2 * len(p.tokens), path, 0)
+    edges = np.flatnonzero(np.diff(gap, prepend=0, append=0))
+    heard = np.flatnonzero(p.onsets)
+    stretches = []
+    for start, end in pairwise(edges):
+        inside = heard[(heard >= start) & (heard < end)]
+        if gap[start] and len(inside):
+            stretches.append((float(inside[0] * stride), float((inside[-1] + 1) * stride)))
+    return stretches
+
+
+def problem(emission: Emission, transcript: Transcript, model: ModelInfo) -> Problem:
+    """Bring an emission and a transcript into arrays.
+
+    A character that the model does not know is a wildcard, which costs what an average letter
+    costs: the expected log-probability, at each frame, of a letter drawn from the letters' own
+    distribution there.
+
+    Args:
+        emission: log-probabilities, shape (frames, tokens).
+        transcript: at least one word.
+        model: blank and separator.
+    """
+    frames, columns = emission.shape
+    wildcard, blank = columns, columns + 1
+    column_of = {token: column for column, token in enumerate(model.tokens)}
+    column_of[model.tokens[model.blank]] = blank
+    tokens: list[int] = []
+    first: list[int] = []
+    last: list[int] = []
+    spaced = [False]
+    for number, word in enumerate(transcript.words):
+        if number:
+            spaced.append(model.space is not None)
+            if model.space is not None:
+                tokens.append(model.space)
+        first.append(len(tokens))
+        tokens += [wildcard if c is None else column_of[c] for c in word.letters]
+        last.append(len(tokens) - 1)
+    spaced.append(False)
+    free = emission.max(axis=1)
+    scores = np.empty((frames, columns + 2), np.float32)
+    scores[:, :columns] = emission - free[:, None]
+    scores[:, blank] = scores[:, model.blank]
+    special = [model.blank] if model.space is None else [model.blank, model.space]
+    scores[:, wildcard] = 0.0
+    if transcript.unknown:
+        logs = np.delete(scores[:, :columns], special, axis=1).astype(np.float64)
+        weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+        weights /= weights.sum(axis=1, keepdims=True)
+        # A letter of no probability has no share in the mean either.
+        scores[:, wildcard] = np.where(weights > 0, weights * logs, 0.0).sum(axis=1)
+    greedy = emission.argmax(axis=1)
+    begins = np.concatenate([[True], greedy[1:] != greedy[:-1]]) & ~np.isin(greedy, special)
+    repeat = np.array([0.0, *(-np.inf if a == b else 0.0 for a, b in pairwise(tokens))], np.float32)
+    return Problem(
+        scores=scores,
+        free=free,
+        onsets=begins.astype(np.float32),
+        tokens=np.array(tokens, np.int64),
+        repeat=repeat,
+        first=np.array(first, np.int64),
+        last=np.array(last, np.int64),
+        spaced=np.array(spaced),
+    )
+
+
+def solve_strict(p: Problem, temperature: float) -> Strict:
+    """The strict pass: the best path without arcs, and the best ones with exactly one.
+
+    Leaving a word out or replacing it costs nothing here, since there is nothing to choose between.
+    """
+    _, _, enter, onset = PRICES.scaled(temperature)
+    nothing = np.float32(0.0)
+    return Strict(*_passes(p, (nothing, nothing, enter, onset), arcs=False))
+
+
+def solve_free(p: Problem, temperature: float) -> Free:
+    """The free pass: the best paths with any arcs.
+
+    Time is linear in frames times tokens; so is memory up to `BLOCK`, and beyond that it grows with
+    the square root.
+    """
+    return Free(*_passes(p, PRICES.scaled(temperature), arcs=True))
+
+
+def unsaid(p: Problem, strict: Strict) -> NDArray[np.float64]:
+    """Evidence a word that it is not said, nats a letter; shape (words,)."""
+    gain = strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score
+    return np.maximum(LEAST, gain / (p.letters + 2))
+
+
+def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
+    """Evidence a word that other speech stands in its place, nats a letter; shape (words,).
+
+    The mean of what the word costs on the strict path, over the greedy output there, and of what
+    replacing it gains in the free pass.
+    """
+    starts, ends = _spans(p, strict.path)
+    cost = np.concatenate([[0.0], np.cumsum(-_path_scores(p, strict.path))])
+    gain = free.best[kernels.REPLACE, :-1].astype(np.float64) - _said(free)[:-1]
+    evidence = (cost[ends] - cost[starts] + gain) / 2 / (p.letters + 4)
+    return np.asarray(np.maximum(LEAST, evidence))
+
+
+def speech(strict: Strict) -> NDArray[np.float64]:
+    """Evidence a gap of speech that the transcript lacks, nats; shape (words + 1,)."""
+    gain = strict.best[kernels.SPEECH].astype(np.float64) - strict.score
+    return np.asarray(np.maximum(LEAST, gain))
+
+
+def text_loss(emission: Emission, transcript: Transcript, model: ModelInfo) -> float | None:
+    """What a transcript costs over the greedy output, nats a letter; None: it does not fit."""
+    p = problem(emission, transcript, model)
+    if p.needed > len(emission):
+        return None
+    score, _, _ = _passes(p, PRICES.scaled(1.0), arcs=False, back=False)
+    return -score / transcript.letters
+
+
+def _passes(
+    p: Problem, prices: tuple[np.float32, ...], *, arcs: bool, back: bool = True
+) -> tuple[float, Floats, NDArray[np.int64]]:
+    """One pass forward and back, block by block; returns score, best paths and states."""
+    frames, count, words = len(p.scores), len(p.tokens), len(p.first)
+    widths = (count, count + 1, words + 1, words + 1)
+    block = min(frames, max(BLOCK // sum(widths), math.isqrt(frames)))
+    starts = list(range(0, frames, block))
+    rows = [np.full((block + 1, width), kernels.NEVER, np.float32) for width in widths]
+    edges: list[list[Floats]] = []
+    shape = (p.tokens, p.repeat, p.first, p.last, p.spaced, prices, arcs)
+
+    def onward(start: int) -> int:
+        part = slice(start, min(start + block, frames))
+        kernels.forward(p.scores[part], p.onsets[part], *shape, start == 0, *rows)
+        return part.stop - start
+
+    for start in starts:
+        length = onward(start)
+        edges.append([row[0].copy() for row in rows])
+        ends = [row[length].copy() for row in rows]
+        for row, end in zip(rows, ends, strict=True):
+            row[0] = end
+    letters, blanks, speech, skipped = ends
+    score = max(letters[-1], blanks[-1])
+    if arcs:
+        score = max(score, speech[-1], skipped[-1])
+    best = np.full((4, words + 1), kernels.NEVER, np.float32)
+    states = np.zeros(frames, np.int64)
+    if not back:
+        return float(score), best, states
+    onwards = [np.full(width, kernels.NEVER, np.float32) for width in widths[:3]]
+    state = kernels.end_state(*ends, p.last, p.spaced, prices, arcs)
+    for start, edge in zip(reversed(starts), reversed(edges), strict=True):
+        for row, value in zip(rows, edge, strict=True):
+            row[0] = value
+        length = onward(start) if len(starts) > 1 else frames
+        part, held = slice(start, start + length), [row[: length + 1] for row in rows]
+        state = kernels.trace(p.scores[part], *shape, start == 0, state, *held, states[part])
+        last = start + length == frames
+        kernels.backward(
+            p.scores[part], p.onsets[part], *shape, start == 0, last, *held, *onwards, best
+        )
+    return float(score), best, states

@@ -1,0 +1,147 @@
+"""When words are said: a model's delay, measured on the data itself and taken out of its times.
+
+A CTC model emits a letter at one point of its sound, and often long after it. How long is measured
+without labels: letters lie on sound and separators between words lie in dips of the level, so the
+shift that puts the letters on the loudest places, and the separators on the quietest ones, is the
+delay. Half a letter's length is half the time from one word's last letter to the next one's first,
+where no pause lies between the words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.align.interface import AlignedWord, Alignment, Gap
+from corpus.speech.activity import HOP
+from corpus.utterance import Seconds
+
+LAGS = np.arange(-20, 61) * HOP
+"""Delays tried, seconds."""
+RANGE_DB = 40.0
+"""Levels are cut off so far under the loud ones."""
+PAUSE: Seconds = 0.15
+"""Words that lie further apart than this have a pause between them."""
+REACH: Seconds = 0.12
+"""How far speech activity may move the start of a word that follows a pause."""
+MIN_LETTERS = 200
+"""Fewer letters say nothing about the delay."""
+
+Span = tuple[Seconds, Seconds]
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """How a model's times differ from those of the sound."""
+
+    delay: Seconds
+    """From the middle of a letter's sound to the frame that emits it."""
+    half_letter: Seconds
+    measured: bool
+    """Whether the data gave it; else it is what the model's maker says."""
+
+
+def lag_profile(alignment: Alignment, level: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Contrast of level between letters and separators at every lag, summed over one utterance.
+
+    Args:
+        alignment: with the model's own times.
+        level: dB, shape (hops,), one a 10 ms.
+
+    Returns:
+        Shape (lags + 1,): the sums, and how many letters they hold.
+    """
+    loud = np.maximum(level, np.percentile(level, 95) - RANGE_DB)
+    spread = float(loud.std())
+    if spread == 0:
+        return np.zeros(len(LAGS) + 1)
+    normal = (loud - loud.mean()) / spread
+    total = np.zeros(len(LAGS))
+    for times, sign in ((alignment.letter_times, 1.0), (alignment.separator_times, -1.0)):
+        at = np.asarray(times)[:, None] - LAGS[None, :]
+        total += sign * normal[np.clip((at / HOP).astype(int), 0, len(normal) - 1)].sum(axis=0)
+    return np.append(total, len(alignment.letter_times))
+
+
+def measure_delay(
+    profiles: Sequence[Sequence[float]], words: Iterable[Sequence[AlignedWord]], stated: Seconds
+) -> Delay:
+    """The delay of a model on some data.
+
+    Args:
+        profiles: of `lag_profile`, one an utterance.
+        words: of each utterance.
+        stated: what the model's maker says, for data that says too little.
+    """
+    gaps = [
+        after.start - before.end
+        for utterance in words
+        for before, after in pairwise(utterance)
+        if before.kept and after.kept and after.start - before.end < 2 * PAUSE
+    ]
+    half = float(np.median(gaps)) / 2 if gaps else 0.0
+    total = np.sum(np.array(profiles), axis=0) if len(profiles) else np.zeros(1)
+    if total[-1] < MIN_LETTERS:
+        return Delay(stated, half, False)
+    return Delay(float(LAGS[int(total[:-1].argmax())]), half, True)
+
+
+def place(
+    words: Sequence[AlignedWord],
+    gaps: Sequence[Gap],
+    activity: Sequence[Span],
+    delay: Delay,
+    duration: Seconds,
+) -> tuple[tuple[AlignedWord, ...], tuple[Gap, ...]]:
+    """Words and gaps at the times of the sound.
+
+    The boundary between two words without a pause is where the first letter of the second (by
+    half), the last letter of the first and the separator (by a quarter each) put it. A word after a
+    pause begins where speech activity begins, if that is near.
+
+    Args:
+        words, gaps: with the model's own times.
+        activity: where speech is.
+        delay: of the model.
+        duration: of the recording.
+    """
+    starts = np.array([w.start - delay.delay - delay.half_letter for w in words])
+    ends = np.array([w.end - delay.delay + delay.half_letter for w in words])
+    onsets = np.array([start for start, _ in activity])
+    for i, word in enumerate(words):
+        if not word.kept:
+            # From the word before to the word after, as their letters have it.
+            starts[i], ends[i] = word.start - delay.delay, word.end - delay.delay
+            continue
+        joined = i > 0 and words[i - 1].kept and starts[i] - ends[i - 1] < PAUSE
+        if joined:
+            separator = gaps[i].separator
+            third = ends[i - 1] if separator is None else separator - delay.delay
+            starts[i] = ends[i - 1] = starts[i] / 2 + ends[i - 1] / 4 + third / 4
+        elif len(onsets):
+            nearest = onsets[int(np.abs(onsets - starts[i]).argmin())]
+            if abs(nearest - starts[i]) <= REACH:
+                starts[i] = nearest
+    # Within the recording, and no word ends before it starts.
+    starts = np.clip(starts, 0.0, duration)
+    ends = np.clip(np.maximum(ends, starts), 0.0, duration)
+    before = np.maximum.accumulate(np.concatenate([[0.0], np.where(_kept(words), ends, 0.0)]))
+    after = np.where(_kept(words), starts, duration)
+    after = np.minimum.accumulate(np.concatenate([after, [duration]])[::-1])[::-1]
+    placed = tuple(
+        replace(word, start=float(start), end=float(end))
+        for word, start, end in zip(words, starts, ends, strict=True)
+    )
+    between = tuple(
+        replace(gap, start=float(start), end=float(max(start, end)))
+        for gap, start, end in zip(gaps, before, after, strict=True)
+    )
+    return placed, between
+
+
+def _kept(words: Sequence[AlignedWord]) -> NDArray[np.bool_]:
+    return np.array([word.kept for word in words])

@@ -1,0 +1,69 @@
+"""A009: the transcript or the audio is cut off at an edge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from audit.checks.rule import Context, Found, Rule
+from audit.checks.single import DOUBTED, aligned, is_other_text
+from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
+    for row in aligned(rows):
+        if not is_other_text(row, context):
+            yield from _text(row, context)
+            yield from _audio(row, context)
+
+
+def _text(row: Measured, context: Context) -> Iterator[Found]:
+    """Speech before the first word or after the last one."""
+    least = context.policy.quality.max_cut * row.speech_seconds
+    for gap, edge in ((row.gaps[0], "begins"), (row.gaps[-1], "ends")):
+        spoken = math.fsum(
+            max(0.0, min(end, gap.end) - max(start, gap.start)) for start, end in row.activity
+        )
+        found = context.sight.probability(row.domain, "edge", gap.speech) > DOUBTED
+        if found and spoken > least:
+            yield Found(
+                row.id,
+                f"{spoken:.1f} s of speech lie {'before' if edge == 'begins' else 'after'} where "
+                f"the transcript {edge}",
+                gap.start,
+                gap.end,
+                context.sight.sees(row.domain, "edge"),
+            )
+
+
+def _audio(row: Measured, context: Context) -> Iterator[Found]:
+    """Words at an edge of the text that nobody says."""
+    letters = sum(word.letters for word in row.words)
+    for words, edge in ((row.words, "begins"), (row.words[::-1], "ends")):
+        missing = []
+        for word in words:
+            if (word.spoken or 0.0) >= DOUBTED:
+                break
+            missing.append(word)
+        # One word is no cut; all of them are no edge.
+        if 1 < len(missing) < len(words) and (
+            sum(word.letters for word in missing) > context.policy.quality.max_cut * letters
+        ):
+            said = " ".join(word.text for word in (missing if edge == "begins" else missing[::-1]))
+            yield Found(
+                row.id,
+                f"the audio {edge} {'after' if edge == 'begins' else 'before'} '{said}'",
+                min(word.start for word in missing),
+                max(word.end for word in missing),
+                context.sight.sees(row.domain, "unsaid"),
+            )
+
+
+RULE = Rule(
+    code="A009",
+    name="cut-off",
+    severity="error",
+    summary="The transcript, or the audio, is cut off at its beginning or end.",
+    mend="Look at how the recordings were cut into utterances; restore the missing part, or drop.",
+    find=_find,
+)

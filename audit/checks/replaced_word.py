@@ -1,0 +1,37 @@
+"""A006: something else is said in the place of a word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.checks.rule import Context, Found, Rule
+from audit.checks.single import DOUBTED, aligned, is_other_text, runs
+from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
+    for row in aligned(rows):
+        if is_other_text(row, context):
+            continue
+        # A word that is not said at all has its own rule (A005).
+        flags = [(w.replaced or 0.0) > DOUBTED and (w.spoken or 0.0) >= DOUBTED for w in row.words]
+        for first, after in runs(flags):
+            words = row.words[first:after]
+            yield Found(
+                row.id,
+                f"something else is said for '{' '.join(w.text for w in words)}' "
+                f"(probability: {max(w.replaced or 0.0 for w in words):.2f})",
+                words[0].start,
+                words[-1].end,
+                context.sight.sees(row.domain, "other"),
+            )
+
+
+RULE = Rule(
+    code="A006",
+    name="replaced-word",
+    severity="warning",
+    summary="Something else is said in the place of a word.",
+    mend="Listen at the time given; write what is said.",
+    find=_find,
+)

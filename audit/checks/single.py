@@ -1,0 +1,34 @@
+"""What the rules for single words and gaps share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from audit.checks.rule import Context
+from audit.measured import Measured
+
+DOUBTED = 0.5
+"""Probability of a defect from which on it is one: the evidence has reached its threshold."""
+
+
+def aligned(rows: Sequence[Measured]) -> Iterator[Measured]:
+    """Rows with words."""
+    return (row for row in rows if row.fault is None and row.words)
+
+
+def is_other_text(row: Measured, context: Context) -> bool:
+    """Whether the whole transcript is another's, so that its single words say nothing more."""
+    if row.mismatch is None:
+        return False
+    return context.sight.probability(row.domain, "mismatch", row.mismatch) > DOUBTED
+
+
+def runs(flags: Sequence[bool]) -> Iterator[tuple[int, int]]:
+    """First and one-past-last index of each run of true flags."""
+    start = None
+    for index, flag in enumerate([*flags, False]):
+        if flag and start is None:
+            start = index
+        elif not flag and start is not None:
+            yield start, index
+            start = None

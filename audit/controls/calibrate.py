@@ -1,0 +1,231 @@
+"""From controls to thresholds, and to what an audit can and cannot see.
+
+Evidence counts as a finding above a threshold that the data itself sets: of the utterances whose
+transcripts are right, the share that passes it (the false alarms) is the policy's. Which are right
+nobody knows. Where there are many utterances, the share of defects among them is estimated by how
+many lie beyond the planted ones' median, and what such defects would add to a threshold's count is
+taken off it (the two-component mixture with one known component; Patra and Sen, 2016). Where there
+are few, the threshold is extrapolated from the bulk of them, which a few defects do not move.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import NormalDist
+
+import numpy as np
+
+from audit.controls.kinds import EVIDENCE, Evidence, Kind, evidence_of
+from audit.gate.estimate import wilson
+from audit.measured import Measured
+
+MIN_PLANTED = 10
+"""Fewer planted defects of a kind measure nothing."""
+MAX_DEFECTS = 0.5
+"""Most of the data that is taken for defects; where more looks like them, the aligner is blind."""
+MIN_ALARMS = 5
+"""Right transcripts that must pass a threshold for its rate to be counted."""
+NEARLY_ALL = 0.98
+"""Planted defects that a threshold may rise below."""
+USUAL: dict[Evidence, float] = {
+    "mismatch": 0.8,
+    "unsaid": 2.5,
+    "other": 2.5,
+    "speech": 6.0,
+    "edge": 6.0,
+}
+"""Thresholds where too little is planted to set any: those that English speech set for a good
+English model."""
+LEAST_THRESHOLD: dict[Evidence, float] = {
+    "mismatch": 0.1,
+    "unsaid": 0.0,
+    "other": 0.0,
+    "speech": 0.0,
+    "edge": 0.0,
+}
+"""Below it the evidence speaks for the transcript, whatever the data's own rates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """What one kind of planted defect showed, in one domain or in all."""
+
+    planted: int
+    detected: int
+    flagged: int
+    """Utterances as they are that pass the same threshold: false alarms, and real defects."""
+    heard: int
+    """Utterances as they are."""
+
+    @property
+    def most(self) -> float:
+        """Upper end of the 95 % interval of the power."""
+        return wilson(self.detected, self.planted, 0.95).high
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What an audit can see."""
+
+    thresholds: dict[str, dict[Evidence, float]]
+    """By domain."""
+    slopes: dict[Evidence, float]
+    """Of the logistic curve from evidence to probability, which is one half at the threshold."""
+    power: dict[str, dict[Kind, Power]]
+    """By domain; kinds that were planted."""
+    blind: dict[str, frozenset[Kind]] = field(default_factory=dict)
+    """By domain: kinds whose power is below the policy's floor."""
+
+    def total(self, kind: Kind) -> Power | None:
+        """One kind over all domains; None: not planted."""
+        parts = [kinds[kind] for kinds in self.power.values() if kind in kinds]
+        if not parts:
+            return None
+        return Power(
+            sum(p.planted for p in parts),
+            sum(p.detected for p in parts),
+            sum(p.flagged for p in parts),
+            sum(p.heard for p in parts),
+        )
+
+    def sees(self, domain: str, evidence: Evidence) -> bool:
+        """Whether findings by this evidence count in a domain: no kind it must find is blind."""
+        return not self.blind.get(domain, frozenset()) & set(EVIDENCE[evidence])
+
+    def probability(self, domain: str, evidence: Evidence, value: float) -> float:
+        """Probability of the defect at this evidence, 0 to 1."""
+        away = self.slopes[evidence] * (value - self.thresholds[domain][evidence])
+        return float(1 / (1 + np.exp(-np.clip(away, -500, 500))))
+
+
+def calibrate(
+    rows: Sequence[Measured], *, false_alarm: float, floors: Mapping[Kind, float]
+) -> Sight:
+    """Thresholds, probabilities and power from the audited utterances and their controls.
+
+    Each domain has thresholds of its own where it is large enough to show the false-alarm rate;
+    smaller ones share those of all of them together.
+
+    Args:
+        rows: the audited utterances.
+        false_alarm: share of right transcripts that may pass a threshold.
+        floors: power under which a kind counts as blind.
+    """
+    heard = [row for row in rows if row.speech_seconds]
+    domains = sorted({row.domain for row in rows})
+    thresholds: dict[str, dict[Evidence, float]] = {domain: {} for domain in domains}
+    power: dict[str, dict[Kind, Power]] = {domain: {} for domain in domains}
+    slopes: dict[Evidence, float] = {}
+    for evidence in EVIDENCE:
+        everywhere = _Values(heard, evidence)
+        pooled = everywhere.threshold(false_alarm)
+        slopes[evidence] = everywhere.slope()
+        for domain in domains:
+            values = _Values([row for row in heard if row.domain == domain], evidence)
+            own = values.threshold(false_alarm) if values.enough(false_alarm) else pooled
+            thresholds[domain][evidence] = own
+            power[domain] |= values.power(own)
+        if evidence == "mismatch":
+            # Nothing single can be told of a text that is another's altogether.
+            heard = [
+                row
+                for row in heard
+                if row.mismatch is None or row.mismatch <= thresholds[row.domain]["mismatch"]
+            ]
+    sight = Sight(thresholds, slopes, power)
+    blind = {
+        domain: frozenset(
+            kind
+            for kind, here in kinds.items()
+            if (total := sight.total(kind)) is not None
+            and (
+                (total.planted >= MIN_PLANTED and total.detected < floors[kind] * total.planted)
+                # So few were planted in one domain that chance alone must not condemn it.
+                or (here.planted >= MIN_PLANTED and here.most < floors[kind])
+            )
+        )
+        for domain, kinds in power.items()
+    }
+    return Sight(thresholds, slopes, power, blind)
+
+
+class _Values:
+    """Evidence of one sort, in utterances as they are and in planted defects."""
+
+    def __init__(self, rows: Sequence[Measured], evidence: Evidence) -> None:
+        self.evidence = evidence
+        values = (evidence_of(row, evidence) for row in rows)
+        self.natural = np.array([value for value in values if value is not None])
+        self.planted = {
+            kind: np.array([c.value for row in rows for c in row.controls if c.kind == kind])
+            for kind in EVIDENCE[evidence]
+        }
+        self.all_planted = np.concatenate(list(self.planted.values()))
+
+    def enough(self, false_alarm: float) -> bool:
+        """Whether there is enough for a threshold of its own."""
+        few = min(len(values) for values in self.planted.values())
+        return few >= MIN_PLANTED and len(self.natural) * false_alarm >= MIN_ALARMS
+
+    def threshold(self, false_alarm: float) -> float:
+        """Evidence that right transcripts pass at most at the given rate.
+
+        Where that leaves room below nearly all planted defects, halfway into the room.
+        """
+        if len(self.all_planted) < MIN_PLANTED or not len(self.natural):
+            return USUAL[self.evidence]
+        if len(self.natural) * false_alarm >= MIN_ALARMS:
+            least = self._counted(false_alarm)
+        else:
+            least = self._extrapolated(false_alarm)
+        least = max(LEAST_THRESHOLD[self.evidence], least)
+        return max(least, (least + float(np.quantile(self.all_planted, 1 - NEARLY_ALL))) / 2)
+
+    def _counted(self, false_alarm: float) -> float:
+        """The least value at which so few pass, those taken off that defects would add."""
+        natural, planted = np.sort(self.natural), np.sort(self.all_planted)
+        beyond = float((natural > np.median(planted)).mean())
+        defects = 2 * beyond if 2 * beyond <= MAX_DEFECTS else 0.0
+        passing = 1 - np.arange(1, len(natural) + 1) / len(natural)
+        found = 1 - np.searchsorted(planted, natural, side="right") / len(planted)
+        alarms = (passing - defects * found) / (1 - defects)
+        # The least value from which on the rate holds.
+        over = np.flatnonzero(alarms > false_alarm)
+        return float(natural[int(over[-1]) + 1 if len(over) else 0])
+
+    def _extrapolated(self, false_alarm: float) -> float:
+        """The same from too few to count: a normal tail through the median and the 90th percentile,
+        or the 75th where defects reach down to the 90th.
+        """
+        middle, defective = float(np.median(self.natural)), float(np.median(self.all_planted))
+        shares = [q for q in (0.9, 0.75) if self._quantile(q) < (middle + defective) / 2]
+        share = shares[0] if shares else 0.9
+        normal = NormalDist()
+        steps = normal.inv_cdf(1 - false_alarm) / normal.inv_cdf(share)
+        return middle + (self._quantile(share) - middle) * steps
+
+    def _quantile(self, share: float) -> float:
+        return float(np.quantile(self.natural, share))
+
+    def power(self, threshold: float) -> dict[Kind, Power]:
+        """How many planted and natural utterances pass, by kind."""
+        flagged = int((self.natural > threshold).sum())
+        return {
+            kind: Power(len(values), int((values > threshold).sum()), flagged, len(self.natural))
+            for kind, values in self.planted.items()
+            if len(values)
+        }
+
+    def slope(self) -> float:
+        """Steepness of the logistic curve: of two normal groups of like spread, their distance over
+        the variance; robustly, of the medians and of the deviations from them.
+        """
+        if len(self.all_planted) < MIN_PLANTED or not len(self.natural):
+            return 1.0
+        groups = (self.all_planted, self.natural)
+        apart = float(np.median(groups[0]) - np.median(groups[1]))
+        away = np.concatenate([np.abs(values - np.median(values)) for values in groups])
+        spread = 1.4826 * float(np.median(away))
+        # Never so steep that all probabilities are the same 0 or 1.
+        return max(1e-3, min(apart / max(spread, 1e-6) ** 2, 20 / max(apart, 1e-6)))

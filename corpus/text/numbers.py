@@ -1,0 +1,299 @@
+"""Digits and symbols as the words that are said for them.
+
+num2words names the numbers, `habits` the symbols. One reading is chosen where speakers differ:
+
+- Four digits from 1100 to 2099 without a separator are a year in English and German ("nineteen
+  eighty-four"), a number elsewhere; `1980s` is a decade in English.
+- Marks between groups of three are those of the language: 1,234.5 in English and Hebrew, 1.234,5
+  or 1 234,5 in most of Europe. A mark that the language has no name for ends the number.
+- Hebrew counts in the feminine, the usual reading of a bare number, and in the masculine before
+  percent and money; a prefix is joined to its number (ב-5: בחמש).
+- Written ordinals are read in the nominative: gender and case beyond ª are not guessed. A German
+  `3.` is an ordinal before the name of a month only.
+- Digit by digit: a leading zero, telephone numbers, more than nine digits in a row.
+- `$2.50` is "two dollars fifty"; 12:30 is "twelve thirty"; dates and versions go part by part.
+- One before a noun is as one counts: `1 €` is "eins Euro".
+
+A word too few or in another case costs some letters of one word; left as digits, all of it.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from decimal import Decimal
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+from corpus.text.habits import CODES, HABITS, Habits
+
+_LONGEST_RUN = 9
+"""Digits in a row that are still one number and no telephone or serial number."""
+_YEARS = range(1100, 2100)
+_REGIONS = {"pt_BR", "fr_BE", "fr_CH"}
+"""Variants that name numbers otherwise than their language's main form."""
+_SCALE = (
+    r"(?i:thousand|(?:m|b|tr)il(?:l(?:i[oa]|[oó]n)|i[oa]|h|j)|"  # million, millón, milhão
+    r"тыс|милли|міль|מיליון|מיליארד)[^\W\d_]*"
+)
+"""Words of magnitude, said between a sum and its currency."""
+_MONEY = "$€£₪¥₽₴"
+_SYMBOLS = "%&@+=°" + _MONEY
+
+# num2words keeps the state of a conversion in one object for all threads.
+_one_at_a_time = Lock()
+
+
+def read_out(text: str, language: str) -> str:
+    """The text with numbers and symbols as words of a language.
+
+    Where nothing is known about a language, a number or a symbol, what is written stays.
+
+    Args:
+        text: any text; never raises, and takes time in proportion to its length.
+        language: code or English name (`he`, `iw`, `heb`, `he-IL`, `Hebrew`).
+    """
+    code = _num2words_code(language)
+    if code is None:
+        return text
+    plain = "".join(str(unicodedata.decimal(c)) if _is_digit(c) else c for c in text)
+    reader = _Reader(code)
+
+    def spoken(match: re.Match[str]) -> str:
+        words = reader.read(match)
+        if words is None:
+            return match[0]
+        start, end = match.span()
+        before, after = plain[max(0, start - 1) : start], plain[end : end + 1]
+        # What a list or a fraction (1,2 or 1/2) holds are words of their own.
+        apart = before.isalnum() or before in {",", ".", ":", ";", "/"}
+        return " " * apart + words + " " * after.isalnum()
+
+    return _pattern(code).sub(spoken, plain)
+
+
+def _is_digit(character: str) -> bool:
+    return not character.isascii() and character.isdecimal()
+
+
+def _num2words_code(language: str) -> str | None:
+    primary, _, region = language.replace("_", "-").partition("-")
+    code = CODES.get(primary.strip().lower())
+    variant = f"{code}_{region.upper()}"
+    return variant if variant in _REGIONS else code
+
+
+def _habits(code: str) -> Habits:
+    return HABITS.get(code[:2], Habits())
+
+
+@lru_cache
+def _pattern(code: str) -> re.Pattern[str]:
+    """What is read out in a language.
+
+    All repetitions but those of plain digits are bounded, and those of digits give nothing back:
+    time grows with the length of the text alone.
+    """
+    habits = _habits(code)
+    groups = habits.groups
+    grouped = (
+        rf"[1-9][0-9]{{0,2}}(?P<group>[{groups}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}}){{0,3}}+"
+        # A space after it may part it from another number; any other mark would have to go on.
+        rf"(?![0-9]|(?P=group)(?:[0-9]{{3}}|(?<!\s)[0-9]))"
+    )
+    marks = "".join(re.escape(mark) for mark in habits.marks)
+    fraction = rf"(?:(?P<mark>[{marks}])(?P<fraction>[0-9]++)(?![.,:][0-9]))?" if marks else ""
+    decade = "(?P<decade>(?<=0)['’]?s)(?![^\\W_])|" if code == "en" else ""
+    ordinal = f"(?P<ordinal>(?i:{habits.ordinal}))(?![^\\W_])|" if habits.ordinal else ""
+    money = "".join(re.escape(s) for s in _MONEY if s in habits.symbols)
+    counted = money + "".join(s for s in "%°" if s in habits.symbols)
+    before = rf"(?:(?P<money>[{money}])\s?)?" if money else ""
+    after = rf"(?:\s?(?P<counted>[{counted}])(?![0-9]))?" if counted else ""
+    # One, two or three of the letters that Hebrew writes together with the next word.
+    prefix = r"(?:(?P<prefix>(?<![^\W_])[ובהכלמש]{1,3})[-־–]?(?=[0-9]))?" if code == "he" else ""
+    whole = f"(?:{grouped}|[0-9]++)" if groups else "[0-9]++"
+    not_grouped = f"(?!{grouped.replace('group', 'other')})" if groups else ""
+    return re.compile(
+        rf"{prefix}(?:(?P<time>(?<![0-9:.,])[0-9]{{1,2}}:[0-5][0-9](?::[0-5][0-9])?(?![0-9:]))"
+        rf"|(?P<date>(?<![0-9])(?<![0-9]-)"
+        rf"(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}|[0-9]{{1,2}}-[0-9]{{1,2}}-[0-9]{{4}})(?!-?[0-9]))"
+        rf"|(?P<chain>(?<![0-9.,/]){not_grouped}[0-9]{{1,4}}(?P<link>[./])[0-9]{{1,4}}"
+        rf"(?:(?P=link)[0-9]{{1,4}}){{1,4}}+(?!(?P=link)?[0-9]))"
+        rf"|(?P<phone>(?<![0-9])(?<![0-9]-)[0-9]{{1,5}}(?:-[0-9]{{2,7}}){{1,4}}+(?!-?[0-9]))"
+        rf"|(?P<number>(?:(?P<minus>(?<![^\s(\[])[-−])(?=[0-9{money}]))?{before}"
+        rf"(?P<whole>{whole}){fraction}"
+        rf"(?:{decade}{ordinal}(?P<scale>\s{_SCALE})?{after})?))"
+        rf"|(?P<symbol>[{_SYMBOLS}]+)"
+    )
+
+
+class _Reader:
+    """Reads the matches of one language's pattern."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        self.habits = _habits(code)
+
+    def read(self, match: re.Match[str]) -> str | None:
+        """The words for a match; None where it stays as written."""
+        found = match.groupdict()
+        if found["symbol"]:
+            # A run of symbols (`====`, `C++`) is no operation that somebody said.
+            return self.symbol(found["symbol"]) if found["symbol"] in self.habits.symbols else None
+        if found["number"]:
+            words = self.number(found)
+        elif found["time"]:
+            words = self.time(found["time"])
+        elif found["phone"]:
+            words = self.phone(found["phone"])
+        else:
+            parts = re.findall("[0-9]+", found["date"] or found["chain"])
+            words = self.joined(*(self.integer(part.lstrip("0") or "0") for part in parts))
+        return words and (found.get("prefix") or "") + words
+
+    def number(self, found: dict[str, str | None]) -> str | None:
+        """A number with whatever belongs to it."""
+        whole = re.sub("[^0-9]", "", found["whole"] or "")
+        grouped = whole != found["whole"]
+        fraction = found.get("fraction")
+        unit = found.get("money") or found.get("counted")
+        masculine = self.code == "he" and unit is not None and unit != "°"
+        scale = found["scale"] or ""
+        if found.get("ordinal"):
+            words = self.ordinal(whole, found["ordinal"] or "")
+        elif found.get("decade"):
+            words = self.decade(whole)
+        elif fraction and unit and unit in _MONEY and len(fraction) == 2 and not scale:
+            words = self.joined(
+                self.integer(whole, masculine=masculine, year=False),
+                self.symbol(unit, int(whole[-_LONGEST_RUN:])),
+                self.integer(fraction.lstrip("0")) if int(fraction) else "",
+            )
+            unit = None
+        elif fraction:
+            words = self.decimal(whole, found["mark"] or "", fraction)
+        else:
+            words = self.integer(
+                whole, masculine=masculine, year=not grouped and unit is None, grouped=grouped
+            )
+        if words is None:
+            return None
+        if found.get("minus"):
+            words = self.joined(self.minus(), words)
+        if unit is None:
+            return self.joined(words, scale)
+        count = None if fraction or scale else int(whole[-_LONGEST_RUN:])
+        return self.joined(words, scale, self.symbol(unit, count))
+
+    def integer(
+        self, digits: str, *, masculine: bool = False, year: bool = True, grouped: bool = False
+    ) -> str | None:
+        """Digits as one number, or one by one where they are no number that is said as such."""
+        if (len(digits) > 1 and digits[0] == "0") or (len(digits) > _LONGEST_RUN and not grouped):
+            return self.one_by_one(digits)
+        value = int(digits)
+        as_year = year and len(digits) == 4 and value in _YEARS and self.code in ("en", "de")
+        kind = "masculine" if masculine else "year" if as_year else "cardinal"
+        return _named(self.code, value, kind) or self.one_by_one(digits)
+
+    def one_by_one(self, digits: str) -> str | None:
+        names = {digit: _named(self.code, int(digit), "cardinal") for digit in set(digits)}
+        return self.joined(*(names[digit] for digit in digits))
+
+    def decimal(self, whole: str, mark: str, fraction: str) -> str | None:
+        name = self.habits.marks[mark]
+        if not name and len(whole) <= _LONGEST_RUN and len(fraction) <= 3:
+            phrase = _named(self.code, f"{int(whole)}.{fraction}", "cardinal")
+            if phrase:
+                return phrase
+        decimals = (
+            self.integer(fraction)
+            if self.habits.whole_fraction and len(fraction) <= 2
+            else self.one_by_one(fraction)
+        )
+        return self.joined(
+            self.integer(whole, year=False, grouped=len(whole) <= 15), name, decimals
+        )
+
+    def ordinal(self, digits: str, ending: str) -> str | None:
+        if len(digits) > _LONGEST_RUN:
+            return self.one_by_one(digits)
+        words = _named(self.code, int(digits), "ordinal")
+        if words and "ª" in ending:
+            words = re.sub(r"o\b", "a", words)
+        return words or self.integer(digits)
+
+    def decade(self, digits: str) -> str | None:
+        words = self.integer(digits)
+        if words and words.endswith("y"):
+            return words[:-1] + "ies"
+        return words and words + "s"
+
+    def time(self, written: str) -> str | None:
+        hours, *rest = (int(part) for part in written.split(":"))
+        words = self.joined(_named(self.code, hours, "cardinal"), self.habits.hour)
+        for place, value in enumerate(rest):
+            if value == 0 and place == len(rest) - 1:
+                break
+            oh = "oh" if self.code == "en" and value < 10 else ""
+            words = self.joined(words, oh, _named(self.code, value, "cardinal"))
+        return words
+
+    def phone(self, written: str) -> str | None:
+        """A telephone number digit by digit, or else a range or a score, part by part."""
+        parts = written.split("-")
+        total = sum(map(len, parts))
+        said_apart = len(parts) > 2 or written[0] == "0" or [len(p) for p in parts] == [3, 4]
+        if total >= 7 and said_apart:
+            return self.one_by_one("".join(parts))
+        return self.joined(*(self.integer(part) for part in parts))
+
+    def symbol(self, symbol: str, count: int | None = None) -> str | None:
+        forms = self.habits.symbols[symbol].split("/")
+        if count is None:
+            return forms[1] if len(forms) == 3 else forms[-1]
+        if len(forms) == 3:
+            return str(_converter(self.code).pluralize(count, forms))
+        return forms[0] if count == 1 else forms[-1]
+
+    def minus(self) -> str:
+        return str(getattr(_converter(self.code), "negword", "")).strip(" ()-")
+
+    @staticmethod
+    def joined(*words: str | None) -> str | None:
+        """One phrase; None where a part of it has no words."""
+        if any(word is None for word in words):
+            return None
+        return " ".join(word.strip() for word in words if word)
+
+
+def _converter(code: str) -> Any:
+    # Here, because a report is read where this library is not installed.
+    from num2words import CONVERTER_CLASSES
+
+    return CONVERTER_CLASSES[code]
+
+
+@lru_cache(maxsize=4096)
+def _named(code: str, value: int | str, kind: str) -> str | None:
+    """num2words' name of a number below 10^15; None where it has none.
+
+    Args:
+        code: num2words' code of the language.
+        value: an integer, or a decimal number as text.
+        kind: `cardinal`, `ordinal`, `year`, or `masculine` (Hebrew, before a noun).
+    """
+    converter = _converter(code)
+    with _one_at_a_time:
+        try:
+            if isinstance(value, str):
+                words = converter.to_cardinal(Decimal(value))
+            elif kind == "masculine":
+                words = converter.to_cardinal(value, gender="m", construct=value == 2)
+            else:
+                words = getattr(converter, f"to_{kind}")(value)
+        # Its 50 languages fail beyond their limits in as many ways; there is then no name.
+        except Exception:  # noqa: BLE001
+            return None
+    return str(words).replace(",", "").strip() or None
