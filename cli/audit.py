@@ -79,8 +79,8 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
 )
 @click.option(
     "--controls",
-    type=click.IntRange(10),
-    help="Planted defects of each kind, by which the audit measures its own power.  "
+    type=click.IntRange(0),
+    help="Planted defects of each kind, by which the audit measures its own power; 0: none.  "
     "[default: the policy's, 385]",
 )
 @click.option("--strict", is_flag=True, help="Exit 10 on CAUTION.")
@@ -149,7 +149,7 @@ def command(
         resume=resume,
         device=device,
         batch_seconds=batch_seconds,
-        controls=controls or rules.controls.per_kind,
+        controls=rules.controls.per_kind if controls is None else controls,
     )
     try:
         with AuditProgress() as progress:

@@ -72,16 +72,25 @@ MAX_CELLS = 100_000_000_000
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One transcript on one emission, as arrays."""
+class Heard:
+    """What the model heard, as the lattice needs it; transcripts of one recording share it."""
 
     scores: Floats
     """Relative to each frame's best token, shape (frames, tokens + 2); the last two columns are the
     wildcard and the blank."""
-    free: NDArray[np.float32]
+    free: Floats
     """Log-probability of each frame's best token, shape (frames,)."""
     onsets: Floats
     """1 where the greedy output begins a token other than blank and separator, shape (frames,)."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One transcript on one emission, as arrays."""
+
+    scores: Floats
+    onsets: Floats
+    """Of `Heard`."""
     tokens: NDArray[np.int64]
     """Column of each token of the transcript."""
     repeat: Floats
@@ -124,14 +133,14 @@ class Free:
     path: NDArray[np.int64]
 
 
-def align(emission: Emission, transcript: Transcript, model: ModelInfo) -> Alignment | Unalignable:
+def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment | Unalignable:
     """Align one transcript.
 
     A word's evidence is divided by its letters and a constant, so that short words, which one badly
     heard letter can sink, need more of it: 2 for an unsaid word, 4 for a replaced one.
 
     Args:
-        emission: log-probabilities, shape (frames, tokens).
+        heard: the emission, of `hear`.
         transcript: the words as the model's letters.
         model: blank, separator, stride and temperature.
 
@@ -144,24 +153,25 @@ def align(emission: Emission, transcript: Transcript, model: ModelInfo) -> Align
         return Unalignable(
             "T002", f"none of its {transcript.unknown} characters is in the model's alphabet"
         )
-    p = problem(emission, transcript, model)
-    if p.needed > len(emission):
+    p = problem(heard, transcript, model)
+    frames = len(heard.scores)
+    if p.needed > frames:
         return Unalignable(
-            "A002", f"{p.needed} frames are needed to say it, the audio has {len(emission)}"
+            "A002", f"{p.needed} frames are needed to say it, the audio has {frames}"
         )
-    if len(emission) * len(p.tokens) > MAX_CELLS:
+    if frames * len(p.tokens) > MAX_CELLS:
         return Unalignable(
             "A004",
-            f"{len(emission)} frames times {len(p.tokens)} letters are over {MAX_CELLS:.0e}; "
+            f"{frames} frames times {len(p.tokens)} letters are over {MAX_CELLS:.0e}; "
             "cut the recording into utterances",
         )
     strict, free = solve_strict(p, model.temperature), solve_free(p, model.temperature)
     first_frames = _first_frames(p, free.path)
-    times, heard = (first_frames + 0.5) * model.stride, first_frames >= 0
+    times, passed = (first_frames + 0.5) * model.stride, first_frames >= 0
     separators = p.first[1:][p.spaced[1:-1]] - 1
     between: list[Seconds | None] = [None] * (len(p.first) + 1)
     for i, j in enumerate(p.first[1:] - 1, start=1):
-        if p.spaced[i] and heard[j]:
+        if p.spaced[i] and passed[j]:
             between[i] = float(times[j])
     spans = _gaps(p, free.path, model.stride)
     return Alignment(
@@ -171,7 +181,7 @@ def align(emission: Emission, transcript: Transcript, model: ModelInfo) -> Align
             for (start, end), separator, gain in zip(spans, between, speech(strict), strict=True)
         ),
         unclaimed=tuple(_unclaimed(p, free.path, model.stride)),
-        letter_times=tuple(np.delete(times, separators)[np.delete(heard, separators)].tolist()),
+        letter_times=tuple(np.delete(times, separators)[np.delete(passed, separators)].tolist()),
         separator_times=tuple(time for time in between if time is not None),
         loss=-strict.score / transcript.letters,
     )
@@ -264,8 +274,8 @@ def _unclaimed(
     return stretches
 
 
-def problem(emission: Emission, transcript: Transcript, model: ModelInfo) -> Problem:
-    """Bring an emission and a transcript into arrays.
+def hear(emission: Emission, model: ModelInfo) -> Heard:
+    """Prepare an emission for the lattice.
 
     A character that the model does not know is a wildcard, which costs what an average letter
     costs: the expected log-probability, at each frame, of a letter drawn from the letters' own
@@ -273,50 +283,62 @@ def problem(emission: Emission, transcript: Transcript, model: ModelInfo) -> Pro
 
     Args:
         emission: log-probabilities, shape (frames, tokens).
-        transcript: at least one word.
         model: blank and separator.
     """
     frames, columns = emission.shape
-    wildcard, blank = columns, columns + 1
-    column_of = {token: column for column, token in enumerate(model.tokens)}
+    free = emission.max(axis=1)
+    scores = np.empty((frames, columns + 2), np.float32)
+    np.subtract(emission, free[:, None], out=scores[:, :columns])
+    scores[:, columns + 1] = scores[:, model.blank]
+    special = [model.blank] if model.space is None else [model.blank, model.space]
+    logs = np.delete(scores[:, :columns], special, axis=1)
+    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+    weights /= weights.sum(axis=1, keepdims=True)
+    # A letter of no probability has no share in the mean either.
+    shares = np.multiply(weights, logs, out=np.zeros_like(logs), where=weights > 0)
+    scores[:, columns] = shares.sum(axis=1)
+    greedy = emission.argmax(axis=1)
+    begins = np.ones(frames, np.bool_)
+    begins[1:] = greedy[1:] != greedy[:-1]
+    for column in special:
+        begins &= greedy != column
+    return Heard(scores, free, begins.astype(np.float32))
+
+
+def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
+    """Bring a transcript into arrays.
+
+    Args:
+        heard: the emission.
+        transcript: at least one word.
+        model: of the emission.
+    """
+    wildcard, blank = heard.scores.shape[1] - 2, heard.scores.shape[1] - 1
+    column_of: dict[str | None, int] = {token: c for c, token in enumerate(model.tokens)}
     column_of[model.tokens[model.blank]] = blank
+    column_of[None] = wildcard
     tokens: list[int] = []
     first: list[int] = []
     last: list[int] = []
-    spaced = [False]
     for number, word in enumerate(transcript.words):
-        if number:
-            spaced.append(model.space is not None)
-            if model.space is not None:
-                tokens.append(model.space)
+        if number and model.space is not None:
+            tokens.append(model.space)
         first.append(len(tokens))
-        tokens += [wildcard if c is None else column_of[c] for c in word.letters]
+        tokens += [column_of[letter] for letter in word.letters]
         last.append(len(tokens) - 1)
-    spaced.append(False)
-    free = emission.max(axis=1)
-    scores = np.empty((frames, columns + 2), np.float32)
-    scores[:, :columns] = emission - free[:, None]
-    scores[:, blank] = scores[:, model.blank]
-    special = [model.blank] if model.space is None else [model.blank, model.space]
-    scores[:, wildcard] = 0.0
-    if transcript.unknown:
-        logs = np.delete(scores[:, :columns], special, axis=1).astype(np.float64)
-        weights = np.exp(logs - logs.max(axis=1, keepdims=True))
-        weights /= weights.sum(axis=1, keepdims=True)
-        # A letter of no probability has no share in the mean either.
-        scores[:, wildcard] = np.where(weights > 0, weights * logs, 0.0).sum(axis=1)
-    greedy = emission.argmax(axis=1)
-    begins = np.concatenate([[True], greedy[1:] != greedy[:-1]]) & ~np.isin(greedy, special)
-    repeat = np.array([0.0, *(-np.inf if a == b else 0.0 for a, b in pairwise(tokens))], np.float32)
+    columns = np.array(tokens, np.int64)
+    repeat = np.zeros(len(columns), np.float32)
+    repeat[1:][columns[1:] == columns[:-1]] = -np.inf
+    spaced = np.full(len(first) + 1, model.space is not None)
+    spaced[[0, -1]] = False
     return Problem(
-        scores=scores,
-        free=free,
-        onsets=begins.astype(np.float32),
-        tokens=np.array(tokens, np.int64),
+        scores=heard.scores,
+        onsets=heard.onsets,
+        tokens=columns,
         repeat=repeat,
         first=np.array(first, np.int64),
         last=np.array(last, np.int64),
-        spaced=np.array(spaced),
+        spaced=spaced,
     )
 
 
@@ -364,10 +386,10 @@ def speech(strict: Strict) -> NDArray[np.float64]:
     return np.asarray(np.maximum(LEAST, gain))
 
 
-def text_loss(emission: Emission, transcript: Transcript, model: ModelInfo) -> float | None:
+def text_loss(heard: Heard, transcript: Transcript, model: ModelInfo) -> float | None:
     """What a transcript costs over the greedy output, nats a letter; None: it does not fit."""
-    p = problem(emission, transcript, model)
-    if p.needed > len(emission):
+    p = problem(heard, transcript, model)
+    if p.needed > len(heard.scores):
         return None
     score, _, _ = _passes(p, PRICES.scaled(1.0), arcs=False, back=False)
     return -score / transcript.letters
@@ -379,7 +401,8 @@ def _passes(
     """One pass forward and back, block by block; returns score, best paths and states."""
     frames, count, words = len(p.scores), len(p.tokens), len(p.first)
     widths = (count, count + 1, words + 1, words + 1)
-    block = min(frames, max(BLOCK // sum(widths), math.isqrt(frames)))
+    # Without going back nothing is held but the last frame.
+    block = min(frames, max(BLOCK // sum(widths), math.isqrt(frames)) if back else 256)
     starts = list(range(0, frames, block))
     rows = [np.full((block + 1, width), kernels.NEVER, np.float32) for width in widths]
     edges: list[list[Floats]] = []

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from audit.acoustic.interface import Emission, ModelInfo
+from audit.acoustic.interface import ModelInfo
 from audit.align import lattice
 from audit.controls.kinds import Control
 from audit.controls.plant import Planted, Planting
@@ -15,38 +15,38 @@ NO_LOSS = 0.1
 """Nats a letter: a wrong text that costs less is as good as none to compare with."""
 
 
-def foreign_loss(emission: Emission, planting: Planting, model: ModelInfo) -> float | None:
+def foreign_loss(heard: lattice.Heard, planting: Planting, model: ModelInfo) -> float | None:
     """What texts of others cost on this audio, nats a letter, their median; None: none fits."""
-    losses = [lattice.text_loss(emission, text, model) for text in planting.cohort]
+    losses = [lattice.text_loss(heard, text, model) for text in planting.cohort]
     fitting = [loss for loss in losses if loss is not None]
     return max(NO_LOSS, float(np.median(fitting))) if fitting else None
 
 
 def measure_controls(
-    emission: Emission, planting: Planting, foreign: float | None, model: ModelInfo
+    heard: lattice.Heard, planting: Planting, foreign: float | None, model: ModelInfo
 ) -> Iterator[Control]:
     """Align the planted transcripts of one utterance, less those that its audio is too short for.
 
     Args:
-        emission: of the utterance, which its own alignment used.
+        heard: the emission, which the utterance's own alignment used.
         planting: what is planted.
         foreign: of `foreign_loss`.
         model: of the emission.
     """
     for planted in planting.planted:
-        value = _evidence(emission, planted, foreign, model)
+        value = _evidence(heard, planted, foreign, model)
         if value is not None:
             yield Control(planted.kind, value)
 
 
 def _evidence(
-    emission: Emission, planted: Planted, foreign: float | None, model: ModelInfo
+    heard: lattice.Heard, planted: Planted, foreign: float | None, model: ModelInfo
 ) -> float | None:
     if planted.kind == "swapped":
-        loss = lattice.text_loss(emission, planted.transcript, model)
+        loss = lattice.text_loss(heard, planted.transcript, model)
         return None if loss is None or foreign is None else loss / foreign
-    p = lattice.problem(emission, planted.transcript, model)
-    if p.needed > len(emission):
+    p = lattice.problem(heard, planted.transcript, model)
+    if p.needed > len(heard.scores):
         return None
     at = planted.at
     strict = lattice.solve_strict(p, model.temperature)

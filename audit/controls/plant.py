@@ -61,6 +61,8 @@ def plan_controls(
     Returns:
         By utterance id; utterances whose transcript has no letters are left out.
     """
+    if per_kind == 0:
+        return {}
     domains: dict[str, list[str]] = {}
     for utterance in sample:
         if _known(transcripts[utterance.id]):

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from audit.acoustic import AcousticModel, Emission
 from audit.acoustic.batching import emissions
-from audit.align import Alignment, Unalignable, align
+from audit.align import Alignment, Unalignable, align, hear
 from audit.align.times import lag_profile
 from audit.controls.kinds import Control
 from audit.controls.measure import foreign_loss, measure_controls
@@ -102,14 +102,15 @@ class Measurer:
             speech_seconds = float(active.sum()) * HOP
             activity = spans(active)
             peak = float(level.max())
-            found = align(emission, transcript, model)
+            heard = hear(emission, model)
+            found = align(heard, transcript, model)
             if isinstance(found, Unalignable):
                 fault = Fault(found.code, found.reason)
             else:
                 aligned = found
                 lags = tuple(lag_profile(found, level).tolist())
-                foreign = foreign_loss(emission, planting, model)
-                controls = tuple(measure_controls(emission, planting, foreign, model))
+                foreign = foreign_loss(heard, planting, model)
+                controls = tuple(measure_controls(heard, planting, foreign, model))
         return Measured(
             id=utterance.id,
             domain=utterance.domain,

@@ -52,7 +52,7 @@ class QualityPolicy(_Section):
 class ControlsPolicy(_Section):
     """What the audit must show of its own sight."""
 
-    per_kind: Annotated[int, Field(ge=1)]
+    per_kind: Annotated[int, Field(ge=0)]
     false_alarm: Annotated[float, Field(gt=0, lt=0.5)]
     min_power_swapped: Share
     min_power: Share

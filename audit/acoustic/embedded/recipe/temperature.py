@@ -12,7 +12,7 @@ import numpy as np
 from torch import Tensor
 
 from audit.acoustic.interface import ModelInfo
-from audit.align import Alignment, align
+from audit.align import Alignment, align, hear
 from audit.align.coverage import coverage
 from audit.gate.policy import load_policy
 from corpus.text.letters import spell
@@ -57,7 +57,7 @@ def best_temperature(log_probs: Sequence[Tensor], texts: Sequence[str]) -> float
 
 def _is_low_quality(emission: np.ndarray, text: str, info: ModelInfo) -> bool:
     policy = load_policy().quality
-    aligned = align(emission, spell(text, frozenset(TOKENS[1:-1])), info)
+    aligned = align(hear(emission, info), spell(text, frozenset(TOKENS[1:-1])), info)
     if not isinstance(aligned, Alignment):
         return True
     # The training set keeps features and no sound: speech coverage is left out.
