@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import DOUBTED, aligned, is_other_text
+from audit.checks.single import aligned, is_other_text
+from audit.controls.calibrate import DOUBTED
 from audit.measured import Measured
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import DOUBTED, aligned, is_other_text, runs
+from audit.checks.single import aligned, is_other_text, runs
+from audit.controls.calibrate import DOUBTED
 from audit.measured import Measured
 
 

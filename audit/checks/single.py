@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from audit.checks.rule import Context
+from audit.controls.calibrate import DOUBTED
 from audit.measured import Measured
-
-DOUBTED = 0.5
-"""Probability of a defect from which on it is one: the evidence has reached its threshold."""
 
 
 def aligned(rows: Sequence[Measured]) -> Iterator[Measured]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from audit.align import AlignedWord
 from audit.align.coverage import coverage
 from audit.align.times import Delay, measure_delay, place
-from audit.controls.calibrate import Sight
+from audit.controls.calibrate import DOUBTED, Sight
 from audit.measured import Measured
 from corpus.utterance import Seconds
 
@@ -33,22 +33,22 @@ def _judge_one(row: Measured, sight: Sight, delay: Delay) -> Measured:
     if not row.words:
         return row
     words, gaps = place(row.words, row.gaps, row.activity, delay, row.duration)
-    words = tuple(
-        replace(
-            word,
-            spoken=1 - sight.probability(row.domain, "unsaid", word.unsaid),
-            replaced=sight.probability(row.domain, "other", word.other),
-        )
-        for word in words
-    )
+    words = tuple(_believe(word, row.domain, sight) for word in words)
     gaps = tuple(
         replace(gap, untranscribed=sight.probability(row.domain, "speech", gap.speech))
         for gap in gaps
     )
-    shift = delay.delay
+    before, after = delay.delay + delay.half_letter, delay.delay - delay.half_letter
     unclaimed = tuple(
-        (max(0.0, start - shift - delay.half_letter), end - shift + delay.half_letter)
-        for start, end in row.unclaimed
+        (start, end)
+        for start, end in ((max(0.0, s - before), e - after) for s, e in row.unclaimed)
+        if any(_overlap(start, end, w.start, w.end) for w in words if not w.kept)
+        or any(
+            _overlap(start, end, gap.start, gap.end)
+            for gap in gaps
+            if (gap.untranscribed or 0.0) > DOUBTED
+        )
+    )
     )
     found = coverage(words, unclaimed, row.activity)
     own = 1.0
@@ -64,6 +64,22 @@ def _judge_one(row: Measured, sight: Sight, delay: Delay) -> Measured:
         confidence=found.confidence,
         quality=own * _said(words) * found.speech,
     )
+
+
+def _believe(word: AlignedWord, domain: str, sight: Sight) -> AlignedWord:
+    """A word with its probabilities; one that the path left out is kept unless they say so too.
+
+    The path's prices are the same for all models; a weak one loses more right words to them than
+    the thresholds of its own controls do.
+    """
+    spoken = 1 - sight.probability(domain, "unsaid", word.unsaid)
+    replaced = sight.probability(domain, "other", word.other)
+    doubted = 1 - spoken > DOUBTED or replaced > DOUBTED
+    return replace(word, spoken=spoken, replaced=replaced, kept=word.kept or not doubted)
+
+
+def _overlap(start: Seconds, end: Seconds, begin: Seconds, stop: Seconds) -> bool:
+    return start <= stop and begin <= end
 
 
 def _said(words: Sequence[AlignedWord]) -> float:
