@@ -49,7 +49,6 @@ def _judge_one(row: Measured, sight: Sight, delay: Delay) -> Measured:
             if (gap.untranscribed or 0.0) > DOUBTED
         )
     )
-    )
     found = coverage(words, unclaimed, row.activity)
     own = 1.0
     if row.mismatch is not None:
