@@ -15,6 +15,11 @@ NO_LOSS = 0.1
 """Nats a letter: a wrong text that costs less is as good as none to compare with."""
 
 
+MAX_CELLS = 200_000_000
+"""Frames times letters of a control; about ten minutes of speech. Longer ones would take longer
+than all the others together."""
+
+
 def foreign_loss(heard: lattice.Heard, planting: Planting, model: ModelInfo) -> float | None:
     """What texts of others cost on this audio, nats a letter, their median; None: none fits."""
     losses = [lattice.text_loss(heard, text, model) for text in planting.cohort]
@@ -46,7 +51,8 @@ def _evidence(
         loss = lattice.text_loss(heard, planted.transcript, model)
         return None if loss is None or foreign is None else loss / foreign
     p = lattice.problem(heard, planted.transcript, model)
-    if p.needed > len(heard.scores):
+    frames = len(heard.scores)
+    if p.needed > frames or frames * len(p.tokens) > MAX_CELLS:
         return None
     at = planted.at
     strict = lattice.solve_strict(p, model.temperature)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from audit.controls.kinds import KINDS, Kind
@@ -17,6 +18,8 @@ CUT = 0.3
 """Share of the words that are cut off."""
 COHORT = 3
 """Other transcripts that each utterance's own is compared with."""
+DRAWS = 100
+"""Words drawn in search of one that fits."""
 LIKE_LENGTH = 8
 """Transcripts nearest in length, among which those of others are drawn."""
 
@@ -67,13 +70,15 @@ def plan_controls(
     for utterance in sample:
         if _known(transcripts[utterance.id]):
             domains.setdefault(utterance.domain, []).append(utterance.id)
+    for members in domains.values():
+        members.sort()
     everyone = [identity for members in domains.values() for identity in members]
     share = min(1.0, per_kind / max(1, len(everyone)))
+    everywhere = _ByLength(transcripts[identity] for identity in everyone)
     plan: dict[str, Planting] = {}
     for domain, members in domains.items():
-        # Texts spoken by several people are no wrong texts for each other.
-        near = _by_length(members, transcripts)
-        anywhere = _by_length(everyone, transcripts) if len(near) <= COHORT + 1 else near
+        own_domain = _ByLength(transcripts[identity] for identity in members)
+        texts = own_domain if len(own_domain) > COHORT + 1 else everywhere
         chosen = {
             kind: set(
                 random.Random(f"{seed}:{domain}:{kind}").sample(
@@ -84,12 +89,12 @@ def plan_controls(
         }
         vocabulary = sorted(
             {w for i in members for w in transcripts[i].words if _plantable(w)},
-            key=lambda word: word.letters,
+            key=lambda word: "".join(letter or "" for letter in word.letters),
         )
         for identity in members:
             rng = random.Random(f"{seed}:{identity}")
             own = transcripts[identity]
-            others = _like(own, anywhere, rng)
+            others = texts.like(own, rng)
             planted = [
                 found
                 for kind in KINDS
@@ -100,6 +105,31 @@ def plan_controls(
     return plan
 
 
+class _ByLength:
+    """The different ones of some transcripts, to be looked up by length.
+
+    A text that several people speak is no wrong text for any of them, and stands here once.
+    """
+
+    def __init__(self, transcripts: Iterable[Transcript]) -> None:
+        different = {_letters(transcript): transcript for transcript in transcripts}
+        self._sorted = sorted(different.items(), key=lambda item: (len(item[0]), item[0]))
+        self._lengths = [len(letters) for letters, _ in self._sorted]
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def like(self, own: Transcript, rng: random.Random) -> list[Transcript]:
+        """Others of like length, in random order."""
+        mine = _letters(own)
+        at = bisect_left(self._lengths, len(mine))
+        around = self._sorted[max(0, at - LIKE_LENGTH) : at + LIKE_LENGTH + 1]
+        around.sort(key=lambda item: (abs(len(item[0]) - len(mine)), item[0]))
+        near = [transcript for letters, transcript in around if letters != mine][:LIKE_LENGTH]
+        rng.shuffle(near)
+        return near
+
+
 def _known(transcript: Transcript) -> bool:
     return transcript.letters > transcript.unknown
 
@@ -108,25 +138,8 @@ def _plantable(word: Word) -> bool:
     return len(word.letters) >= MIN_LETTERS and None not in word.letters
 
 
-def _by_length(ids: Sequence[str], transcripts: Mapping[str, Transcript]) -> list[Transcript]:
-    """The different transcripts, shortest first."""
-    different = {_letters(transcripts[i]): transcripts[i] for i in ids}
-    return [
-        different[key] for key in sorted(different, key=lambda letters: (len(letters), letters))
-    ]
-
-
 def _letters(transcript: Transcript) -> str:
     return " ".join("".join(letter or "?" for letter in w.letters) for w in transcript.words)
-
-
-def _like(own: Transcript, by_length: Sequence[Transcript], rng: random.Random) -> list[Transcript]:
-    """Other transcripts of like length, in random order."""
-    mine = _letters(own)
-    lengths = sorted(by_length, key=lambda t: abs(t.letters - own.letters))
-    near = [t for t in lengths[: LIKE_LENGTH + 1] if _letters(t) != mine][:LIKE_LENGTH]
-    rng.shuffle(near)
-    return near
 
 
 def _plant(
@@ -149,11 +162,11 @@ def _plant(
         return Planted(kind, _with(own, words[:-count]), len(words) - count)
     if kind == "inserted":
         mine = {word.letters for word in words}
-        foreign = [word for word in vocabulary if word.letters not in mine]
-        if not foreign:
-            return None
+        foreign = _draw(vocabulary, lambda word: word.letters not in mine, rng)
         at = rng.randrange(len(words) + 1)
-        return Planted(kind, _with(own, [*words[:at], rng.choice(foreign), *words[at:]]), at)
+        if foreign is None:
+            return None
+        return Planted(kind, _with(own, [*words[:at], foreign, *words[at:]]), at)
     places = [i for i, word in enumerate(words) if _plantable(word)]
     if not places:
         return None
@@ -163,10 +176,21 @@ def _plant(
     if kind == "removed":
         rest = [*words[:at], *words[at + 1 :]]
         return Planted(kind, _with(own, rest), at) if _known(_with(own, rest)) else None
-    unlike = [word for word in vocabulary if _unlike(word, words[at])]
-    if not unlike:
+    unlike = _draw(vocabulary, lambda word: _unlike(word, words[at]), rng)
+    if unlike is None:
         return None
-    return Planted(kind, _with(own, [*words[:at], rng.choice(unlike), *words[at + 1 :]]), at)
+    return Planted(kind, _with(own, [*words[:at], unlike, *words[at + 1 :]]), at)
+
+
+def _draw(
+    vocabulary: Sequence[Word], fits: Callable[[Word], bool], rng: random.Random
+) -> Word | None:
+    """A random word that fits; None where so many draws find none."""
+    for _ in range(DRAWS if vocabulary else 0):
+        word = rng.choice(vocabulary)
+        if fits(word):
+            return word
+    return None
 
 
 def _with(transcript: Transcript, words: Sequence[Word]) -> Transcript:

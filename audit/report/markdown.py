@@ -69,11 +69,11 @@ def _lines(result: AuditResult) -> Iterator[str]:
         yield ""
         yield (
             "Defects planted in the audited utterances themselves, and how many were found at "
-            f"thresholds that at most {rate:g} % of right transcripts pass. *As they are*: "
+            f"thresholds that at most {rate:g} % of right transcripts pass. *Unplanted*: "
             "utterances with nothing planted that pass the same threshold, real defects among them."
         )
         yield ""
-        yield "| planted | found | of | power | interval | as they are | |"
+        yield "| planted | found | of | power | interval | unplanted | |"
         yield "|---|---:|---:|---:|---:|---:|---|"
         for kind, power in report.controls.items():
             yield (

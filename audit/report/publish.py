@@ -49,6 +49,9 @@ def publish(result: AuditResult, folder: Path, tracker: Tracker) -> None:
         "phase0/coverage_p90": distribution.p90,
         "phase0/coverage_mean": distribution.mean,
     }
+    for kind, control in report.controls.items():
+        metrics[f"phase0/controls/{kind}/power"] = control.power
+        metrics[f"phase0/controls/{kind}/false_alarm_rate"] = control.false_alarm_rate
     columns = list(type(next(iter(report.domain_statistics.values()))).model_fields)
     for name, domain in report.domain_statistics.items():
         for column in columns:

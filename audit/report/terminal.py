@@ -64,7 +64,7 @@ def print_report(
     console.print(table)
     if report.controls:
         table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("planted", "found", "power", "as they are", ""):
+        for heading in ("planted", "found", "power", "unplanted", ""):
             table.add_column(heading, justify="left" if heading == "planted" else "right")
         for kind, power in report.controls.items():
             table.add_row(
