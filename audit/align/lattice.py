@@ -60,7 +60,7 @@ class Prices:
 
 PRICES = Prices()
 
-BLOCK = 24_000_000
+BLOCK = 2_000_000
 """Scores held at a time (4 bytes each); longer alignments are computed in blocks, the forward pass
 twice. The states at the blocks' edges are held besides."""
 
