@@ -43,6 +43,8 @@ lint: $(READY)
 	$(BIN)/lint-imports
 
 bench: $(READY)
+	@# The others' aligners; one needs a C++ compiler, and without them their columns stay empty.
+	-$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock -e '.[dev,bench]'
 	$(BIN)/python -m bench
 
 embedded: $(READY)

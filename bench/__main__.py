@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from bench import example, real_speech
+from bench.detection import __main__ as detection
+from bench.missing import Missing
 
 if __name__ == "__main__":
     example.main()
-    real_speech.main()
+    for measurement in (real_speech, detection):
+        try:
+            measurement.main()
+        except Missing as reason:
+            print(f"{measurement.__name__.removesuffix('.__main__')}: left out: {reason}")

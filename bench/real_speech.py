@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.docs import replace_figures
+from bench.missing import Missing
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -35,7 +36,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     if not arguments.data.is_file():
-        sys.exit(f"{arguments.data}: no such manifest; name one of English speech with --data")
+        raise Missing(f"{arguments.data}: no such manifest; name one of English speech with --data")
     rows = english(arguments.data)
     minutes = sum(row["duration"] for row in rows) / 60
     lines = [
@@ -83,7 +84,7 @@ def audit(rows: list[dict[str, Any]], aligner: str, root: Path) -> dict[str, Any
         asr = Path(sys.executable).parent / "asr"
         command = [str(asr), "audit", str(manifest), "--all", "--aligner", aligner, "--out", folder]
         done = subprocess.run([*command, "--no-wandb", "--json"], capture_output=True, text=True)
-    if done.returncode not in (0, 20):
+    if done.returncode not in (0, 20, 30):
         sys.exit(done.stderr)
     report = json.loads(done.stdout)
     assert isinstance(report, dict)

@@ -60,12 +60,15 @@ class Prices:
 
 PRICES = Prices()
 
-BLOCK = 2_000_000
+BLOCK = 24_000_000
 """Scores held at a time (4 bytes each); longer alignments are computed in blocks, the forward pass
 twice. The states at the blocks' edges are held besides."""
 
 LEAST = -100.0
 """Least evidence of a defect; also that against a word of which the model knows no letter."""
+
+IMPOSSIBLE = -1e4
+"""Stands for a log-probability of minus infinity."""
 
 MAX_CELLS = 100_000_000_000
 """Frames times tokens of one alignment: several hours of speech, several minutes of work."""
@@ -178,7 +181,9 @@ def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment |
         words=_words(p, strict, free, transcript, model.stride),
         gaps=tuple(
             Gap(start, end, separator, float(gain))
-            for (start, end), separator, gain in zip(spans, between, speech(strict), strict=True)
+            for (start, end), separator, gain in zip(
+                spans, between, speech(p, strict, free), strict=True
+            )
         ),
         unclaimed=tuple(_unclaimed(p, free.path, model.stride)),
         letter_times=tuple(np.delete(times, separators)[np.delete(passed, separators)].tolist()),
@@ -190,7 +195,7 @@ def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment |
 def _words(
     p: Problem, strict: Strict, free: Free, transcript: Transcript, stride: Seconds
 ) -> tuple[AlignedWord, ...]:
-    evidence = unsaid(p, strict), other(p, strict, free)
+    evidence = unsaid(p, strict, free), other(p, strict, free)
     said = _said(free)
     starts, ends = _spans(p, free.path)
     gaps = _gaps(p, free.path, stride)
@@ -289,6 +294,7 @@ def hear(emission: Emission, model: ModelInfo) -> Heard:
     free = emission.max(axis=1)
     scores = np.empty((frames, columns + 2), np.float32)
     np.subtract(emission, free[:, None], out=scores[:, :columns])
+    np.maximum(scores[:, :columns], IMPOSSIBLE, out=scores[:, :columns])
     scores[:, columns + 1] = scores[:, model.blank]
     special = [model.blank] if model.space is None else [model.blank, model.space]
     logs = np.delete(scores[:, :columns], special, axis=1)
@@ -361,10 +367,18 @@ def solve_free(p: Problem, temperature: float) -> Free:
     return Free(*_passes(p, PRICES.scaled(temperature), arcs=True))
 
 
-def unsaid(p: Problem, strict: Strict) -> NDArray[np.float64]:
-    """Evidence a word that it is not said, nats a letter; shape (words,)."""
+def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
+    """Evidence a word that it is not said, nats a letter; shape (words,).
+
+    The gain in the strict pass. A defect beside it makes a word gain too; so of a word that the
+    free pass keeps, and that gains less than a neighbour, only the gain in the free pass counts,
+    where the neighbour may be left out instead.
+    """
     gain = strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score
-    return np.maximum(LEAST, gain / (p.letters + 2))
+    instead = (free.best[kernels.SKIP] - _said(free))[:-1]
+    kept = _first_frames(p, free.path)[p.first] >= 0
+    weight = p.letters + 2
+    return np.maximum(LEAST, _local(gain / weight, instead / weight, ~kept))
 
 
 def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -380,10 +394,24 @@ def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     return np.asarray(np.maximum(LEAST, evidence))
 
 
-def speech(strict: Strict) -> NDArray[np.float64]:
-    """Evidence a gap of speech that the transcript lacks, nats; shape (words + 1,)."""
+def speech(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
+    """Evidence a gap of speech that the transcript lacks, nats; shape (words + 1,).
+
+    The gain in the strict pass, or in the free one, as with `unsaid`.
+    """
     gain = strict.best[kernels.SPEECH].astype(np.float64) - strict.score
-    return np.asarray(np.maximum(LEAST, gain))
+    instead = free.best[kernels.SPEECH].astype(np.float64) - free.best[kernels.KEEP]
+    taken = np.isin(np.arange(len(gain)), free.path - 2 * len(p.tokens) - 1)
+    return np.asarray(np.maximum(LEAST, _local(gain, instead, taken)))
+
+
+def _local(
+    gain: NDArray[np.float64], instead: NDArray[np.float64], sure: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Gains that are sure or highest among their neighbours; of others the smaller of the two."""
+    padded = np.concatenate([[-np.inf], gain, [-np.inf]])
+    peak = (gain >= padded[:-2]) & (gain >= padded[2:])
+    return np.where(sure | peak, gain, np.minimum(gain, instead))
 
 
 def text_loss(heard: Heard, transcript: Transcript, model: ModelInfo) -> float | None:
@@ -404,7 +432,7 @@ def _passes(
     # Without going back nothing is held but the last frame.
     block = min(frames, max(BLOCK // sum(widths), math.isqrt(frames)) if back else 256)
     starts = list(range(0, frames, block))
-    rows = [np.full((block + 1, width), kernels.NEVER, np.float32) for width in widths]
+    rows = [np.empty((block + 1, width), np.float32) for width in widths]
     edges: list[list[Floats]] = []
     shape = (p.tokens, p.repeat, p.first, p.last, p.spaced, prices, arcs)
 

@@ -124,8 +124,9 @@ def place(
             starts[i] = ends[i - 1] = starts[i] / 2 + ends[i - 1] / 4 + third / 4
         elif len(onsets):
             nearest = onsets[int(np.abs(onsets - starts[i]).argmin())]
-            if abs(nearest - starts[i]) <= REACH:
+            if abs(nearest - starts[i]) <= REACH and nearest < ends[i]:
                 starts[i] = nearest
+    _in_order(words, starts, ends)
     # Within the recording, and no word ends before it starts.
     starts = np.clip(starts, 0.0, duration)
     ends = np.clip(np.maximum(ends, starts), 0.0, duration)
@@ -141,6 +142,22 @@ def place(
         for gap, start, end in zip(gaps, before, after, strict=True)
     )
     return placed, between
+
+
+def _in_order(
+    words: Sequence[AlignedWord], starts: NDArray[np.float64], ends: NDArray[np.float64]
+) -> None:
+    """Where two kept words overlap, let them meet in the middle."""
+    before: int | None = None
+    for i, word in enumerate(words):
+        if not word.kept:
+            continue
+        ends[i] = max(ends[i], starts[i])
+        if before is not None and starts[i] < ends[before]:
+            meeting = max(starts[before], (starts[i] + ends[before]) / 2)
+            starts[i] = ends[before] = meeting
+            ends[i] = max(ends[i], meeting)
+        before = i
 
 
 def _kept(words: Sequence[AlignedWord]) -> NDArray[np.bool_]:

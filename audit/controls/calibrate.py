@@ -2,10 +2,9 @@
 
 Evidence counts as a finding above a threshold that the data itself sets: of the utterances whose
 transcripts are right, the share that passes it (the false alarms) is the policy's. Which are right
-nobody knows. Where there are many utterances, the share of defects among them is estimated by how
-many lie beyond the planted ones' median, and what such defects would add to a threshold's count is
-taken off it (the two-component mixture with one known component; Patra and Sen, 2016). Where there
-are few, the threshold is extrapolated from the bulk of them, which a few defects do not move.
+nobody knows. The share of defects among them is estimated by how many lie beyond the planted ones'
+median (a mixture with one known component; Patra and Sen, 2016), and so many of the highest are set
+aside. Where there are few utterances, the threshold is extrapolated from the bulk of the rest.
 """
 
 from __future__ import annotations
@@ -28,6 +27,10 @@ MAX_DEFECTS = 0.5
 """Most of the data that is taken for defects; where more looks like them, the aligner is blind."""
 MIN_ALARMS = 5
 """Right transcripts that must pass a threshold for its rate to be counted."""
+FEW_DEFECTS = 0.02
+"""Share of defects up to which the counted threshold is taken as it is."""
+SEPARATE = 0.8
+"""Planted defects that must be found for an estimated share of defects to be believed."""
 NEARLY_ALL = 0.98
 """Planted defects that a threshold may rise below."""
 USUAL: dict[Evidence, float] = {
@@ -59,11 +62,6 @@ class Power:
     """Utterances as they are that pass the same threshold: false alarms, and real defects."""
     heard: int
     """Utterances as they are."""
-
-    @property
-    def most(self) -> float:
-        """Upper end of the 95 % interval of the power."""
-        return wilson(self.detected, self.planted, 0.95).high
 
 
 @dataclass(frozen=True)
@@ -138,18 +136,23 @@ def calibrate(
     sight = Sight(thresholds, slopes, power)
     blind = {
         domain: frozenset(
-            kind
-            for kind, here in kinds.items()
-            if (total := sight.total(kind)) is not None
-            and (
-                (total.planted >= MIN_PLANTED and total.detected < floors[kind] * total.planted)
-                # So few were planted in one domain that chance alone must not condemn it.
-                or (here.planted >= MIN_PLANTED and here.most < floors[kind])
-            )
+            kind for kind, here in kinds.items() if _is_blind(here, sight.total(kind), floors[kind])
         )
         for domain, kinds in power.items()
     }
     return Sight(thresholds, slopes, power, blind)
+
+
+def _is_blind(here: Power, total: Power | None, floor: float) -> bool:
+    """Whether a kind is found too seldom in a domain; where few were planted, chance must not
+    condemn or clear it, and all domains together decide.
+    """
+    interval = wilson(here.detected, here.planted, 0.95)
+    if interval.high < floor:
+        return here.planted >= MIN_PLANTED
+    if interval.low >= floor or total is None:
+        return False
+    return total.planted >= MIN_PLANTED and total.detected < floor * total.planted
 
 
 class _Values:
@@ -177,38 +180,40 @@ class _Values:
         """
         if len(self.all_planted) < MIN_PLANTED or not len(self.natural):
             return USUAL[self.evidence]
-        if len(self.natural) * false_alarm >= MIN_ALARMS:
-            least = self._counted(false_alarm)
-        else:
-            least = self._extrapolated(false_alarm)
-        least = max(LEAST_THRESHOLD[self.evidence], least)
+        # Half of all defects like the planted ones lie beyond their median.
+        defects = 2 * float((self.natural > np.median(self.all_planted)).mean())
+        least = self._least(false_alarm, defects if defects <= MAX_DEFECTS else 0.0)
+        if defects and (self.all_planted > least).mean() < SEPARATE:
+            # What looks like defects is then as likely the aligner's own weakness.
+            least = self._least(false_alarm, 0.0)
         return max(least, (least + float(np.quantile(self.all_planted, 1 - NEARLY_ALL))) / 2)
 
-    def _counted(self, false_alarm: float) -> float:
-        """The least value at which so few pass, those taken off that defects would add."""
-        natural, planted = np.sort(self.natural), np.sort(self.all_planted)
-        beyond = float((natural > np.median(planted)).mean())
-        defects = 2 * beyond if 2 * beyond <= MAX_DEFECTS else 0.0
-        passing = 1 - np.arange(1, len(natural) + 1) / len(natural)
-        found = 1 - np.searchsorted(planted, natural, side="right") / len(planted)
-        alarms = (passing - defects * found) / (1 - defects)
-        # The least value from which on the rate holds.
-        over = np.flatnonzero(alarms > false_alarm)
-        return float(natural[int(over[-1]) + 1 if len(over) else 0])
+    def _least(self, false_alarm: float, defects: float) -> float:
+        """The least threshold, given the share of defects among the utterances as they are."""
+        least = self._extrapolated(false_alarm, defects)
+        if len(self.natural) * false_alarm >= MIN_ALARMS:
+            counted = self._right(1 - false_alarm, defects)
+            # The share of defects is off by a few, which then are counted as right.
+            least = counted if defects < FEW_DEFECTS else min(counted, least)
+        return max(LEAST_THRESHOLD[self.evidence], least)
 
-    def _extrapolated(self, false_alarm: float) -> float:
-        """The same from too few to count: a normal tail through the median and the 90th percentile,
-        or the 75th where defects reach down to the 90th.
+    def _right(self, share: float, defects: float) -> float:
+        """Quantile of the right transcripts' evidence: all but the highest, the defects."""
+        return float(np.quantile(self.natural, share * (1 - defects)))
+
+    def _extrapolated(self, false_alarm: float, defects: float) -> float:
+        """From too few to count: a normal tail through the median and the 90th percentile, or the
+        75th where defects may reach down to the 90th; where even that looks like one, the tail is
+        the mirror of the lower one.
         """
-        middle, defective = float(np.median(self.natural)), float(np.median(self.all_planted))
-        shares = [q for q in (0.9, 0.75) if self._quantile(q) < (middle + defective) / 2]
-        share = shares[0] if shares else 0.9
-        normal = NormalDist()
-        steps = normal.inv_cdf(1 - false_alarm) / normal.inv_cdf(share)
-        return middle + (self._quantile(share) - middle) * steps
-
-    def _quantile(self, share: float) -> float:
-        return float(np.quantile(self.natural, share))
+        middle, normal = self._right(0.5, defects), NormalDist()
+        limit = (middle + float(np.median(self.all_planted))) / 2
+        steps = normal.inv_cdf(1 - false_alarm)
+        for share in (0.9, 0.75):
+            upper = self._right(share, defects)
+            if upper < limit:
+                return middle + (upper - middle) * steps / normal.inv_cdf(share)
+        return middle + (middle - self._right(0.1, defects)) * steps / normal.inv_cdf(0.9)
 
     def power(self, threshold: float) -> dict[Kind, Power]:
         """How many planted and natural utterances pass, by kind."""

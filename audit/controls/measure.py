@@ -56,10 +56,11 @@ def _evidence(
         return None
     at = planted.at
     strict = lattice.solve_strict(p, model.temperature)
+    free = lattice.solve_free(p, model.temperature)
     if planted.kind == "replaced":
-        return float(lattice.other(p, strict, lattice.solve_free(p, model.temperature))[at])
+        return float(lattice.other(p, strict, free)[at])
     if planted.kind in ("inserted", "doubled"):
         # Either of two copies may be the one that is not said.
         copies = 2 if planted.kind == "doubled" else 1
-        return float(lattice.unsaid(p, strict)[at : at + copies].max())
-    return float(lattice.speech(strict)[at])
+        return float(lattice.unsaid(p, strict, free)[at : at + copies].max())
+    return float(lattice.speech(p, strict, free)[at])

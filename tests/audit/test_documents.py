@@ -6,7 +6,7 @@ import re
 
 from audit.checks import RULES
 from audit.report.schema import Report
-from audit.report.write import UTTERANCES, WORDS
+from audit.report.write import GAPS, UTTERANCES, WORDS
 from tests.speech import ROOT
 
 PAGE = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
@@ -23,5 +23,5 @@ def test_every_field_of_the_report_stands_in_it() -> None:
 
 
 def test_every_column_of_the_tables_stands_in_it() -> None:
-    for table in (UTTERANCES, WORDS):
+    for table in (UTTERANCES, WORDS, GAPS):
         assert f"`{', '.join(table.names)}`" in PAGE.replace(",\n", ", ")

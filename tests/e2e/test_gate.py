@@ -38,6 +38,8 @@ def copy(audited: Path, name: str, folder: Path, **changes: Any) -> Path:
         ("CAUTION", ["--accept-caution"], 0),
         ("STOP", [], 20),
         ("STOP", ["--accept-caution"], 20),
+        ("NO_VERDICT", [], 30),
+        ("NO_VERDICT", ["--accept-caution"], 30),
     ],
 )
 def test_the_verdict_is_the_exit_code(
@@ -46,7 +48,8 @@ def test_the_verdict_is_the_exit_code(
     folder = copy(audited, "proceed", tmp_path, decision=decision)
     done = asr("gate", folder, *options, cwd=tmp_path)
     assert done.returncode == code
-    assert decision in (done.stdout if code == 0 else one_line(done))
+    said = done.stdout if code == 0 else one_line(done)
+    assert (decision if code != 30 else "no verdict") in said
     plain = asr("gate", folder, *options, "--json", cwd=tmp_path)
     assert plain.returncode == code
     verdict = json.loads(plain.stdout)
@@ -77,7 +80,7 @@ def test_data_is_checked(audited: Path) -> None:
         (lambda text: text.replace('"total_samples": 105', '"total_samples": 106'), "altered"),
         (lambda text: text[: len(text) // 2], "not a report that can be read"),
         (lambda text: "[1, 2]", "schema version"),
-        (lambda text: text.replace('"schema_version": "1"', '"schema_version": "0"'), "schema"),
+        (lambda text: text.replace('"schema_version": "2"', '"schema_version": "1"'), "schema"),
         (lambda text: text.replace('"total_samples"', '"total"'), "not a report"),
     ],
 )

@@ -53,6 +53,7 @@ def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Pat
     assert json.loads(staged.read_text()) == report
     assert set(artifact.files) == {
         "alignment_report.json",
+        "gaps.parquet",
         "report.md",
         "utterances.parquet",
         "words.parquet",

@@ -92,6 +92,9 @@ def write_report(
         "rules": {},
         "findings": [],
         "controls": {},
+        "domain_controls": {},
+        "thresholds": {},
+        "figures": {},
         "skipped": [{"id": id, "origin": "test", "reason": "unreadable"} for id in skipped],
         "dataset": {
             "fingerprint": fingerprint(corpus).digest,
@@ -102,7 +105,7 @@ def write_report(
         "sampling": {"seed": 1, "fraction": 1.0, "method": "all", "strata": {}},
         "aligner": {
             "name": "embedded", "revision": "1", "weights_sha256": "0", "language": "en",
-            "stride": 0.02, "delay": 0.0,
+            "stride": 0.02, "delay": 0.0, "delay_measured": False,
         },
         "policy": {},
         "tables": {table.name: "sha256:" + hashlib.sha256(table.read_bytes()).hexdigest()},

@@ -69,6 +69,14 @@ def test_stop_comes_before_the_data_is_looked_at(manifest: Path, tmp_path: Path)
     assert "low quality" in str(error.value)
 
 
+def test_an_audit_that_could_not_tell_lets_nothing_start(manifest: Path, tmp_path: Path) -> None:
+    report = write_report(tmp_path, manifest, "NO_VERDICT")
+    with pytest.raises(NoVerdict, match="no verdict") as error:
+        clear(str(report), [manifest], accept_caution=True)
+    assert error.value.exit_code == 30
+    assert str(report) in str(error.value)
+
+
 def test_caution_passes_only_where_it_is_accepted(manifest: Path, tmp_path: Path) -> None:
     report = write_report(tmp_path, manifest, "CAUTION")
     with pytest.raises(CautionNotAccepted) as error:

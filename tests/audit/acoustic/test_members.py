@@ -58,12 +58,12 @@ def hf_folder(folder: Path, kind: str) -> Path:
     return folder
 
 
-def nemo_folder(folder: Path) -> Path:
+def nemo_folder(folder: Path, seed: int = 0) -> Path:
     """A NeMo export with one random convolution in place of an encoder."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    weights = np.random.default_rng(0).standard_normal((29, 64, 1)).astype(np.float32)
+    weights = np.random.default_rng(seed).standard_normal((29, 64, 1)).astype(np.float32)
     graph = helper.make_graph(
         [
             helper.make_node("Conv", ["audio_signal", "w"], ["c"], strides=[2]),

@@ -7,58 +7,114 @@ from typing import Any
 
 import pytest
 
-from audit.align import AlignedWord
+from audit.align import AlignedWord, Gap
 from audit.checks import RULES, run_rules
 from audit.checks.rule import Context
+from audit.controls.calibrate import USUAL, Sight
+from audit.controls.kinds import EVIDENCE, KINDS, Kind
 from audit.gate import load_policy
 from audit.measured import Fault, Measured
+from audit.report.build import is_low_quality
+from audit.report.schema import Finding
 from corpus.text.language import same_language
+
+
+def word(text: str, start: float, end: float) -> AlignedWord:
+    return AlignedWord(
+        text, len(text), start, end, True, 0.9, -5.0, -5.0, spoken=0.98, replaced=0.02
+    )
+
 
 GOOD = Measured(
     id="good-0",
     domain="d",
     lang="en",
     origin="m.jsonl:1",
-    text="ten letters",
+    text="ten letters here",
     duration=1.0,
     speech_seconds=0.8,
     peak_db=-10.0,
     clipped=0.0,
-    letters=10,
+    letters=14,
     unknown=0,
     dropped=0,
+    activity=((0.1, 0.9),),
+    words=(word("ten", 0.1, 0.3), word("letters", 0.3, 0.6), word("here", 0.6, 0.9)),
+    gaps=tuple(
+        Gap(start, end, None, -5.0, untranscribed=0.02)
+        for start, end in ((0.0, 0.1), (0.3, 0.3), (0.6, 0.6), (0.9, 1.0))
+    ),
+    unclaimed=(),
+    loss=0.1,
+    foreign=1.0,
+    lags=(),
+    controls=(),
+    fault=None,
     text_coverage=1.0,
     speech_coverage=0.95,
     confidence=0.9,
     quality=0.85,
-    words=(AlignedWord("ten", 3, 0.0, 0.4, 0.9, None, None, True),),
-    fault=None,
 )
 
-UNKEPT = (replace(GOOD.words[0], kept=False),)
+
+def with_words(**changes: dict[int, Any]) -> tuple[AlignedWord, ...]:
+    """The words of `GOOD`; of each field, by word, what is different."""
+    return tuple(
+        replace(w, **{name: values[i] for name, values in changes.items() if i in values})
+        for i, w in enumerate(GOOD.words)
+    )
+
+
+def with_gap(number: int, **fields: Any) -> tuple[Gap, ...]:
+    return tuple(replace(g, **fields) if i == number else g for i, g in enumerate(GOOD.gaps))
+
+
+UNKEPT = with_words(kept=dict.fromkeys(range(3), False))
 
 DEFECTS: dict[str, dict[str, Any]] = {
     "A001": {"text_coverage": 0.5, "words": UNKEPT},
     "A002": {"fault": Fault("A002", "too long"), "text_coverage": 0.0},
     "A003": {"confidence": 0.4},
     "A004": {"fault": Fault("A004", "too long")},
+    "A005": {"words": with_words(spoken={1: 0.1})},
+    "A006": {"words": with_words(replaced={1: 0.9})},
+    "A007": {"gaps": with_gap(1, untranscribed=0.9)},
+    "A008": {"loss": 0.9},
+    "A009": {"gaps": with_gap(0, end=0.5, speech=20.0)},
     "D001": {"id": "z-copy"},
     "D002": {"duration": 50.0},
-    "D003": {"letters": 30},
+    "D003": {"letters": 40},
     "S001": {"fault": Fault("S001", "broken"), "duration": 0.0, "speech_seconds": 0.0},
     "S002": {"fault": Fault("S002", "empty"), "duration": 0.0, "speech_seconds": 0.0},
     "S003": {"peak_db": -120.0, "speech_seconds": 0.0, "words": UNKEPT, "confidence": 0.0},
     "S004": {"clipped": 0.02},
     "T001": {"fault": Fault("T001", "empty"), "letters": 0},
-    "T002": {"fault": Fault("T002", "foreign"), "unknown": 10},
+    "T002": {"fault": Fault("T002", "foreign"), "unknown": 14},
     "T003": {"unknown": 2},
     "T005": {"lang": "he"},
 }
 
+COUNTED = frozenset({"coverage", "confidence"})
 
-def context(rows: list[Measured]) -> Context:
+
+def context(
+    rows: list[Measured], *, blind: frozenset[Kind] = frozenset(), figures: frozenset[str] = COUNTED
+) -> Context:
     content = {row.id: row.id for row in rows} | {"z-copy": "good-0"}
-    return Context(load_policy(), content, "en")
+    domains = {row.domain for row in rows}
+    sight = Sight(
+        thresholds={domain: dict(USUAL) for domain in domains},
+        slopes=dict.fromkeys(EVIDENCE, 5.0),
+        power={domain: {} for domain in domains},
+        blind=dict.fromkeys(domains, blind),
+    )
+    return Context(load_policy(), content, "en", sight, dict.fromkeys(domains, figures))
+
+
+def findings(bad: Measured, **seen: Any) -> list[Finding]:
+    """What is found in one utterance among sound ones."""
+    rows = [*goods(), bad]
+    return [found for found in run_rules(rows, context(rows, **seen)) if found.id == bad.id]
 
 
 def goods() -> list[Measured]:
@@ -84,7 +140,7 @@ def test_sound_utterances_have_no_findings() -> None:
 
 
 def test_mostly_unknown_text_is_low_quality_whatever_else_fits() -> None:
-    bad = replace(GOOD, id="bad", unknown=3)
+    bad = replace(GOOD, id="bad", unknown=4)
     found = list(run_rules([*goods(), bad], context([*goods(), bad])))
     assert [(f.id, f.code, f.severity) for f in found] == [
         ("bad", "T003", "warning"),
@@ -115,10 +171,164 @@ def test_unreadable_audio_is_no_duplicate() -> None:
 def test_messages_say_what_and_how_much() -> None:
     bad = replace(GOOD, id="bad", text_coverage=0.25, words=UNKEPT)
     (finding,) = run_rules([*goods(), bad], context([*goods(), bad]))
-    assert finding.message == "25% of the text is said, not 'ten'; 95% of the speech is transcribed"
+    assert finding.message == (
+        "25% of the text is said, not 'ten letters here'; 95% of the speech is transcribed"
+    )
 
 
 def test_the_domain_sets_the_rate() -> None:
-    slow = [replace(GOOD, id=f"slow-{n}", domain="slow", letters=3) for n in range(5)]
+    slow = [replace(GOOD, id=f"slow-{n}", domain="slow", letters=4) for n in range(5)]
     rows = [*goods(), *slow]
     assert list(run_rules(rows, context(rows))) == []
+
+
+def test_words_that_are_not_said_are_one_finding_with_its_time() -> None:
+    # Two words of three at an edge are a cut besides; one is not.
+    (found, cut) = findings(replace(GOOD, id="bad", words=with_words(spoken={0: 0.3, 1: 0.1})))
+    assert (found.code, found.severity) == ("A005", "warning")
+    assert found.message == "'ten letters' is not said (probability that it is: 0.30)"
+    assert (found.start, found.end) == (0.1, 0.6)
+    assert cut.code == "A009"
+
+
+def test_words_apart_are_findings_apart() -> None:
+    found = findings(replace(GOOD, id="bad", words=with_words(spoken={0: 0.3, 2: 0.1})))
+    assert [(f.code, f.start, f.end) for f in found] == [("A005", 0.1, 0.3), ("A005", 0.6, 0.9)]
+
+
+def test_the_threshold_itself_is_no_finding() -> None:
+    for words in (with_words(spoken={1: 0.5}), with_words(replaced={1: 0.5})):
+        assert findings(replace(GOOD, id="bad", words=words)) == []
+    assert findings(replace(GOOD, id="bad", gaps=with_gap(1, untranscribed=0.5))) == []
+
+
+def test_a_replaced_word_has_its_time() -> None:
+    (found,) = findings(replace(GOOD, id="bad", words=with_words(replaced={1: 0.9, 2: 0.7})))
+    assert (found.code, found.severity) == ("A006", "warning")
+    assert found.message == "something else is said for 'letters here' (probability: 0.90)"
+    assert (found.start, found.end) == (0.3, 0.9)
+
+
+def test_a_word_that_is_not_said_is_not_replaced_too() -> None:
+    (found,) = findings(
+        replace(GOOD, id="bad", words=with_words(replaced={1: 0.9}, spoken={1: 0.1}))
+    )
+    assert found.code == "A005"
+
+
+def test_untranscribed_speech_has_its_time_and_neighbours() -> None:
+    gaps = with_gap(1, start=0.3, end=0.5, untranscribed=0.9)
+    (found,) = findings(replace(GOOD, id="bad", gaps=gaps))
+    assert (found.code, found.severity) == ("A007", "warning")
+    assert found.message == (
+        "speech between 0.30 and 0.50 s that the transcript lacks, at 'ten letters' "
+        "(probability: 0.90)"
+    )
+    assert (found.start, found.end) == (0.3, 0.5)
+    (edge,) = findings(replace(GOOD, id="bad", gaps=with_gap(0, untranscribed=0.9)))
+    assert "at 'ten' (" in edge.message
+    (edge,) = findings(replace(GOOD, id="bad", gaps=with_gap(3, untranscribed=0.9)))
+    assert "at 'here' (" in edge.message
+
+
+def test_another_text_hides_what_its_words_say() -> None:
+    bad = replace(
+        GOOD,
+        id="bad",
+        loss=0.9,
+        words=with_words(spoken={0: 0.1, 1: 0.1}, replaced={2: 0.9}),
+        gaps=with_gap(0, end=0.5, speech=20.0, untranscribed=0.9),
+    )
+    (found,) = findings(bad)
+    assert (found.code, found.severity) == ("A008", "error")
+    assert found.message == ("it fits this audio 1.1 times as well as texts of other utterances do")
+    assert (found.start, found.end) == (None, None)
+
+
+def test_without_other_texts_nothing_is_another_text() -> None:
+    assert findings(replace(GOOD, id="bad", loss=9.0, foreign=None)) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "fields", "message"),
+    [
+        (0, {"end": 0.5}, "0.4 s of speech lie before where the transcript begins"),
+        (3, {"start": 0.5}, "0.4 s of speech lie after where the transcript ends"),
+    ],
+)
+def test_a_text_cut_off_at_an_edge(number: int, fields: dict[str, float], message: str) -> None:
+    (found,) = findings(replace(GOOD, id="bad", gaps=with_gap(number, speech=20.0, **fields)))
+    assert (found.code, found.severity) == ("A009", "error")
+    assert found.message == message
+    assert (found.start, found.end) == ((0.0, 0.5) if number == 0 else (0.5, 1.0))
+
+
+def test_little_speech_at_an_edge_or_little_evidence_is_no_cut() -> None:
+    # 0.2 of 0.8 s of speech are 0.16 s.
+    assert findings(replace(GOOD, id="bad", gaps=with_gap(0, end=0.25, speech=20.0))) == []
+    assert findings(replace(GOOD, id="bad", gaps=with_gap(0, end=0.5, speech=5.0))) == []
+    assert findings(replace(GOOD, id="bad", gaps=with_gap(1, end=0.9, speech=20.0))) == []
+
+
+@pytest.mark.parametrize(
+    ("unsaid", "message", "times"),
+    [
+        ((0, 1), "the audio begins after 'ten letters'", (0.1, 0.6)),
+        ((1, 2), "the audio ends before 'letters here'", (0.3, 0.9)),
+    ],
+)
+def test_audio_cut_off_at_an_edge(
+    unsaid: tuple[int, ...], message: str, times: tuple[float, float]
+) -> None:
+    words = with_words(spoken=dict.fromkeys(unsaid, 0.1))
+    (_, found) = findings(replace(GOOD, id="bad", words=words))
+    assert (found.code, found.severity, found.message) == ("A009", "error", message)
+    assert (found.start, found.end) == times
+
+
+def test_all_words_unsaid_are_no_edge() -> None:
+    words = with_words(spoken=dict.fromkeys(range(3), 0.1))
+    assert [f.code for f in findings(replace(GOOD, id="bad", words=words))] == ["A005"]
+
+
+@pytest.mark.parametrize(
+    ("code", "kinds"),
+    [
+        ("A005", ["inserted", "doubled"]),
+        ("A006", ["replaced"]),
+        ("A007", ["removed"]),
+        ("A008", ["swapped"]),
+        ("A009", ["cut"]),
+    ],
+)
+def test_findings_that_the_audit_cannot_tell_do_not_count(code: str, kinds: list[Kind]) -> None:
+    bad = replace(GOOD, **{"id": "bad", **DEFECTS[code]})
+    for kind in KINDS:
+        (found,) = findings(bad, blind=frozenset({kind}))
+        assert (found.code, found.counts) == (code, kind not in kinds)
+        assert is_low_quality([found]) == (found.counts and found.severity == "error")
+
+
+def test_cut_audio_is_found_by_unsaid_words() -> None:
+    bad = replace(GOOD, id="bad", words=with_words(spoken={0: 0.1, 1: 0.1}))
+    for kind in KINDS:
+        found = findings(bad, blind=frozenset({kind}))[-1]
+        assert (found.code, found.counts) == ("A009", kind not in ("inserted", "doubled"))
+
+
+@pytest.mark.parametrize(("code", "figure"), [("A001", "coverage"), ("A003", "confidence")])
+def test_fixed_figures_count_only_where_they_mean_something(code: str, figure: str) -> None:
+    bad = replace(GOOD, **{"id": "bad", **DEFECTS[code]})
+    (found,) = findings(bad, figures=COUNTED - {figure})
+    assert (found.code, found.severity, found.counts) == (code, "error", False)
+    assert not is_low_quality([found])
+    (found,) = findings(bad, figures=frozenset({figure}))
+    assert found.counts
+    assert is_low_quality([found])
+
+
+def test_warnings_make_nothing_low_quality() -> None:
+    for code in ("A005", "A006", "A007"):
+        found = findings(replace(GOOD, **{"id": "bad", **DEFECTS[code]}))
+        assert [f.severity for f in found] == ["warning"]
+        assert not is_low_quality(found)

@@ -1,0 +1,1 @@
+"""What the audit's evidence detects on real speech, beside other people's aligners."""

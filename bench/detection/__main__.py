@@ -1,0 +1,106 @@
+"""What does alignment detect on real speech, and what do other people's aligners?
+
+Plants the audit's own controls in the transcripts of real recordings, as they are, over a
+telephone and under noise, and gives the same transcripts and the same emissions to our lattice,
+torchaudio's forced_align, ctc-forced-aligner and ctc-segmentation. Measures word times against
+hand-made ones, and time. Needs a NeMo-style manifest of English speech (`--data`, default
+`../shared/speech/manifest.jsonl`) and an acoustic model (`--aligner`, default the QuartzNet 15x5
+export of `../shared/models`); the embedded model is measured on the clean recordings besides.
+
+Run: python -m bench.detection
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from audit.acoustic import load_model
+from audit.gate.policy import Policy, load_policy
+from bench.detection import tables
+from bench.detection.boundaries import boundaries
+from bench.detection.competitors import COMPETITORS
+from bench.detection.conditions import CLEAN, CONDITIONS, Condition
+from bench.detection.data import HandMade, hand_times, utterances
+from bench.detection.flagged import flagged
+from bench.detection.material import collect
+from bench.detection.measure import DRAWS, measure
+from bench.detection.ours import HALVINGS
+from bench.detection.speed import speeds
+from bench.docs import replace_figures
+from bench.missing import Missing
+from corpus.utterance import Utterance
+
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT.parent / "shared"
+PAGE = ROOT / "docs" / "detection.md"
+
+
+def main() -> None:
+    """Measure, print, and put the tables into the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, default=SHARED / "speech" / "manifest.jsonl")
+    parser.add_argument(
+        "--aligner", default=f"nemo:{SHARED / 'models' / 'quartznet15x5-en'}", metavar="SPEC"
+    )
+    arguments = parser.parse_args()
+    chosen = utterances(arguments.data)
+    kind, _, folder = arguments.aligner.partition(":")
+    if kind == "nemo" and not Path(folder).is_dir():
+        raise Missing(f"{folder}: no such model; name one with --aligner")
+    torch.set_num_threads(1)
+    begin = time.perf_counter()
+    minutes = sum(u.duration or 0.0 for u in chosen) / 60
+    setting = (
+        f"{len(chosen)} English utterances, {minutes:.1f} minutes; {DRAWS} draws of defects, so "
+        f"{DRAWS * len(chosen)} of each kind; thresholds set on one half of the utterances and "
+        f"counted on the other, {2 * HALVINGS} times a draw. Beside "
+        f"{', '.join(dict.fromkeys(c.title for c in COMPETITORS))}.\n\n"
+    )
+    policy, hand = load_policy(), hand_times(arguments.data)
+    _measure("main", arguments.aligner, CONDITIONS, setting, chosen, policy, hand)
+    _measure("embedded", "embedded", (CLEAN,), setting, chosen, policy, hand)
+    print(f"{time.perf_counter() - begin:.0f} s")
+
+
+def _measure(
+    name: str,
+    spec: str,
+    conditions: Sequence[Condition],
+    setting: str,
+    chosen: Sequence[Utterance],
+    policy: Policy,
+    hand: dict[str, HandMade],
+) -> None:
+    """One model: its part of the page."""
+    model = load_model(spec, device="cpu")
+    heading = f"Aligner: {model.info.name}. {setting}"
+    detected = _show(heading)
+    for condition in conditions:
+        with tempfile.TemporaryDirectory() as folder:
+            changed = condition.render(chosen, model.info.sample_rate, Path(folder))
+            given = collect(model, changed)
+            found = measure(given, policy)
+        detected += _show(tables.detection(condition.name, found))
+        if condition is CLEAN:
+            times = _show(tables.boundaries(boundaries(given, hand)))
+            replace_figures(PAGE, f"times-{name}", times)
+            doubted = flagged(given, found.natural, found.tally)
+            replace_figures(PAGE, f"flagged-{name}", _show(tables.flagged(doubted, len(chosen))))
+            if name == "main":
+                replace_figures(PAGE, "speed", _show(tables.speed(speeds(given))))
+    replace_figures(PAGE, f"detection-{name}", detected)
+
+
+def _show(text: str) -> str:
+    print(text, flush=True)
+    return text
+
+
+if __name__ == "__main__":
+    main()

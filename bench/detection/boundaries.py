@@ -1,0 +1,117 @@
+"""Word times against hand-made ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from audit.acoustic import Emission
+from audit.align import Unalignable, align, hear
+from audit.align.times import Delay, lag_profile, measure_delay, place
+from bench.detection.competitors import TIMED, Span, fits
+from bench.detection.data import HandMade
+from bench.detection.material import Material
+from corpus.speech.activity import level_db, spans, speech_activity
+from corpus.text.letters import Transcript
+
+NEAR = 0.05
+"""Seconds."""
+
+Errors = NDArray[np.float64]
+"""Of starts and ends, seconds late, shape (words, 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Boundaries:
+    """One aligner's word times."""
+
+    name: str
+    errors: Errors
+
+    @property
+    def medians(self) -> Errors:
+        """Seconds late, of starts and ends."""
+        return np.asarray(np.median(self.errors, axis=0))
+
+    @property
+    def near(self) -> Errors:
+        """Share of all starts and of all ends within 50 ms."""
+        return np.asarray((np.abs(self.errors) <= NEAR).mean(axis=0))
+
+    @property
+    def shifted(self) -> Boundaries:
+        """With the medians of the hand-made times taken out, which no user has."""
+        return Boundaries(self.name, self.errors - self.medians)
+
+
+@dataclass(frozen=True)
+class Times:
+    """Everyone's word times."""
+
+    delay: Delay
+    """Ours, measured on all utterances without labels."""
+    kept: int
+    """Words that our alignment keeps; the others get the time between their neighbours."""
+    found: list[Boundaries]
+    """Ours first."""
+
+
+def boundaries(given: Material, hand: dict[str, HandMade]) -> Times:
+    """Compare the times of all words that have hand-made ones."""
+    rows = [n for n, u in enumerate(given.utterances) if _same_words(u.id, given, hand)]
+    true = np.array([(start, end) for n in rows for _, start, end in hand[given.utterances[n].id]])
+    delay, ours, kept = _ours(given)
+    found = [Boundaries("asr-gate", np.array([span for n in rows for span in ours[n]]) - true)]
+    for aligner in TIMED:
+        if not aligner.absent:
+            times = _spans(given, rows, aligner.spans)
+            found.append(Boundaries(aligner.title + aligner.setting, times - true))
+    return Times(delay, sum(kept[n] for n in rows), found)
+
+
+def _spans(
+    given: Material,
+    rows: Sequence[int],
+    spans_of: Callable[..., list[Span]],
+) -> Errors:
+    times: list[Span] = []
+    for n in rows:
+        transcript: Transcript = given.transcripts[given.utterances[n].id]
+        emission: Emission = given.emissions[n]
+        assert fits(emission, transcript, given.info)
+        times += spans_of(emission, transcript, given.info)
+    return np.array(times)
+
+
+def _ours(given: Material) -> tuple[Delay, list[list[Span]], list[int]]:
+    aligned, profiles, active = [], [], []
+    for utterance, emission, recording in zip(
+        given.utterances, given.emissions, given.recordings, strict=True
+    ):
+        found = align(hear(emission, given.info), given.transcripts[utterance.id], given.info)
+        if isinstance(found, Unalignable):
+            raise ValueError(f"{utterance.id}: {found.reason}")
+        level = level_db(recording.samples, recording.sample_rate)
+        aligned.append(found)
+        profiles.append(lag_profile(found, level).tolist())
+        active.append(spans(speech_activity(recording.samples, recording.sample_rate)))
+    delay = measure_delay(profiles, [found.words for found in aligned], given.info.delay)
+    placed, kept = [], []
+    for found, activity, recording in zip(aligned, active, given.recordings, strict=True):
+        words, _ = place(found.words, found.gaps, activity, delay, recording.duration)
+        placed.append([(w.start, w.end) for w in words])
+        kept.append(sum(w.kept for w in words))
+    return delay, placed, kept
+
+
+def _same_words(identity: str, given: Material, hand: dict[str, HandMade]) -> bool:
+    if identity not in hand:
+        return False
+    theirs = given.model.spell(" ".join(word for word, _, _ in hand[identity]), "en").words
+    ours = given.transcripts[identity].words
+    return [w.letters for w in theirs] == [w.letters for w in ours] and len(ours) == len(
+        hand[identity]
+    )

@@ -1,0 +1,43 @@
+"""The recordings: English, read, a few words each, some of them with hand-made word times."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from bench.missing import Missing
+from corpus.readers import read_corpus
+from corpus.utterance import Seconds, Utterance
+
+MIN_WORDS = 4
+HAND_MADE = "timit_"
+"""Ids of the rows whose word times were made by hand."""
+
+HandMade = list[tuple[str, Seconds, Seconds]]
+
+
+def utterances(manifest: Path) -> list[Utterance]:
+    """The English rows without digits and with a few words.
+
+    Raises:
+        Missing: there is no such manifest.
+    """
+    if not manifest.is_file():
+        raise Missing(f"{manifest}: no such manifest; name one of English speech with --data")
+    return [
+        u
+        for u in read_corpus([manifest]).utterances
+        if u.lang == "en"
+        and not any(c.isdigit() for c in u.text)
+        and len(u.text.split()) >= MIN_WORDS
+    ]
+
+
+def hand_times(manifest: Path) -> dict[str, HandMade]:
+    """Word, start and end by id, of the rows that have them."""
+    rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
+    return {
+        row["id"]: [(w["word"], w["start"], w["end"]) for w in row["words"]]
+        for row in rows
+        if row["id"].startswith(HAND_MADE) and row.get("words")
+    }

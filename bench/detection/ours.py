@@ -1,0 +1,144 @@
+"""The audit's own evidence, by the audit's own code."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from audit.align import Unalignable, align, hear
+from audit.controls.calibrate import calibrate
+from audit.controls.kinds import EVIDENCE, EVIDENCE_OF, KINDS, Evidence, Kind, evidence_of
+from audit.controls.plant import Planting, plan_controls
+from audit.engine.judge import judge
+from audit.engine.measure import Measurer
+from audit.gate.policy import Policy
+from audit.measured import Measured
+from bench.detection.material import BATCH_SECONDS, Material
+
+HALVINGS = 10
+"""How often the utterances are divided at random into those that set thresholds and the others."""
+
+
+@dataclass(frozen=True)
+class Audited:
+    """One draw of planted defects, measured as an audit measures it."""
+
+    plantings: Mapping[str, Planting]
+    natural: list[Measured]
+    planted: dict[Kind, list[Measured]]
+    """Utterances as if the planted transcript were their own."""
+
+
+@dataclass
+class Tally:
+    """Counts over all halvings; by kind or by evidence."""
+
+    planted: Counter[Kind] = field(default_factory=Counter)
+    found: Counter[Kind] = field(default_factory=Counter)
+    """At the planted place."""
+    blind: Counter[Kind] = field(default_factory=Counter)
+    """Calibrations that found themselves blind."""
+    calibrations: int = 0
+    heard: int = 0
+    alarms: Counter[Evidence] = field(default_factory=Counter)
+    """Utterances as they are in which the evidence passes."""
+    any_alarm: int = 0
+    flagged: Counter[tuple[str, Evidence]] = field(default_factory=Counter)
+    thresholds: dict[Evidence, list[float]] = field(
+        default_factory=lambda: {evidence: [] for evidence in EVIDENCE}
+    )
+
+    def share_found(self, kind: Kind) -> float:
+        """Of the planted defects."""
+        return self.found[kind] / max(1, self.planted[kind])
+
+    def share_alarms(self, kind: Kind) -> float:
+        """Of the utterances as they are, by the evidence that must find this kind."""
+        return self.alarms[EVIDENCE_OF[kind]] / max(1, self.heard)
+
+
+def audit(given: Material, seed: int) -> Audited:
+    """Plant defects, as many of each kind as there are utterances, and measure."""
+    plantings = plan_controls(
+        given.utterances, given.transcripts, per_kind=len(given.utterances), seed=seed
+    )
+    measurer = Measurer(given.model, given.transcripts, plantings, BATCH_SECONDS)
+    try:
+        natural = measurer.start(given.utterances)()
+    finally:
+        measurer.stop()
+    planted: dict[Kind, list[Measured]] = {kind: [] for kind in KINDS}
+    for row, emission in zip(natural, given.emissions, strict=True):
+        heard = hear(emission, given.info)
+        for defect in plantings[row.id].planted:
+            found = align(heard, defect.transcript, given.info)
+            if not isinstance(found, Unalignable):
+                planted[defect.kind].append(
+                    replace(
+                        row,
+                        words=found.words,
+                        gaps=found.gaps,
+                        unclaimed=found.unclaimed,
+                        loss=found.loss,
+                        letters=defect.transcript.letters,
+                        lags=(),
+                    )
+                )
+    return Audited(plantings, natural, planted)
+
+
+def worst(rows: Sequence[Measured], evidence: Evidence) -> list[float]:
+    """The strongest evidence in each utterance."""
+    return [value for row in rows if (value := evidence_of(row, evidence)) is not None]
+
+
+def doubts(audited: Audited, given: Material, policy: Policy) -> dict[Kind | None, list[float]]:
+    """1 - quality, by kind; None: utterances as they are."""
+    sight = calibrate(
+        audited.natural,
+        false_alarm=policy.controls.false_alarm,
+        floors=policy.controls.floors(),
+    )
+    groups: dict[Kind | None, list[Measured]] = {None: audited.natural}
+    groups.update(audited.planted.items())
+    everything = [row for rows in groups.values() for row in rows]
+    judged = iter(judge(everything, sight, given.info.delay)[0])
+    return {kind: [1 - next(judged).quality for _ in rows] for kind, rows in groups.items()}
+
+
+def tally_halves(rows: Sequence[Measured], policy: Policy, tally: Tally, seed: int) -> None:
+    """Set thresholds on one half of the utterances and count on the other, both ways, often."""
+    for number in range(HALVINGS):
+        order = list(rows)
+        random.Random(f"{seed}:{number}").shuffle(order)
+        for start in (0, 1):
+            _tally(order[start::2], order[1 - start :: 2], policy, tally)
+
+
+def _tally(
+    setting: Sequence[Measured], counting: Sequence[Measured], policy: Policy, tally: Tally
+) -> None:
+    sight = calibrate(
+        setting, false_alarm=policy.controls.false_alarm, floors=policy.controls.floors()
+    )
+    tally.calibrations += 1
+    (domain,) = sight.thresholds
+    tally.blind.update(sight.blind.get(domain, ()))
+    thresholds = sight.thresholds[domain]
+    for evidence, threshold in thresholds.items():
+        tally.thresholds[evidence].append(threshold)
+    for row in counting:
+        tally.heard += 1
+        passing = [
+            evidence
+            for evidence in EVIDENCE
+            if (value := evidence_of(row, evidence)) is not None and value > thresholds[evidence]
+        ]
+        tally.alarms.update(passing)
+        tally.any_alarm += bool(passing)
+        tally.flagged.update((row.id, evidence) for evidence in passing)
+        for control in row.controls:
+            tally.planted[control.kind] += 1
+            tally.found[control.kind] += control.value > thresholds[EVIDENCE_OF[control.kind]]

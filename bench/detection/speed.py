@@ -1,0 +1,77 @@
+"""Time of one alignment, everyone's, on one thread."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from audit.acoustic import Emission
+from audit.acoustic.interface import ModelInfo
+from audit.align import align, lattice
+from bench.detection.competitors import COMPETITORS, Competitor, TorchaudioFree, strict_path
+from bench.detection.material import Material
+from corpus.text.letters import Transcript
+
+RUNS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """All utterances, of each the best of several runs."""
+
+    name: str
+    seconds: float
+    """Of a processor."""
+    audio: float
+    """Seconds of speech aligned."""
+
+
+def speeds(given: Material) -> list[Speed]:
+    """Torchaudio first, then ours, then the others'; each from emission and transcript."""
+    info = given.info
+
+    def strict(emission: Emission, transcript: Transcript) -> None:
+        strict_path(emission, transcript, info)
+
+    def with_arcs(emission: Emission, transcript: Transcript) -> None:
+        lattice.solve_free(
+            lattice.problem(lattice.hear(emission, info), transcript, info), info.temperature
+        )
+
+    def both(emission: Emission, transcript: Transcript) -> None:
+        problem = lattice.problem(lattice.hear(emission, info), transcript, info)
+        lattice.solve_strict(problem, info.temperature)
+        lattice.solve_free(problem, info.temperature)
+
+    def whole(emission: Emission, transcript: Transcript) -> None:
+        align(lattice.hear(emission, info), transcript, info)
+
+    jobs: list[tuple[str, Callable[[Emission, Transcript], object]]] = [
+        ("torchaudio forced_align: one path", strict),
+        ("asr-gate: the pass with arcs, forward, path and back", with_arcs),
+        ("asr-gate: both passes", both),
+        ("asr-gate: `align`, with words, times and evidence", whole),
+    ]
+    for other in COMPETITORS:
+        if not other.absent and not isinstance(other, TorchaudioFree):
+            name = f"{other.title}: its words and scores"
+            jobs.append((name, partial(_score, other, info)))
+    return [_best(name, job, given) for name, job in jobs]
+
+
+def _score(other: Competitor, info: ModelInfo, emission: Emission, transcript: Transcript) -> None:
+    other.doubt(emission, transcript, info)
+
+
+def _best(name: str, job: Callable[[Emission, Transcript], object], given: Material) -> Speed:
+    total = 0.0
+    for utterance, emission in zip(given.utterances, given.emissions, strict=True):
+        times = []
+        for _ in range(RUNS):
+            begin = time.thread_time()
+            job(emission, given.transcripts[utterance.id])
+            times.append(time.thread_time() - begin)
+        total += min(times)
+    return Speed(name, total, sum(r.duration for r in given.recordings))

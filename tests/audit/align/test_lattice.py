@@ -1,0 +1,490 @@
+"""The alignment lattice: beside other aligners, beside all its paths, and on known emissions."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import torchaudio
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from audit.acoustic.interface import Emission, ModelInfo
+from audit.align import Alignment, Unalignable, hear, kernels, lattice
+from audit.align.lattice import LEAST, PRICES, Problem, solve_free, solve_strict
+from audit.controls.calibrate import USUAL
+from tests.audit.align.grammar import Prices, best_of, score_of
+from tests.audit.align.synthetic import (
+    JOINED,
+    MODEL,
+    align_text,
+    aligned,
+    log_softmax,
+    problem_of,
+    random_emission,
+    said,
+    says,
+    transcript,
+)
+from tests.speech import ROOT
+
+SMALL = replace(MODEL, tokens=("-", " ", "a", "b", "c"))
+SMALL_JOINED = replace(MODEL, tokens=("-", "a", "b", "c"), space=None)
+WORD = st.text("abc", min_size=1, max_size=4)
+
+
+class Case(NamedTuple):
+    """One random problem."""
+
+    model: ModelInfo
+    words: tuple[str, ...]
+    emission: Emission
+
+    @property
+    def problem(self) -> Problem:
+        return problem_of(self.emission, self.model, *self.words)
+
+    @property
+    def targets(self) -> list[int]:
+        """The transcript as columns of the emission."""
+        separator = "" if self.model.space is None else " "
+        return [self.model.tokens.index(c) for c in separator.join(self.words)]
+
+    def labels(self, states: np.ndarray) -> list[int]:
+        """States without arcs as columns of the emission."""
+        targets = self.targets
+        return [targets[s // 2] if s % 2 else self.model.blank for s in states.tolist()]
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn, *, most_words: int = 4, most_frames: int = 40, unknown: bool = False
+) -> Case:
+    """Words of few letters, so that repeats are common, on normal logits."""
+    model = draw(st.sampled_from([SMALL, SMALL_JOINED]))
+    word = st.text("abc?", min_size=1, max_size=4) if unknown else WORD
+    words = tuple(draw(st.lists(word, min_size=1, max_size=most_words)))
+    separator = "" if model.space is None else " "
+    text = separator.join(words)
+    needed = len(text) + sum(a == b for a, b in pairwise(text))
+    frames = draw(st.integers(needed, max(needed, most_frames)))
+    seed = draw(st.integers(0, 2**32 - 1))
+    scale = draw(st.sampled_from([0.5, 2.0, 8.0]))
+    return Case(model, words, random_emission(frames, len(model.tokens), seed, scale))
+
+
+def total(case: Case, labels: list[int]) -> float:
+    """Log-probability of one path, summed without rounding."""
+    at = np.arange(len(labels)), labels
+    return float(case.emission.astype(np.float64)[at].sum())
+
+
+def same_path(case: Case, ours: np.ndarray, theirs: list[int], score: float) -> None:
+    """The same path, or one that is as good but for rounding; and the score is the path's."""
+    greedy = float(case.emission.max(axis=1).astype(np.float64).sum())
+    best = total(case, theirs)
+    assert score + greedy == pytest.approx(best, abs=1e-3)
+    labels = case.labels(ours)
+    if labels != theirs:
+        assert total(case, labels) == pytest.approx(best, abs=1e-4)
+
+
+@given(cases())
+@settings(max_examples=300, deadline=None)
+def test_without_arcs_it_is_torchaudios_aligner(case: Case) -> None:
+    strict = solve_strict(case.problem, 1.0)
+    path, scores = torchaudio.functional.forced_align(
+        torch.from_numpy(case.emission)[None], torch.tensor([case.targets]), blank=0
+    )
+    same_path(case, strict.path, path[0].tolist(), strict.score)
+    greedy = float(case.emission.max(axis=1).sum())
+    assert strict.score + greedy == pytest.approx(float(scores.sum()), abs=1e-3)
+
+
+@given(cases())
+@settings(max_examples=200, deadline=None)
+def test_without_arcs_it_is_ctc_forced_aligners(case: Case) -> None:
+    pytest.importorskip("ctc_forced_aligner", reason="ctc-forced-aligner is not installed")
+    from ctc_forced_aligner.ctc_aligner import align_sequences
+
+    # It ends the process where a text needs all frames, and strays from the best path near that.
+    assume(2 * case.problem.needed < len(case.emission))
+    strict = solve_strict(case.problem, 1.0)
+    paths, _ = align_sequences(
+        case.emission[None], np.array([case.targets], np.int64), case.model.blank
+    )
+    same_path(case, strict.path, paths[0].tolist(), strict.score)
+
+
+@given(cases(unknown=True), st.sampled_from([1.0, 2.5]))
+@settings(max_examples=150, deadline=None)
+def test_texts_of_others_cost_what_the_strict_pass_says(case: Case, temperature: float) -> None:
+    heard = hear(case.emission, case.model)
+    loss = lattice.text_loss(heard, transcript(*case.words), case.model)
+    strict = solve_strict(case.problem, temperature)
+    assert loss == pytest.approx(-strict.score / sum(map(len, case.words)), abs=1e-4)
+
+
+def near(found: np.ndarray, expected: np.ndarray) -> None:
+    """Equal but for rounding; where no path is, none is found."""
+    np.testing.assert_array_equal(np.isneginf(found), np.isneginf(expected))
+    np.testing.assert_allclose(found, expected, atol=1e-3, rtol=1e-5)
+
+
+STRICT = Prices(0.0, 0.0, PRICES.enter, PRICES.onset)
+FREE = Prices(PRICES.skip, PRICES.replace, PRICES.enter, PRICES.onset)
+
+
+@given(
+    st.sampled_from([SMALL, SMALL_JOINED]),
+    st.lists(st.text("ab?", min_size=1, max_size=2), min_size=1, max_size=2),
+    st.integers(1, 5),
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([0.5, 4.0, 12.0]),
+)
+@settings(max_examples=150, deadline=None)
+def test_both_passes_find_the_best_of_all_paths(
+    model: ModelInfo, words: list[str], frames: int, seed: int, scale: float
+) -> None:
+    p = problem_of(random_emission(frames, len(model.tokens), seed, scale), model, *words)
+    strict, free = solve_strict(p, 1.0), solve_free(p, 1.0)
+    score, best = best_of(p, STRICT, 1)
+    near(np.array(strict.score), np.array(score))
+    near(strict.best, best)
+    score, best = best_of(p, FREE, None)
+    near(np.array(free.score), np.array(score))
+    near(free.best, best)
+
+
+def test_three_words_find_the_best_of_all_paths() -> None:
+    """Several words in a row left out, also beside speech and at both edges."""
+    for seed in range(6):
+        p = problem_of(random_emission(4, 4, seed, 8.0), SMALL_JOINED, "a", "b", "ab")
+        free = solve_free(p, 1.0)
+        score, best = best_of(p, FREE, None)
+        near(np.array(free.score), np.array(score))
+        near(free.best, best)
+
+
+@given(cases(unknown=True), st.sampled_from([1.0, 3.0]))
+@settings(max_examples=200, deadline=None)
+def test_every_path_says_a_word_or_does_not(case: Case, temperature: float) -> None:
+    p = case.problem
+    free, strict = solve_free(p, temperature), solve_strict(p, temperature)
+    np.testing.assert_allclose(free.best[:, :-1].max(axis=0), free.score, atol=1e-3)
+    last = free.best[[kernels.KEEP, kernels.SPEECH], -1]
+    assert last.max() == pytest.approx(free.score, abs=1e-3)
+    np.testing.assert_allclose(strict.best[kernels.KEEP], strict.score, atol=1e-3)
+
+
+@given(cases(unknown=True), st.sampled_from([1.0, 3.0]))
+@settings(max_examples=200, deadline=None)
+def test_the_path_has_the_score(case: Case, temperature: float) -> None:
+    p = case.problem
+    free, strict = solve_free(p, temperature), solve_strict(p, temperature)
+    prices = Prices(*(price / temperature for price in FREE))
+    assert score_of(p, free.path, prices) == pytest.approx(free.score, abs=1e-3)
+    assert score_of(p, strict.path, prices) == pytest.approx(strict.score, abs=1e-3)
+    assert strict.path.max() < 2 * len(p.tokens) + 1, "no unclaimed speech without arcs"
+
+
+@given(cases(unknown=True), st.integers(1, 200))
+@settings(max_examples=150, deadline=None)
+def test_blocks_change_nothing(case: Case, block: int) -> None:
+    p = case.problem
+    heard = hear(case.emission, case.model)
+    whole = solve_strict(p, 1.0), solve_free(p, 1.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lattice, "BLOCK", block)
+        parts = solve_strict(p, 1.0), solve_free(p, 1.0)
+        in_parts = lattice.align(heard, transcript(*case.words), case.model)
+    for one, other in zip(whole, parts, strict=True):
+        assert one.score == other.score
+        np.testing.assert_array_equal(one.best, other.best)
+        np.testing.assert_array_equal(one.path, other.path)
+    assert in_parts == lattice.align(heard, transcript(*case.words), case.model)
+
+
+def test_long_texts_cost_the_same_in_blocks() -> None:
+    """`text_loss` holds a few frames at a time, whatever the length."""
+    words = ["cab", "abba", "b", "cc"] * 40
+    emission = random_emission(1000, 5, 0)
+    strict = solve_strict(problem_of(emission, SMALL, *words), 1.0)
+    loss = lattice.text_loss(hear(emission, SMALL), transcript(*words), SMALL)
+    assert loss == pytest.approx(-strict.score / 400, abs=1e-5)
+
+
+@given(cases(), st.sampled_from([0.5, 2.0, 4.0]))
+@settings(max_examples=100, deadline=None)
+def test_temperature_scales_prices_and_scores_alike(case: Case, temperature: float) -> None:
+    """Logits divided by a temperature: every score is divided by it, and no decision changes."""
+    sharp = case.problem
+    flat = problem_of(
+        log_softmax(case.emission.astype(np.float64) / temperature), case.model, *case.words
+    )
+    for solve in (solve_strict, solve_free):
+        one, other = solve(sharp, 1.0), solve(flat, temperature)
+        assert other.score * temperature == pytest.approx(one.score, abs=1e-2)
+        near(other.best * temperature, one.best)
+
+
+def test_words_lie_where_they_are_heard() -> None:
+    found = aligned("--c-aa-t- --s-a-t---", "cat sat")
+    assert [(w.text, round(w.start, 2), round(w.end, 2)) for w in found.words] == [
+        ("cat", 0.04, 0.16),
+        ("sat", 0.24, 0.34),
+    ]
+    assert all(w.kept and w.confidence > 0.95 for w in found.words)
+    assert found.separator_times == pytest.approx([0.19])
+    assert found.letter_times == pytest.approx([0.05, 0.09, 0.15, 0.25, 0.29, 0.33])
+    assert [(g.start, g.end) for g in found.gaps] == [
+        pytest.approx(gap) for gap in [(0, 0.04), (0.16, 0.24), (0.34, 0.4)]
+    ]
+    assert [gap.separator for gap in found.gaps] == [None, pytest.approx(0.19), None]
+    assert found.unclaimed == ()
+    assert found.loss == pytest.approx(0, abs=1e-6)
+
+
+SENTENCE = "the green bird sat down"
+
+
+def heard_at(word: str) -> tuple[float, float]:
+    """From a word's first letter to its last one in `said(SENTENCE)`."""
+    frames = said(SENTENCE)
+    first = SENTENCE.index(word)
+    place = [i for i, c in enumerate(frames) if c != "-"]
+    return place[first] * 0.02, (place[first + len(word) - 1] + 1) * 0.02
+
+
+def strongest(values: list[float]) -> int:
+    return int(np.argmax(values))
+
+
+def test_nothing_speaks_against_a_right_transcript() -> None:
+    found = aligned(said(SENTENCE), SENTENCE)
+    assert all(w.kept and w.unsaid < 0 and w.other < 0 for w in found.words)
+    assert all(gap.speech < 0 for gap in found.gaps)
+    assert found.unclaimed == ()
+
+
+def test_repeated_letters_need_a_blank_between() -> None:
+    assert [w.kept for w in aligned("-b-o-o-k-", "book").words] == [True]
+    found = align_text(says("book"), "book")
+    assert isinstance(found, Unalignable)
+    assert found.code == "A002"
+    assert "5 frames are needed" in found.reason
+
+
+def test_a_word_that_is_not_said() -> None:
+    found = aligned(said("the cat sat"), "the cat bird sat")
+    assert [w.kept for w in found.words] == [True, True, False, True]
+    unsaid = [w.unsaid for w in found.words]
+    assert strongest(unsaid) == 2
+    assert unsaid[2] > USUAL["unsaid"]
+    assert unsaid[0] < 0
+    bird = found.words[2]
+    assert (bird.start, bird.end) == (found.words[1].end, found.words[3].start)
+    assert bird.confidence < 0.05
+
+
+@pytest.mark.parametrize("text", ["bird the cat", "the cat bird", "the bird"])
+def test_words_at_the_edges_may_be_left_out(text: str) -> None:
+    found = aligned(said(text.replace("bird", "").strip()), text)
+    assert [w.kept for w in found.words] == [w.text != "bird" for w in found.words]
+    assert strongest([w.unsaid for w in found.words]) == text.split().index("bird")
+
+
+def test_of_a_text_that_nobody_says_no_word_is_kept() -> None:
+    found = aligned("-" * 40, "the bird")
+    assert not any(w.kept for w in found.words)
+    assert all(w.unsaid > USUAL["unsaid"] for w in found.words)
+    assert all((w.start, w.end) == (0, pytest.approx(0.8)) for w in found.words)
+    assert found.letter_times == ()
+
+
+def test_a_doubled_word_is_doubted_in_both_places() -> None:
+    found = aligned(said(SENTENCE), "the green bird bird sat down")
+    unsaid = [w.unsaid for w in found.words]
+    assert min(unsaid[2:4]) > USUAL["unsaid"]
+    assert min(unsaid[2:4]) > max(unsaid[:2] + unsaid[4:])
+    assert max(unsaid[0], unsaid[5]) < 0
+
+
+def test_a_replaced_word() -> None:
+    found = aligned(said(SENTENCE), "the purple bird sat down")
+    other = [w.other for w in found.words]
+    assert other[1] > USUAL["other"] > 1 > max(other[0], *other[2:])
+    assert [w.kept for w in found.words] == [True, False, True, True, True]
+    assert found.unclaimed == (pytest.approx(heard_at("green")),)
+    purple = found.words[1]
+    assert purple.start < heard_at("green")[0] < heard_at("green")[1] < purple.end
+
+
+def test_a_word_that_the_transcript_lacks() -> None:
+    found = aligned(said(SENTENCE), "the bird sat down")
+    speech = [gap.speech for gap in found.gaps]
+    assert strongest(speech) == 1
+    assert speech[1] > USUAL["speech"]
+    assert all(w.kept for w in found.words)
+    assert found.unclaimed == (pytest.approx(heard_at("green")),)
+    gap = found.gaps[1]
+    assert gap.start < heard_at("green")[0] < heard_at("green")[1] < gap.end
+
+
+@pytest.mark.parametrize(
+    ("text", "edge", "lacks"),
+    [("bird sat down", 0, "the green"), ("the green bird", -1, "sat down")],
+)
+def test_a_text_that_is_cut_off(text: str, edge: int, lacks: str) -> None:
+    found = aligned(said(SENTENCE), text)
+    speech = [gap.speech for gap in found.gaps]
+    assert strongest(speech) == edge % len(speech)
+    assert speech[edge] > USUAL["edge"]
+    assert all(w.kept for w in found.words)
+    assert found.unclaimed == (pytest.approx(heard_at(lacks)),)
+    gap = found.gaps[edge]
+    assert gap.start <= heard_at(lacks)[0] < heard_at(lacks)[1] <= gap.end
+
+
+def test_nothing_of_another_text_is_kept() -> None:
+    found = aligned(said("the dog ran"), "my blue umbrella")
+    assert not any(w.kept for w in found.words)
+    assert found.loss > 1
+
+
+def test_unknown_characters_stand_in_as_wildcards() -> None:
+    found = aligned("-c-a-t- -x-y- -s-a-t-", "cat 12 sat")
+    assert [w.letters for w in found.words] == [3, 0, 3]
+    assert all(w.kept for w in found.words)
+    assert found.words[1].start == pytest.approx(0.18)
+    number = found.words[1]
+    assert number.unsaid == number.other == LEAST, "a wildcard proves nothing"
+    part = aligned(said("cats"), "c4ts")
+    assert part.words[0].letters == 3
+    assert part.words[0].unsaid > LEAST
+
+
+def test_a_wildcard_costs_what_an_average_letter_costs() -> None:
+    """The mean of the letters' log-probabilities, each by its own share of the letters'."""
+    emission = random_emission(20, len(SMALL.tokens), 3)
+    heard = hear(emission, SMALL)
+    letters = emission[:, 2:].astype(np.float64)
+    shares = np.exp(letters)
+    shares /= shares.sum(axis=1, keepdims=True)
+    expected = (shares * letters).sum(axis=1) - emission.max(axis=1)
+    np.testing.assert_allclose(heard.scores[:, -2], expected, atol=1e-4)
+    np.testing.assert_array_equal(heard.scores[:, -1], heard.scores[:, SMALL.blank])
+    impossible = emission.copy()
+    impossible[:, 4] = -np.inf
+    scores = hear(impossible, SMALL).scores[:, -2]
+    assert np.isfinite(scores).all(), "a letter of no probability has no share"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "says_why"),
+    [
+        ("", "T001", "no letters"),
+        ("...", "T001", "no letters"),
+        ("שלום", "T002", "none of its 4 characters"),
+        ("far too long", "A002", "the audio has 7"),
+    ],
+)
+def test_what_cannot_be_aligned_says_why(text: str, code: str, says_why: str) -> None:
+    found = align_text(says("-c-a-t-"), text)
+    assert isinstance(found, Unalignable)
+    assert found.code == code
+    assert says_why in found.reason
+
+
+def test_what_is_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lattice, "MAX_CELLS", 100)
+    found = align_text(says(said("cat sat")), "cat sat")
+    assert isinstance(found, Unalignable)
+    assert found.code == "A004"
+
+
+def test_a_text_that_just_fits() -> None:
+    found = aligned("cat sat", "cat sat")
+    assert [(w.start, w.end) for w in found.words] == [
+        pytest.approx((0, 0.06)),
+        pytest.approx((0.08, 0.14)),
+    ]
+
+
+def test_a_model_without_a_separator() -> None:
+    emission = np.delete(says("--c-a-t---s-a-t---d-o-g--"), 1, axis=1)
+    found = align_text(emission, "cat sat dog", JOINED)
+    assert isinstance(found, Alignment)
+    assert [round(w.start, 2) for w in found.words] == [0.04, 0.2, 0.36]
+    assert found.separator_times == ()
+    assert all(gap.separator is None for gap in found.gaps)
+    missing = align_text(emission, "cat dog", JOINED)
+    assert isinstance(missing, Alignment)
+    assert int(np.argmax([gap.speech for gap in missing.gaps])) == 1
+    assert missing.unclaimed == (pytest.approx((0.2, 0.3)),)
+
+
+def test_confidence_is_the_letters_mean() -> None:
+    emission = says(said("cat"))
+    emission[emission.argmax(axis=1) == MODEL.tokens.index("c")] = says("k", 0.6)[0]
+    found = align_text(emission, "cat")
+    assert isinstance(found, Alignment)
+    # One letter of three has (1 - 0.6) / 28 where another has 0.6.
+    assert found.words[0].confidence == pytest.approx(((0.4 / 28) / 0.6) ** (1 / 3), rel=1e-3)
+
+
+HOUR = """
+import json, resource, sys
+import numpy as np
+from audit.align import align, hear
+from corpus.text.letters import Transcript, Word
+from tests.audit.align.synthetic import MODEL
+
+FRAMES_A_SECOND = 12.5
+FRAMES = int(FRAMES_A_SECOND * 3600)
+random = np.random.default_rng(0)
+letters = MODEL.tokens[2:]
+words, columns, starts = [], [], []
+while len(columns) < FRAMES - 100:
+    word = "".join(random.choice(list(letters[:26]), random.integers(1, 9)))
+    starts.append(len(columns))
+    words.append(Word(word, tuple(word)))
+    for letter, after in zip(word + " ", word[1:] + "  ", strict=True):
+        columns += [MODEL.tokens.index(letter)] + [0] * (letter == after)
+    columns += [0] * int(random.integers(0, 3))
+columns += [0] * (FRAMES - len(columns))
+emission = np.full((len(columns), len(MODEL.tokens)), np.log(0.01 / 28), np.float32)
+emission[np.arange(len(columns)), columns] = np.log(0.99)
+from dataclasses import replace
+model = replace(MODEL, stride=1 / FRAMES_A_SECOND)
+found = align(hear(emission, model), Transcript(tuple(words), 0, 0), model)
+late = [abs(w.start - at / FRAMES_A_SECOND) for w, at in zip(found.words, starts, strict=True)]
+print(json.dumps({
+    "letters": sum(len(word.letters) for word in words),
+    "kept": all(w.kept for w in found.words),
+    "late": max(late),
+    "unsaid": max(w.unsaid for w in found.words),
+    "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+}))
+"""
+
+
+@pytest.mark.slow
+def test_an_hour_is_aligned_in_little_memory() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HOUR], cwd=ROOT, capture_output=True, text=True, timeout=280
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["letters"] > 25_000
+    assert found["bytes"] < 2e9
+    assert found["kept"]
+    assert found["late"] < 1e-6
+    assert found["unsaid"] < 0

@@ -1,0 +1,118 @@
+"""Measured utterances with evidence as a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from audit.align import AlignedWord, Gap
+from audit.controls.kinds import EVIDENCE_OF, KINDS, Control, Evidence, Kind
+from audit.gate.policy import load_policy
+from audit.measured import Measured
+
+POLICY = load_policy()
+FLOORS = POLICY.controls.floors()
+RATE = POLICY.controls.false_alarm
+
+
+def row(
+    number: int,
+    domain: str = "d",
+    *,
+    mismatch: float | None = 0.1,
+    unsaid: float = -5.0,
+    other: float = -5.0,
+    speech: float = -5.0,
+    edge: float = -5.0,
+    planted: dict[Kind, float] | None = None,
+    coverage: float = 1.0,
+    confidence: float = 0.9,
+) -> Measured:
+    """One utterance of two words and three gaps."""
+    words = tuple(
+        AlignedWord("word", 4, at, at + 0.4, True, confidence, unsaid, other) for at in (0.1, 0.5)
+    )
+    gaps = tuple(
+        Gap(at, at, None, evidence)
+        for at, evidence in ((0.1, edge), (0.5, max(edge, speech)), (0.9, edge))
+    )
+    return Measured(
+        id=f"{domain}-{number}",
+        domain=domain,
+        lang="en",
+        origin=f"m.jsonl:{number}",
+        text="word word",
+        duration=1.0,
+        speech_seconds=0.8,
+        peak_db=-10.0,
+        clipped=0.0,
+        letters=8,
+        unknown=0,
+        dropped=0,
+        activity=((0.1, 0.9),),
+        words=words,
+        gaps=gaps,
+        unclaimed=(),
+        loss=0.0 if mismatch is None else mismatch,
+        foreign=None if mismatch is None else 1.0,
+        lags=(),
+        controls=tuple(Control(kind, value) for kind, value in (planted or {}).items()),
+        fault=None,
+        text_coverage=coverage,
+        speech_coverage=1.0,
+        confidence=confidence,
+    )
+
+
+def normal_rows(
+    count: int,
+    seed: int,
+    *,
+    domain: str = "d",
+    apart: Mapping[Kind, float] | float = 8.0,
+    defects: Mapping[Evidence, float] | None = None,
+    per_kind: int | None = None,
+) -> list[Measured]:
+    """Right transcripts with evidence around 0, planted ones around `apart`, spread 1.
+
+    Evidence of a mismatch is a tenth of this above 0.2, since it counts only above 0.1.
+
+    Args:
+        count: utterances.
+        seed: of the draw.
+        domain: of all of them.
+        apart: where planted evidence lies, by kind or for all.
+        defects: by evidence, share of utterances that have it as if a defect were planted in them.
+        per_kind: how many have controls; None: all.
+    """
+    random = np.random.default_rng([seed, count])
+    bad = defects or {}
+
+    def draw(centre: float) -> float:
+        return centre + float(random.standard_normal())
+
+    def rows() -> Iterator[Measured]:
+        for number in range(count):
+            shift = {k: apart if isinstance(apart, float) else apart[k] for k in KINDS}
+            by_evidence = {EVIDENCE_OF[kind]: shift[kind] for kind in KINDS}
+            found = {
+                evidence: draw(centre if number < round(bad.get(evidence, 0) * count) else 0.0)
+                for evidence, centre in by_evidence.items()
+            }
+            planted = {kind: draw(shift[kind]) for kind in KINDS}
+            # Edges are gaps too: the strongest gap is never less than an edge.
+            planted["removed"] = max(planted["removed"], found["edge"])
+            planted["swapped"] = 0.2 + planted["swapped"] / 10
+            yield row(
+                number,
+                domain,
+                mismatch=0.2 + found["mismatch"] / 10,
+                unsaid=found["unsaid"],
+                other=found["other"],
+                speech=found["speech"],
+                edge=found["edge"],
+                planted=planted if per_kind is None or number < per_kind else None,
+            )
+
+    return list(rows())

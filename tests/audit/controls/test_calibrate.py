@@ -1,0 +1,244 @@
+"""From controls to thresholds, power and probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from statistics import NormalDist, mean
+
+import pytest
+
+from audit.acoustic.interface import ModelInfo
+from audit.controls.calibrate import MIN_PLANTED, USUAL, Power, Sight, calibrate
+from audit.controls.kinds import EVIDENCE, KINDS, Control, Evidence, evidence_of
+from audit.measured import Fault, Measured
+from audit.report.sight import blind_spots, no_verdict
+from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, row
+
+MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)
+
+
+def sight_of(rows: list[Measured]) -> Sight:
+    return calibrate(rows, false_alarm=RATE, floors=FLOORS)
+
+
+def threshold(sight: Sight, evidence: Evidence) -> float:
+    """In spreads above the middle of right transcripts."""
+    value = sight.thresholds["d"][evidence]
+    return (value - 0.2) * 10 if evidence == "mismatch" else value
+
+
+def passing(sight: Sight, evidence: Evidence, centre: float = 0.0) -> float:
+    """Share that passes of evidence around a centre, of as many as one likes."""
+    return 1 - NormalDist(centre).cdf(threshold(sight, evidence))
+
+
+@pytest.mark.parametrize(("count", "seeds", "most"), [(1000, 6, 1.5), (83, 30, 2), (20, 30, 4)])
+@pytest.mark.parametrize("evidence", ["mismatch", "unsaid", "other", "edge"])
+def test_thresholds_hold_the_false_alarm_rate(
+    evidence: Evidence, count: int, seeds: int, most: float
+) -> None:
+    """On data not seen, on average; of 20 utterances nobody can tell 1 % better than this."""
+    rates = [
+        passing(sight_of(normal_rows(count, seed, apart=3.0)), evidence) for seed in range(seeds)
+    ]
+    assert RATE / 3 < mean(rates) < most * RATE
+    assert max(rates) < {1000: 0.03, 83: 0.1, 20: 0.35}[count]
+
+
+@pytest.mark.parametrize("count", [1000, 83, 20])
+def test_where_there_is_room_nearly_all_is_found_and_nothing_else(count: int) -> None:
+    for seed in range(5):
+        sight = sight_of(normal_rows(count, seed, apart=8.0))
+        for evidence in EVIDENCE:
+            if evidence != "speech":
+                assert passing(sight, evidence) < RATE / 5
+                assert passing(sight, evidence, 8.0) > 0.97
+
+
+@pytest.mark.parametrize(("count", "defects"), [(1000, 0.1), (1000, 0.25), (83, 0.25), (20, 0.15)])
+@pytest.mark.parametrize("evidence", ["mismatch", "unsaid", "edge"])
+def test_defects_in_the_data_hide_no_others(evidence: Evidence, count: int, defects: float) -> None:
+    for seed in range(5):
+        sight = sight_of(normal_rows(count, seed, apart=8.0, defects={evidence: defects}))
+        assert passing(sight, evidence) < 2 * RATE
+        assert passing(sight, evidence, 8.0) > 0.9
+
+
+def test_power_counts_what_passes() -> None:
+    rows = normal_rows(200, 0, apart=4.0, per_kind=120)
+    sight = sight_of(rows)
+    assert not any(sight.blind.values())
+    for evidence, kinds in EVIDENCE.items():
+        limit = sight.thresholds["d"][evidence]
+        natural = [value for r in rows if (value := evidence_of(r, evidence)) is not None]
+        for kind in kinds:
+            planted = [c.value for r in rows[:120] for c in r.controls if c.kind == kind]
+            power = sight.power["d"][kind]
+            assert (power.planted, power.detected) == (120, sum(v > limit for v in planted))
+            if evidence == "mismatch":  # before those with another's text are put aside
+                assert (power.heard, power.flagged) == (200, sum(v > limit for v in natural))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_that_is_not_found_is_blind_and_no_other(kind: str) -> None:
+    apart = {other: 0.0 if other == kind else 8.0 for other in KINDS}
+    sight = sight_of(normal_rows(300, 0, apart=apart))
+    assert kind in sight.blind["d"]
+    (evidence,) = [e for e, kinds in EVIDENCE.items() if kind in kinds]
+    assert not sight.sees("d", evidence)
+    for other in EVIDENCE:
+        if other != evidence:
+            assert sight.sees("d", other)
+
+
+def test_a_model_that_cannot_tell_texts_apart_is_unfit() -> None:
+    apart = dict.fromkeys(KINDS, 8.0) | {"swapped": 0.5}
+    rows = normal_rows(100, 0, apart=apart) + normal_rows(60, 1, domain="other")
+    sight = sight_of(rows)
+    verdict = no_verdict(sight, POLICY.controls, MODEL)
+    assert verdict is not None
+    assert verdict.decision == "NO_VERDICT"
+    found = sight.power["d"]["swapped"].detected
+    assert f"d {found} of 100" in verdict.reasons[0]
+    assert "controls.min_power_swapped is 80%" in verdict.reasons[0]
+    assert "--aligner" in verdict.reasons[0]
+    assert no_verdict(sight_of(normal_rows(100, 0)), POLICY.controls, MODEL) is None
+
+
+def test_one_domain_that_cannot_be_told_is_named_alone() -> None:
+    """A large domain of its own that the model cannot hear."""
+    deaf = normal_rows(600, 0, domain="deaf", apart=0.0)
+    sight = sight_of([*deaf, *normal_rows(600, 1, domain="clear")])
+    assert set(sight.blind["deaf"]) == set(KINDS)
+    verdict = no_verdict(sight, POLICY.controls, MODEL)
+    assert verdict is not None
+    assert "(deaf " in verdict.reasons[0]
+
+
+def test_blind_spots_are_told() -> None:
+    sight = sight_of(normal_rows(300, 0, apart=dict.fromkeys(KINDS, 8.0) | {"replaced": 0.0}))
+    (note,) = blind_spots(sight, POLICY.controls, {"d": frozenset({"coverage", "confidence"})})
+    assert note.startswith("blind to replaced words: ")
+    assert "of 300 planted ones were found, under 50% (controls.min_power)" in note
+    (note,) = blind_spots(
+        sight_of(normal_rows(100, 0)), POLICY.controls, {"d": frozenset({"coverage"})}
+    )
+    assert note.startswith("quality.min_confidence does not count: ")
+    notes = blind_spots(
+        sight_of(normal_rows(5, 0)), POLICY.controls, {"d": frozenset({"coverage", "confidence"})}
+    )
+    assert notes == [note for note in notes if note.startswith("too few utterances to plant")]
+    assert "inserted words" in notes[0]
+
+
+def test_small_domains_share_thresholds_and_large_ones_have_their_own() -> None:
+    large = [
+        replace(r, words=tuple(replace(w, unsaid=w.unsaid + 2) for w in r.words))
+        for r in normal_rows(700, 0, domain="large", apart=6.0)
+    ]
+    small = normal_rows(40, 1, domain="small", apart=6.0)
+    tiny = normal_rows(3, 2, domain="tiny", apart=6.0)
+    found = sight_of([*large, *small, *tiny]).thresholds
+    assert found["small"] == found["tiny"] != found["large"]
+    alone = sight_of(large).thresholds["large"]
+    assert found["large"] == alone
+    together = [replace(r, domain="d") for r in (*large, *small, *tiny)]
+    assert found["small"]["mismatch"] == sight_of(together).thresholds["d"]["mismatch"]
+
+
+def test_chance_condemns_no_small_domain() -> None:
+    """Power is pooled; a domain of its own is blind only where its interval is below the floor."""
+    rows = normal_rows(300, 0)
+    weak = [
+        replace(r, controls=(*(c for c in r.controls if c.kind != "cut"), Control("cut", value)))
+        for r, value in zip(normal_rows(12, 1, domain="weak"), [-5.0] * 7 + [8.0] * 5, strict=True)
+    ]
+    assert "cut" not in sight_of([*rows, *weak]).blind["weak"], "5 of 12 may well be a half"
+    deaf = [replace(r, controls=(Control("cut", -5.0),)) for r in weak]
+    sight = sight_of([*rows, *deaf])
+    assert "cut" in sight.blind["weak"]
+    assert "cut" not in sight.blind["d"]
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_few_planted_defects_leave_the_usual_thresholds(count: int) -> None:
+    sight = sight_of(normal_rows(60, 0, per_kind=count))
+    assert sight.thresholds["d"] == USUAL
+    assert sight.blind["d"] == frozenset()
+    assert no_verdict(sight, POLICY.controls, MODEL) is None
+    assert bool(sight.power["d"]) == (count > 0)
+    enough = sight_of(normal_rows(60, 0, per_kind=MIN_PLANTED))
+    assert enough.thresholds["d"] != USUAL
+
+
+def test_what_was_not_aligned_counts_for_nothing() -> None:
+    rows = normal_rows(60, 0)
+    broken = [
+        replace(row(n), id=f"x{n}", fault=Fault("A002", "too long"), words=(), gaps=())
+        for n in range(30)
+    ]
+    silent = [replace(row(n, unsaid=50.0), id=f"s{n}", speech_seconds=0.0) for n in range(30)]
+    sight, without = sight_of([*rows, *broken, *silent]), sight_of(rows)
+    assert sight.thresholds == without.thresholds
+    assert sight.power == without.power
+
+
+def test_texts_of_others_set_no_threshold_for_single_words() -> None:
+    rows = normal_rows(200, 0)
+    wrong = [replace(row(n, mismatch=1.0, unsaid=3.0, other=3.0), id=f"w{n}") for n in range(30)]
+    sight, without = sight_of([*rows, *wrong]), sight_of(rows)
+    for evidence in ("unsaid", "other", "speech", "edge"):
+        assert sight.thresholds["d"][evidence] == pytest.approx(
+            without.thresholds["d"][evidence], abs=0.15
+        )
+
+
+@pytest.mark.parametrize("apart", [1.0, 3.0, 8.0, 30.0])
+@pytest.mark.parametrize("count", [600, 83, 20, 5])
+def test_probabilities_turn_at_the_threshold(count: int, apart: float) -> None:
+    sight = sight_of(normal_rows(count, 0, apart=apart))
+    for evidence in EVIDENCE:
+        at = sight.thresholds["d"][evidence]
+        assert sight.probability("d", evidence, at) == pytest.approx(0.5)
+        steps = [
+            at + (step / 10) * (0.1 if evidence == "mismatch" else 1) for step in range(-99, 99)
+        ]
+        values = [sight.probability("d", evidence, value) for value in steps]
+        assert values == sorted(values)
+        assert len(set(values)) > 100
+
+
+@pytest.mark.parametrize("apart", [3.0, 8.0, 30.0])
+def test_evidence_is_never_certainty(apart: float) -> None:
+    """As strong as any that was measured or planted, for and against."""
+    rows = normal_rows(300, 0, apart=apart)
+    sight = sight_of(rows)
+    for evidence, kinds in EVIDENCE.items():
+        natural = [value for r in rows if (value := evidence_of(r, evidence)) is not None]
+        planted = [c.value for r in rows for c in r.controls if c.kind in kinds]
+        for value in (min(natural), max(natural), min(planted), max(planted)):
+            chance = sight.probability("d", evidence, value)
+            assert 0 < chance < 1
+            assert 0 < 1 - chance < 1
+        assert sight.probability("d", evidence, sorted(natural)[150]) < 0.1
+        if apart > 3:
+            assert sight.probability("d", evidence, sorted(planted)[len(planted) // 2]) > 0.9
+
+
+def test_totals_are_over_all_domains() -> None:
+    sight = sight_of([*normal_rows(40, 0, domain="a"), *normal_rows(30, 1, domain="b")])
+    total = sight.total("cut")
+    assert total is not None
+    parts = [sight.power["a"]["cut"], sight.power["b"]["cut"]]
+    assert total == Power(
+        70, sum(p.detected for p in parts), sum(p.flagged for p in parts), total.heard
+    )
+    assert sight_of([row(0)]).total("cut") is None
+
+
+def test_floors_name_every_kind() -> None:
+    floors: Mapping[str, float] = FLOORS
+    assert set(floors) == set(KINDS)
+    assert floors["swapped"] == POLICY.controls.min_power_swapped
+    assert floors["cut"] == POLICY.controls.min_power

@@ -1,0 +1,191 @@
+"""The report and its tables, from rows whose truth is known."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import pytest
+
+from audit.acoustic.interface import ModelInfo
+from audit.align.times import Delay
+from audit.checks import run_rules
+from audit.checks.rule import Context
+from audit.controls.calibrate import Sight, calibrate
+from audit.controls.figures import figures_that_count
+from audit.controls.kinds import EVIDENCE, KINDS
+from audit.engine.judge import judge
+from audit.measured import Measured
+from audit.plan import Plan, Stratum
+from audit.report import read_report
+from audit.report.build import Aligned, AuditResult, build
+from audit.report.schema import SCHEMA_VERSION, Finding
+from audit.report.write import GAPS, UTTERANCES, WORDS, write
+from corpus.fingerprint import Fingerprint
+from corpus.utterance import Corpus, Utterance
+from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, row
+
+MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)
+
+
+def result_of(rows: list[Measured], delay: Delay | None = None) -> AuditResult:
+    """What an audit of all of a corpus makes of its measurements."""
+    sight = calibrate(rows, false_alarm=RATE, floors=FLOORS)
+    judged, measured = judge(rows, sight, 0.0)
+    figures = figures_that_count(judged, sight, POLICY)
+    content = {r.id: r.id for r in judged}
+    context = Context(POLICY, content, "en", sight, figures)
+    return built(judged, list(run_rules(judged, context)), sight, figures, delay or measured)
+
+
+def built(
+    rows: list[Measured],
+    findings: list[Finding],
+    sight: Sight,
+    figures: dict[str, frozenset[str]],
+    delay: Delay,
+) -> AuditResult:
+    sample = [
+        Utterance(r.id, r.text, Path("a.wav"), "a.wav", r.origin, duration=1.0, domain=r.domain)
+        for r in rows
+    ]
+    counts = {r.domain: sum(s.domain == r.domain for s in rows) for r in rows}
+    plan = Plan(sample, {d: Stratum(n, n) for d, n in counts.items()}, seed=0, fraction=1.0)
+    prints = Fingerprint("sha256:0", {}, {r.id: r.id for r in rows})
+    corpus = Corpus(sample, ["m.jsonl"])
+    aligned = Aligned(MODEL, delay)
+    return build(corpus, plan, rows, findings, aligned, sight, figures, POLICY, prints)
+
+
+def table(folder: Path, name: str) -> list[dict[str, Any]]:
+    found = pyarrow.parquet.read_table(folder / name).to_pylist()
+    assert isinstance(found, list)
+    return found
+
+
+def test_a_sound_corpus_proceeds() -> None:
+    report = result_of(normal_rows(60, 0)).report
+    assert (report.schema_version, report.decision) == (SCHEMA_VERSION, "PROCEED")
+    assert len(report.reasons) == 1
+    assert (report.rules, report.low_quality_count) == ({}, 0)
+    assert set(report.controls) == set(KINDS)
+    for power in report.controls.values():
+        assert power.n == 60
+        assert power.power == pytest.approx(power.detected / power.n, abs=1e-6)
+        assert power.low <= power.power <= power.high
+        assert not power.blind
+    assert report.domain_controls == {"d": report.controls}
+    assert set(report.thresholds["d"]) == set(EVIDENCE)
+    assert report.figures == {"d": ["confidence", "coverage"]}
+
+
+def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
+    rows = normal_rows(60, 0)
+    sight = calibrate(rows, false_alarm=RATE, floors=FLOORS)
+    judged, delay = judge(rows, sight, 0.0)
+
+    def finding(n: int, code: str, severity: Any, counts: bool) -> Finding:
+        return Finding(
+            id=f"d-{n}", code=code, severity=severity, message="m",
+            start=0.123456789, end=0.5, counts=counts,
+        )  # fmt: skip
+
+    findings = [
+        finding(1, "A008", "error", True),
+        finding(2, "A008", "error", False),
+        finding(3, "A005", "warning", True),
+        finding(3, "A005", "warning", True),
+        finding(4, "A005", "warning", False),
+        finding(5, "A009", "error", False),
+        finding(5, "A001", "error", True),
+    ]
+    result = built(judged, findings, sight, {"d": frozenset()}, delay)
+    report = result.report
+    assert report.low_quality_count == 2
+    assert [r.id for r in result.rows if result.low_quality(r)] == ["d-1", "d-5"]
+    assert report.rules == {"A001": 1, "A005": 1, "A008": 1}, "utterances, not findings"
+    assert report.domain_statistics["d"].low_quality_count == 2
+    assert len(report.findings) == 7, "those that do not count are listed too"
+    assert {f.start for f in report.findings} == {0.123457}
+    assert sum(not f.counts for f in report.findings) == 3
+
+
+def test_an_unfit_aligner_has_no_verdict_and_its_findings_do_not_count() -> None:
+    deaf = normal_rows(100, 0, apart=dict.fromkeys(KINDS, 8.0) | {"swapped": 0.0})
+    wrong = [replace(row(n, mismatch=5.0), id=f"w{n}") for n in range(2)]
+    result = result_of([*deaf, *wrong])
+    report = result.report
+    assert report.decision == "NO_VERDICT"
+    assert "cannot tell right transcripts from wrong ones" in report.reasons[0]
+    assert "aligner" in report.recommendation
+    assert report.controls["swapped"].blind
+    assert not report.controls["inserted"].blind
+    assert [(f.id, f.counts) for f in report.findings if f.code == "A008"][-2:] == [
+        ("w0", False),
+        ("w1", False),
+    ]
+    assert "A008" not in report.rules
+    assert report.low_quality_count == 0
+
+
+def test_reasons_tell_what_the_audit_is_blind_to() -> None:
+    rows = normal_rows(100, 0, apart=dict.fromkeys(KINDS, 8.0) | {"removed": 0.0})
+    report = result_of(rows).report
+    assert report.decision == "PROCEED"
+    assert report.reasons[1].startswith("blind to missing words: ")
+    assert report.controls["removed"].blind
+    assert report.domain_controls["d"]["removed"].blind
+
+
+def test_delays_are_told_apart() -> None:
+    report = result_of(normal_rows(20, 0), Delay(0.2399999999, 0.04, True)).report
+    assert (report.aligner.delay, report.aligner.delay_measured) == (0.24, True)
+    assert not result_of(normal_rows(20, 0)).report.aligner.delay_measured
+
+
+def test_tables_hold_every_utterance_word_and_gap(tmp_path: Path) -> None:
+    rows = [*normal_rows(20, 0), row(98, unsaid=9.0), row(99, speech=12.0)]
+    result = write(result_of(rows), tmp_path)
+    assert read_report(tmp_path) == result.report
+    assert set(result.report.tables) == {"utterances.parquet", "words.parquet", "gaps.parquet"}
+    for name, schema in (("utterances", UTTERANCES), ("words", WORDS), ("gaps", GAPS)):
+        found = pyarrow.parquet.read_schema(tmp_path / f"{name}.parquet")
+        assert found.names == schema.names
+    utterances = {r["id"]: r for r in table(tmp_path, "utterances.parquet")}
+    words, gaps = table(tmp_path, "words.parquet"), table(tmp_path, "gaps.parquet")
+    assert len(utterances) == len(rows)
+    assert [(w["id"], w["index"]) for w in words] == [(r.id, n) for r in rows for n in range(2)]
+    assert [(g["id"], g["index"]) for g in gaps] == [(r.id, n) for r in rows for n in range(3)]
+    for w in words:
+        assert 0 <= w["start"] <= w["end"] <= 1
+        assert 0 < w["spoken"] < 1
+        assert 0 < w["replaced"] < 1
+        assert (w["spoken"] < 0.5) == (w["id"] == "d-98")
+    for g in gaps:
+        assert 0 <= g["start"] <= g["end"] <= 1
+        assert 0 < g["untranscribed"] < 1
+        assert (g["untranscribed"] > 0.5) == ((g["id"], g["index"]) == ("d-99", 1))
+    assert utterances["d-98"]["rules"] == ["A005"]
+    assert utterances["d-99"]["rules"] == ["A007"]
+    assert not any(r["low_quality"] for r in utterances.values())
+
+
+def test_planted_defects_stand_in_no_table(tmp_path: Path) -> None:
+    rows = normal_rows(20, 0)
+    bare = [replace(r, controls=()) for r in rows]
+    assert {r.id for r in result_of(rows).rows} == {r.id for r in bare}
+    result = write(result_of(rows), tmp_path)
+    assert result.report.total_samples == 20
+    assert len(table(tmp_path, "words.parquet")) == 40
+
+
+def test_the_digest_is_over_all_that_the_controls_say(tmp_path: Path) -> None:
+    report = write(result_of(normal_rows(20, 0)), tmp_path).report
+    content = json.loads((tmp_path / "alignment_report.json").read_text())
+    for name in ("controls", "domain_controls", "thresholds", "figures"):
+        other = report.model_copy(update={name: {}})
+        assert content[name]
+        assert other.compute_digest() != report.digest
