@@ -69,12 +69,12 @@ def _believe(word: AlignedWord, domain: str, sight: Sight) -> AlignedWord:
     """A word with its probabilities; one that the path left out is kept unless they say so too.
 
     The path's prices are the same for all models; a weak one loses more right words to them than
-    the thresholds of its own controls do.
+    to the thresholds of its own controls. Where those are blind, the path stands.
     """
     spoken = 1 - sight.probability(domain, "unsaid", word.unsaid)
     replaced = sight.probability(domain, "other", word.other)
-    doubted = 1 - spoken > DOUBTED or replaced > DOUBTED
-    return replace(word, spoken=spoken, replaced=replaced, kept=word.kept or not doubted)
+    cleared = sight.sees(domain, "unsaid") and spoken >= DOUBTED and replaced <= DOUBTED
+    return replace(word, spoken=spoken, replaced=replaced, kept=word.kept or cleared)
 
 
 def _overlap(start: Seconds, end: Seconds, begin: Seconds, stop: Seconds) -> bool:

@@ -12,7 +12,7 @@ from audit.report.schema import Decision
 RECOMMENDATIONS: dict[Decision, str] = {
     "PROCEED": "Train on this corpus, less the utterances that the audit condemned.",
     "CAUTION": "Look at the findings first; train only if you accept them (--accept-caution).",
-    "NO_VERDICT": "Nothing is known about this corpus: audit it with an aligner that can hear it.",
+    "NO_VERDICT": "Listen to a few rows; if their texts are right, use an aligner that hears them.",
     "STOP": "Do not train on this corpus: mend the transcripts, then audit again.",
 }
 

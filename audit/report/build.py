@@ -98,10 +98,10 @@ def build(
     overall = estimate(list(counts.values()), confidence)
     everything = len(corpus.utterances) + len(corpus.skipped)
     skipped = 100 * len(corpus.skipped) / everything
-    verdict = no_verdict(sight, policy.controls, aligned.model) or decide(
-        policy.decision, overall, intervals, skipped
-    )
-    notes = blind_spots(sight, policy.controls, figures)
+    unfit = no_verdict(sight, policy.controls, aligned.model)
+    verdict = unfit or decide(policy.decision, overall, intervals, skipped)
+    # Where nothing can be told, what else cannot is no news.
+    notes = [] if unfit else blind_spots(sight, policy.controls, figures)
     model = aligned.model
     report = schema.Report(
         schema_version=schema.SCHEMA_VERSION,
