@@ -20,5 +20,6 @@ RULE = Rule(
     name="clipped-audio",
     severity="warning",
     summary="The recording is cut off at full scale.",
+    mend="Record or export it at a lower level.",
     find=_find,
 )

@@ -25,5 +25,6 @@ RULE = Rule(
     name="duplicate",
     severity="warning",
     summary="The same audio with the same text stands in the corpus more than once.",
+    mend="Keep one of them.",
     find=_find,
 )

@@ -24,5 +24,6 @@ RULE = Rule(
     name="duration-outlier",
     severity="warning",
     summary="The utterance is shorter or longer than the policy allows.",
+    mend="Cut long recordings, join or drop short ones.",
     find=_find,
 )

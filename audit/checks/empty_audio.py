@@ -9,5 +9,6 @@ RULE = Rule(
     name="empty-audio",
     severity="error",
     summary="The recording has no samples.",
+    mend="Export the audio again, or drop the row.",
     find=faults("S002"),
 )

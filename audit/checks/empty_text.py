@@ -9,5 +9,6 @@ RULE = Rule(
     name="empty-text",
     severity="error",
     summary="The transcript has no letters.",
+    mend="Transcribe it, or drop the row.",
     find=faults("T001"),
 )

@@ -26,5 +26,6 @@ RULE = Rule(
     name="low-confidence",
     severity="error",
     summary="The words that the alignment keeps fit their sound badly.",
+    mend="Listen; the speech may be unclear, or the text only like it.",
     find=_find,
 )

@@ -24,5 +24,6 @@ RULE = Rule(
     name="mostly-unknown",
     severity="error",
     summary="Too much of the transcript is outside the acoustic model's alphabet to judge it.",
+    mend="Write the text out as it is read, or use an aligner that knows its characters.",
     find=_find,
 )

@@ -23,5 +23,6 @@ RULE = Rule(
     name="other-language",
     severity="warning",
     summary="The row names another language than the acoustic model's.",
+    mend="Audit each language with an aligner of its own.",
     find=_find,
 )

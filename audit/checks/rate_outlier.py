@@ -32,5 +32,6 @@ RULE = Rule(
     name="length-mismatch",
     severity="error",
     summary="Far more or fewer letters a second of speech than is usual in the domain.",
+    mend="Listen; look for a cut text, or for a recording with more speech than text.",
     find=_find,
 )

@@ -49,10 +49,10 @@ class Rule:
     severity: Literal["error", "warning", "info"]
     """An error makes the utterance one of low quality."""
     summary: str
+    mend: str
+    """What to do about it."""
     find: Callable[[Sequence[Measured], Context], Iterator[Found | tuple[str, str]]]
     """From the audited utterances to what is wrong with them: `Found`, or id and message."""
-    mend: str = ""
-    """What to do about it."""
 
 
 def faults(code: str) -> Callable[[Sequence[Measured], Context], Iterator[tuple[str, str]]]:

@@ -20,5 +20,6 @@ RULE = Rule(
     name="silent-audio",
     severity="error",
     summary="No speech can be heard.",
+    mend="Check the channel and the level of the recording; drop the row if nothing is on it.",
     find=_find,
 )

@@ -9,5 +9,6 @@ RULE = Rule(
     name="text-too-long",
     severity="error",
     summary="The text has more letters than the audio has time for.",
+    mend="Look for the text of a longer recording, or for audio that was cut; drop the row.",
     find=faults("A002"),
 )

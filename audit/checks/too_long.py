@@ -9,5 +9,6 @@ RULE = Rule(
     name="too-long-to-align",
     severity="error",
     summary="The recording is too long to be aligned.",
+    mend="Cut the recording into utterances.",
     find=faults("A004"),
 )

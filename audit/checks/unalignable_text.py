@@ -9,5 +9,6 @@ RULE = Rule(
     name="unalignable-text",
     severity="error",
     summary="No character of the transcript is in the acoustic model's alphabet.",
+    mend="Use an aligner that knows this script, or drop the row.",
     find=faults("T002"),
 )

@@ -23,5 +23,6 @@ RULE = Rule(
     name="unknown-characters",
     severity="warning",
     summary="Characters that are spoken and that the acoustic model's alphabet lacks.",
+    mend="Write the characters out as they are read, or use an aligner that knows them.",
     find=_find,
 )

@@ -9,5 +9,6 @@ RULE = Rule(
     name="unreadable-audio",
     severity="error",
     summary="The audio is missing, truncated, or not audio.",
+    mend="Export the audio again, or drop the row.",
     find=faults("S001"),
 )

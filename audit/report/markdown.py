@@ -86,10 +86,11 @@ def _lines(result: AuditResult) -> Iterator[str]:
     yield ""
     if report.rules:
         known = {rule.code: rule for rule in RULES}
-        yield "| rule | utterances | severity | what it finds |"
-        yield "|---|---:|---|---|"
+        yield "| rule | utterances | severity | what it finds | what to do |"
+        yield "|---|---:|---|---|---|"
         for code, count in report.rules.items():
-            yield f"| {code} | {count} | {known[code].severity} | {known[code].summary} |"
+            rule = known[code]
+            yield f"| {code} | {count} | {rule.severity} | {rule.summary} | {rule.mend} |"
     else:
         yield "None."
     worst = sorted(

@@ -25,3 +25,24 @@ def test_every_field_of_the_report_stands_in_it() -> None:
 def test_every_column_of_the_tables_stands_in_it() -> None:
     for table in (UTTERANCES, WORDS, GAPS):
         assert f"`{', '.join(table.names)}`" in PAGE.replace(",\n", ", ")
+
+
+def test_pages_of_rules_have_the_same_headings_and_are_linked() -> None:
+    pages = sorted((ROOT / "docs" / "rules").glob("*.md"))
+    assert [page.stem for page in pages] == ["A005", "A006", "A007", "A008", "A009"]
+    names = {rule.code: rule.name for rule in RULES}
+    for page in pages:
+        lines = page.read_text(encoding="utf-8").splitlines()
+        assert lines[0] == f"# {page.stem}: {names[page.stem]}"
+        assert [line for line in lines if line.startswith("## ")] == [
+            "## What it finds",
+            "## Why it matters",
+            "## Example",
+            "## How to mend it",
+            "## What it may get wrong",
+        ]
+        assert f"(rules/{page.name})" in PAGE, "no way leads to it"
+
+
+def test_every_rule_says_what_to_do() -> None:
+    assert all(rule.mend.endswith(".") for rule in RULES)
