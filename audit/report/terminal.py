@@ -63,6 +63,10 @@ def print_report(
         )
     console.print(table)
     if report.controls:
+        console.print(
+            "[bold]What this audit can see[/bold]: defects planted in its own sample "
+            "(unplanted: passes as it is)"
+        )
         table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
         for heading in ("planted", "found", "power", "unplanted", ""):
             table.add_column(heading, justify="left" if heading == "planted" else "right")
