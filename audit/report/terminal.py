@@ -64,8 +64,9 @@ def print_report(
     console.print(table)
     if report.controls:
         console.print(
-            "[bold]What this audit can see[/bold]: defects planted in its own sample "
-            "(unplanted: passes as it is)"
+            "[bold]What it can see[/bold] of defects planted in its sample "
+            "(unplanted: passing as it is)",
+            soft_wrap=True,
         )
         table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
         for heading in ("planted", "found", "power", "unplanted", ""):
