@@ -458,7 +458,7 @@ while len(columns) < FRAMES - 100:
     words.append(Word(word, tuple(word)))
     for letter, after in zip(word + " ", word[1:] + "  ", strict=True):
         columns += [MODEL.tokens.index(letter)] + [0] * (letter == after)
-    columns += [0] * int(random.integers(0, 3))
+    columns += [0] * int(random.integers(0, 9))
 columns += [0] * (FRAMES - len(columns))
 emission = np.full((len(columns), len(MODEL.tokens)), np.log(0.01 / 28), np.float32)
 emission[np.arange(len(columns)), columns] = np.log(0.99)
@@ -483,7 +483,7 @@ def test_an_hour_is_aligned_in_little_memory() -> None:
     )
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found["letters"] > 25_000
+    assert found["letters"] > 18_000
     assert found["bytes"] < 2e9
     assert found["kept"]
     assert found["late"] < 1e-6
