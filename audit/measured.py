@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from audit.align import AlignedWord, Gap
 from audit.controls.kinds import Control
-from corpus.utterance import Seconds
+from corpus.utterance import Seconds, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class Measured:
     """Characters that are spoken and that the model's alphabet lacks."""
     dropped: int
     """Punctuation and marks."""
-    activity: tuple[tuple[Seconds, Seconds], ...]
+    activity: tuple[Span, ...]
     """Where speech activity is."""
     words: tuple[AlignedWord, ...]
     gaps: tuple[Gap, ...]
-    unclaimed: tuple[tuple[Seconds, Seconds], ...]
+    unclaimed: tuple[Span, ...]
     """Where speech is that no kept word claims."""
     loss: float
     """What the transcript costs over the model's greedy output, nats a letter."""

@@ -8,6 +8,9 @@ from typing import Protocol, TypeAlias
 
 Seconds: TypeAlias = float
 
+Span: TypeAlias = tuple[Seconds, Seconds]
+"""Start and end."""
+
 DEFAULT_DOMAIN = "default"
 """Domain of the rows that name none."""
 

@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.align.interface import AlignedWord
-from corpus.utterance import Seconds
-
-Span = tuple[Seconds, Seconds]
+from corpus.utterance import Seconds, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +43,20 @@ def coverage(
     if not kept_letters:
         return Coverage(0.0, 0.0, 0.0)
     speech = math.fsum(end - start for start, end in activity)
-    lost = math.fsum(
-        max(0.0, min(end, stop) - max(start, begin))
-        for start, end in unclaimed
-        for begin, stop in activity
-    )
+    lost = common(unclaimed, activity)
     logs = sum(word.letters * math.log(max(word.confidence, 1e-12)) for word in kept)
     return Coverage(
         text=kept_letters / letters,
         # No speech at all: there is nothing that the words could claim.
         speech=max(0.0, 1 - lost / speech) if speech else 0.0,
         confidence=math.exp(logs / kept_letters),
+    )
+
+
+def common(some: Sequence[Span], others: Sequence[Span]) -> Seconds:
+    """How long the stretches of both have in common; those of either do not overlap each other."""
+    return math.fsum(
+        max(0.0, min(end, stop) - max(start, begin))
+        for start, end in some
+        for begin, stop in others
     )

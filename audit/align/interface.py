@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corpus.utterance import Seconds
+from corpus.utterance import Seconds, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Alignment:
     words: tuple[AlignedWord, ...]
     gaps: tuple[Gap, ...]
     """One before each word and one after the last."""
-    unclaimed: tuple[tuple[Seconds, Seconds], ...]
+    unclaimed: tuple[Span, ...]
     """Where the best path hears speech that no kept word claims."""
     letter_times: tuple[Seconds, ...]
     """When the model heard each letter of the path: the middle of its first frame."""

@@ -24,6 +24,7 @@ not suffer for it.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -35,7 +36,7 @@ from audit.acoustic.interface import Emission, ModelInfo
 from audit.align import kernels
 from audit.align.interface import AlignedWord, Alignment, Gap, Unalignable
 from corpus.text.letters import Transcript
-from corpus.utterance import Seconds
+from corpus.utterance import Seconds, Span
 
 Floats: TypeAlias = NDArray[np.float32]
 
@@ -81,8 +82,6 @@ class Heard:
     scores: Floats
     """Relative to each frame's best token, shape (frames, tokens + 2); the last two columns are the
     wildcard and the blank."""
-    free: Floats
-    """Log-probability of each frame's best token, shape (frames,)."""
     onsets: Floats
     """1 where the greedy output begins a token other than blank and separator, shape (frames,)."""
 
@@ -178,7 +177,7 @@ def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment |
             between[i] = float(times[j])
     spans = _gaps(p, free.path, model.stride)
     return Alignment(
-        words=_words(p, strict, free, transcript, model.stride),
+        words=_words(p, strict, free, transcript, spans, model.stride),
         gaps=tuple(
             Gap(start, end, separator, float(gain))
             for (start, end), separator, gain in zip(
@@ -193,12 +192,16 @@ def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment |
 
 
 def _words(
-    p: Problem, strict: Strict, free: Free, transcript: Transcript, stride: Seconds
+    p: Problem,
+    strict: Strict,
+    free: Free,
+    transcript: Transcript,
+    gaps: Sequence[Span],
+    stride: Seconds,
 ) -> tuple[AlignedWord, ...]:
     evidence = unsaid(p, strict, free), other(p, strict, free)
     said = _said(free)
     starts, ends = _spans(p, free.path)
-    gaps = _gaps(p, free.path, stride)
     scores = _path_scores(p, free.path)
     words = []
     for i, word in enumerate(transcript.words):
@@ -255,7 +258,7 @@ def _spans(p: Problem, path: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDAr
     return _first_frames(p, path)[p.first], after[2 * p.last + 1]
 
 
-def _gaps(p: Problem, path: NDArray[np.int64], stride: Seconds) -> list[tuple[Seconds, Seconds]]:
+def _gaps(p: Problem, path: NDArray[np.int64], stride: Seconds) -> list[Span]:
     """Of each gap, the time from the word kept before it to the word kept after it."""
     starts, ends = _spans(p, path)
     before = np.maximum.accumulate(np.concatenate([[0], ends]))
@@ -264,9 +267,7 @@ def _gaps(p: Problem, path: NDArray[np.int64], stride: Seconds) -> list[tuple[Se
     return [(float(a * stride), float(b * stride)) for a, b in zip(before, after, strict=True)]
 
 
-def _unclaimed(
-    p: Problem, path: NDArray[np.int64], stride: Seconds
-) -> list[tuple[Seconds, Seconds]]:
+def _unclaimed(p: Problem, path: NDArray[np.int64], stride: Seconds) -> list[Span]:
     """Stretches of unclaimed speech on a path, from the first token heard to the last."""
     gap = np.where(path > 2 * len(p.tokens), path, 0)
     edges = np.flatnonzero(np.diff(gap, prepend=0, append=0))
@@ -291,9 +292,8 @@ def hear(emission: Emission, model: ModelInfo) -> Heard:
         model: blank and separator.
     """
     frames, columns = emission.shape
-    free = emission.max(axis=1)
     scores = np.empty((frames, columns + 2), np.float32)
-    np.subtract(emission, free[:, None], out=scores[:, :columns])
+    np.subtract(emission, emission.max(axis=1, keepdims=True), out=scores[:, :columns])
     np.maximum(scores[:, :columns], IMPOSSIBLE, out=scores[:, :columns])
     scores[:, columns + 1] = scores[:, model.blank]
     special = [model.blank] if model.space is None else [model.blank, model.space]
@@ -308,7 +308,7 @@ def hear(emission: Emission, model: ModelInfo) -> Heard:
     begins[1:] = greedy[1:] != greedy[:-1]
     for column in special:
         begins &= greedy != column
-    return Heard(scores, free, begins.astype(np.float32))
+    return Heard(scores, begins.astype(np.float32))
 
 
 def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:

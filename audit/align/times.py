@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from audit.align.interface import AlignedWord, Alignment, Gap
 from corpus.speech.activity import HOP
-from corpus.utterance import Seconds
+from corpus.utterance import Seconds, Span
 
 LAGS = np.arange(-20, 61) * HOP
 """Delays tried, seconds."""
@@ -30,8 +30,6 @@ REACH: Seconds = 0.12
 """How far speech activity may move the start of a word that follows a pause."""
 MIN_LETTERS = 200
 """Fewer letters say nothing about the delay."""
-
-Span = tuple[Seconds, Seconds]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
+from audit.align.coverage import common
 from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import aligned, is_other_text
+from audit.checks.single import own_text
 from audit.controls.calibrate import DOUBTED
 from audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
-    for row in aligned(rows):
-        if not is_other_text(row, context):
-            yield from _text(row, context)
-            yield from _audio(row, context)
+    for row in own_text(rows, context):
+        yield from _text(row, context)
+        yield from _audio(row, context)
 
 
 def _text(row: Measured, context: Context) -> Iterator[Found]:
     """Speech before the first word or after the last one."""
     least = context.policy.quality.max_cut * row.speech_seconds
     for gap, edge in ((row.gaps[0], "begins"), (row.gaps[-1], "ends")):
-        spoken = math.fsum(
-            max(0.0, min(end, gap.end) - max(start, gap.start)) for start, end in row.activity
-        )
-        found = context.sight.probability(row.domain, "edge", gap.speech) > DOUBTED
-        if found and spoken > least:
+        spoken = common(row.activity, [(gap.start, gap.end)])
+        if context.sight.finds(row.domain, "edge", gap.speech) and spoken > least:
             yield Found(
                 row.id,
                 f"{spoken:.1f} s of speech lie {'before' if edge == 'begins' else 'after'} where "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from audit.checks.rule import Context
-from audit.controls.calibrate import DOUBTED
 from audit.measured import Measured
 
 
@@ -18,7 +17,12 @@ def is_other_text(row: Measured, context: Context) -> bool:
     """Whether the whole transcript is another's, so that its single words say nothing more."""
     if row.mismatch is None:
         return False
-    return context.sight.probability(row.domain, "mismatch", row.mismatch) > DOUBTED
+    return context.sight.finds(row.domain, "mismatch", row.mismatch)
+
+
+def own_text(rows: Sequence[Measured], context: Context) -> Iterator[Measured]:
+    """Rows with words of their own, whose single words and gaps can be looked at."""
+    return (row for row in aligned(rows) if not is_other_text(row, context))
 
 
 def runs(flags: Sequence[bool]) -> Iterator[tuple[int, int]]:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import aligned, is_other_text, runs
+from audit.checks.single import own_text, runs
 from audit.controls.calibrate import DOUBTED
 from audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
-    for row in aligned(rows):
-        if is_other_text(row, context):
-            continue
+    for row in own_text(rows, context):
         for first, after in runs([(w.spoken or 0.0) < DOUBTED for w in row.words]):
             words = row.words[first:after]
             yield Found(

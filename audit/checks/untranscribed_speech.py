@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import aligned, is_other_text
+from audit.checks.single import own_text
 from audit.controls.calibrate import DOUBTED
 from audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
-    for row in aligned(rows):
-        if is_other_text(row, context):
-            continue
+    for row in own_text(rows, context):
         for number, gap in enumerate(row.gaps):
             if (gap.untranscribed or 0.0) <= DOUBTED:
                 continue

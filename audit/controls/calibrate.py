@@ -93,6 +93,10 @@ class Sight:
         """Whether findings by this evidence count in a domain: no kind it must find is blind."""
         return not self.blind.get(domain, frozenset()) & set(EVIDENCE[evidence])
 
+    def finds(self, domain: str, evidence: Evidence, value: float) -> bool:
+        """Whether the evidence passes its threshold."""
+        return self.probability(domain, evidence, value) > DOUBTED
+
     def probability(self, domain: str, evidence: Evidence, value: float) -> float:
         """Probability of the defect at this evidence, 0 to 1."""
         away = self.slopes[evidence] * (value - self.thresholds[domain][evidence])

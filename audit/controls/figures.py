@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from audit.controls.calibrate import DOUBTED, MIN_PLANTED, Sight
+from audit.controls.calibrate import MIN_PLANTED, Sight
 from audit.controls.kinds import Evidence, evidence_of
 from audit.gate.policy import Policy
 from audit.measured import Measured
@@ -41,7 +41,7 @@ def figures_that_count(
 def _doubted(row: Measured, sight: Sight) -> bool:
     return any(
         (value := evidence_of(row, evidence)) is not None
-        and sight.probability(row.domain, evidence, value) > DOUBTED
+        and sight.finds(row.domain, evidence, value)
         for evidence in DOUBTS
     )
 

@@ -17,7 +17,7 @@ from audit.measured import Fault, Measured
 from corpus.speech.activity import HOP, level_db, spans, speech_activity
 from corpus.speech.audio import AudioError, EmptyAudio, Recording, load
 from corpus.text.letters import Transcript
-from corpus.utterance import Seconds, Utterance
+from corpus.utterance import Seconds, Span, Utterance
 
 NOTHING_PLANTED = Planting((), ())
 
@@ -90,7 +90,7 @@ class Measurer:
         model = self._model.info
         fault = recording if isinstance(recording, Fault) else None
         duration = speech_seconds = peak = clipped = 0.0
-        activity: tuple[tuple[Seconds, Seconds], ...] = ()
+        activity: tuple[Span, ...] = ()
         lags: tuple[float, ...] = ()
         aligned: Alignment | None = None
         foreign: float | None = None

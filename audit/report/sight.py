@@ -66,7 +66,7 @@ def _blind(sight: Sight, policy: ControlsPolicy) -> Iterator[str]:
         if domains and total is not None:
             found = [sight.power[domain][kind] for domain in domains]
             yield (
-                f"blind to {NAMES[kind]}{_where(domains, sight)}: "
+                f"blind to {NAMES[kind]}{_where(domains, len(sight.blind))}: "
                 f"{sum(p.detected for p in found)} of {sum(p.planted for p in found)} planted ones "
                 f"were found, under {policy.min_power:.0%} (controls.min_power); findings of this "
                 "kind are listed and do not count"
@@ -83,12 +83,12 @@ def _figures(figures: Mapping[str, frozenset[str]]) -> Iterator[str]:
     for name in ("coverage", "confidence"):
         domains = [domain for domain, counting in figures.items() if name not in counting]
         if domains:
-            where = "" if len(domains) == len(figures) else f" in {', '.join(domains)}"
+            where = _where(domains, len(figures))
             yield (
                 f"quality.min_{name} does not count{where}: too many utterances miss it whose "
                 "texts the controls say are right (controls.figure_false_alarm)"
             )
 
 
-def _where(domains: list[str], sight: Sight) -> str:
-    return "" if len(domains) == len(sight.blind) else f" in {', '.join(domains)}"
+def _where(domains: list[str], all_of_them: int) -> str:
+    return "" if len(domains) == all_of_them else f" in {', '.join(domains)}"

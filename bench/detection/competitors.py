@@ -18,9 +18,7 @@ import torchaudio.functional as functional
 
 from audit.acoustic.interface import Emission, ModelInfo
 from corpus.text.letters import Transcript
-from corpus.utterance import Seconds
-
-Span = tuple[Seconds, Seconds]
+from corpus.utterance import Span
 
 
 class Competitor(ABC):

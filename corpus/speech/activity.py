@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.utterance import Seconds
+from corpus.utterance import Seconds, Span
 
 HOP: Seconds = 0.01
 """One decision every hop."""
@@ -60,7 +60,7 @@ def speech_activity(samples: NDArray[np.float32], sample_rate: int) -> NDArray[n
     return _fill(active, False, round(MIN_PAUSE / HOP))
 
 
-def spans(active: NDArray[np.bool_]) -> tuple[tuple[Seconds, Seconds], ...]:
+def spans(active: NDArray[np.bool_]) -> tuple[Span, ...]:
     """Stretches of speech activity as start and end, in order."""
     edges = np.flatnonzero(np.diff(active, prepend=False, append=False)) * HOP
     return tuple(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))

@@ -296,7 +296,7 @@ CODES: Mapping[str, str] = MappingProxyType(
     {
         name: code
         for code, names in {
-            # Amharic is left out: num2words 0.5.14 loops without end from 1,000,001 on.
+            # Amharic is left out: num2words 0.5.14 loops without end on 1,234,567.
             "ar": "ara arb arabic",
             "az": "aze azj azerbaijani",
             "be": "bel belarusian",
