@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os.path
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -44,6 +46,7 @@ class Utterance:
     lang: str | None = None
     domain: str = DEFAULT_DOMAIN
     speaker: str | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,3 +66,23 @@ class Corpus:
     manifests: list[str]
     """The manifests as they were named."""
     skipped: list[SkippedRow] = field(default_factory=list)
+    others: list[Utterance] = field(default_factory=list)
+    """Rows of the manifests' other splits, where one was chosen: not judged, but leaks are sought
+    in them."""
+
+    def place(self, origin: str) -> str:
+        """Manifest and row of an origin, without the folder that all manifests share.
+
+        Reports name rows like this: the folder of a corpus does not belong to what is said of it.
+        """
+        return os.path.relpath(origin, self._folder)
+
+    def places(self) -> dict[str, str]:
+        """`place` of every row, skipped ones too, by id."""
+        places = {row.id: self.place(row.origin) for row in self.skipped}
+        return places | {u.id: self.place(u.origin) for u in self.utterances}
+
+    @cached_property
+    def _folder(self) -> str:
+        folders = [Path(manifest).absolute().parent for manifest in self.manifests]
+        return os.path.commonpath([os.path.normpath(folder) for folder in folders])

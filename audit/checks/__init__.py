@@ -65,6 +65,7 @@ def run_rules(rows: Sequence[Measured], context: Context) -> Iterator[Finding]:
                 code=rule.code,
                 severity=rule.severity,
                 message=found.message,
+                origin=context.origins[found.id],
                 start=found.start,
                 end=found.end,
                 counts=found.counts,

@@ -19,6 +19,8 @@ class Context:
     policy: Policy
     content: Mapping[str, str]
     """Digest of audio, segment and text of every utterance of the corpus, by id."""
+    origins: Mapping[str, str]
+    """Manifest and line of every row of the corpus, by id."""
     language: str
     """Of the acoustic model."""
     sight: Sight

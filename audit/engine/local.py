@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -94,7 +94,11 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             quotas=settings.policy.sampling.quotas,
             minimum=settings.policy.sampling.minimum,
         )
-        rows = _run(plan, model, prints, settings, Parts(folder), progress)
+        origins = corpus.places()
+        rows = [
+            replace(row, origin=origins[row.id])
+            for row in _run(plan, model, prints, settings, Parts(folder), progress)
+        ]
         sight = calibrate(
             rows,
             false_alarm=settings.policy.controls.false_alarm,
@@ -102,7 +106,9 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         )
         rows, delay = judge(rows, sight, model.info.delay)
         figures = figures_that_count(rows, sight, settings.policy)
-        context = Context(settings.policy, prints.content, model.info.language, sight, figures)
+        context = Context(
+            settings.policy, prints.content, origins, model.info.language, sight, figures
+        )
         result = build(
             corpus,
             plan,

@@ -143,7 +143,7 @@ def build(
         },
         figures={domain: sorted(names) for domain, names in figures.items()},
         skipped=[
-            schema.Skipped(id=row.id, origin=_place(row.origin), reason=row.reason)
+            schema.Skipped(id=row.id, origin=corpus.place(row.origin), reason=row.reason)
             for row in sorted(corpus.skipped, key=lambda row: row.id)
         ],
         dataset=schema.Dataset(
@@ -248,11 +248,6 @@ def _distribution(rows: Sequence[Measured], weights: Mapping[str, float]) -> sch
 
 def _r(value: float) -> float:
     return round(float(value), DIGITS)
-
-
-def _place(origin: str) -> str:
-    """Manifest and line without the manifest's folder: paths do not belong to the digest."""
-    return Path(origin).name
 
 
 def git_commit() -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 
 Decision = Literal["PROCEED", "CAUTION", "STOP", "NO_VERDICT"]
 
@@ -88,6 +88,8 @@ class Finding(Frozen):
     code: str
     severity: Literal["error", "warning", "info"]
     message: str
+    origin: str
+    """Manifest and line, without the folder that all manifests share."""
     start: float | None
     end: float | None
     """Seconds from the utterance's start; null: all of it."""

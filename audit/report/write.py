@@ -104,7 +104,7 @@ def _utterances(result: AuditResult) -> list[dict[str, Any]]:
                 "rules": codes,
                 "unknown_characters": row.unknown,
                 "dropped_characters": row.dropped,
-                "origin": Path(row.origin).name,
+                "origin": row.origin,
             }
         )
     return rows

@@ -108,7 +108,14 @@ def context(
         power={domain: {} for domain in domains},
         blind=dict.fromkeys(domains, blind),
     )
-    return Context(load_policy(), content, "en", sight, dict.fromkeys(domains, figures))
+    return Context(
+        load_policy(),
+        content,
+        dict.fromkeys(content, "m:1"),
+        "en",
+        sight,
+        dict.fromkeys(domains, figures),
+    )
 
 
 def findings(bad: Measured, **seen: Any) -> list[Finding]:

@@ -37,7 +37,7 @@ def result_of(rows: list[Measured], delay: Delay | None = None) -> AuditResult:
     judged, measured = judge(rows, sight, 0.0)
     figures = figures_that_count(judged, sight, POLICY)
     content = {r.id: r.id for r in judged}
-    context = Context(POLICY, content, "en", sight, figures)
+    context = Context(POLICY, content, {r.id: r.origin for r in judged}, "en", sight, figures)
     return built(judged, list(run_rules(judged, context)), sight, figures, delay or measured)
 
 
@@ -89,7 +89,7 @@ def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
 
     def finding(n: int, code: str, severity: Any, counts: bool) -> Finding:
         return Finding(
-            id=f"d-{n}", code=code, severity=severity, message="m",
+            id=f"d-{n}", code=code, severity=severity, message="m", origin="m:1",
             start=0.123456789, end=0.5, counts=counts,
         )  # fmt: skip
 
