@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from corpus.errors import UserError
-from corpus.readers import Row
+from corpus.readers.row import NOT_UTF8, Row
 
 LONGEST_CELL = 10_000_000
 """Characters; the library's own limit is shorter than some transcripts."""
+
+CLIPS = "clips"
+"""The folder beside the TSVs of Common Voice; `path` is relative to it."""
 
 
 def rows(manifest: Path) -> Iterator[Row]:
@@ -19,27 +22,65 @@ def rows(manifest: Path) -> Iterator[Row]:
     TSV is read without quoting, as Common Voice writes it.
 
     Raises:
-        UserError: the file is not UTF-8 or not CSV, or cannot be read.
+        UserError: the file is not CSV, its header is not UTF-8, or it cannot be read.
+    """
+    header: list[str] | None = None
+    clips = False
+    for number, _, cells in records(manifest):
+        if not cells:
+            continue
+        origin = f"{manifest}:{number}"
+        sound = all(map(_is_utf8, cells))
+        if header is None:
+            if not sound:
+                raise UserError(f"{origin}: {NOT_UTF8}")
+            header = cells
+            clips = {"path", "client_id"} <= {*header} and (manifest.parent / CLIPS).is_dir()
+        elif not sound:
+            yield Row(origin, fault=NOT_UTF8)
+        elif len(cells) != len(header):
+            more = "more" if len(cells) > len(header) else "fewer"
+            yield Row(origin, fault=f"{more} cells than the header has columns")
+        else:
+            fields = dict(zip(header, cells, strict=True))
+            if clips and fields["path"]:
+                fields["path"] = f"{CLIPS}/{fields['path']}"
+            yield Row(origin, fields)
+
+
+def records(manifest: Path) -> Iterator[tuple[int, str, list[str]]]:
+    """Header and rows of a file: the number of the last line, the lines themselves, the cells.
+
+    Blank lines come without cells. Bytes that are not UTF-8 are kept as half surrogates.
+
+    Raises:
+        UserError: the file is not CSV, or cannot be read.
     """
     csv.field_size_limit(LONGEST_CELL)
-    tab = manifest.suffix.lower() == ".tsv"
+    taken: list[str] = []
+    number = 0
     try:
-        with manifest.open(encoding="utf-8-sig", newline="") as lines:
-            if tab:
-                reader = csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)
+        with manifest.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
+            kept = _kept(stream, taken)
+            if manifest.suffix.lower() == ".tsv":
+                reader = csv.reader(kept, delimiter="\t", quoting=csv.QUOTE_NONE)
             else:
-                reader = csv.DictReader(lines, strict=True)
-            for fields in reader:
-                origin = f"{manifest}:{reader.line_num}"
-                if None in fields:
-                    yield Row(origin, {}, "more cells than the header has columns")
-                elif None in fields.values():
-                    yield Row(origin, {}, "fewer cells than the header has columns")
-                else:
-                    yield Row(origin, fields)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{manifest}: not UTF-8 ({error.reason}); save it as UTF-8") from error
+                reader = csv.reader(kept, strict=True)
+            for cells in reader:
+                number = reader.line_num
+                yield number, "".join(taken), cells
+                taken.clear()
     except csv.Error as error:
-        raise UserError(f"{manifest}: not valid CSV ({error}); mend the line") from error
+        raise UserError(f"{manifest}:{number + 1}: not valid CSV ({error}); mend it") from error
     except OSError as error:
         raise UserError(f"{manifest}: cannot be read ({error.strerror})") from error
+
+
+def _kept(stream: Iterable[str], taken: list[str]) -> Iterator[str]:
+    for line in stream:
+        taken.append(line)
+        yield line
+
+
+def _is_utf8(cell: str) -> bool:
+    return cell.isascii() or not any("\udc80" <= character <= "\udcff" for character in cell)

@@ -1,6 +1,7 @@
 """Hugging Face datasets: a folder, a saved dataset, parquet with embedded audio, a hub id.
 
-No dataset script ever runs: the `datasets` library has no support for remote code.
+No dataset script ever runs: the `datasets` library has no support for remote code, and none for
+pickled data.
 """
 
 from __future__ import annotations
@@ -12,7 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from corpus.errors import UserError
-from corpus.readers import AUDIO_COLUMNS, Row
+from corpus.readers.row import AUDIO_COLUMNS, LANG_COLUMNS, SPEAKER_COLUMNS, TEXT_COLUMNS, Row
+
+READ = {
+    *TEXT_COLUMNS,
+    *LANG_COLUMNS,
+    *SPEAKER_COLUMNS,
+    *("id", "offset", "duration", "domain", "split"),
+}
+"""Columns that rows are made of, beside the audio; features and the like are left where they
+are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,43 +40,97 @@ class DatasetAudio:
 
 
 def rows(source: Path | str, split: str | None) -> Iterator[Row]:
-    """Rows of a Hugging Face dataset.
+    """Rows of all splits of a Hugging Face dataset; no audio is read.
 
     Args:
         source: a folder that `save_to_disk` wrote, an audio folder or a folder of parquet files,
             one parquet file, or `hf:OWNER/NAME` for the hub.
-        split: which split; needed where there is more than one.
+        split: the split that is wanted; needed where there is more than one.
 
     Raises:
-        UserError: no such dataset, no audio column, or a split that has to be named.
+        UserError: no such dataset, no audio or text column, or a split that has to be named.
     """
-    dataset = _load(source, split)
-    audio = next((c for c in AUDIO_COLUMNS if c in dataset.column_names), None)
+    import datasets
+
+    loaded = load(source)
+    if not isinstance(loaded, datasets.DatasetDict):
+        if split is not None and "split" not in loaded.column_names:
+            raise UserError(f"{source}: a single dataset without splits; leave out --split")
+        yield from _rows(str(source), loaded, {})
+        return
+    names = list(loaded)
+    (only, *more) = names
+    if not more and "split" in loaded[only].column_names:
+        yield from _rows(str(source), loaded[only], {})
+        return
+    if split is None and more:
+        raise UserError(f"{source}: has the splits {', '.join(names)}; choose with --split")
+    chosen = split or only
+    if chosen not in names:
+        raise UserError(f"{source}: no split '{chosen}'; it has {', '.join(names)}")
+    # One file of parquet is called "train" by the library, whatever is in it.
+    nameless = isinstance(source, Path) and source.is_file() and split is None
+    yield from _rows(str(source), loaded[chosen], {} if nameless else {"split": chosen})
+    for name in names:
+        columns = set(loaded[name].column_names)
+        if name != chosen and columns & {*AUDIO_COLUMNS} and columns & {*TEXT_COLUMNS}:
+            yield from _rows(f"{source}/{name}", loaded[name], {"split": name})
+
+
+def _rows(source: str, dataset: Any, labels: dict[str, str]) -> Iterator[Row]:
+    """Rows of one dataset, each with the labels that all of them share."""
+    import datasets
+    import pyarrow as pa
+    import pyarrow.compute
+
+    names = dataset.column_names
+    audio = next((c for c in AUDIO_COLUMNS if c in names), None)
     if audio is None:
         raise UserError(f"{source}: no audio column; known names: {', '.join(AUDIO_COLUMNS)}")
-    others = dataset.remove_columns([audio])
-    # One column, undecoded: our own reader decodes, so that all formats share one way.
+    if not any(column in names for column in TEXT_COLUMNS):
+        raise UserError(f"{source}: no text column; known names: {', '.join(TEXT_COLUMNS)}")
+    # Undecoded: our own reader decodes, so that all formats share one way.
+    if isinstance(dataset.features[audio], datasets.Audio):
+        dataset = dataset.cast_column(audio, datasets.Audio(decode=False))
     sounds = dataset.select_columns([audio])
-    for index, fields in enumerate(others):
-        origin = f"{source}:{index + 1}"
-        value = sounds[index][audio]
-        if isinstance(value, dict):
-            name = value.get("path") or None
-            if value.get("bytes") is not None:
-                sound: Any = DatasetAudio(sounds, audio, index)
-            elif name:
-                sound = name
-            else:
-                yield Row(origin, {}, "no audio: neither bytes nor a path")
-                continue
-            yield Row(origin, {**fields, "audio": sound, "audio_name": name})
-        elif isinstance(value, bytes):
-            yield Row(origin, {**fields, "audio": DatasetAudio(sounds, audio, index)})
+    kept = [column for column in names if column in READ]
+    index = 0
+    for batch in dataset.select_columns([*kept, audio]).with_format("arrow").iter(1000):
+        column = batch.column(audio)
+        paths: list[Any] = [None] * len(column)
+        embedded = [False] * len(column)
+        if pa.types.is_struct(column.type):
+            parts = {column.type.field(n).name for n in range(column.type.num_fields)}
+            if "path" in parts:
+                paths = pa.compute.struct_field(column, "path").to_pylist()
+            if "bytes" in parts:
+                # Whether there are bytes is known without reading them.
+                stored = pa.compute.struct_field(column, "bytes")
+                embedded = pa.compute.is_valid(stored).to_pylist()
+        elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            embedded = pa.compute.is_valid(column).to_pylist()
+        elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            paths = column.to_pylist()
         else:
-            yield Row(origin, {**fields, "audio": value})
+            raise UserError(f"{source}: the column '{audio}' holds {column.type}, no audio")
+        for fields, path, inside in zip(
+            batch.select(kept).to_pylist(), paths, embedded, strict=True
+        ):
+            index += 1
+            origin = f"{source}:{index}"
+            sound = DatasetAudio(sounds, audio, index - 1) if inside else path
+            if not sound:
+                yield Row(origin, fault="no audio: neither bytes nor a path")
+            else:
+                yield Row(origin, {**fields, **labels, "audio": sound, "audio_name": path})
 
 
-def _load(source: Path | str, split: str | None) -> Any:
+def load(source: Path | str) -> Any:
+    """The dataset or the dictionary of datasets that a source names, as the library has it.
+
+    Raises:
+        UserError: no such dataset.
+    """
     import datasets
     import datasets.exceptions
 
@@ -77,13 +141,12 @@ def _load(source: Path | str, split: str | None) -> Any:
         raise UserError("hf: names no dataset; name one as hf:OWNER/NAME")
     try:
         if isinstance(source, str):
-            loaded = datasets.load_dataset(source.removeprefix("hf:"))
-        elif source.is_file():
-            loaded = datasets.load_dataset("parquet", data_files=str(source))
-        elif (source / "state.json").exists() or (source / "dataset_dict.json").exists():
-            loaded = datasets.load_from_disk(str(source))
-        else:
-            loaded = datasets.load_dataset(str(source))
+            return datasets.load_dataset(source.removeprefix("hf:"))
+        if source.is_file():
+            return datasets.load_dataset("parquet", data_files=str(source))
+        if (source / "state.json").exists() or (source / "dataset_dict.json").exists():
+            return datasets.load_from_disk(str(source))
+        return datasets.load_dataset(str(source))
     # There is no base class for what can be wrong with a dataset: the library's own errors beside
     # those of arrow and of the hub client.
     except (
@@ -91,22 +154,10 @@ def _load(source: Path | str, split: str | None) -> Any:
         OSError,
         ValueError,
         RuntimeError,
-        KeyError,
+        LookupError,
+        TypeError,
+        AttributeError,
     ) as error:
         told = error.__cause__ or error
         reason = (str(told).splitlines() or [type(told).__name__])[0]
         raise UserError(f"{source}: not a dataset that can be read ({reason})") from error
-    if isinstance(loaded, datasets.DatasetDict):
-        names = list(loaded)
-        if split is None and len(names) > 1:
-            raise UserError(f"{source}: has the splits {', '.join(names)}; choose with --split")
-        chosen = split or names[0]
-        if chosen not in names:
-            raise UserError(f"{source}: no split '{chosen}'; it has {', '.join(names)}")
-        loaded = loaded[chosen]
-    elif split is not None:
-        raise UserError(f"{source}: a single dataset without splits; leave out --split")
-    for column, feature in loaded.features.items():
-        if isinstance(feature, datasets.Audio):
-            loaded = loaded.cast_column(column, datasets.Audio(decode=False))
-    return loaded

@@ -1,0 +1,115 @@
+"""`asr clean`: the audited corpus less what the audit condemned."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from audit.report.schema import Report
+from tests.e2e.asr import asr, one_line, report_in
+from tests.speech import EXAMPLE
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """The bundled corpus, where it may be written to."""
+    return shutil.copytree(EXAMPLE, tmp_path / "corpus")
+
+
+def test_a_stopped_corpus_is_cleaned_and_audits_again(
+    audited: Path, corpus: Path, tmp_path: Path
+) -> None:
+    report = audited / "reports" / "stop"
+    manifest = corpus / "stop.jsonl"
+    done = asr("clean", report, "--data", manifest, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    found = report_in(report)
+    (written,) = told.pop("written")
+    assert told == {"report": str(report), "digest": found["digest"], "not_heard": 0}
+    gone = found["low_quality_count"] + len(found["skipped"])
+    assert written == {
+        "manifest": str(manifest),
+        "path": str(corpus / "stop.clean.jsonl"),
+        "ledger": str(corpus / "stop.clean.jsonl.ledger.jsonl"),
+        "kept": found["dataset"]["utterances"] - found["low_quality_count"],
+        "dropped": gone,
+    }
+    before = manifest.read_bytes().splitlines(keepends=True)
+    after = Path(written["path"]).read_bytes().splitlines(keepends=True)
+    assert len(after) == written["kept"]
+    assert [line for line in before if line in set(after)] == after
+
+    ledger = [json.loads(line) for line in Path(written["ledger"]).read_text().splitlines()]
+    assert len(ledger) == gone
+    for line in ledger:
+        name, number = line["origin"].rsplit(":", 1)
+        assert name == str(manifest)
+        assert json.loads(before[int(number) - 1])["id"] == line["id"]
+        skipped = line["reason"] != "low quality"
+        assert skipped or any(finding["severity"] == "error" for finding in line["findings"])
+
+    again = asr("audit", written["path"], "--all", "--name", "again", "--no-wandb", cwd=tmp_path)
+    assert again.returncode in (0, 20), again.stderr
+    assert report_in(tmp_path / "reports" / "again")["dataset"]["utterances"] == written["kept"]
+    gate = asr("gate", "reports/again", "--data", written["path"], cwd=tmp_path)
+    assert gate.returncode == again.returncode
+    once_more = asr("clean", report, "--data", manifest, cwd=tmp_path)
+    assert once_more.returncode == 0
+    assert "rows kept" in once_more.stdout
+    assert "not heard" not in once_more.stdout
+    assert Path(written["path"]).read_bytes() == b"".join(after)
+
+
+def test_what_nobody_heard_is_kept_and_said(corpus: Path, tmp_path: Path) -> None:
+    manifest = corpus / "proceed.jsonl"
+    audit = asr("audit", manifest, "--fraction", "0.2", "--no-wandb", cwd=tmp_path)
+    assert audit.returncode == 0, audit.stderr
+    found = report_in(tmp_path / "reports" / "phase0")
+    unheard = found["dataset"]["utterances"] - found["total_samples"]
+    assert unheard > 0
+    done = asr("clean", "--data", manifest, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert f"{unheard} of the kept rows were not heard" in done.stdout
+    kept = (corpus / "proceed.clean.jsonl").read_text().splitlines()
+    assert len(kept) == found["dataset"]["utterances"] - found["low_quality_count"]
+
+
+def test_what_is_refused(audited: Path, corpus: Path, tmp_path: Path) -> None:
+    report = audited / "reports" / "stop"
+    manifest = corpus / "stop.jsonl"
+    for arguments, code, says in (
+        (["--data", corpus / "proceed.jsonl"], 30, "made for other data"),
+        (["--data", corpus / "none.jsonl"], 2, "no such manifest"),
+        (["--data", manifest, "--out", manifest], 2, "is what is cleaned"),
+        (["--data", manifest, "--out", tmp_path / "x.jsonl"], 2, "would not find their audio"),
+        (["--data", manifest, "--split", "train"], 2, "no column 'split'"),
+    ):
+        done = asr("clean", report, *arguments, cwd=tmp_path)
+        assert done.returncode == code, done.stderr
+        assert says in one_line(done)
+    done = asr("clean", "reports/none", "--data", manifest, cwd=tmp_path)
+    assert done.returncode == 30
+    done = asr("clean", report, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "--data MANIFEST" in done.stderr
+
+    untold = shutil.copytree(report, tmp_path / "untold")
+    changed = Report.model_validate(report_in(untold) | {"decision": "NO_VERDICT"})
+    changed = changed.model_copy(update={"digest": changed.compute_digest()})
+    changed = changed.model_copy(update={"seal": changed.compute_seal()})
+    (untold / "alignment_report.json").write_bytes(changed.to_bytes())
+    done = asr("clean", untold, "--data", manifest, cwd=tmp_path)
+    assert done.returncode == 30
+    assert "no verdict, so nothing to drop" in one_line(done)
+    (untold / "alignment_report.json").write_bytes((report / "alignment_report.json").read_bytes())
+    (untold / "utterances.parquet").unlink()
+    done = asr("clean", untold, "--data", manifest, cwd=tmp_path)
+    assert done.returncode == 30
+    assert "utterances.parquet" in one_line(done)
+    assert not list(corpus.glob("*.clean*"))
