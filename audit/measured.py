@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from audit.align import AlignedWord, Gap
 from audit.controls.kinds import Control
+from corpus.speech.signal import Signal
 from corpus.utterance import Seconds, Span
 
 
@@ -36,8 +37,10 @@ class Measured:
     """Time with speech activity."""
     peak_db: float
     """Level of the loudest 10 ms, dB of full scale; 0 where nothing was decoded."""
-    clipped: float
-    """Share of samples at full scale."""
+    speech_to_noise: float | None
+    """Decibels, of `corpus.speech.signal`; None: nothing was decoded, or too little to tell."""
+    signal: Signal | None
+    """Of the stored samples; None: nothing was decoded."""
     letters: int
     """Letters of the transcript, unknown ones included."""
     unknown: int

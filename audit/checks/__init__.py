@@ -1,24 +1,46 @@
-"""The rules: one file each, with a stable code. A new rule is one file and one line in `RULES`."""
+"""The rules: one file each, with a stable code, and one page each in `pages`.
+
+A new rule is one file, one page and one line in `RULES`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from audit.checks import (
+    broken_characters,
+    channels_differ,
     clipped_audio,
     cut_off,
+    dc_offset,
+    domain_imbalance,
     duplicate,
     duration_outlier,
+    edge_silence,
     empty_audio,
     empty_text,
+    leaked_audio,
+    leaked_text,
     low_confidence,
     low_coverage,
+    low_sample_rate,
+    mixed_script,
+    model_limits,
     mostly_unknown,
+    narrow_band,
+    noisy_audio,
     other_language,
+    other_script,
     other_text,
     rate_outlier,
+    repeated_text,
     replaced_word,
     silent_audio,
+    speaker_imbalance,
+    speaker_rate,
+    text_language,
+    text_markup,
     text_too_long,
     too_long,
     unalignable_text,
@@ -28,8 +50,11 @@ from audit.checks import (
     untranscribed_speech,
 )
 from audit.checks.rule import Context, Found, Rule
-from audit.measured import Measured
 from audit.report.schema import Finding
+
+# Rules are listed and explained where nothing is installed that measures.
+if TYPE_CHECKING:
+    from audit.measured import Measured
 
 RULES: tuple[Rule, ...] = (
     low_coverage.RULE,
@@ -44,29 +69,80 @@ RULES: tuple[Rule, ...] = (
     duplicate.RULE,
     duration_outlier.RULE,
     rate_outlier.RULE,
+    leaked_audio.RULE,
+    leaked_text.RULE,
+    repeated_text.RULE,
+    speaker_rate.RULE,
+    model_limits.RULE,
+    speaker_imbalance.RULE,
+    domain_imbalance.RULE,
     unreadable_audio.RULE,
     empty_audio.RULE,
     silent_audio.RULE,
     clipped_audio.RULE,
+    low_sample_rate.RULE,
+    narrow_band.RULE,
+    dc_offset.RULE,
+    channels_differ.RULE,
+    noisy_audio.RULE,
+    edge_silence.RULE,
     empty_text.RULE,
     unalignable_text.RULE,
     unknown_characters.RULE,
     mostly_unknown.RULE,
     other_language.RULE,
+    other_script.RULE,
+    mixed_script.RULE,
+    text_markup.RULE,
+    broken_characters.RULE,
+    text_language.RULE,
 )
 
 
-def run_rules(rows: Sequence[Measured], context: Context) -> Iterator[Finding]:
-    """Findings of every rule on every audited utterance, by rule and then in the order of rows."""
+def run_rules(
+    rows: Sequence[Measured], context: Context, *, errors_only: bool = False
+) -> Iterator[Finding]:
+    """Findings of every rule on every audited utterance, by rule and then in the order of rows.
+
+    The policy may switch a rule off or give it another severity. Of rows that were not heard a rule
+    lists no more than the policy allows; the last message says how many more there are.
+
+    Args:
+        rows: judged.
+        context: what else rules look at.
+        errors_only: leave out the rules that make no utterance one of low quality.
+    """
+    heard = {row.id for row in rows}
+    most = context.policy.corpus.unheard_listed
     for rule in RULES:
-        for found in (Found(*what) for what in rule.find(rows, context)):
+        severity = context.policy.rules[rule.code]
+        if severity == "off" or (errors_only and severity != "error"):
+            continue
+        for found in _listed(rule.find(rows, context), heard, most):
             yield Finding(
                 id=found.id,
                 code=rule.code,
-                severity=rule.severity,
+                severity=severity,
                 message=found.message,
                 origin=context.origins[found.id],
                 start=found.start,
                 end=found.end,
                 counts=found.counts,
             )
+
+
+def _listed(
+    findings: Iterable[Found | tuple[str, str]], heard: set[str], most: int
+) -> Iterator[Found]:
+    """All findings of rows that were heard, and so many of others."""
+    unheard: list[Found] = []
+    for found in (Found(*what) for what in findings):
+        if found.id in heard:
+            yield found
+        else:
+            unheard.append(found)
+    listed, left = unheard[:most], len(unheard[most:])
+    if listed and left:
+        said = f"{listed[-1].message} (and {left} more findings in rows that were not heard)"
+        listed[-1] = listed[-1]._replace(message=said)
+    yield from listed

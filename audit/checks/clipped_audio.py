@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from audit.checks.rule import Context, Rule
-from audit.measured import Measured
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
     limit = context.policy.signal.max_clipped
     for row in rows:
-        if row.clipped > limit:
-            yield row.id, f"{row.clipped:.1%} of the samples are at full scale, over {limit:.1%}"
+        if row.signal is not None and row.signal.clipped > limit:
+            yield (
+                row.id,
+                f"{row.signal.clipped:.1%} of the samples are at full scale, over {limit:.1%}",
+            )
 
 
 RULE = Rule(

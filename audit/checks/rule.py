@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from audit.controls.calibrate import Sight
-from audit.gate.policy import Policy
-from audit.measured import Measured
-from corpus.utterance import Seconds
+from corpus.utterance import Corpus, Seconds, Utterance
+
+# Rules are listed and explained where nothing is installed that measures.
+if TYPE_CHECKING:
+    from audit.controls.calibrate import Sight
+    from audit.gate.policy import Policy
+    from audit.measured import Measured
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Context:
     """What rules may need beside the audited utterances."""
 
@@ -27,6 +31,35 @@ class Context:
     """What the audit can see, by its controls."""
     figures: Mapping[str, frozenset[str]]
     """By domain: which of the policy's fixed figures (`coverage`, `confidence`) mean something."""
+    corpus: Corpus
+    """All rows, those that were not heard and those of other splits too."""
+
+    @cached_property
+    def utterances(self) -> dict[str, Utterance]:
+        """The rows of the corpus by id; not those of other splits."""
+        return {u.id: u for u in self.corpus.utterances}
+
+    @cached_property
+    def written(self) -> list[Written]:
+        """The transcripts of all rows, those of other splits last, with what they are like."""
+        from corpus.text.similar import bare, groups
+
+        limits = self.policy.corpus
+        rows = [*self.corpus.utterances, *self.corpus.others]
+        texts = [bare(row.text) for row in rows]
+        long = [text for text in texts if len(text) >= limits.near_duplicate_letters]
+        like = groups(long, least=limits.near_duplicate)
+        return [Written(row, text, like.get(text)) for row, text in zip(rows, texts, strict=True)]
+
+
+class Written(NamedTuple):
+    """A transcript beside all others."""
+
+    row: Utterance
+    bare: str
+    """Its letters and digits alone."""
+    group: str | None
+    """The first text that it is like; None: it is too short to tell."""
 
 
 class Found(NamedTuple):
@@ -41,23 +74,27 @@ class Found(NamedTuple):
     """False where the controls show that this audit cannot tell: listed, held against nobody."""
 
 
+Find = Callable[[Sequence["Measured"], Context], Iterable[Found | tuple[str, str]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of finding."""
+    """One kind of finding; `pages` beside this module has a page on each."""
 
     code: str
     """Stable for ever: a letter for what it looks at (A alignment, D data, S signal, T text)."""
     name: str
     severity: Literal["error", "warning", "info"]
-    """An error makes the utterance one of low quality."""
+    """An error makes the utterance one of low quality. The policy may say another."""
     summary: str
     mend: str
     """What to do about it."""
-    find: Callable[[Sequence[Measured], Context], Iterator[Found | tuple[str, str]]]
-    """From the audited utterances to what is wrong with them: `Found`, or id and message."""
+    find: Find
+    """From the audited utterances to what is wrong with them: `Found`, or id and message. Rules
+    that need no measurements look at the whole corpus."""
 
 
-def faults(code: str) -> Callable[[Sequence[Measured], Context], Iterator[tuple[str, str]]]:
+def faults(code: str) -> Find:
     """A rule that reports the utterances whose measuring ended with this code."""
 
     def find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from audit.checks.rule import Context, Rule
-from audit.measured import Measured
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:

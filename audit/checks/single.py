@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from audit.checks.rule import Context
-from audit.measured import Measured
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
 
 
 def aligned(rows: Sequence[Measured]) -> Iterator[Measured]:

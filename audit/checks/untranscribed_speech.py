@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from audit.checks.rule import Context, Found, Rule
 from audit.checks.single import own_text
-from audit.controls.calibrate import DOUBTED
-from audit.measured import Measured
+from audit.controls.kinds import DOUBTED
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:

@@ -15,12 +15,10 @@ from statistics import NormalDist
 
 import numpy as np
 
-from audit.controls.kinds import EVIDENCE, Evidence, Kind, evidence_of
+from audit.controls.kinds import DOUBTED, EVIDENCE, Evidence, Kind, evidence_of
 from audit.gate.estimate import wilson
 from audit.measured import Measured
 
-DOUBTED = 0.5
-"""Probability of a defect above which it is one: its evidence passes the threshold."""
 MIN_PLANTED = 10
 """Fewer planted defects of a kind measure nothing."""
 MAX_DEFECTS = 0.5

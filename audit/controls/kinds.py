@@ -21,6 +21,9 @@ EVIDENCE: dict[Evidence, tuple[Kind, ...]] = {
 }
 """Which planted kinds each evidence must find."""
 
+DOUBTED = 0.5
+"""Probability of a defect above which it is one: its evidence passes the threshold."""
+
 EVIDENCE_OF: dict[Kind, Evidence] = {
     kind: evidence for evidence, kinds in EVIDENCE.items() for kind in kinds
 }

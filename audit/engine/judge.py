@@ -8,7 +8,8 @@ from dataclasses import replace
 from audit.align import AlignedWord
 from audit.align.coverage import coverage
 from audit.align.times import Delay, measure_delay, place
-from audit.controls.calibrate import DOUBTED, Sight
+from audit.controls.calibrate import Sight
+from audit.controls.kinds import DOUBTED
 from audit.measured import Measured
 from corpus.utterance import Seconds
 

@@ -16,6 +16,7 @@ from audit.controls.plant import Planting
 from audit.measured import Fault, Measured
 from corpus.speech.activity import HOP, level_db, spans, speech_activity
 from corpus.speech.audio import AudioError, EmptyAudio, Recording, load
+from corpus.speech.signal import Signal, speech_to_noise
 from corpus.text.letters import Transcript
 from corpus.utterance import Seconds, Span, Utterance
 
@@ -89,7 +90,9 @@ class Measurer:
         planting = self._plantings.get(utterance.id, NOTHING_PLANTED)
         model = self._model.info
         fault = recording if isinstance(recording, Fault) else None
-        duration = speech_seconds = peak = clipped = 0.0
+        duration = speech_seconds = peak = 0.0
+        noise: float | None = None
+        signal: Signal | None = None
         activity: tuple[Span, ...] = ()
         lags: tuple[float, ...] = ()
         aligned: Alignment | None = None
@@ -98,10 +101,10 @@ class Measurer:
         if isinstance(recording, Recording) and emission is not None:
             active = speech_activity(recording.samples, recording.sample_rate)
             level = level_db(recording.samples, recording.sample_rate)
-            duration, clipped = recording.duration, recording.clipped
+            duration, signal = recording.duration, recording.signal
             speech_seconds = float(active.sum()) * HOP
             activity = spans(active)
-            peak = float(level.max())
+            peak, noise = float(level.max()), speech_to_noise(level)
             heard = hear(emission, model)
             found = align(heard, transcript, model)
             if isinstance(found, Unalignable):
@@ -120,7 +123,8 @@ class Measurer:
             duration=duration,
             speech_seconds=speech_seconds,
             peak_db=peak,
-            clipped=clipped,
+            speech_to_noise=noise,
+            signal=signal,
             letters=transcript.letters,
             unknown=transcript.unknown,
             dropped=transcript.dropped,

@@ -21,6 +21,7 @@ from audit.controls.kinds import Control
 from audit.measured import Fault, Measured
 from corpus.errors import UserError
 from corpus.files import write_atomically
+from corpus.speech.signal import Signal
 
 
 @contextmanager
@@ -121,7 +122,7 @@ class Parts:
 
 
 def _measured(row: dict[str, Any]) -> Measured:
-    fault = row.pop("fault")
+    fault, signal = row.pop("fault"), row.pop("signal")
     return Measured(
         **row
         | {
@@ -133,4 +134,5 @@ def _measured(row: dict[str, Any]) -> Measured:
             "lags": tuple(row["lags"]),
         },
         fault=Fault(**fault) if fault else None,
+        signal=Signal(**signal) if signal else None,
     )

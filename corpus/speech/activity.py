@@ -21,6 +21,8 @@ MIN_SPEECH: Seconds = 0.06
 def level_db(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float64]:
     """Root mean square of windows of 30 ms, one every 10 ms, in dB of full scale.
 
+    An offset from zero is no sound: the mean of all samples is taken out.
+
     Args:
         samples: shape (n,), full scale 1.0.
 
@@ -29,7 +31,8 @@ def level_db(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float
     """
     hop, window = round(HOP * sample_rate), round(WINDOW * sample_rate)
     count = -(-len(samples) // hop)
-    squared = np.concatenate([[0.0], np.cumsum(samples.astype(np.float64) ** 2)])
+    swing = samples.astype(np.float64) - (samples.mean(dtype=np.float64) if len(samples) else 0.0)
+    squared = np.concatenate([[0.0], np.cumsum(swing**2)])
     centre = np.arange(count) * hop + hop // 2
     start = np.clip(centre - window // 2, 0, len(samples))
     end = np.clip(centre + window // 2, 0, len(samples))

@@ -13,10 +13,8 @@ import soxr
 from numpy.typing import NDArray
 
 from corpus.errors import UserError
+from corpus.speech.signal import Signal, measure_signal
 from corpus.utterance import Seconds, Utterance
-
-CLIP_LEVEL = 0.999
-"""Samples at or above this share of full scale count as clipped."""
 
 LONGEST = 7200
 """Seconds. Longer utterances are not decoded: nobody trains on them, and a header may lie."""
@@ -39,16 +37,13 @@ class EmptyAudio(AudioError):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """The samples of one utterance and what was measured before they were mixed and resampled."""
+    """The samples of one utterance."""
 
     samples: NDArray[np.float32]
     """Shape (n,), mono, at `sample_rate`, full scale 1.0."""
     sample_rate: int
-    source_rate: int
-    """Samples a second as stored."""
-    channels: int
-    clipped: float
-    """Share of the stored samples at full scale, 0 to 1."""
+    signal: Signal
+    """What was measured before they were mixed and resampled."""
 
     @property
     def duration(self) -> Seconds:
@@ -69,7 +64,7 @@ def load(utterance: Utterance, sample_rate: int) -> Recording:
         raise AudioError(f"{name}: no such audio file{hint}")
     try:
         with soundfile.SoundFile(_source(utterance)) as file:
-            rate, channels = file.samplerate, file.channels
+            rate = file.samplerate
             start, wanted = _segment(utterance, rate, file.frames)
             file.seek(start)
             stored = _read(file, wanted)
@@ -82,19 +77,17 @@ def load(utterance: Utterance, sample_rate: int) -> Recording:
         raise AudioError(
             f"{name}: truncated, {len(stored) / rate:.2f} of {wanted / rate:.2f} s can be decoded"
         )
-    if not np.isfinite(stored).all():
-        raise AudioError(f"{name}: holds samples that are not numbers")
     mono = stored.mean(axis=1)
     if rate != sample_rate:
         mono = soxr.resample(mono, rate, sample_rate, quality="HQ")
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{name}: holds samples that are not numbers")
     if len(mono) == 0:
         raise EmptyAudio(f"{name}: the recording is empty ({len(stored)} samples)")
     return Recording(
         samples=np.ascontiguousarray(mono, dtype=np.float32),
         sample_rate=sample_rate,
-        source_rate=rate,
-        channels=channels,
-        clipped=float((np.abs(stored) >= CLIP_LEVEL).mean()),
+        signal=measure_signal(stored, rate),
     )
 
 

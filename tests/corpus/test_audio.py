@@ -49,7 +49,8 @@ def test_mono_at_the_model_rate(tmp_path: Path) -> None:
     left, right = tone(1, 440, 44100), np.zeros(44100)
     soundfile.write(tmp_path / "a.wav", np.stack([left, right], axis=1), 44100)
     recording = load(utterance(tmp_path / "a.wav"), RATE)
-    assert (recording.sample_rate, recording.source_rate, recording.channels) == (RATE, 44100, 2)
+    stored = recording.signal
+    assert (recording.sample_rate, stored.sample_rate, stored.channels) == (RATE, 44100, 2)
     assert len(recording.samples) == RATE
     spectrum = np.abs(np.fft.rfft(recording.samples))
     assert spectrum.argmax() == 440
@@ -65,7 +66,7 @@ def test_segments_are_the_right_samples(tmp_path: Path) -> None:
 
 def test_clipping_is_measured_before_anything_is_changed(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", np.clip(4 * tone(1, 100, 48000), -1, 1), 48000)
-    assert load(utterance(tmp_path / "a.wav"), RATE).clipped > 0.4
+    assert load(utterance(tmp_path / "a.wav"), RATE).signal.clipped > 0.4
 
 
 def test_what_is_broken_is_named(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,11 @@ from audit.controls.calibrate import USUAL, Sight
 from audit.controls.kinds import EVIDENCE, KINDS, Kind
 from audit.gate import load_policy
 from audit.measured import Fault, Measured
-from audit.report.build import is_low_quality
+from audit.report.build import low_quality_ids
 from audit.report.schema import Finding
 from corpus.text.language import same_language
+from corpus.utterance import Corpus, Utterance
+from tests.audit.controls.rows import SIGNAL
 
 
 def word(text: str, start: float, end: float) -> AlignedWord:
@@ -34,7 +37,8 @@ GOOD = Measured(
     duration=1.0,
     speech_seconds=0.8,
     peak_db=-10.0,
-    clipped=0.0,
+    speech_to_noise=30.0,
+    signal=SIGNAL,
     letters=14,
     unknown=0,
     dropped=0,
@@ -82,17 +86,31 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "A008": {"loss": 0.9},
     "A009": {"gaps": with_gap(0, end=0.5, speech=20.0)},
     "D001": {"id": "z-copy"},
-    "D002": {"duration": 50.0},
+    "D002": {"duration": 0.1},
     "D003": {"letters": 40},
     "S001": {"fault": Fault("S001", "broken"), "duration": 0.0, "speech_seconds": 0.0},
     "S002": {"fault": Fault("S002", "empty"), "duration": 0.0, "speech_seconds": 0.0},
     "S003": {"peak_db": -120.0, "speech_seconds": 0.0, "words": UNKEPT, "confidence": 0.0},
-    "S004": {"clipped": 0.02},
+    "S004": {"signal": replace(SIGNAL, clipped=0.02)},
+    "S005": {"signal": replace(SIGNAL, sample_rate=8000, bandwidth=3900.0)},
+    "S006": {"signal": replace(SIGNAL, bandwidth=3900.0)},
+    "S007": {"signal": replace(SIGNAL, dc_offset=0.03)},
+    "S008": {"signal": replace(SIGNAL, channels=2, channel_gap=50.0, channel_correlation=0.0)},
+    "S009": {"speech_to_noise": 9.0},
+    "S010": {"duration": 5.0, "activity": ((4.0, 4.8),)},
     "T001": {"fault": Fault("T001", "empty"), "letters": 0},
     "T002": {"fault": Fault("T002", "foreign"), "unknown": 14},
     "T003": {"unknown": 2},
-    "T005": {"lang": "he"},
+    "T005": {"lang": "mt"},
+    "T006": {"text": "совсем другие буквы"},
+    "T007": {"text": "ten lеtters here"},
+    "T008": {"text": "ten letters [noise] here"},
+    "T009": {"text": "ten letters\u200b here"},
+    "T010": {"text": "das sind nun wirklich nicht zehn Buchstaben"},
 }
+
+OF_THE_CORPUS = ("D004", "D005", "D006", "D007", "D008", "D009", "D010")
+"""Rules that compare rows of a corpus: `test_corpus_rules`."""
 
 COUNTED = frozenset({"coverage", "confidence"})
 
@@ -108,6 +126,10 @@ def context(
         power={domain: {} for domain in domains},
         blind=dict.fromkeys(domains, blind),
     )
+    utterances = [
+        Utterance(row.id, row.text, Path("a.wav"), "a.wav", "m:1", lang=row.lang, domain=row.domain)
+        for row in rows
+    ]
     return Context(
         load_policy(),
         content,
@@ -115,6 +137,7 @@ def context(
         "en",
         sight,
         dict.fromkeys(domains, figures),
+        Corpus(utterances, ["m"]),
     )
 
 
@@ -129,7 +152,7 @@ def goods() -> list[Measured]:
 
 
 def test_codes_are_unique_and_every_rule_is_tested() -> None:
-    assert [rule.code for rule in RULES] == sorted([*DEFECTS, "T004"])
+    assert [rule.code for rule in RULES] == sorted([*DEFECTS, "T004", *OF_THE_CORPUS])
     assert len({rule.name for rule in RULES}) == len(RULES)
 
 
@@ -313,7 +336,7 @@ def test_findings_that_the_audit_cannot_tell_do_not_count(code: str, kinds: list
     for kind in KINDS:
         (found,) = findings(bad, blind=frozenset({kind}))
         assert (found.code, found.counts) == (code, kind not in kinds)
-        assert is_low_quality([found]) == (found.counts and found.severity == "error")
+        assert bool(low_quality_ids([found])) == (found.counts and found.severity == "error")
 
 
 def test_cut_audio_is_found_by_unsaid_words() -> None:
@@ -328,14 +351,14 @@ def test_fixed_figures_count_only_where_they_mean_something(code: str, figure: s
     bad = replace(GOOD, **{"id": "bad", **DEFECTS[code]})
     (found,) = findings(bad, figures=COUNTED - {figure})
     assert (found.code, found.severity, found.counts) == (code, "error", False)
-    assert not is_low_quality([found])
+    assert not low_quality_ids([found])
     (found,) = findings(bad, figures=frozenset({figure}))
     assert found.counts
-    assert is_low_quality([found])
+    assert low_quality_ids([found])
 
 
 def test_warnings_make_nothing_low_quality() -> None:
     for code in ("A005", "A006", "A007"):
         found = findings(replace(GOOD, **{"id": "bad", **DEFECTS[code]}))
         assert [f.severity for f in found] == ["warning"]
-        assert not is_low_quality(found)
+        assert not low_quality_ids(found)

@@ -10,7 +10,10 @@ from audit.align import AlignedWord, Gap
 from audit.controls.kinds import EVIDENCE_OF, KINDS, Control, Evidence, Kind
 from audit.gate.policy import load_policy
 from audit.measured import Measured
+from corpus.speech.signal import Signal
 
+SIGNAL = Signal(16000, 1, 0.0, 0.0, 8000.0, 0.0, None)
+"""Nothing is wrong with it."""
 POLICY = load_policy()
 FLOORS = POLICY.controls.floors()
 RATE = POLICY.controls.false_alarm
@@ -46,7 +49,8 @@ def row(
         duration=1.0,
         speech_seconds=0.8,
         peak_db=-10.0,
-        clipped=0.0,
+        speech_to_noise=30.0,
+        signal=SIGNAL,
         letters=8,
         unknown=0,
         dropped=0,

@@ -1,0 +1,42 @@
+"""S008: the channels of a recording hold different sound, or one holds none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from audit.checks.rule import Context, Rule
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    limits = context.policy.signal
+    for row in rows:
+        signal = row.signal
+        if signal is None or signal.channels < 2 or not row.speech_seconds:
+            continue
+        correlation = signal.channel_correlation
+        if signal.channel_gap > limits.max_channel_gap_db:
+            yield (
+                row.id,
+                f"one of {signal.channels} channels is {signal.channel_gap:.0f} dB quieter than "
+                f"the loudest, over {limits.max_channel_gap_db:g} dB",
+            )
+        elif correlation is not None and correlation < limits.min_channel_correlation:
+            yield (
+                row.id,
+                f"the {signal.channels} channels hold different sound (correlation "
+                f"{correlation:.2f}, under {limits.min_channel_correlation:g}), and are mixed",
+            )
+
+
+RULE = Rule(
+    code="S008",
+    name="channels-differ",
+    severity="warning",
+    summary="The channels of the recording hold different sound, or one holds none.",
+    mend="Store the channel that the transcript is of as a mono file.",
+    find=_find,
+)

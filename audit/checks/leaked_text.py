@@ -1,0 +1,51 @@
+"""D005: the same text, or nearly, stands in two splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from audit.checks.rule import Context, Rule, Written
+from audit.checks.splits import Splits, named
+from corpus.utterance import Utterance
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    splits = Splits(context.corpus)
+    if not splits.several:
+        return
+    least = context.policy.corpus.same_speaker_letters
+    holding: dict[tuple[str, str | None], list[Utterance]] = {}
+    for one in context.written:
+        for key in _keys(one, least):
+            holding.setdefault(key, []).append(one.row)
+    same = {key: splits.examples(rows) for key, rows in holding.items()}
+    bare = {id(one.row): one.bare for one in context.written}
+    for one in context.written:
+        for key in _keys(one, least):
+            leak = splits.leak(one.row, same[key])
+            if leak is not None:
+                nearly = "" if bare[id(leak)] == one.bare else "nearly "
+                yield one.row.id, f"{nearly}the same text as {named(leak)}"
+                break
+
+
+def _keys(one: Written, least: int) -> Iterator[tuple[str, str | None]]:
+    """What rows must share: the text and its speaker or, of a long text, what it is like."""
+    if one.row.speaker is not None and len(one.bare) >= least:
+        yield one.bare, one.row.speaker
+    if one.group is not None:
+        yield one.group, None
+
+
+RULE = Rule(
+    code="D005",
+    name="leaked-text",
+    severity="warning",
+    summary="A long text, or a text of the same speaker, stands in two splits.",
+    mend="Take the row out of the larger split, which is the one to train on.",
+    find=_find,
+)

@@ -1,0 +1,30 @@
+"""T007: a word of two alphabets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from audit.checks.rule import Context, Rule
+from corpus.text.scripts import mixed_words
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    for row in context.corpus.utterances:
+        words = mixed_words(row.text)
+        if words:
+            more = f" (and {len(words) - 1} more)" if len(words) > 1 else ""
+            yield row.id, f"'{words[0][:40]}' has letters of two alphabets{more}"
+
+
+RULE = Rule(
+    code="T007",
+    name="mixed-script",
+    severity="warning",
+    summary="A word has letters of two alphabets, which may look the same.",
+    mend="Replace the letters that are of the wrong alphabet.",
+    find=_find,
+)

@@ -1,0 +1,42 @@
+"""T006: letters of a script that the language is not written in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from audit.checks.rule import Context, Rule
+from corpus.text.scripts import foreign_letters, scripts_of
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    limits = context.policy.text
+    for row in context.corpus.utterances:
+        language = row.lang or context.language
+        scripts = scripts_of(language)
+        found = foreign_letters(row.text, scripts) if scripts else None
+        if found is None:
+            continue
+        if (
+            found.other > limits.max_other_script * found.letters
+            or found.latin > limits.max_latin * found.letters
+        ):
+            yield (
+                row.id,
+                f"{found.latin + found.other} of {found.letters} letters are of scripts that "
+                f"'{language}' is not written in, most of them {found.script.title()}: "
+                f"'{found.example[:40]}'",
+            )
+
+
+RULE = Rule(
+    code="T006",
+    name="other-script",
+    severity="warning",
+    summary="Letters of a script that the language is not written in.",
+    mend="Look whether text or language belongs to another row; transliterate, or drop the row.",
+    find=_find,
+)

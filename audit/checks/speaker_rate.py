@@ -1,0 +1,54 @@
+"""D007: far more or fewer letters a second than the same speaker says elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import exp, log
+from statistics import median
+from typing import TYPE_CHECKING
+
+from audit.checks.rule import Context, Rule
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
+
+LEAST_LETTERS, LEAST_SPEECH = 15, 1.0
+"""Letters, and seconds of speech. The rate of a shorter row says little."""
+NORMAL = 1.4826
+"""From the median absolute deviation to the standard deviation of a normal distribution."""
+LEAST_DEVIATION = 0.08
+"""Of the logarithm. Readers have about 0.12; a machine that reads evenly makes no outliers."""
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    limits = context.policy.quality
+    by_speaker: dict[str, list[Measured]] = {}
+    for row in rows:
+        speaker = context.utterances[row.id].speaker
+        if speaker and row.letters >= LEAST_LETTERS and row.speech_seconds >= LEAST_SPEECH:
+            by_speaker.setdefault(speaker, []).append(row)
+    for speaker, spoken in by_speaker.items():
+        if len(spoken) < limits.min_speaker_rows:
+            continue
+        # Twice as fast is as far away as half as fast.
+        usual = median(log(row.rate) for row in spoken)
+        spread = NORMAL * median(abs(log(row.rate) - usual) for row in spoken)
+        far = limits.max_speaker_deviations * max(spread, LEAST_DEVIATION)
+        for row in spoken:
+            if abs(log(row.rate) - usual) > far:
+                yield (
+                    row.id,
+                    f"{row.rate:.1f} letters a second of speech, where '{speaker}' has "
+                    f"{exp(usual):.1f}, and nearly always {exp(usual - far):.1f} to "
+                    f"{exp(usual + far):.1f}",
+                )
+
+
+RULE = Rule(
+    code="D007",
+    name="speaker-rate",
+    severity="warning",
+    summary="Far more or fewer letters a second than the same speaker says elsewhere.",
+    mend="Listen; look for a text that is cut or too long, or for another speaker.",
+    find=_find,
+)

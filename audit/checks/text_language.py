@@ -1,0 +1,40 @@
+"""T010: the transcript reads like another language than its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from audit.checks.rule import Context, Rule
+from corpus.text.identify import better_language
+from corpus.text.scripts import foreign_letters, scripts_of
+
+if TYPE_CHECKING:
+    from audit.measured import Measured
+
+
+def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    least = context.policy.text.language_margin
+    for row in context.corpus.utterances:
+        language = row.lang or context.language
+        scripts = scripts_of(language)
+        # A text of another script has a rule of its own (T006).
+        if scripts is None or foreign_letters(row.text, scripts) is not None:
+            continue
+        found = better_language(row.text, language)
+        if found is not None and found[1] > least:
+            yield (
+                row.id,
+                f"it reads like '{found[0]}' and not like '{language}' "
+                f"({found[1]:.0f} nats, over {least:g})",
+            )
+
+
+RULE = Rule(
+    code="T010",
+    name="text-language",
+    severity="warning",
+    summary="The transcript reads like another language than its own.",
+    mend="Mend the row's language, or drop the row.",
+    find=_find,
+)

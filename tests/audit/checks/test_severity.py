@@ -1,0 +1,74 @@
+"""The policy switches rules off and weighs them; what it does not name stays as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from audit.checks import RULES, run_rules
+from audit.gate import load_policy
+from audit.report.build import low_quality_ids
+from corpus.errors import UserError
+from tests.audit.checks.test_rules import GOOD, context, goods, with_words
+from tests.audit.controls.rows import SIGNAL
+
+
+def policy_of(folder: Path, rules: str) -> Path:
+    path = folder / "policy.toml"
+    path.write_text(f"[rules]\n{rules}\n")
+    return path
+
+
+def test_without_a_word_every_rule_has_its_own_severity() -> None:
+    assert load_policy().rules == {rule.code: rule.severity for rule in RULES}
+
+
+def test_a_policy_weighs_rules_and_switches_them_off(tmp_path: Path) -> None:
+    policy = load_policy(policy_of(tmp_path, 'A005 = "error"\nS004 = "off"\nD003 = "info"'))
+    bad = replace(
+        GOOD,
+        id="bad",
+        words=with_words(spoken={1: 0.1}),
+        letters=40,
+        signal=replace(SIGNAL, clipped=0.5),
+    )
+    rows = [*goods(), bad]
+    usual = context(rows)
+    assert [(f.code, f.severity) for f in run_rules(rows, usual)] == [
+        ("A005", "warning"),
+        ("D003", "error"),
+        ("S004", "warning"),
+    ]
+    changed = replace(usual, policy=policy)
+    findings = list(run_rules(rows, changed))
+    assert [(f.code, f.severity) for f in findings] == [("A005", "error"), ("D003", "info")]
+    assert low_quality_ids(findings) == {"bad"}
+    assert [f.code for f in run_rules(rows, usual, errors_only=True)] == ["D003"]
+    assert [f.code for f in run_rules(rows, changed, errors_only=True)] == ["A005"]
+
+
+@pytest.mark.parametrize(
+    ("rules", "says"),
+    [
+        ('X999 = "off"', r"rules: there is no rule X999 \(asr rules lists them\)"),
+        ('a005 = "off"', "there is no rule a005"),
+        ('A005 = "fatal"', "rules.A005: "),
+        ("A005 = 1", "rules.A005: "),
+        ("A005 = { severity = 'off' }", "rules.A005: "),
+    ],
+)
+def test_what_is_no_rule_or_no_severity_is_named(rules: str, says: str, tmp_path: Path) -> None:
+    path = policy_of(tmp_path, rules)
+    with pytest.raises(UserError, match=says) as caught:
+        load_policy(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rules_that_are_no_table_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text('rules = "off"\n')
+    with pytest.raises(UserError, match="rules"):
+        load_policy(path)
