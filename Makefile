@@ -34,7 +34,7 @@ audit: $(READY)
 	$(BIN)/asr audit audit/example/proceed.jsonl --wandb --resume
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -65,11 +65,31 @@ def draw(
     sizes = allocate(counts, fraction=fraction, quotas=quotas, minimum=minimum)
     sample: list[Utterance] = []
     for domain, size in sizes.items():
-        members = sorted(by_domain[domain], key=lambda utterance: utterance.id)
-        chosen = random.Random(f"{seed}:{domain}").sample(range(len(members)), size)
-        sample.extend(members[i] for i in sorted(chosen))
+        chosen = _chosen(by_domain[domain], size, f"{seed}:{domain}")
+        sample.extend(sorted(chosen, key=lambda utterance: utterance.id))
     strata = {domain: Stratum(counts[domain], size) for domain, size in sizes.items()}
     return Plan(sample, strata, seed, fraction)
+
+
+def in_random_order(
+    utterances: Sequence[Utterance], *, seed: int, sizes: Mapping[str, int]
+) -> dict[str, list[Utterance]]:
+    """So many utterances of each domain, in the random order in which they are to be heard.
+
+    Args:
+        utterances: the corpus.
+        seed: the same seed gives the same order, whatever the order of the corpus.
+        sizes: by domain, at most its population.
+    """
+    return {
+        domain: _chosen([u for u in utterances if u.domain == domain], size, f"{seed}:{domain}")
+        for domain, size in sizes.items()
+    }
+
+
+def _chosen(members: Sequence[Utterance], size: int, seed: str) -> list[Utterance]:
+    by_id = sorted(members, key=lambda utterance: utterance.id)
+    return random.Random(seed).sample(by_id, size)
 
 
 def allocate(

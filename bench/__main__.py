@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bench import example, real_speech
+from bench import estimate, example, real_speech
 from bench.detection import __main__ as detection
 from bench.missing import Missing
 
 if __name__ == "__main__":
     example.main()
+    estimate.main()
     for measurement in (real_speech, detection):
         try:
             measurement.main()

@@ -56,6 +56,11 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
     help="Share of the corpus to hear.  [default: the policy's, 0.1]",
 )
 @click.option("--all", "everything", is_flag=True, help="Hear the whole corpus.")
+@click.option(
+    "--until-decided",
+    is_flag=True,
+    help="Hear in random order and stop when the decision is settled; --fraction is then the most.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
 @click.option("--split", help="Which split of the manifest or dataset.")
@@ -96,6 +101,7 @@ def command(
     language: str | None,
     fraction: float | None,
     everything: bool,
+    until_decided: bool,
     seed: int,
     policy: Path | None,
     split: str | None,
@@ -110,8 +116,9 @@ def command(
 ) -> int:
     """Align a sample of the corpus, estimate its share of bad transcripts, and decide.
 
-    MANIFEST is NeMo-style JSONL, CSV or TSV, a Hugging Face dataset folder, a parquet file, or
-    hf:OWNER/NAME. Without one, asr.toml names the corpus, or else the bundled example is used.
+    MANIFEST is NeMo-style or Qwen3-ASR JSONL, CSV or TSV, a Common Voice or Kaldi folder, Lhotse
+    cuts, a Hugging Face dataset folder, a parquet file, or hf:OWNER/NAME. Without one, asr.toml
+    names the corpus, or else the bundled example is used.
 
     Exit codes: 0 for PROCEED and CAUTION, 20 for STOP, 30 where the aligner cannot tell right
     transcripts from wrong ones; with --strict, 10 for CAUTION.
@@ -150,6 +157,7 @@ def command(
         device=device,
         batch_seconds=batch_seconds,
         controls=rules.controls.per_kind if controls is None else controls,
+        until_decided=until_decided,
     )
     try:
         with AuditProgress() as progress:

@@ -21,6 +21,11 @@ from corpus.text.plain import plain
 COMMANDS = {
     "audit": "Audit a corpus: align a sample, estimate, decide, write the report.",
     "gate": "Read a report's verdict back as an exit code.",
+    "clean": "Write a corpus less what its audit condemned.",
+    "sign": "Sign a report.",
+    "policy": "Show and check policies.",
+    "rules": "List the rules.",
+    "explain": "Say what a rule finds, and how to mend it.",
     "train": "Train from a verified report, or refuse.",
 }
 
@@ -28,10 +33,15 @@ COMMANDS = {
 EXTRA_OF = dict.fromkeys(
     (
         "datasets",
+        "datasketch",
+        "lhotse",
         "numpy",
         "onnxruntime",
+        "py3langid",
         "pyarrow",
+        "regex",
         "safetensors",
+        "scipy",
         "soundfile",
         "soxr",
         "torch",
@@ -41,7 +51,12 @@ EXTRA_OF = dict.fromkeys(
         "yaml",
     ),
     "align",
-) | {"jiwer": "train", "omegaconf": "train"}
+) | {
+    "cryptography": "sign",
+    "jiwer": "train",
+    "omegaconf": "train",
+    "securesystemslib": "sign",
+}
 
 
 class _Debug:
@@ -160,3 +175,7 @@ def show(printing: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # `asr … | head` is no accident
             click.echo(f"asr: the result could not be printed ({error.strerror})", err=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -11,6 +11,20 @@ from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_e
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's client is imported
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what tests counted (`record_property`), whichever worker ran them."""
+    counted = [
+        f"{name}: {value}"
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, [])
+        for name, value in getattr(report, "user_properties", [])
+    ]
+    if counted:
+        terminalreporter.section("counted")
+        for line in sorted(counted):
+            terminalreporter.write_line(line)
+
+
 @pytest.fixture(autouse=True)
 def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """No W&B login, no W&B folder outside the test's own, no hub, one width of terminal."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit.gate import admit, require_same_data
+from audit.gate import admit, load_policy, require_same_data, vouched
 from audit.report import (
     LINK_FILE,
     REPORT_FILE,
@@ -21,7 +21,6 @@ from audit.report import (
     Report,
     condemned,
     find_latest,
-    read_report,
 )
 from corpus.errors import UserError
 from corpus.readers import read_corpus
@@ -68,6 +67,8 @@ def clear(
     audio_root: Path | None = None,
     split: str | None = None,
     accept_caution: bool = False,
+    policy: Path | None = None,
+    verify_key: Path | None = None,
 ) -> Clearance:
     """Verify the report, then its decision, then that it is about `data`.
 
@@ -78,18 +79,22 @@ def clear(
         audio_root: as given to the audit; see `corpus.readers.read_corpus`.
         split: likewise.
         accept_caution: whether CAUTION passes.
+        policy: file of the policy under which the report must have been judged.
+        verify_key: public key that must have signed it.
 
     Raises:
-        NoVerdict: no report, an altered one, or one about other data (exit code 30).
+        NoVerdict: no report, one that is altered, stale or not signed as asked, or one about other
+            data (exit code 30).
         Stopped: the decision is STOP (20).
         CautionNotAccepted: it is CAUTION and was not accepted (10).
         UserError: a manifest cannot be read, or the download from W&B failed (2).
     """
+    asked = load_policy(policy) if policy else None
     if report is not None and report.startswith(WANDB):
         with tempfile.TemporaryDirectory(prefix="asr-report-") as folder:
-            return _clear(
-                _download(report, Path(folder)), report, data, audio_root, split, accept_caution
-            )
+            path = _download(report, Path(folder))
+            found = vouched(path, report, policy=asked, verify_key=verify_key)
+            return _clear(found, path, report, data, audio_root, split, accept_caution)
     if report is None:
         path = find_latest(REPORTS)
     else:
@@ -99,10 +104,12 @@ def clear(
     if not path.is_file():
         manifests = " ".join(map(str, data)) or "MANIFEST"
         raise NoVerdict(f"{path}: no such report; make one with: asr audit {manifests}")
-    return _clear(path, str(path), data, audio_root, split, accept_caution)
+    found = vouched(path, str(path), policy=asked, verify_key=verify_key)
+    return _clear(found, path, str(path), data, audio_root, split, accept_caution)
 
 
 def _clear(
+    report: Report,
     path: Path,
     name: str,
     data: Sequence[str | Path],
@@ -110,10 +117,9 @@ def _clear(
     split: str | None,
     accept_caution: bool,
 ) -> Clearance:
-    report = read_report(path)
     admit(report, name, accept_caution=accept_caution)
     corpus = read_corpus(data, audio_root=audio_root, split=split)
-    require_same_data(report, name, corpus)
+    require_same_data(report, name, corpus, path.parent)
     return Clearance(
         report=report,
         name=name,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Protocol
@@ -11,18 +11,15 @@ from typing import Protocol
 import torch
 
 from audit.acoustic import AcousticModel, load_model
-from audit.checks import run_rules
-from audit.checks.rule import Context
-from audit.controls.calibrate import calibrate
-from audit.controls.figures import figures_that_count
 from audit.controls.plant import plan_controls
-from audit.engine.judge import judge
+from audit.engine.assess import Assessor
 from audit.engine.measure import Measurer
 from audit.engine.parts import Parts, only_one
+from audit.engine.until import Deciding
 from audit.gate.policy import Policy
 from audit.measured import Measured
-from audit.plan import Plan, draw
-from audit.report.build import Aligned, AuditResult, build
+from audit.plan import draw
+from audit.report.build import AuditResult, build
 from audit.report.write import write
 from corpus.errors import UserError
 from corpus.fingerprint import Fingerprint, fingerprint
@@ -37,7 +34,8 @@ class Progress(Protocol):
     """Who is told how far the audit is."""
 
     def start(self, total: int, done: int) -> None:
-        """The audit has `total` utterances, of which `done` are there from an earlier run."""
+        """The audit has at most `total` utterances, of which `done` are there from an earlier
+        run."""
 
     def advance(self, utterances: int, seconds: Seconds) -> None:
         """So many more utterances and seconds of audio are measured."""
@@ -60,6 +58,8 @@ class Settings:
     batch_seconds: Seconds
     controls: int
     """Planted defects of each kind."""
+    until_decided: bool = False
+    """Stop when the decision is settled; `fraction` is then the most that is heard."""
 
 
 class Interrupted(Exception):
@@ -82,100 +82,141 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             f"{first.origin}: {first.reason} (and so with all {len(corpus.skipped)} rows); "
             "nothing is left to audit"
         )
+    policy = settings.policy
+    if settings.until_decided and policy.decision.correct_for_controls:
+        raise UserError(
+            "--until-decided stops by the share of findings, while decision.correct_for_controls "
+            "of the policy decides on another; leave out one of them"
+        )
     folder = settings.out / settings.name
     with only_one(folder):
         torch.set_num_threads(1)  # see audit.acoustic.batching
         model = load_model(settings.aligner, language=settings.language, device=settings.device)
-        prints = fingerprint(corpus)
+        prints = fingerprint(corpus, audio=policy.gate.audio)
         plan = draw(
             corpus.utterances,
             fraction=settings.fraction,
             seed=settings.seed,
-            quotas=settings.policy.sampling.quotas,
-            minimum=settings.policy.sampling.minimum,
+            quotas=policy.sampling.quotas,
+            minimum=policy.sampling.minimum,
         )
-        origins = corpus.places()
-        rows = [
-            replace(row, origin=origins[row.id])
-            for row in _run(plan, model, prints, settings, Parts(folder), progress)
-        ]
-        sight = calibrate(
-            rows,
-            false_alarm=settings.policy.controls.false_alarm,
-            floors=settings.policy.controls.floors(),
-        )
-        rows, delay = judge(rows, sight, model.info.delay)
-        figures = figures_that_count(rows, sight, settings.policy)
-        context = Context(
-            settings.policy, prints.content, origins, model.info.language, sight, figures
-        )
-        result = build(
-            corpus,
-            plan,
-            rows,
-            list(run_rules(rows, context)),
-            Aligned(model.info, delay),
-            sight,
-            figures,
-            settings.policy,
-            prints,
-        )
-        result = write(result, folder)
+        assessor = Assessor(corpus, prints, policy, model.info)
+        seconds = PART_BATCHES * settings.batch_seconds
+        rows: list[Measured] = []
+        deciding: Deciding | None = None
+        if settings.until_decided:
+            deciding = Deciding(corpus, plan, assessor, policy, rows, seconds)
+            pool, pieces = deciding.pool, deciding.pieces()
+        else:
+            pool, pieces = plan.sample, _pieces(plan.sample, seconds)
+        hearing = _Hearing(pool, len(plan.sample), model, prints, settings, Parts(folder), progress)
+        hearing.hear(pieces, rows)
+        assessed = assessor.assess(rows)
+        ended = None
+        if deciding is not None:
+            plan, ended = deciding.plan(), deciding.ended
+        result = build(corpus, plan, assessed, model.info, policy, prints, ended)
+        result = write(result, corpus, folder)
         Parts(folder).remove()
     return result
 
 
-def _run(
-    plan: Plan,
-    model: AcousticModel,
-    prints: Fingerprint,
-    settings: Settings,
-    parts: Parts,
-    progress: Progress,
-) -> list[Measured]:
-    """The measurements of the whole plan, from parts that are there and parts that are made now."""
-    key = {
-        "dataset": prints.digest,
-        "sample": [u.id for u in plan.sample],
-        "aligner": [model.info.name, model.info.weights_sha256, settings.language],
-        "device": settings.device,
-        "tool": version("asr-gate"),
-        "controls": settings.controls,
-        "seed": settings.seed,
-        "batch_seconds": settings.batch_seconds,
-    }
-    parts.begin(key, resume=settings.resume)
-    pieces = list(_pieces(plan.sample, PART_BATCHES * settings.batch_seconds))
-    done = [parts.read(n, [u.id for u in piece]) for n, piece in enumerate(pieces)]
-    progress.start(len(plan.sample), sum(len(rows) for rows in done if rows is not None))
-    transcripts = {u.id: model.spell(u.text, u.lang) for u in plan.sample}
-    plantings = plan_controls(
-        plan.sample, transcripts, per_kind=settings.controls, seed=settings.seed
-    )
-    measurer = Measurer(model, transcripts, plantings, settings.batch_seconds)
+class _Hearing:
+    """Measures pieces of the corpus, and keeps them as parts on disk."""
 
-    def finish(number: int, wait: Callable[[], list[Measured]]) -> None:
-        rows = wait()
-        parts.write(number, rows)
-        done[number] = rows
-        progress.advance(len(rows), sum(row.duration for row in rows))
+    def __init__(
+        self,
+        pool: Sequence[Utterance],
+        most: int,
+        model: AcousticModel,
+        prints: Fingerprint,
+        settings: Settings,
+        parts: Parts,
+        progress: Progress,
+    ) -> None:
+        """Begin, or go on with the parts that are there.
 
-    try:
-        ahead: tuple[int, Callable[[], list[Measured]]] | None = None
-        for number, piece in enumerate(pieces):
-            if done[number] is None:
-                started = measurer.start(piece)
-                if ahead is not None:
-                    finish(*ahead)
-                ahead = number, started
-        if ahead is not None:
-            finish(*ahead)
-    except KeyboardInterrupt as interrupt:
-        kept = sum(len(rows) for rows in done if rows is not None)
-        raise Interrupted(kept, len(plan.sample)) from interrupt
-    finally:
-        measurer.stop()
-    return [row for rows in done if rows is not None for row in rows]
+        Args:
+            pool: what may be heard.
+            most: how many of them, at most.
+            model: the acoustic model.
+            prints: of the corpus.
+            settings: of the audit.
+            parts: where they are kept.
+            progress: who is told.
+        """
+        key = {
+            "dataset": prints.digest,
+            "sample": [u.id for u in pool],
+            "aligner": [model.info.name, model.info.weights_sha256, settings.language],
+            "device": settings.device,
+            "tool": version("asr-gate"),
+            "controls": settings.controls,
+            "seed": settings.seed,
+            "batch_seconds": settings.batch_seconds,
+            "until_decided": settings.until_decided,
+        }
+        parts.begin(key, resume=settings.resume)
+        transcripts = {u.id: model.spell(u.text, u.lang) for u in pool}
+        # How many will be heard nobody knows then: each carries its controls.
+        per_kind = len(pool) if settings.until_decided and settings.controls else settings.controls
+        plantings = plan_controls(pool, transcripts, per_kind=per_kind, seed=settings.seed)
+        self._measurer = Measurer(model, transcripts, plantings, settings.batch_seconds)
+        # One piece is aligned while the next is decoded, unless what it says decides the next.
+        self._ahead = not settings.until_decided
+        self._parts = parts
+        self._progress = progress
+        self._most = most
+
+    def hear(self, pieces: Iterable[list[Utterance]], rows: list[Measured]) -> None:
+        """Measure piece after piece, in order, from parts that are there or anew.
+
+        Args:
+            pieces: of the pool; may look at `rows` to choose the next.
+            rows: where the measurements go.
+
+        Raises:
+            Interrupted: by Ctrl-C.
+        """
+        waiting: tuple[int, Callable[[], list[Measured]]] | None = None
+        begun = False
+
+        def finish() -> None:
+            nonlocal waiting
+            if waiting is not None:
+                number, wait = waiting
+                found = wait()
+                self._parts.write(number, found)
+                self._take(found, rows)
+                waiting = None
+
+        try:
+            for number, piece in enumerate(pieces):
+                kept = self._parts.read(number, [u.id for u in piece])
+                if kept is not None:
+                    finish()
+                    if begun:
+                        self._take(kept, rows)
+                    else:
+                        rows += kept
+                    continue
+                if not begun:
+                    self._progress.start(self._most, len(rows))
+                    begun = True
+                started = self._measurer.start(piece)
+                finish()
+                waiting = number, started
+                if not self._ahead:
+                    finish()
+            finish()
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted(len(rows), self._most) from interrupt
+        finally:
+            self._measurer.stop()
+
+    def _take(self, found: list[Measured], rows: list[Measured]) -> None:
+        rows += found
+        self._progress.advance(len(found), sum(row.duration for row in found))
 
 
 def _pieces(sample: Sequence[Utterance], seconds: Seconds) -> Iterator[list[Utterance]]:

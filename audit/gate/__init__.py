@@ -1,6 +1,6 @@
 """Policy, estimate, verdict, admission."""
 
-from audit.gate.admission import CautionNotAccepted, Stopped, admit, require_same_data
+from audit.gate.admission import CautionNotAccepted, Stopped, admit, require_same_data, vouched
 from audit.gate.policy import Policy, load_policy
 
 __all__ = [
@@ -10,4 +10,5 @@ __all__ = [
     "admit",
     "load_policy",
     "require_same_data",
+    "vouched",
 ]

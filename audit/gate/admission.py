@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from audit.report.read import NoVerdict
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from audit.gate.policy import GatePolicy, Policy, load_policy
+from audit.report.read import ROWS_FILE, NoVerdict, check_tables, read_report
 from audit.report.schema import Report
 from corpus.errors import UserError
-from corpus.fingerprint import fingerprint
+from corpus.fingerprint import differences, fingerprint, from_lines
 from corpus.utterance import Corpus
+
+NAMED = 3
+"""Rows that are named of those that changed."""
+
+AHEAD = timedelta(days=1)
+"""How far the clock that dated a report may go before ours."""
 
 
 class Stopped(UserError):
@@ -19,6 +33,86 @@ class CautionNotAccepted(UserError):
     """The report says CAUTION and nobody accepted it."""
 
     exit_code = 10
+
+
+def vouched(
+    path: Path, name: str, *, policy: Policy | None = None, verify_key: Path | None = None
+) -> Report:
+    """Read a report that can be relied on: whole, of this policy, young enough, signed if asked.
+
+    Args:
+        path: `alignment_report.json`, or the folder of the audit.
+        name: of the report, for messages.
+        policy: under which it must have been judged; None: any, and the report's own policy says
+            what is asked of it.
+        verify_key: public key that must have signed it; None: no signature is looked at.
+
+    Raises:
+        NoVerdict: the report is missing, altered, of another policy, stale or not signed.
+        UserError: the key cannot be read.
+    """
+    report = read_report(path)
+    folder = path if path.is_dir() else path.parent
+    check_tables(report, folder)
+    if policy is not None:
+        _require_policy(report, name, policy)
+    asked = policy.gate if policy is not None else _own_gate(report, name)
+    _require_age(report, name, asked)
+    if verify_key is not None:
+        from audit.gate.signature import verify
+
+        verify(report, name, folder, verify_key)
+    elif asked.require_signature:
+        raise NoVerdict(
+            f"{name}: must be signed (gate.require_signature); say by whom with --verify-key FILE"
+        )
+    return report
+
+
+def _own_gate(report: Report, name: str) -> GatePolicy:
+    given = report.policy.get("gate")
+    if given is None:
+        return load_policy().gate
+    try:
+        return GatePolicy.model_validate(given)
+    except ValidationError as error:
+        raise NoVerdict(f"{name}: its policy cannot be read; audit again") from error
+
+
+def _require_policy(report: Report, name: str, policy: Policy) -> None:
+    asked = policy.model_dump(mode="json", exclude={"gate"})
+    given = {section: values for section, values in report.policy.items() if section != "gate"}
+    for line, now, then in _unlike(asked, given):
+        raise NoVerdict(
+            f"{name}: judged under another policy: {line} was {then}, is {now}; audit again with "
+            "this --policy"
+        )
+
+
+def _unlike(asked: dict[str, Any], given: dict[str, Any]) -> list[tuple[str, object, object]]:
+    """Lines that two policies differ in, with their values."""
+    found: list[tuple[str, object, object]] = []
+    for section in sorted(asked.keys() | given.keys()):
+        one, other = asked.get(section), given.get(section)
+        if isinstance(one, dict) and isinstance(other, dict):
+            found += [(f"{section}.{key}", a, b) for key, a, b in _unlike(one, other)]
+        elif one != other:
+            found.append((section, one, other))
+    return found
+
+
+def _require_age(report: Report, name: str, asked: GatePolicy) -> None:
+    if not asked.max_age_days:
+        return
+    try:
+        age = datetime.now(UTC) - datetime.fromisoformat(report.created_at)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise NoVerdict(f"{name}: does not say when it was made; audit again") from error
+    if age > timedelta(days=asked.max_age_days) or age < -AHEAD:
+        raise NoVerdict(
+            f"{name}: stale: made {report.created_at[:10]}, older than {asked.max_age_days:g} days "
+            "or later than now (gate.max_age_days); audit again"
+        )
 
 
 def admit(report: Report, name: str, *, accept_caution: bool) -> None:
@@ -44,16 +138,40 @@ def admit(report: Report, name: str, *, accept_caution: bool) -> None:
         )
 
 
-def require_same_data(report: Report, name: str, corpus: Corpus) -> None:
+def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -> None:
     """Check that the report speaks of this very corpus.
 
+    Args:
+        report: whose fingerprint counts.
+        name: of the report, for the message.
+        corpus: as it is now.
+        folder: of the audit, where the prints of its rows lie.
+
     Raises:
-        NoVerdict: it was made for other data.
+        NoVerdict: it was made for other data; names rows that were added, removed or changed.
     """
-    found = fingerprint(corpus).digest
-    if found != report.dataset.fingerprint:
-        raise NoVerdict(
-            f"{name}: made for other data than {', '.join(corpus.manifests)} "
-            f"(fingerprint {report.dataset.fingerprint[:19]}…, found {found[:19]}…); "
-            "audit this data, or name its report"
-        )
+    now = fingerprint(corpus, audio=report.dataset.fingerprint_audio)
+    if now.digest == report.dataset.fingerprint:
+        return
+    manifests = ", ".join(corpus.manifests)
+    what = f"(fingerprint {report.dataset.fingerprint[:19]}…, found {now.digest[:19]}…)"
+    if ROWS_FILE in report.tables:
+        check_tables(report, folder)
+        try:
+            then = from_lines((folder / ROWS_FILE).read_bytes())
+        except FileNotFoundError:
+            then = None
+        except ValueError as error:
+            raise NoVerdict(f"{folder / ROWS_FILE}: {error}; audit again") from error
+        if then is not None:
+            places = corpus.places()
+            found = list(differences(then, now.rows))
+            named = [
+                f"{places[i]} '{i}' {what}" if i in places else f"'{i}' {what}"
+                for i, what in islice(found, NAMED)
+            ]
+            more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+            what = f"({len(found)} rows differ: {'; '.join(named)}{more})"
+    raise NoVerdict(
+        f"{name}: made for other data than {manifests} {what}; audit this data, or name its report"
+    )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from audit.controls.kinds import KINDS, Kind
 from corpus.errors import UserError
@@ -21,16 +21,30 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+_DOMAIN_LINE = "decision.domain_caution_above"
+
+
 class DecisionPolicy(_Section):
     """When the corpus is fit; percentages of low-quality utterances."""
 
     stop_above: Percent
     proceed_below: Percent
     domain_caution_above: Percent
+    domains: dict[str, Percent]
     skipped_caution_above: Percent
     skipped_stop_above: Percent
     decide_by: Literal["point", "bound"]
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    correct_for_controls: bool
+    min_heard: Annotated[int, Field(ge=1)]
+
+    def domain_limit(self, domain: str) -> Percent:
+        """Percent of low quality above which this domain makes it at least CAUTION."""
+        return self.domains.get(domain, self.domain_caution_above)
+
+    def domain_line(self, domain: str) -> str:
+        """The line of the policy that sets it."""
+        return f"decision.domains.{domain}" if domain in self.domains else _DOMAIN_LINE
 
     @model_validator(mode="after")
     def _ordered(self) -> DecisionPolicy:
@@ -47,6 +61,8 @@ class QualityPolicy(_Section):
     rate_band: Annotated[float, Field(gt=1)]
     max_unknown: Share
     max_cut: Share
+    max_speaker_deviations: Annotated[float, Field(gt=0)]
+    min_speaker_rows: Annotated[int, Field(ge=3)]
 
 
 class ControlsPolicy(_Section):
@@ -70,12 +86,45 @@ class SignalPolicy(_Section):
     max_clipped: Share
     min_duration: Annotated[float, Field(ge=0)]
     max_duration: Annotated[float, Field(gt=0)]
+    min_sample_rate: Annotated[int, Field(ge=0)]
+    min_bandwidth: Annotated[float, Field(ge=0)]
+    max_dc_offset: Share
+    max_channel_gap_db: Annotated[float, Field(ge=0)]
+    min_channel_correlation: Annotated[float, Field(ge=-1, le=1)]
+    min_speech_to_noise_db: float
+    max_edge_silence: Annotated[float, Field(ge=0)]
 
     @model_validator(mode="after")
     def _ordered(self) -> SignalPolicy:
         if self.min_duration > self.max_duration:
             raise ValueError("min_duration is above max_duration")
         return self
+
+
+class TextPolicy(_Section):
+    """What a transcript may hold: shares of its letters, nats of evidence."""
+
+    max_other_script: Share
+    max_latin: Share
+    language_margin: Annotated[float, Field(gt=0)]
+
+
+class CorpusPolicy(_Section):
+    """What the rows of a corpus may have to do with each other."""
+
+    near_duplicate: Annotated[float, Field(gt=0, le=1)]
+    near_duplicate_letters: Annotated[int, Field(ge=1)]
+    same_speaker_letters: Annotated[int, Field(ge=1)]
+    max_speaker_share: Share
+    min_domain_share: Share
+    unheard_listed: Annotated[int, Field(ge=0)]
+
+
+class ModelLimitsPolicy(_Section):
+    """What the model that is to be trained can take."""
+
+    max_seconds: Annotated[float, Field(gt=0)]
+    max_characters: Annotated[int, Field(ge=1)]
 
 
 class SamplingPolicy(_Section):
@@ -92,6 +141,14 @@ class SamplingPolicy(_Section):
         return self
 
 
+class GatePolicy(_Section):
+    """What a report must show before anyone relies on it."""
+
+    require_signature: bool
+    max_age_days: Annotated[float, Field(ge=0)]
+    audio: Literal["full", "sampled"]
+
+
 class Policy(_Section):
     """One policy file; `policy.toml` beside this module is the default and says what each means."""
 
@@ -99,7 +156,26 @@ class Policy(_Section):
     quality: QualityPolicy
     controls: ControlsPolicy
     signal: SignalPolicy
+    text: TextPolicy
+    corpus: CorpusPolicy
+    model_limits: ModelLimitsPolicy
+    rules: dict[str, Literal["off", "info", "warning", "error"]]
+    """Severity of every rule; a policy file names those that it changes."""
     sampling: SamplingPolicy
+    gate: GatePolicy
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _every_rule(cls, given: object) -> object:
+        from audit.checks import RULES  # which need a policy themselves
+
+        if not isinstance(given, dict):
+            return given
+        known = {rule.code: rule.severity for rule in RULES}
+        for code in given:
+            if code not in known:
+                raise ValueError(f"there is no rule {code} (asr rules lists them)")
+        return known | given
 
 
 def load_policy(path: Path | None = None) -> Policy:
@@ -110,15 +186,7 @@ def load_policy(path: Path | None = None) -> Policy:
     """
     values = tomllib.loads(DEFAULT_FILE.read_text(encoding="utf-8"))
     if path is not None:
-        try:
-            given = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise UserError(f"{path}: no such policy file; check the path") from error
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: cannot be read ({error})") from error
-        except tomllib.TOMLDecodeError as error:
-            raise UserError(f"{path}: not TOML ({error})") from error
-        for section, entries in given.items():
+        for section, entries in _read(path).items():
             if isinstance(entries, dict) and isinstance(values.get(section), dict):
                 values[section] |= entries
             else:
@@ -129,4 +197,30 @@ def load_policy(path: Path | None = None) -> Policy:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
-        raise UserError(f"{path}: {where}: {what}; see the default policy") from error
+        raise UserError(f"{path}: {where}: {what}; asr policy show prints what there is") from error
+
+
+def origins(policy: Policy, path: Path | None) -> list[tuple[str, object, bool]]:
+    """Every line of a policy, its value, and whether the file gives it.
+
+    Args:
+        policy: as `load_policy` read it.
+        path: from where; None: the default.
+    """
+    given = {} if path is None else _read(path)
+    return [
+        (f"{section}.{key}", value, key in given.get(section, {}))
+        for section, entries in policy.model_dump(mode="json").items()
+        for key, value in entries.items()
+    ]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such policy file; check the path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not TOML ({error})") from error

@@ -33,6 +33,9 @@ def decide(
 ) -> Verdict:
     """Decide on the estimated share of low-quality utterances.
 
+    Where the interval reaches beyond the other threshold it is CAUTION, so that PROCEED on a corpus
+    above `stop_above`, or STOP on one below `proceed_below`, is as rare as the confidence says.
+
     Args:
         policy: thresholds, and whether the point or the interval's upper bound decides.
         overall: share in the corpus.
@@ -42,13 +45,26 @@ def decide(
     reasons: list[str] = []
     percent = _deciding(policy, overall)
     what = f"{percent:.1f} % of the corpus is of low quality{_basis(policy)}"
+    level = f"at {policy.confidence:.0%} (decision.confidence)"
     decision: Decision
     if percent > policy.stop_above:
         decision = "STOP"
         reasons.append(f"{what}: above {policy.stop_above:g} % (decision.stop_above)")
+        if 100 * overall.low < policy.proceed_below:
+            decision = "CAUTION"
+            reasons.append(
+                f"too little was heard to stop on: it may be {100 * overall.low:.1f} % {level}, "
+                f"below {policy.proceed_below:g} % (decision.proceed_below)"
+            )
     elif percent < policy.proceed_below:
         decision = "PROCEED"
         reasons.append(f"{what}: below {policy.proceed_below:g} % (decision.proceed_below)")
+        if 100 * overall.high > policy.stop_above:
+            decision = "CAUTION"
+            reasons.append(
+                f"too little was heard to proceed on: it may be {100 * overall.high:.1f} % "
+                f"{level}, above {policy.stop_above:g} % (decision.stop_above)"
+            )
     else:
         decision = "CAUTION"
         reasons.append(
@@ -58,10 +74,11 @@ def decide(
     cautions = []
     for domain, interval in domains.items():
         share = _deciding(policy, interval)
-        if share > policy.domain_caution_above:
+        limit = policy.domain_limit(domain)
+        if share > limit:
             cautions.append(
                 f"domain {domain}: {share:.1f} % is of low quality{_basis(policy)}: above "
-                f"{policy.domain_caution_above:g} % (decision.domain_caution_above)"
+                f"{limit:g} % ({policy.domain_line(domain)})"
             )
     skipped = f"{skipped_percentage:.1f} % of the rows could not be audited: above"
     if skipped_percentage > policy.skipped_stop_above:

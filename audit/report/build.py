@@ -4,43 +4,55 @@ from __future__ import annotations
 
 import subprocess
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from math import fsum
 from pathlib import Path
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
 from audit.acoustic.interface import ModelInfo
-from audit.align.times import Delay
 from audit.controls.calibrate import Power, Sight
-from audit.controls.kinds import KINDS
-from audit.gate.estimate import METHOD, Interval, StratumCount, estimate, wilson
+from audit.controls.kinds import KINDS, Kind
+from audit.gate.estimate import (
+    METHOD,
+    Interval,
+    StratumCount,
+    StratumHours,
+    corrected,
+    estimate,
+    estimate_hours,
+    quantile_interval,
+    wilson,
+)
 from audit.gate.policy import Policy
+from audit.gate.sequential import METHOD as SEQUENTIAL
+from audit.gate.sequential import Ended
 from audit.gate.verdict import RECOMMENDATIONS, decide
 from audit.measured import Measured
 from audit.plan import Plan
 from audit.report import schema
-from audit.report.sight import blind_spots, no_verdict
+from audit.report.sight import blind_spots, no_verdict, too_few, why_it_ended
 from corpus.fingerprint import Fingerprint
 from corpus.speech.audio import stored_duration
-from corpus.utterance import Corpus
+from corpus.utterance import Corpus, Seconds
+
+if TYPE_CHECKING:
+    from audit.engine.assess import Assessed
+
+PERCENTILES = {"p10": 0.1, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p90": 0.9}
+
+CONDEMNING: tuple[Kind, ...] = ("swapped", "cut")
+"""Kinds of planted defects that are errors where they are real; the others are warnings."""
 
 LENGTH_MISMATCH = "D003"
 """The rule that finds a length mismatch."""
 
 DIGITS = 6
 """Decimals in the report: more than anyone reads, fewer than processors disagree on."""
-
-
-@dataclass(frozen=True)
-class Aligned:
-    """What aligned."""
-
-    model: ModelInfo
-    delay: Delay
 
 
 @dataclass(frozen=True)
@@ -53,76 +65,103 @@ class AuditResult:
     """By utterance id; only utterances with findings."""
     weights: dict[str, float]
     """How many utterances of the corpus a sampled one stands for, by domain."""
+    prints: Fingerprint
 
     def codes(self, row: Measured) -> list[str]:
         """Codes of what was found in one utterance, sorted."""
         return sorted({f.code for f in self.findings.get(row.id, [])})
 
     def low_quality(self, row: Measured) -> bool:
-        """Whether any finding is an error."""
-        return is_low_quality(self.findings.get(row.id, []))
+        """Whether any finding is an error that counts."""
+        return bool(low_quality_ids(self.findings.get(row.id, [])))
 
 
-def is_low_quality(findings: Sequence[schema.Finding]) -> bool:
-    """An utterance is of low quality when any of its findings is an error that counts."""
-    return any(finding.severity == "error" and finding.counts for finding in findings)
+def low_quality_ids(findings: Iterable[schema.Finding]) -> set[str]:
+    """Ids of the utterances in which any finding is an error that counts."""
+    return {f.id for f in findings if f.severity == "error" and f.counts}
 
 
 def build(
     corpus: Corpus,
     plan: Plan,
-    rows: list[Measured],
-    findings: Sequence[schema.Finding],
-    aligned: Aligned,
-    sight: Sight,
-    figures: Mapping[str, frozenset[str]],
+    assessed: Assessed,
+    model: ModelInfo,
     policy: Policy,
     prints: Fingerprint,
+    ended: Ended | None,
 ) -> AuditResult:
-    """Put the report together; `digest` and `tables` are filled when it is written."""
+    """Put the report together; what is derived from the rest is filled in when it is written.
+
+    Args:
+        corpus: the corpus.
+        plan: what was heard of it.
+        assessed: what was found.
+        model: what aligned.
+        policy: what decides.
+        prints: of the corpus.
+        ended: how the audit ended if it heard until it was decided.
+    """
+    rows, sight, figures = assessed.rows, assessed.sight, assessed.figures
     by_id: dict[str, list[schema.Finding]] = {}
-    for finding in findings:
+    for finding in assessed.findings:
         by_id.setdefault(finding.id, []).append(finding)
-    low = {row.id for row in rows if is_low_quality(by_id.get(row.id, []))}
-    weights = {domain: stratum.weight for domain, stratum in plan.strata.items()}
-    domains: dict[str, schema.DomainStatistics] = {}
-    counts: dict[str, StratumCount] = {}
-    intervals: dict[str, Interval] = {}
+    low = low_quality_ids(assessed.findings) & {row.id for row in rows}
+    lengths = {u.id: stored_duration(u) or 0.0 for u in corpus.utterances}
+    strata = {
+        domain: _stratum(domain, stratum.population, corpus, rows, low, lengths)
+        for domain, stratum in plan.strata.items()
+    }
     confidence = policy.decision.confidence
-    for domain, stratum in plan.strata.items():
-        members = [row for row in rows if row.domain == domain]
-        bad = sum(row.id in low for row in members)
-        counts[domain] = StratumCount(stratum.population, stratum.sampled, bad)
-        intervals[domain] = estimate([counts[domain]], confidence)
-        domains[domain] = _domain(members, counts[domain], intervals[domain], by_id)
-    overall = estimate(list(counts.values()), confidence)
+    found = {domain: estimate([s.count], confidence) for domain, s in strata.items()}
+    overall = estimate([s.count for s in strata.values()], confidence)
+    if ended is not None:
+        overall, found = ended.last.overall, ended.last.domains
+    sighted = _condemning_power(sight, policy)
+    correction = corrected(overall, *sighted, confidence=confidence)
+    deciding, each = overall, found
+    if policy.decision.correct_for_controls:
+        deciding = correction or overall
+        each = {
+            d: corrected(one, *sighted, confidence=confidence) or one for d, one in found.items()
+        }
     everything = len(corpus.utterances) + len(corpus.skipped)
     skipped = 100 * len(corpus.skipped) / everything
-    unfit = no_verdict(sight, policy.controls, aligned.model)
-    verdict = unfit or decide(policy.decision, overall, intervals, skipped)
+    unfit = no_verdict(sight, policy.controls, model) or too_few(
+        len(rows), len(corpus.utterances), policy.decision
+    )
+    verdict = unfit or decide(policy.decision, deciding, each, skipped)
     # Where nothing can be told, what else cannot is no news.
     notes = [] if unfit else blind_spots(sight, policy.controls, figures)
-    model = aligned.model
+    stopped = [] if ended is None else [why_it_ended(ended, len(rows), policy.decision)]
     report = schema.Report(
         schema_version=schema.SCHEMA_VERSION,
         decision=verdict.decision,
         recommendation=RECOMMENDATIONS[verdict.decision],
-        reasons=verdict.reasons + notes,
+        reasons=verdict.reasons + stopped + notes,
         total_samples=len(rows),
         low_quality_count=len(low),
         low_quality_percentage=_r(100 * overall.rate),
         estimate=schema.Estimate(
-            rate=_r(overall.rate),
-            low=_r(overall.low),
-            high=_r(overall.high),
+            **_share(overall).model_dump(),
             confidence=confidence,
-            method=METHOD,
+            method=METHOD if ended is None else SEQUENTIAL,
+            hours=_share(estimate_hours([s.hours for s in strata.values()], confidence)),
+            corrected=None
+            if correction is None
+            else schema.Corrected(
+                **_share(correction).model_dump(),
+                power=_r(sighted[0] / sighted[1]),
+                false_alarm=_r(sighted[2]),
+            ),
         ),
-        coverage_distribution=_distribution(rows, weights),
-        domain_statistics=domains,
-        rules=_rules(findings),
+        coverage_distribution=_distribution(list(strata.values()), confidence),
+        domain_statistics={
+            domain: _domain(stratum, found[domain], by_id, confidence)
+            for domain, stratum in strata.items()
+        },
+        rules=_rules(assessed.findings),
         findings=sorted(
-            (_rounded(finding) for finding in findings),
+            (_rounded(finding) for finding in assessed.findings),
             key=lambda finding: (finding.id, finding.code, finding.start or 0.0),
         ),
         controls={
@@ -148,20 +187,30 @@ def build(
         ],
         dataset=schema.Dataset(
             fingerprint=prints.digest,
+            fingerprint_audio=prints.audio,
             utterances=len(corpus.utterances),
-            hours=_r(fsum(stored_duration(u) or 0.0 for u in corpus.utterances) / 3600),
+            hours=_r(fsum(lengths.values()) / 3600),
             manifests=corpus.manifests,
         ),
         sampling=schema.Sampling(
             seed=plan.seed,
             fraction=plan.fraction,
-            method="stratified by domain, without replacement",
+            method="stratified by domain, without replacement"
+            + (", until decided" if ended else ""),
             strata={
                 domain: schema.Stratum(
                     population=s.population, sampled=s.sampled, weight=_r(s.weight)
                 )
                 for domain, s in plan.strata.items()
             },
+            sequential=None
+            if ended is None
+            else schema.Sequential(
+                budget=ended.budget,
+                looks=ended.looks,
+                settled=ended.last.settled,
+                open=list(ended.last.open),
+            ),
         ),
         aligner=schema.Aligner(
             name=model.name,
@@ -169,16 +218,70 @@ def build(
             weights_sha256=model.weights_sha256,
             language=model.language,
             stride=model.stride,
-            delay=_r(aligned.delay.delay),
-            delay_measured=aligned.delay.measured,
+            delay=_r(assessed.delay.delay),
+            delay_measured=assessed.delay.measured,
         ),
         policy=policy.model_dump(mode="json"),
         tables={},
         tool=schema.Tool(version=version("asr-gate"), git_commit=git_commit()),
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         digest="",
+        seal="",
     )
-    return AuditResult(report, rows, by_id, weights)
+    weights = {domain: stratum.weight for domain, stratum in plan.strata.items()}
+    return AuditResult(report, rows, by_id, weights, prints)
+
+
+@dataclass(frozen=True)
+class _Stratum:
+    """What was heard of one domain."""
+
+    rows: list[Measured]
+    count: StratumCount
+    hours: StratumHours
+
+
+def _stratum(
+    domain: str,
+    population: int,
+    corpus: Corpus,
+    rows: Sequence[Measured],
+    low: set[str],
+    lengths: Mapping[str, Seconds],
+) -> _Stratum:
+    members = [row for row in rows if row.domain == domain]
+    bad = [row.id in low for row in members]
+    seconds = fsum(lengths[u.id] for u in corpus.utterances if u.domain == domain)
+    return _Stratum(
+        members,
+        StratumCount(population, len(members), sum(bad)),
+        StratumHours(population, seconds, [lengths[row.id] for row in members], bad),
+    )
+
+
+def _condemning_power(sight: Sight, policy: Policy) -> tuple[int, int, float]:
+    """Planted defects found, planted, and false alarms, of the kinds that condemn an utterance."""
+    seen = [
+        total
+        for kind in CONDEMNING
+        if not any(kind in blind for blind in sight.blind.values())
+        and (total := sight.total(kind)) is not None
+    ]
+    return (
+        sum(power.detected for power in seen),
+        sum(power.planted for power in seen),
+        policy.controls.false_alarm * len(seen),
+    )
+
+
+@overload
+def _share(interval: Interval) -> schema.Share: ...
+@overload
+def _share(interval: Interval | None) -> schema.Share | None: ...
+def _share(interval: Interval | None) -> schema.Share | None:
+    if interval is None:
+        return None
+    return schema.Share(rate=_r(interval.rate), low=_r(interval.low), high=_r(interval.high))
 
 
 def _power(power: Power, confidence: float, blind: bool) -> schema.ControlPower:
@@ -207,11 +310,12 @@ def _rounded(finding: schema.Finding) -> schema.Finding:
 
 
 def _domain(
-    members: Sequence[Measured],
-    count: StratumCount,
+    stratum: _Stratum,
     interval: Interval,
     findings: Mapping[str, Sequence[schema.Finding]],
+    confidence: float,
 ) -> schema.DomainStatistics:
+    members, count = stratum.rows, stratum.count
     coverages = [row.coverage for row in members]
     mismatched = sum(
         any(f.code == LENGTH_MISMATCH for f in findings.get(row.id, [])) for row in members
@@ -227,22 +331,22 @@ def _domain(
         median_coverage=_r(float(np.quantile(coverages, 0.5, method="inverted_cdf"))),
         mean_confidence=_r(float(np.mean([row.confidence for row in members]))),
         length_mismatch_pct=_r(100 * mismatched / len(members)),
+        hours=_r(stratum.hours.seconds / 3600),
+        low_quality_hours=_share(estimate_hours([stratum.hours], confidence)),
     )
 
 
-def _distribution(rows: Sequence[Measured], weights: Mapping[str, float]) -> schema.Distribution:
-    coverages = np.array([row.coverage for row in rows])
-    weight = np.array([weights[row.domain] for row in rows])
-    p10, p25, p50, p75, p90 = np.quantile(
-        coverages, [0.1, 0.25, 0.5, 0.75, 0.9], weights=weight, method="inverted_cdf"
-    )
+def _distribution(strata: Sequence[_Stratum], confidence: float) -> schema.Distribution:
+    coverages = [(s.count.population, np.array([row.coverage for row in s.rows])) for s in strata]
+    found = {
+        name: quantile_interval(coverages, share, confidence) for name, share in PERCENTILES.items()
+    }
+    values = np.concatenate([values for _, values in coverages])
+    weights = np.concatenate([np.full(len(v), size / len(v)) for size, v in coverages])
     return schema.Distribution(
-        p10=_r(p10),
-        p25=_r(p25),
-        p50=_r(p50),
-        p75=_r(p75),
-        p90=_r(p90),
-        mean=_r(float(np.average(coverages, weights=weight))),
+        **{name: _r(interval.rate) for name, interval in found.items()},
+        mean=_r(float(np.average(values, weights=weights))),
+        intervals={name: (_r(i.low), _r(i.high)) for name, i in found.items()},
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from audit.checks import RULES
 from audit.report.build import AuditResult
+from audit.report.schema import DomainStatistics
 from corpus.text.plain import plain
 
 WORST = 20
@@ -34,6 +35,18 @@ def _lines(result: AuditResult) -> Iterator[str]:
         f"confidence), from {report.total_samples} of {report.dataset.utterances} utterances "
         f"({report.dataset.hours:.2f} h in all)."
     )
+    if (hours := estimate.hours) is not None:
+        yield (
+            f"By length it is {100 * hours.rate:.1f} % of the hours ({100 * hours.low:.1f} to "
+            f"{100 * hours.high:.1f} %)."
+        )
+    if (defects := estimate.corrected) is not None:
+        yield (
+            f"With the {defects.power:.0%} of planted defects that were found and "
+            f"{defects.false_alarm:.0%} of false alarms taken into account, "
+            f"{100 * defects.rate:.1f} % of the utterances are defective "
+            f"({100 * defects.low:.1f} to {100 * defects.high:.1f} %)."
+        )
     unheard = report.dataset.utterances - report.total_samples
     if unheard:
         yield ""
@@ -44,13 +57,16 @@ def _lines(result: AuditResult) -> Iterator[str]:
     yield ""
     yield "## Domains"
     yield ""
-    yield "| domain | heard | of | low quality | interval | median coverage | mean confidence |"
-    yield "|---|---:|---:|---:|---:|---:|---:|"
+    yield (
+        "| domain | heard | of | low quality | interval | of its hours | median coverage "
+        "| mean confidence |"
+    )
+    yield "|---|---:|---:|---:|---:|---:|---:|---:|"
     for name, domain in report.domain_statistics.items():
         yield (
             f"| {_escape(name)} | {domain.count} | {domain.population} "
             f"| {domain.low_quality_pct:.1f} % | {domain.low:.1f} to {domain.high:.1f} % "
-            f"| {domain.median_coverage:.2f} | {domain.mean_confidence:.2f} |"
+            f"| {_hours(domain)} | {domain.median_coverage:.2f} | {domain.mean_confidence:.2f} |"
         )
     yield ""
     yield "## Coverage"
@@ -62,6 +78,8 @@ def _lines(result: AuditResult) -> Iterator[str]:
         f"| {distribution.p10:.2f} | {distribution.p25:.2f} | {distribution.p50:.2f} "
         f"| {distribution.p75:.2f} | {distribution.p90:.2f} | {distribution.mean:.2f} |"
     )
+    ends = [f"{low:.2f} to {high:.2f}" for low, high in distribution.intervals.values()]
+    yield f"| {' | '.join(ends)} | |"
     yield ""
     if report.controls:
         rate = 100 * report.policy["controls"]["false_alarm"]
@@ -90,7 +108,8 @@ def _lines(result: AuditResult) -> Iterator[str]:
         yield "|---|---:|---|---|---|"
         for code, count in report.rules.items():
             rule = known[code]
-            yield f"| {code} | {count} | {rule.severity} | {rule.summary} | {rule.mend} |"
+            severity = report.policy["rules"].get(code, rule.severity)
+            yield f"| {code} | {count} | {severity} | {rule.summary} | {rule.mend} |"
     else:
         yield "None."
     worst = sorted(
@@ -125,6 +144,11 @@ def _lines(result: AuditResult) -> Iterator[str]:
     yield f"- sample: {report.sampling.method}, seed {report.sampling.seed}"
     yield f"- made: {report.created_at} by asr-gate {report.tool.version}"
     yield f"- digest: `{report.digest}`"
+
+
+def _hours(domain: DomainStatistics) -> str:
+    share = domain.low_quality_hours
+    return "" if share is None else f"{100 * share.rate:.1f} % of {domain.hours:.2f} h"
 
 
 def _escape(text: str) -> str:

@@ -13,6 +13,10 @@ from audit.report.schema import SCHEMA_VERSION, Report
 from corpus.errors import UserError
 
 REPORT_FILE = "alignment_report.json"
+ROWS_FILE = "rows.jsonl"
+"""Beside the report: the prints of the rows it speaks of."""
+SIGNATURE_FILE = "alignment_report.intoto.jsonl"
+"""Beside a report that was signed."""
 LINK_FILE = "wandb.json"
 """Beside a report that was logged: the reference of its artifact."""
 
@@ -50,14 +54,16 @@ def read_report(path: Path) -> Report:
         path: `alignment_report.json`, or the folder of the audit.
 
     Raises:
-        NoVerdict: missing, not a report, of another schema version, or altered.
+        NoVerdict: missing, not a report, of another schema version, or altered by so much as a
+            byte.
     """
     if path.is_dir():
         path = path / REPORT_FILE
     if not os.path.isfile(path):  # noqa: PTH113  (a pipe would never end)
         raise NoVerdict(f"{path}: no such report; make one with: asr audit MANIFEST")
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        stored = path.read_bytes()
+        content = json.loads(stored)
     except (OSError, ValueError, RecursionError) as error:
         raise NoVerdict(f"{path}: not a report that can be read ({error}); audit again") from error
     version = content.get("schema_version") if isinstance(content, dict) else None
@@ -72,10 +78,12 @@ def read_report(path: Path) -> Report:
         where = ".".join(str(part) for part in first["loc"])
         raise NoVerdict(f"{path}: not a report: {where}: {first['msg']}; audit again") from error
     try:
-        digest = report.compute_digest()
+        whole = report.compute_digest() == report.digest and report.compute_seal() == report.seal
+        # What is the same value in another spelling is not what was written either.
+        whole = whole and report.to_bytes() == stored
     except (ValueError, RecursionError) as error:
         raise NoVerdict(f"{path}: not a report: {error}; audit again") from error
-    if digest != report.digest:
+    if not whole:
         raise NoVerdict(f"{path}: altered since it was written (its digest differs); audit again")
     return report
 

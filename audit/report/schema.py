@@ -22,14 +22,32 @@ class Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Estimate(Frozen):
-    """Share of low-quality utterances in the corpus (0 to 1), with its interval."""
+class Share(Frozen):
+    """A share from 0 to 1 with its interval."""
 
     rate: float
     low: float
     high: float
+
+
+class Corrected(Share):
+    """The share of defects behind the share of findings, by the power of the controls."""
+
+    power: float
+    """Share of planted defects found, of the kinds that condemn an utterance."""
+    false_alarm: float
+    """Share of right transcripts that pass the thresholds, as the policy sets it."""
+
+
+class Estimate(Share):
+    """Share of low-quality utterances in the corpus (0 to 1), with its interval."""
+
     confidence: float
     method: str
+    hours: Share | None
+    """The same as a share of the audio; null where no length is known."""
+    corrected: Corrected | None
+    """Null where nothing was planted, or the controls say next to nothing."""
 
 
 class Distribution(Frozen):
@@ -41,6 +59,8 @@ class Distribution(Frozen):
     p75: float
     p90: float
     mean: float
+    intervals: dict[str, tuple[float, float]]
+    """Of the percentiles, by name."""
 
 
 class DomainStatistics(Frozen):
@@ -56,6 +76,10 @@ class DomainStatistics(Frozen):
     median_coverage: float
     mean_confidence: float
     length_mismatch_pct: float
+    hours: float
+    """Of the whole domain."""
+    low_quality_hours: Share | None
+    """Share of these hours, 0 to 1."""
 
 
 class ControlPower(Frozen):
@@ -101,6 +125,8 @@ class Dataset(Frozen):
     """The data that the report speaks of."""
 
     fingerprint: str
+    fingerprint_audio: Literal["full", "sampled"]
+    """Whether the fingerprint is over every byte of the audio, or over blocks of it."""
     utterances: int
     hours: float
     manifests: list[str]
@@ -114,6 +140,18 @@ class Stratum(Frozen):
     weight: float
 
 
+class Sequential(Frozen):
+    """How an audit ended that hears until the decision is settled."""
+
+    budget: int
+    """Utterances that might have been heard."""
+    looks: int
+    settled: Decision | None
+    """The decision that the intervals leave; null: the budget ended first."""
+    open: list[str]
+    """Domains that leave it open; empty with no settled decision: the corpus as a whole does."""
+
+
 class Sampling(Frozen):
     """How the audited utterances were chosen."""
 
@@ -121,6 +159,7 @@ class Sampling(Frozen):
     fraction: float
     method: str
     strata: dict[str, Stratum]
+    sequential: Sequential | None
 
 
 class Aligner(Frozen):
@@ -172,10 +211,28 @@ class Report(Frozen):
     tool: Tool
     created_at: str
     digest: str
+    seal: str
+
+    def compute_seal(self) -> str:
+        """SHA-256 over everything else in the report, times and paths too."""
+        return _sha256(self.model_dump(mode="json", exclude={"seal"}))
+
+    def sealed(self) -> Report:
+        """The report with the digests that make it whole."""
+        report = self.model_copy(update={"digest": self.compute_digest()})
+        return report.model_copy(update={"seal": report.compute_seal()})
+
+    def to_bytes(self) -> bytes:
+        """The one spelling of the report: any other byte in a file is an alteration."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
 
     def compute_digest(self) -> str:
         """SHA-256 over what the data, the policy and the seed decide; not over times or paths."""
-        content = self.model_dump(mode="json", exclude={"digest", "created_at", "tool"})
+        content = self.model_dump(mode="json", exclude={"digest", "seal", "created_at", "tool"})
         content["dataset"].pop("manifests")
-        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-        return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()
+        return _sha256(content)
+
+
+def _sha256(content: object) -> str:
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

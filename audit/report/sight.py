@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from audit.acoustic.interface import ModelInfo
 from audit.controls.calibrate import MIN_PLANTED, Sight
 from audit.controls.kinds import KINDS, Kind
-from audit.gate.policy import ControlsPolicy
+from audit.gate.policy import ControlsPolicy, DecisionPolicy
+from audit.gate.sequential import Ended
 from audit.gate.verdict import Verdict
 
 NAMES: dict[Kind, str] = {
@@ -48,6 +49,34 @@ def no_verdict(sight: Sight, policy: ControlsPolicy, model: ModelInfo) -> Verdic
             "sound may do better: --aligner mms --language CODE, or hf:ID"
         ],
     )
+
+
+def too_few(heard: int, population: int, policy: DecisionPolicy) -> Verdict | None:
+    """No verdict where less was heard than the policy asks, and not everything."""
+    if heard >= min(policy.min_heard, population):
+        return None
+    return Verdict(
+        "NO_VERDICT",
+        [
+            f"{heard} of {population} utterances were heard, under {policy.min_heard} "
+            "(decision.min_heard); hear more with --fraction, or --all"
+        ],
+    )
+
+
+def why_it_ended(ended: Ended, heard: int, policy: DecisionPolicy) -> str:
+    """Why an audit that hears until the decision is settled heard so much and no more."""
+    last = ended.last
+    level = f"at {policy.confidence:.0%} (decision.confidence)"
+    if last.settled:
+        return f"stopped after {heard} of at most {ended.budget} utterances: settled {level}"
+    whole = "where the budget ends" if heard >= ended.budget else "where no more may be heard"
+    what = (
+        f"domain {', '.join(last.open)} leaves it open"
+        if last.open
+        else f"the corpus may hold {100 * last.overall.low:.1f} to {100 * last.overall.high:.1f} %"
+    )
+    return f"not settled {level} after {heard} utterances, {whole}: {what}"
 
 
 def blind_spots(

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet
 
-from audit.report.build import LENGTH_MISMATCH, AuditResult
+from audit.report.build import LENGTH_MISMATCH, AuditResult, low_quality_ids
+from audit.report.junit import junit
+from audit.report.located import Places
 from audit.report.markdown import markdown
-from audit.report.read import LINK_FILE, REPORT_FILE
+from audit.report.read import LINK_FILE, REPORT_FILE, ROWS_FILE, SIGNATURE_FILE
+from audit.report.sarif import sarif
 from corpus.files import write_atomically
+from corpus.fingerprint import to_lines
+from corpus.utterance import Corpus
+from corpus.writers import clean_jsonl
 
 UTTERANCES = pa.schema(
     [
@@ -61,8 +69,13 @@ GAPS = pa.schema(
 )
 
 
-def write(result: AuditResult, folder: Path) -> AuditResult:
-    """Write tables, report and page, each atomically, the report after the tables it vouches for.
+def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
+    """Write tables, report and pages, each atomically, the report after the tables it vouches for.
+
+    Args:
+        result: the audit.
+        corpus: what was audited.
+        folder: of the audit.
 
     Returns:
         The result with the digests of the tables and of the report filled in.
@@ -71,15 +84,23 @@ def write(result: AuditResult, folder: Path) -> AuditResult:
         "utterances.parquet": _parquet(_utterances(result), UTTERANCES),
         "words.parquet": _parquet(_words(result), WORDS),
         "gaps.parquet": _parquet(_gaps(result), GAPS),
+        ROWS_FILE: to_lines(result.prints.rows),
     }
     digests = {name: f"sha256:{hashlib.sha256(b).hexdigest()}" for name, b in tables.items()}
-    report = result.report.model_copy(update={"tables": digests})
-    report = report.model_copy(update={"digest": report.compute_digest()})
-    result = AuditResult(report, result.rows, result.findings, result.weights)
-    (folder / LINK_FILE).unlink(missing_ok=True)  # it is the last report's
+    report = result.report.model_copy(update={"tables": digests}).sealed()
+    result = replace(result, report=report)
+    for stale in (LINK_FILE, SIGNATURE_FILE):  # they are the last report's
+        (folder / stale).unlink(missing_ok=True)
     for name, content in tables.items():
         write_atomically(folder / name, content)
-    write_atomically(folder / REPORT_FILE, (report.model_dump_json(indent=2) + "\n").encode())
+    write_atomically(folder / REPORT_FILE, report.to_bytes())
+    places = Places(report.dataset.manifests, Path.cwd())
+    log = json.dumps(sarif(report, places), ensure_ascii=False, indent=1)
+    write_atomically(folder / "findings.sarif", log.encode())
+    held = "; ".join(report.reasons) if report.decision in ("STOP", "NO_VERDICT") else None
+    write_atomically(folder / "junit.xml", junit(report, places, held))
+    condemned = low_quality_ids(report.findings) | {row.id for row in report.skipped}
+    write_atomically(folder / "clean.jsonl", clean_jsonl(corpus, condemned))
     write_atomically(folder / "report.md", markdown(result).encode())
     return result
 

@@ -25,8 +25,7 @@ def copy(audited: Path, name: str, folder: Path, **changes: Any) -> Path:
     shutil.copytree(audited / "reports" / name, target)
     if changes:
         report = Report.model_validate(report_in(target) | changes)
-        report = report.model_copy(update={"digest": report.compute_digest()})
-        (target / "alignment_report.json").write_text(report.model_dump_json())
+        (target / "alignment_report.json").write_bytes(report.sealed().to_bytes())
     return target
 
 
@@ -80,7 +79,7 @@ def test_data_is_checked(audited: Path) -> None:
         (lambda text: text.replace('"total_samples": 105', '"total_samples": 106'), "altered"),
         (lambda text: text[: len(text) // 2], "not a report that can be read"),
         (lambda text: "[1, 2]", "schema version"),
-        (lambda text: text.replace('"schema_version": "2"', '"schema_version": "1"'), "schema"),
+        (lambda text: text.replace('"schema_version": "3"', '"schema_version": "2"'), "schema"),
         (lambda text: text.replace('"total_samples"', '"total"'), "not a report"),
     ],
 )

@@ -16,7 +16,7 @@ import soundfile
 
 from audit.report import Report
 from audit.report.schema import SCHEMA_VERSION, Decision
-from corpus.fingerprint import fingerprint
+from corpus.fingerprint import fingerprint, to_lines
 from corpus.readers import read_corpus
 
 WORDS = ("red", "green", "blue", "black", "white")
@@ -73,6 +73,9 @@ def write_report(
         ),
         table,
     )
+    prints = fingerprint(corpus)
+    rows = folder / "rows.jsonl"
+    rows.write_bytes(to_lines(prints.rows))
     rate = len(condemned) / max(1, len(heard))
     fields: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
@@ -83,10 +86,12 @@ def write_report(
         "low_quality_count": len(condemned),
         "low_quality_percentage": 100 * rate,
         "estimate": {
-            "rate": rate, "low": rate, "high": rate, "confidence": 0.95, "method": "census"
+            "rate": rate, "low": rate, "high": rate, "confidence": 0.95, "method": "census",
+            "hours": None, "corrected": None,
         },
         "coverage_distribution": {
-            "p10": 0.9, "p25": 0.9, "p50": 0.95, "p75": 1.0, "p90": 1.0, "mean": 0.93
+            "p10": 0.9, "p25": 0.9, "p50": 0.95, "p75": 1.0, "p90": 1.0, "mean": 0.93,
+            "intervals": {},
         },
         "domain_statistics": {},
         "rules": {},
@@ -97,25 +102,28 @@ def write_report(
         "figures": {},
         "skipped": [{"id": id, "origin": "test", "reason": "unreadable"} for id in skipped],
         "dataset": {
-            "fingerprint": fingerprint(corpus).digest,
+            "fingerprint": prints.digest,
+            "fingerprint_audio": "full",
             "utterances": len(corpus.utterances),
             "hours": 0.01,
             "manifests": [str(manifest)],
         },
-        "sampling": {"seed": 1, "fraction": 1.0, "method": "all", "strata": {}},
+        "sampling": {"seed": 1, "fraction": 1.0, "method": "all", "strata": {}, "sequential": None},
         "aligner": {
             "name": "embedded", "revision": "1", "weights_sha256": "0", "language": "en",
             "stride": 0.02, "delay": 0.0, "delay_measured": False,
         },
         "policy": {},
-        "tables": {table.name: "sha256:" + hashlib.sha256(table.read_bytes()).hexdigest()},
+        "tables": {
+            path.name: "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in (table, rows)
+        },
         "tool": {"version": "0", "git_commit": None},
         "created_at": "2026-01-01T00:00:00+00:00",
         "digest": "",
+        "seal": "",
     }  # fmt: skip
-    report = Report.model_validate(fields)
-    report = report.model_copy(update={"digest": report.compute_digest()})
     path = folder / "alignment_report.json"
-    path.write_text(report.model_dump_json(), encoding="utf-8")
+    path.write_bytes(Report.model_validate(fields).sealed().to_bytes())
     assert math.isfinite(rate)
     return path

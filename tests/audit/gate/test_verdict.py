@@ -36,6 +36,29 @@ def test_thresholds(percent: float, decision: str, names: str) -> None:
     assert names in verdict.reasons[0]
 
 
+@pytest.mark.parametrize(
+    ("interval", "decision"),
+    [
+        (Interval(0.08, 0.02, 0.15), "PROCEED"),
+        (Interval(0.08, 0.02, 0.16), "CAUTION"),
+        (Interval(0.20, 0.10, 0.40), "STOP"),
+        (Interval(0.20, 0.09, 0.40), "CAUTION"),
+    ],
+)
+def test_too_little_heard_is_caution(interval: Interval, decision: str) -> None:
+    verdict = decide(POLICY, interval, {}, 0)
+    assert verdict.decision == decision
+    assert (decision == "CAUTION") == ("too little was heard" in " ".join(verdict.reasons))
+
+
+def test_a_domain_may_have_a_limit_of_its_own() -> None:
+    lenient = POLICY.model_copy(update={"domains": {"noisy": 30.0}})
+    assert decide(lenient, share(5), {"noisy": share(29)}, 0).decision == "PROCEED"
+    verdict = decide(lenient, share(5), {"noisy": share(31)}, 0)
+    assert verdict.decision == "CAUTION"
+    assert "decision.domains.noisy" in verdict.reasons[1]
+
+
 def test_one_bad_domain_is_at_least_caution() -> None:
     domains = {"good": share(1), "bad": share(20.1), "edge": share(20)}
     verdict = decide(POLICY, share(5), domains, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,52 +13,51 @@ import pytest
 
 from audit.acoustic.interface import ModelInfo
 from audit.align.times import Delay
-from audit.checks import run_rules
-from audit.checks.rule import Context
-from audit.controls.calibrate import Sight, calibrate
-from audit.controls.figures import figures_that_count
 from audit.controls.kinds import EVIDENCE, KINDS
-from audit.engine.judge import judge
+from audit.engine.assess import Assessed, Assessor
 from audit.measured import Measured
 from audit.plan import Plan, Stratum
 from audit.report import read_report
-from audit.report.build import Aligned, AuditResult, build
+from audit.report.build import AuditResult, build
 from audit.report.schema import SCHEMA_VERSION, Finding
 from audit.report.write import GAPS, UTTERANCES, WORDS, write
 from corpus.fingerprint import Fingerprint
 from corpus.utterance import Corpus, Utterance
-from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, row
+from tests.audit.controls.rows import POLICY, normal_rows, row
 
 MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)
 
 
 def result_of(rows: list[Measured], delay: Delay | None = None) -> AuditResult:
     """What an audit of all of a corpus makes of its measurements."""
-    sight = calibrate(rows, false_alarm=RATE, floors=FLOORS)
-    judged, measured = judge(rows, sight, 0.0)
-    figures = figures_that_count(judged, sight, POLICY)
-    content = {r.id: r.id for r in judged}
-    context = Context(POLICY, content, {r.id: r.origin for r in judged}, "en", sight, figures)
-    return built(judged, list(run_rules(judged, context)), sight, figures, delay or measured)
+    assessed = assess(rows)
+    return built(replace(assessed, delay=delay or assessed.delay))
 
 
-def built(
-    rows: list[Measured],
-    findings: list[Finding],
-    sight: Sight,
-    figures: dict[str, frozenset[str]],
-    delay: Delay,
-) -> AuditResult:
+def corpus_of(rows: Sequence[Measured]) -> Corpus:
     sample = [
         Utterance(r.id, r.text, Path("a.wav"), "a.wav", r.origin, duration=1.0, domain=r.domain)
         for r in rows
     ]
+    return Corpus(sample, ["m.jsonl"])
+
+
+def prints_of(rows: Sequence[Measured]) -> Fingerprint:
+    return Fingerprint("sha256:0", {}, {r.id: r.id for r in rows})
+
+
+def assess(rows: Sequence[Measured]) -> Assessed:
+    return Assessor(corpus_of(rows), prints_of(rows), POLICY, MODEL).assess(rows)
+
+
+def built(assessed: Assessed) -> AuditResult:
+    rows = assessed.rows
     counts = {r.domain: sum(s.domain == r.domain for s in rows) for r in rows}
-    plan = Plan(sample, {d: Stratum(n, n) for d, n in counts.items()}, seed=0, fraction=1.0)
-    prints = Fingerprint("sha256:0", {}, {r.id: r.id for r in rows})
-    corpus = Corpus(sample, ["m.jsonl"])
-    aligned = Aligned(MODEL, delay)
-    return build(corpus, plan, rows, findings, aligned, sight, figures, POLICY, prints)
+    corpus = corpus_of(rows)
+    plan = Plan(
+        corpus.utterances, {d: Stratum(n, n) for d, n in counts.items()}, seed=0, fraction=1.0
+    )
+    return build(corpus, plan, assessed, MODEL, POLICY, prints_of(rows), None)
 
 
 def table(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -83,9 +83,7 @@ def test_a_sound_corpus_proceeds() -> None:
 
 
 def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
-    rows = normal_rows(60, 0)
-    sight = calibrate(rows, false_alarm=RATE, floors=FLOORS)
-    judged, delay = judge(rows, sight, 0.0)
+    assessed = assess(normal_rows(60, 0))
 
     def finding(n: int, code: str, severity: Any, counts: bool) -> Finding:
         return Finding(
@@ -102,7 +100,7 @@ def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
         finding(5, "A009", "error", False),
         finding(5, "A001", "error", True),
     ]
-    result = built(judged, findings, sight, {"d": frozenset()}, delay)
+    result = built(replace(assessed, findings=findings, figures={"d": frozenset()}))
     report = result.report
     assert report.low_quality_count == 2
     assert [r.id for r in result.rows if result.low_quality(r)] == ["d-1", "d-5"]
@@ -148,17 +146,23 @@ def test_delays_are_told_apart() -> None:
 
 def test_tables_hold_every_utterance_word_and_gap(tmp_path: Path) -> None:
     rows = [*normal_rows(20, 0), row(98, unsaid=9.0), row(99, speech=12.0)]
-    result = write(result_of(rows), tmp_path)
+    result = write(result_of(rows), corpus_of(rows), tmp_path)
     assert read_report(tmp_path) == result.report
-    assert set(result.report.tables) == {"utterances.parquet", "words.parquet", "gaps.parquet"}
+    assert set(result.report.tables) == {
+        "utterances.parquet",
+        "words.parquet",
+        "gaps.parquet",
+        "rows.jsonl",
+    }
     for name, schema in (("utterances", UTTERANCES), ("words", WORDS), ("gaps", GAPS)):
         found = pyarrow.parquet.read_schema(tmp_path / f"{name}.parquet")
         assert found.names == schema.names
     utterances = {r["id"]: r for r in table(tmp_path, "utterances.parquet")}
     words, gaps = table(tmp_path, "words.parquet"), table(tmp_path, "gaps.parquet")
-    assert len(utterances) == len(rows)
-    assert [(w["id"], w["index"]) for w in words] == [(r.id, n) for r in rows for n in range(2)]
-    assert [(g["id"], g["index"]) for g in gaps] == [(r.id, n) for r in rows for n in range(3)]
+    ids = sorted(r.id for r in rows)
+    assert list(utterances) == ids
+    assert [(w["id"], w["index"]) for w in words] == [(i, n) for i in ids for n in range(2)]
+    assert [(g["id"], g["index"]) for g in gaps] == [(i, n) for i in ids for n in range(3)]
     for w in words:
         assert 0 <= w["start"] <= w["end"] <= 1
         assert 0 < w["spoken"] < 1
@@ -177,13 +181,14 @@ def test_planted_defects_stand_in_no_table(tmp_path: Path) -> None:
     rows = normal_rows(20, 0)
     bare = [replace(r, controls=()) for r in rows]
     assert {r.id for r in result_of(rows).rows} == {r.id for r in bare}
-    result = write(result_of(rows), tmp_path)
+    result = write(result_of(rows), corpus_of(rows), tmp_path)
     assert result.report.total_samples == 20
     assert len(table(tmp_path, "words.parquet")) == 40
 
 
 def test_the_digest_is_over_all_that_the_controls_say(tmp_path: Path) -> None:
-    report = write(result_of(normal_rows(20, 0)), tmp_path).report
+    rows = normal_rows(20, 0)
+    report = write(result_of(rows), corpus_of(rows), tmp_path).report
     content = json.loads((tmp_path / "alignment_report.json").read_text())
     for name in ("controls", "domain_controls", "thresholds", "figures"):
         other = report.model_copy(update={name: {}})

@@ -1,0 +1,86 @@
+"""`asr policy`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from cli.main import debug_option
+
+
+@click.group("policy", context_settings={"help_option_names": ["-h", "--help"]})
+@debug_option
+def command() -> None:
+    """Show and check policies: every threshold that turns measurements into a decision.
+
+    \b
+    Example:
+      asr policy show > policy.toml
+      asr policy check policy.toml
+      asr audit train.jsonl --policy policy.toml
+    """
+
+
+@command.command(
+    "show",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: asr policy show > policy.toml",
+)
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@debug_option
+def show(file: Path | None, as_json: bool) -> int:
+    """Print the default policy, or every value in force under FILE and where it comes from."""
+    from audit.gate.policy import DEFAULT_FILE, load_policy, origins
+
+    policy = load_policy(file)
+    if as_json:
+        click.echo(policy.model_dump_json(indent=2))
+    elif file is None:
+        click.echo(DEFAULT_FILE.read_text(encoding="utf-8"), nl=False)
+    else:
+        section = ""
+        for line, value, given in origins(policy, file):
+            head, _, key = line.rpartition(".")
+            if head != section:
+                click.echo(f"{chr(10) if section else ''}[{head}]")
+                section = head
+            click.echo(f"{key} = {_toml(value)}  # {file if given else 'default'}")
+    return 0
+
+
+def _toml(value: object) -> str:
+    """A value in TOML, whose tables are not JSON's."""
+    if isinstance(value, dict):
+        inside = ", ".join(f"{json.dumps(k)} = {_toml(v)}" for k, v in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    return json.dumps(value, ensure_ascii=False)
+
+
+@command.command(
+    "check",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: asr policy check policy.toml",
+)
+@click.argument("file", type=click.Path(path_type=Path))
+@debug_option
+def check(file: Path) -> int:
+    """Check a policy file, and say what it changes.
+
+    Exit codes: 0 a policy; 2 not one, with the line that is wrong.
+    """
+    from audit.gate.policy import load_policy, origins
+
+    changed = [
+        (line, default, value)
+        for (line, value, given), (_, default, _) in zip(
+            origins(load_policy(file), file), origins(load_policy(), None), strict=True
+        )
+        if given and value != default
+    ]
+    for line, default, value in changed:
+        click.echo(f"{line}: {_toml(default)} -> {_toml(value)}")
+    click.echo(f"{file}: a policy, with {len(changed)} values other than the default's")
+    return 0

@@ -1,0 +1,134 @@
+"""Digests of audio files, each computed once as long as the file does not change."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+Method = Literal["full", "sampled"]
+
+BLOCK = 4096
+BLOCKS = 20
+"""Read of each file where not every byte is: evenly spaced, the first and the last among them."""
+
+SETTLED = 2.0
+"""Seconds for which a file must have been left alone before its digest is kept: within the clock's
+grain it could change again and look the same."""
+
+_Stamp = tuple[int, int, int, int]
+"""Size, inode, and the times of the last change to content and to the file, in nanoseconds."""
+
+
+def digests(paths: Iterable[Path], method: Method) -> dict[Path, str]:
+    """SHA-256 of files, from a cache where a file is the same as when it was hashed.
+
+    Same means: size, inode, and both times of change, of which no user can set the second back.
+    The cache is `asr-gate/audio-digests.sqlite3` under XDG_CACHE_HOME (default `~/.cache`).
+
+    Args:
+        paths: files; each is hashed once.
+        method: "full": every byte; "sampled": the size and 20 blocks of 4 KiB.
+
+    Returns:
+        By path; `missing` or `unreadable` in the place of what cannot be hashed.
+    """
+    stamps = {path: _stamp(path) for path in dict.fromkeys(paths)}
+    known = _recall({p: s for p, s in stamps.items() if s is not None}, method)
+    wanted = [path for path, stamp in stamps.items() if stamp is not None and path not in known]
+    with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
+        fresh = dict(zip(wanted, pool.map(lambda path: _hash(path, method), wanted), strict=True))
+    _remember({p: d for p, d in fresh.items() if d != "unreadable"}, stamps, method)
+    return {path: known.get(path) or fresh.get(path, "missing") for path in stamps}
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises on impossible names)
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _hash(path: Path, method: Method) -> str:
+    try:
+        with path.open("rb") as stream:
+            if method == "full":
+                return hashlib.file_digest(stream, "sha256").hexdigest()
+            return _sampled(stream)
+    except OSError:
+        return "unreadable"
+
+
+def _sampled(stream: BinaryIO) -> str:
+    size = stream.seek(0, os.SEEK_END)
+    sha = hashlib.sha256(f"{size} bytes:".encode())
+    last = max(0, size - BLOCK)
+    for place in sorted({last * number // (BLOCKS - 1) for number in range(BLOCKS)}):
+        stream.seek(place)
+        sha.update(stream.read(BLOCK))
+    return sha.hexdigest()
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(home).expanduser() / "asr-gate" / "audio-digests.sqlite3"
+
+
+def _open() -> sqlite3.Connection:
+    path = _cache()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=5)
+    connection.execute(
+        "create table if not exists digests (path text, method text, size integer, inode integer,"
+        " modified integer, changed integer, digest text, primary key (path, method))"
+    )
+    return connection
+
+
+def _recall(stamps: Mapping[Path, _Stamp], method: Method) -> dict[Path, str]:
+    query = (
+        "select digest from digests where path = ? and method = ? and size = ? and inode = ?"
+        " and modified = ? and changed = ?"
+    )
+    known = {}
+    try:
+        with closing(_open()) as connection:
+            for path, stamp in stamps.items():
+                row = connection.execute(query, (str(path.absolute()), method, *stamp)).fetchone()
+                if row is not None:
+                    known[path] = str(row[0])
+    except (sqlite3.Error, OSError, RuntimeError, UnicodeEncodeError) as error:
+        logging.getLogger(__name__).info("no cache of digests: %s", error)
+        return {}
+    return known
+
+
+def _remember(
+    fresh: Mapping[Path, str], stamps: Mapping[Path, _Stamp | None], method: Method
+) -> None:
+    rows = [
+        (str(path.absolute()), method, *stamp, digest)
+        for path, digest in fresh.items()
+        if (stamp := stamps[path]) == _stamp(path)
+        and stamp is not None
+        and time.time_ns() - max(stamp[2:]) > SETTLED * 1e9
+    ]
+    if not rows:
+        return
+    try:
+        with closing(_open()) as connection, connection:
+            connection.executemany(
+                "insert or replace into digests values (?, ?, ?, ?, ?, ?, ?)", rows
+            )
+    except (sqlite3.Error, OSError, RuntimeError, UnicodeEncodeError) as error:
+        logging.getLogger(__name__).info("digests are not kept: %s", error)

@@ -1,0 +1,136 @@
+"""`asr audit --until-decided`, killed and resumed, and what signs and checks its report."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.e2e.asr import asr, one_line, report_in, start
+from tests.speech import PROCEED, STOP
+
+pytestmark = pytest.mark.slow
+
+
+def grown(manifest: Path, folder: Path, times: int) -> Path:
+    """A corpus so many times as large: each recording anew, a little quieter each time."""
+    rows = []
+    for row in map(json.loads, manifest.read_text().splitlines()):
+        audio = manifest.parent / row["audio_filepath"]
+        if not audio.is_file() or row.get("duration", 99) > 20:
+            continue
+        try:
+            samples, rate = soundfile.read(audio, dtype="float32")
+        except soundfile.SoundFileError:
+            continue
+        for copy in range(times):
+            name = f"{audio.stem}-{copy}.flac"
+            soundfile.write(folder / name, np.float32(0.97**copy) * samples, rate)
+            rows.append(row | {"id": f"{row['id']}-{copy}", "audio_filepath": name})
+    target = folder / "corpus.jsonl"
+    target.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return target
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return grown(STOP, tmp_path_factory.mktemp("large"), 3)
+
+
+def test_a_bad_corpus_is_stopped_early_and_a_killed_audit_goes_on(
+    large: Path, tmp_path: Path
+) -> None:
+    run = ["audit", large, "--until-decided", "--all", "--no-wandb", "--batch-seconds", "20"]
+    whole = asr(*run, "--name", "whole", cwd=tmp_path)
+    assert whole.returncode == 20, whole.stderr
+    report = report_in(tmp_path / "reports" / "whole")
+    sequential = report["sampling"]["sequential"]
+    assert sequential["settled"] == report["decision"] == "STOP"
+    assert report["total_samples"] < sequential["budget"] == report["dataset"]["utterances"]
+    assert report["estimate"]["low"] > 0.15
+    assert "confidence sequence" in report["estimate"]["method"]
+    assert any(reason.startswith("stopped after") for reason in report["reasons"])
+    process = start(*run, "--name", "killed", cwd=tmp_path)
+    parts = tmp_path / "reports" / "killed" / "parts"
+    try:
+        while process.poll() is None and not list(parts.glob("part-*.json")):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    finally:
+        process.wait(60)
+    assert list(parts.glob("part-*.json")), "it was killed in the middle"
+    resumed = asr(*run, "--name", "killed", "--resume", cwd=tmp_path)
+    assert resumed.returncode == 20, resumed.stderr
+    assert report_in(tmp_path / "reports" / "killed")["digest"] == report["digest"]
+
+
+def test_near_a_threshold_the_budget_ends_it(tmp_path: Path) -> None:
+    policy = tmp_path / "p.toml"
+    policy.write_text("[decision]\nstop_above = 6\nproceed_below = 3\n")
+    run = ["audit", PROCEED, "--until-decided", "--fraction", "0.9", "--no-wandb"]
+    done = asr(*run, "--policy", policy, cwd=tmp_path)
+    report = report_in(tmp_path / "reports" / "phase0")
+    sequential = report["sampling"]["sequential"]
+    assert report["total_samples"] == sequential["budget"] < report["dataset"]["utterances"]
+    assert sequential["settled"] is None
+    assert any(reason.startswith("not settled at 95%") for reason in report["reasons"])
+    assert done.returncode == 0
+    assert report["decision"] == "CAUTION"
+    corrected = tmp_path / "c.toml"
+    corrected.write_text("[decision]\ncorrect_for_controls = true\n")
+    refused = asr(*run, "--policy", corrected, "--name", "c", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--until-decided" in one_line(refused)
+
+
+def test_signed_and_checked_from_the_command_line(small: Path, tmp_path: Path) -> None:
+    audited = asr(
+        "audit", small, "--all", "--controls", 0, "--name", "proceed", "--no-wandb", cwd=tmp_path
+    )
+    assert audited.returncode == 0, audited.stderr
+    for command in (
+        ["openssl", "genpkey", "-algorithm", "ed25519", "-out", "key.pem"],
+        ["openssl", "pkey", "-in", "key.pem", "-pubout", "-out", "key.pub"],
+    ):
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    gate = ["gate", "reports/proceed", "--data", small, "--verify-key", "key.pub"]
+    unsigned = asr(*gate, cwd=tmp_path)
+    assert unsigned.returncode == 30
+    assert "not signed" in one_line(unsigned)
+    signed = asr("sign", "--key", "key.pem", cwd=tmp_path)
+    assert signed.returncode == 0, signed.stderr
+    assert asr(*gate, cwd=tmp_path).returncode == 0
+    train = ["train", "round2-tiny", "--report", "reports/proceed", "--data", small, "--dry-run"]
+    assert asr(*train, "--verify-key", "key.pub", cwd=tmp_path).returncode == 0
+    envelope = tmp_path / "reports" / "proceed" / "alignment_report.intoto.jsonl"
+    envelope.write_text(envelope.read_text().replace('"sig": "', '"sig": "AA'))
+    refused = asr(*train, "--verify-key", "key.pub", cwd=tmp_path)
+    assert refused.returncode == 30
+    assert "not a signature by" in one_line(refused)
+
+
+def test_policies_are_shown_and_checked(tmp_path: Path) -> None:
+    default = asr("policy", "show", cwd=tmp_path)
+    assert default.returncode == 0
+    (tmp_path / "p.toml").write_text(default.stdout)
+    same = asr("policy", "check", "p.toml", cwd=tmp_path)
+    assert "with 0 values other than the default's" in same.stdout
+    (tmp_path / "p.toml").write_text("[decision]\nstop_above = 12\n")
+    assert (
+        "decision.stop_above: 15.0 -> 12.0" in asr("policy", "check", "p.toml", cwd=tmp_path).stdout
+    )
+    shown = asr("policy", "show", "p.toml", cwd=tmp_path).stdout
+    assert "stop_above = 12.0  # p.toml" in shown
+    assert "proceed_below = 10.0  # default" in shown
+    (tmp_path / "again.toml").write_text(shown)
+    assert asr("policy", "check", "again.toml", cwd=tmp_path).returncode == 0, "it is TOML itself"
+    (tmp_path / "p.toml").write_text("[decision]\nstop_abov = 12\n")
+    wrong = asr("policy", "check", "p.toml", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "decision.stop_abov" in one_line(wrong)
