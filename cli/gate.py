@@ -24,7 +24,24 @@ from cli.main import debug_option, show
 @click.option("--audio-root", type=click.Path(path_type=Path), help="As given to asr audit.")
 @click.option("--split", help="As given to asr audit.")
 @click.option("--accept-caution", is_flag=True, help="Let CAUTION pass.")
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="Policy file under which the report must have been judged.",
+)
+@click.option(
+    "--verify-key",
+    type=click.Path(path_type=Path),
+    help="Public key (Ed25519, PEM) that must have signed the report.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
+@click.option("--sarif", type=click.Path(path_type=Path), help="Write the findings as SARIF.")
+@click.option("--junit", type=click.Path(path_type=Path), help="Write them as JUnit XML.")
+@click.option(
+    "--github",
+    is_flag=True,
+    help="In GitHub Actions: annotations, and the step's summary and outputs.",
+)
 @debug_option
 def command(
     report: Path | None,
@@ -32,28 +49,35 @@ def command(
     audio_root: Path | None,
     split: str | None,
     accept_caution: bool,
+    policy: Path | None,
+    verify_key: Path | None,
     as_json: bool,
+    sarif: Path | None,
+    junit: Path | None,
+    github: bool,
 ) -> int:
     """Read a report's verdict back as an exit code; REPORT is a file or an audit's folder.
 
     Without REPORT, the newest under reports/ is read.
 
     Exit codes: 0 PROCEED, 10 CAUTION not accepted, 20 STOP, 30 no verdict (report missing,
-    altered, or for other data).
+    altered, stale, not signed, or for other data). What CI reads is written whatever the verdict.
     """
-    import json
-
-    from audit.gate import admit, require_same_data
-    from audit.report import check_tables, find_latest, read_report
+    from audit.gate import admit, load_policy, require_same_data, vouched
+    from audit.report import Report, find_latest
+    from cli.ci import Outputs
     from corpus.errors import UserError
     from corpus.text.plain import plain
 
     verdict: dict[str, object] = {"report": None, "decision": None, "admitted": False}
+    outputs = Outputs(sarif, junit, github, as_json)
+    path = report or Path("reports")
+    deciding: Report | None = None  # while it is the report itself that may hold training
     try:
-        path = report or find_latest(Path("reports"))
+        path = report or find_latest(path)
         verdict["report"] = str(path)
-        found = read_report(path)
-        check_tables(found, path if path.is_dir() else path.parent)
+        asked = load_policy(policy) if policy else None
+        found = vouched(path, str(path), policy=asked, verify_key=verify_key)
         verdict |= {
             "decision": found.decision,
             "reasons": found.reasons,
@@ -61,24 +85,37 @@ def command(
             "digest": found.digest,
             "dataset_fingerprint": found.dataset.fingerprint,
         }
+        deciding = found
         admit(found, str(path), accept_caution=accept_caution)
+        deciding = None
         if data:
             from cli.project import manifests_or_default
             from corpus.readers import read_corpus
 
             names, root, _ = manifests_or_default(data, audio_root)
             corpus = read_corpus(names, audio_root=root, split=split)
-            require_same_data(found, str(path), corpus)
+            folder = path if path.is_dir() else path.parent
+            require_same_data(found, str(path), corpus, folder)
     except UserError as error:
-        if not as_json:
+        outputs.write(deciding, str(error), path, data)
+        if as_json:
+            refusal = verdict | {"exit_code": error.exit_code, "error": str(error)}
+            show(lambda: click.echo(_json(refusal)))
+        elif not github:  # there the annotation says it
             raise
-        refusal = verdict | {"exit_code": error.exit_code, "error": str(error)}
-        show(lambda: click.echo(json.dumps(refusal)))
         return error.exit_code
+    outputs.write(found, None, path, data)
     if as_json:
         admitted = verdict | {"admitted": True, "exit_code": 0}
-        show(lambda: click.echo(json.dumps(admitted)))
-    else:
+        show(lambda: click.echo(_json(admitted)))
+    elif not github:
         line = plain(f"{path}: {found.decision}: {'; '.join(found.reasons)}")
         show(lambda: click.echo(line))
     return 0
+
+
+def _json(verdict: dict[str, object]) -> str:
+    """One line; GitHub obeys `##[…]` anywhere in a line, and JSON can spell it otherwise."""
+    import json
+
+    return json.dumps(verdict).replace("##[", "#\\u0023[")

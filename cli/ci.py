@@ -1,0 +1,82 @@
+"""What `asr gate` leaves for CI: SARIF, JUnit, annotations and the summary of a GitHub step."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from audit.report import Report
+from cli.main import show
+from corpus.errors import UserError
+from corpus.files import write_atomically
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """Which outputs were asked for."""
+
+    sarif: Path | None
+    junit: Path | None
+    github: bool
+    as_json: bool
+    """Then annotations go to standard error, which GitHub reads too."""
+
+    def write(
+        self, report: Report | None, held: str | None, path: Path, data: Sequence[str]
+    ) -> None:
+        """Write them all.
+
+        Args:
+            report: a report to rely on; None: it was refused.
+            held: why training may not start; None: it may.
+            path: where the report is, or should be.
+            data: the manifests as they are named now; empty: as the report names them.
+
+        Raises:
+            UserError: a file cannot be written.
+        """
+        if not (self.sarif or self.junit or self.github):
+            return
+        if self.sarif and self.sarif == self.junit:
+            raise UserError(f"{self.sarif}: named for --sarif and --junit; name two files")
+        from audit.report import github, junit, sarif
+        from audit.report.located import Places
+
+        places = Places(data or (report.dataset.manifests if report else []), Path.cwd())
+        reason = held or ""  # of a refusal there is always one
+        if self.sarif:
+            log = (
+                sarif.sarif(report, places)
+                if report
+                else sarif.sarif_of_refusal(reason, places.file(path))
+            )
+            _write_file(self.sarif, json.dumps(log, ensure_ascii=False).encode())
+        if self.junit:
+            suites = junit.junit(report, places, held) if report else junit.junit_of_refusal(reason)
+            _write_file(self.junit, suites)
+        if self.github:
+            if report:
+                lines = github.annotation_lines(report, places, held)
+                summary = github.step_summary(report, places, held)
+            else:
+                lines = [github.command("error", "asr gate", reason)]
+                summary = github.summary_of_refusal(reason)
+            show(lambda: click.echo("\n".join(lines), err=self.as_json))
+            values = github.outputs(report)
+            if missing := github.append_for_runner(os.environ, summary, values):
+                click.echo(f"asr: {', '.join(missing)} not set: nothing appended there", err=True)
+
+
+def _write_file(path: Path, content: bytes) -> None:
+    try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path}: stands there and is no file; name a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, content)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); name another") from error
