@@ -3,6 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+# Where it is set, every start of a command would compile torch anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help audit test lint bench embedded lock clean
 
@@ -34,7 +36,7 @@ audit: $(READY)
 	$(BIN)/asr audit audit/example/proceed.jsonl --wandb --resume
 
 test: lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

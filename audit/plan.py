@@ -58,9 +58,7 @@ def draw(
         quotas: share of the sample by domain, summing to 1.
         minimum: least sample of a domain.
     """
-    by_domain: dict[str, list[Utterance]] = {}
-    for utterance in utterances:
-        by_domain.setdefault(utterance.domain, []).append(utterance)
+    by_domain = _by_domain(utterances)
     counts = {domain: len(by_domain[domain]) for domain in sorted(by_domain)}
     sizes = allocate(counts, fraction=fraction, quotas=quotas, minimum=minimum)
     sample: list[Utterance] = []
@@ -81,10 +79,15 @@ def in_random_order(
         seed: the same seed gives the same order, whatever the order of the corpus.
         sizes: by domain, at most its population.
     """
-    return {
-        domain: _chosen([u for u in utterances if u.domain == domain], size, f"{seed}:{domain}")
-        for domain, size in sizes.items()
-    }
+    by_domain = _by_domain(utterances)
+    return {d: _chosen(by_domain[d], size, f"{seed}:{d}") for d, size in sizes.items()}
+
+
+def _by_domain(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
+    by_domain: dict[str, list[Utterance]] = {}
+    for utterance in utterances:
+        by_domain.setdefault(utterance.domain, []).append(utterance)
+    return by_domain
 
 
 def _chosen(members: Sequence[Utterance], size: int, seed: str) -> list[Utterance]:

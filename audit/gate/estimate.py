@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from corpus.utterance import Seconds
 
@@ -101,11 +101,35 @@ def _exact(stratum: StratumCount, confidence: float) -> Interval:
     """The interval of one stratum by inverting the two one-sided hypergeometric tests."""
     size, n, count = stratum.population, stratum.sampled, stratum.low
     tail = MARGIN * (1 - confidence) / 2
-    law = stats.hypergeom
     first, last = count, size - (n - count)
-    low = _first(first, last, lambda bad: law.sf(count - 1, size, bad, n) > tail)
-    fewer = _first(0, last - first, lambda less: law.cdf(count, size, last - less, n) > tail)
+    low = _first(first, last, lambda bad: _at_least(count, size, bad, n) > tail)
+    # What is found of the sound ones is the same question from the other end.
+    fewer = _first(0, last - first, lambda less: _at_most(count, size, last - less, n) > tail)
     return Interval(count / n, low / size, (last - fewer) / size)
+
+
+def _at_least(count: int, size: int, bad: int, n: int) -> float:
+    """Probability that a sample of n holds so many low ones or more (hypergeometric law)."""
+    return _hypergeometric(np.arange(count, min(n, bad) + 1.0), size, bad, n)
+
+
+def _at_most(count: int, size: int, bad: int, n: int) -> float:
+    """Probability that it holds so many or fewer."""
+    return _hypergeometric(np.arange(max(0, n - (size - bad)), count + 1.0), size, bad, n)
+
+
+def _hypergeometric(counts: NDArray[np.float64], size: int, bad: int, n: int) -> float:
+    """Probability of any of these counts."""
+    if not len(counts):
+        return 0.0
+    logs = _choose(bad, counts) + _choose(size - bad, n - counts) - _choose(size, n)
+    return float(np.exp(special.logsumexp(logs)))
+
+
+def _choose(n: float, k: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Log of the number of ways to choose k of n."""
+    ways = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+    return np.asarray(ways, dtype=float)
 
 
 def _first(low: int, high: int, holds: Callable[[int], bool]) -> int:
@@ -152,8 +176,8 @@ def _clopper_pearson(rate: float, middle: float, variance: float, confidence: fl
         return Interval(rate, rate, rate)
     n = middle * (1 - middle) / variance
     tail, count = MARGIN * (1 - confidence) / 2, rate * n
-    low = float(stats.beta.ppf(tail, count, n - count + 1)) if count > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, count + 1, n - count)) if count < n else 1.0
+    low = float(special.betaincinv(count, n - count + 1, tail)) if count > 0 else 0.0
+    high = float(special.betaincinv(count + 1, n - count, 1 - tail)) if count < n else 1.0
     return Interval(rate, low, high)
 
 

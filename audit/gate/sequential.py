@@ -19,7 +19,6 @@ from math import log
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize
 from scipy.special import betaln, gammaln
 
 from audit.gate.estimate import Interval, StratumCount
@@ -159,6 +158,8 @@ def _overall(ratios: list[_Ratio], error: float) -> Interval:
     The largest total that the product of the ratios allows is found by its Lagrangian dual, each
     point of which is an upper bound by itself, so that no search has to end exactly.
     """
+    from scipy import optimize  # half a second, which only these audits need
+
     total = sum(r.stratum.population for r in ratios)
     limit = log(1 / error)
 

@@ -107,10 +107,7 @@ def build(
         by_id.setdefault(finding.id, []).append(finding)
     low = low_quality_ids(assessed.findings) & {row.id for row in rows}
     lengths = {u.id: stored_duration(u) or 0.0 for u in corpus.utterances}
-    strata = {
-        domain: _stratum(domain, stratum.population, corpus, rows, low, lengths)
-        for domain, stratum in plan.strata.items()
-    }
+    strata = _strata(plan, corpus, rows, low, lengths)
     confidence = policy.decision.confidence
     found = {domain: estimate([s.count], confidence) for domain, s in strata.items()}
     overall = estimate([s.count for s in strata.values()], confidence)
@@ -241,22 +238,26 @@ class _Stratum:
     hours: StratumHours
 
 
-def _stratum(
-    domain: str,
-    population: int,
+def _strata(
+    plan: Plan,
     corpus: Corpus,
     rows: Sequence[Measured],
     low: set[str],
     lengths: Mapping[str, Seconds],
-) -> _Stratum:
-    members = [row for row in rows if row.domain == domain]
-    bad = [row.id in low for row in members]
-    seconds = fsum(lengths[u.id] for u in corpus.utterances if u.domain == domain)
-    return _Stratum(
-        members,
-        StratumCount(population, len(members), sum(bad)),
-        StratumHours(population, seconds, [lengths[row.id] for row in members], bad),
-    )
+) -> dict[str, _Stratum]:
+    members: dict[str, list[Measured]] = {domain: [] for domain in plan.strata}
+    for row in rows:
+        members[row.domain].append(row)
+    seconds: dict[str, list[Seconds]] = {domain: [] for domain in plan.strata}
+    for u in corpus.utterances:
+        seconds[u.domain].append(lengths[u.id])
+    strata = {}
+    for domain, heard in members.items():
+        size = plan.strata[domain].population
+        bad = [row.id in low for row in heard]
+        hours = StratumHours(size, fsum(seconds[domain]), [lengths[r.id] for r in heard], bad)
+        strata[domain] = _Stratum(heard, StratumCount(size, len(heard), sum(bad)), hours)
+    return strata
 
 
 def _condemning_power(sight: Sight, policy: Policy) -> tuple[int, int, float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from audit.report.build import AuditResult
 from audit.report.read import LINK_FILE, REPORT_FILE
+from audit.report.schema import Share
 from corpus.files import write_atomically
 from tracking import Tracker
 
@@ -53,9 +54,14 @@ def publish(result: AuditResult, folder: Path, tracker: Tracker) -> None:
         metrics[f"phase0/controls/{kind}/power"] = control.power
         metrics[f"phase0/controls/{kind}/false_alarm_rate"] = control.false_alarm_rate
     columns = list(type(next(iter(report.domain_statistics.values()))).model_fields)
-    for name, domain in report.domain_statistics.items():
-        for column in columns:
-            metrics[f"phase0/{name}/{column}"] = getattr(domain, column)
+    domains = {
+        name: [_figure(getattr(domain, column)) for column in columns]
+        for name, domain in report.domain_statistics.items()
+    }
+    for name, figures in domains.items():
+        for column, figure in zip(columns, figures, strict=True):
+            if figure is not None:
+                metrics[f"phase0/{name}/{column}"] = figure
     tracker.log_metrics(metrics)
     tracker.log_histogram(
         "phase0/coverage_histogram",
@@ -65,10 +71,7 @@ def publish(result: AuditResult, folder: Path, tracker: Tracker) -> None:
     tracker.log_table(
         "phase0/domains",
         ["domain", *columns],
-        [
-            [name, *(getattr(domain, column) for column in columns)]
-            for name, domain in report.domain_statistics.items()
-        ],
+        [[name, *figures] for name, figures in domains.items()],
     )
     reference = tracker.log_artifact(
         [folder / REPORT_FILE, folder / "report.md", *(folder / name for name in report.tables)],
@@ -84,6 +87,11 @@ def publish(result: AuditResult, folder: Path, tracker: Tracker) -> None:
     # Where the trainer finds the artifact that it links its run to.
     if reference:
         write_atomically(folder / LINK_FILE, json.dumps({"artifact": reference}).encode())
+
+
+def _figure(value: float | Share | None) -> float | None:
+    """A figure as charts take it: of a share with its interval, the share."""
+    return value.rate if isinstance(value, Share) else value
 
 
 def run_config(result: AuditResult) -> dict[str, object]:

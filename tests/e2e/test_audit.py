@@ -68,12 +68,20 @@ def test_the_files_of_an_audit(audited: Path) -> None:
     folder = audited / "reports" / "proceed"
     names = {path.name for path in folder.iterdir()}
     tables = {"utterances.parquet", "words.parquet", "gaps.parquet"}
-    assert names == {"alignment_report.json", "report.md", *tables}
+    shown = {"report.md", "findings.sarif", "junit.xml", "clean.jsonl"}
+    assert names == {"alignment_report.json", "rows.jsonl", *shown, *tables}
+    rows = [json.loads(line) for line in (folder / "clean.jsonl").read_text().splitlines()]
     report = read_report(folder)
     utterances = pyarrow.parquet.read_table(folder / "utterances.parquet").to_pylist()
     words = pyarrow.parquet.read_table(folder / "words.parquet").to_pylist()
     assert len(utterances) == report.total_samples
     assert sum(row["low_quality"] for row in utterances) == report.low_quality_count
+    condemned = {row["id"] for row in utterances if row["low_quality"]}
+    assert [row["id"] for row in rows] == [
+        row["id"]
+        for row in map(json.loads, PROCEED.read_text().splitlines())
+        if row["id"] not in condemned
+    ]
     assert all(0 <= row["quality"] <= 1 for row in utterances)
     by_id = {row["id"]: row for row in utterances}
     for word in words:

@@ -32,7 +32,8 @@ def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Pat
         assert logged[f"phase0/coverage_{name}"] == report["coverage_distribution"][key]
     for domain, statistics in report["domain_statistics"].items():
         for key, value in statistics.items():
-            assert logged[f"phase0/{domain}/{key}"] == value
+            figure = value["rate"] if key == "low_quality_hours" else value
+            assert logged[f"phase0/{domain}/{key}"] == figure
     histogram = logged["phase0/coverage_histogram"]
     assert sum(histogram["values"]) == pytest.approx(1)
     assert logged["phase0/domains"]["_type"] == "table-file"
@@ -53,6 +54,7 @@ def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Pat
     assert json.loads(staged.read_text()) == report
     assert set(artifact.files) == {
         "alignment_report.json",
+        "rows.jsonl",
         "gaps.parquet",
         "report.md",
         "utterances.parquet",
