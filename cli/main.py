@@ -27,6 +27,7 @@ COMMANDS = {
     "rules": "List the rules.",
     "explain": "Say what a rule finds, and how to mend it.",
     "train": "Train from a verified report, or refuse.",
+    "eval": "Score a checkpoint on manifests, or compare two such results.",
 }
 
 # The extra that brings each module which a command may find missing in a core install.

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import click
 
+from cli.beside import WithOther
 from cli.main import debug_option
 from cli.project import manifests_or_default
 
 
 @click.command(
     "train",
+    cls=WithOther,
+    other="average",
+    module="cli.average",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr train round2 --data corpus/train.jsonl --report reports/phase0 "
     "optimizer.accumulate=4",
@@ -32,8 +36,18 @@ from cli.project import manifests_or_default
     help="A report, its folder, or wandb:ENTITY/PROJECT/NAME:ALIAS.  [default: the latest audit]",
 )
 @click.option("--accept-caution", is_flag=True, help="Train although the report says CAUTION.")
+@click.option(
+    "--policy",
+    type=click.Path(path_type=Path),
+    help="Policy file under which the report must have been judged.",
+)
+@click.option(
+    "--verify-key",
+    type=click.Path(path_type=Path),
+    help="Public key (Ed25519, PEM) that must have signed the report.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be trained, and stop.")
-@click.option("--resume", is_flag=True, help="Not built yet: refused.")
+@click.option("--resume", is_flag=True, help="Go on with the run that was stopped or killed.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/RECIPE]"
 )
@@ -47,6 +61,8 @@ def command(
     split: str | None,
     report: str | None,
     accept_caution: bool,
+    policy: Path | None,
+    verify_key: Path | None,
     dry_run: bool,
     resume: bool,
     out: Path | None,
@@ -55,7 +71,7 @@ def command(
     """Train by RECIPE from a verified report, or refuse before any model is loaded.
 
     RECIPE is round2, round2-tiny (a small random model, for a CPU), or a YAML file; KEY=VALUE
-    overrides any key of it.
+    overrides any key of it. `asr train average RUN` averages the best checkpoints of a run.
 
     Exit codes: 10 CAUTION not accepted, 20 STOP, 30 no verdict for this data, 2 bad input.
     """
@@ -74,6 +90,8 @@ def command(
         split=split,
         report=report,
         accept_caution=accept_caution,
+        policy=policy,
+        verify_key=verify_key,
         dry_run=dry_run,
         resume=resume,
         overrides=overrides,
@@ -81,6 +99,8 @@ def command(
         wandb=wandb,
         console=console,
     )
-    if result.final is not None:
+    if result.stopped is not None:
+        click.echo(f"Stopped after step {result.stopped}; go on with the same command and --resume")
+    elif result.final is not None and console is not None:
         click.echo(f"Model: {result.final}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from corpus.files import write_atomically
 def write_checkpoint(
     folder: Path, model: Qwen3ASRForConditionalGeneration, processor: Qwen3ASRProcessor
 ) -> None:
-    """Write model and processor to a new folder, under another name until it is complete.
+    """Write model and processor to a folder, under another name until it is complete.
+
+    One of that name that a killed run left is replaced.
 
     Raises:
         UserError: the disk is full or not writable; nothing half-written is left.
@@ -28,6 +31,7 @@ def write_checkpoint(
         partial.mkdir(parents=True)
         model.save_pretrained(partial)
         processor.save_pretrained(partial)
+        shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{folder}: the checkpoint cannot be written ({error})") from error
@@ -35,13 +39,35 @@ def write_checkpoint(
         shutil.rmtree(partial, ignore_errors=True)  # there after a fault or Ctrl-C alone
 
 
-def prune(folder: Path, keep: int | None) -> None:
-    """Delete all but the newest `keep` epochs' checkpoints of a run; None: keep all."""
+def prune(folder: Path, keep: int | None, scores: Mapping[str, float], best: int) -> None:
+    """Delete the checkpoints of a run that are neither new nor good.
+
+    Args:
+        folder: of the run.
+        keep: how many of the newest stay; None: all.
+        scores: WER by the checkpoint's name.
+        best: how many of the lowest WER stay.
+    """
     if keep is None:
         return
-    epochs = sorted(folder.glob("epoch-*"), key=lambda path: int(path.name.removeprefix("epoch-")))
-    for old in epochs[:-keep]:
+    there = [path for kind in ("epoch-*", "step-*") for path in folder.glob(kind)]
+    there.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
+    good = sorted((p for p in there if p.name in scores), key=lambda path: scores[path.name])
+    for old in set(there) - set(there[-keep:]) - set(good[:best]):
         shutil.rmtree(old)
+
+
+def mark_best(folder: Path, scores: Mapping[str, float]) -> None:
+    """Let `best` in a run's folder lead to the checkpoint of the lowest WER."""
+    there = [name for name in scores if (folder / name).is_dir()]
+    if not there:
+        (folder / "best").unlink(missing_ok=True)
+        return
+    name = min(there, key=lambda one: scores[one])
+    link = folder / ".best.partial"
+    link.unlink(missing_ok=True)
+    link.symlink_to(name, target_is_directory=True)
+    link.replace(folder / "best")
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -68,19 +68,11 @@ def select(
         if utterance.id in condemned:
             dropped.append(utterance.id)
             continue
-        seconds = stored_duration(utterance)
-        fault = _fault(utterance, seconds, settings)
-        if fault is not None:
-            refused.append(fault)
-            continue
-        assert seconds is not None
-        language = utterance.lang or settings.language
-        if language is None:
-            raise UserError(
-                f"{utterance.origin}: the row names no language; add a `lang` column, or say "
-                "data.language=… for all rows without one"
-            )
-        rows.append(Row(utterance, seconds, language_name(language)))
+        row = to_row(utterance, settings)
+        if isinstance(row, Refused):
+            refused.append(row)
+        else:
+            rows.append(row)
     training, evaluation = hold_out(rows, settings.evaluation_share, settings.evaluation_limit)
     if not training or not evaluation:
         raise UserError(
@@ -90,12 +82,27 @@ def select(
     return Selection(training, evaluation, dropped, refused)
 
 
-def _fault(utterance: Utterance, seconds: Seconds | None, settings: recipe.Data) -> Refused | None:
-    if not normalise(utterance.text):
+def to_row(utterance: Utterance, settings: recipe.Data) -> Row | Refused:
+    """Length and language of one utterance; refused: no words, unreadable, or past the limits.
+
+    Raises:
+        UserError: the row names no language and the settings none either, or an unknown one.
+    """
+    language = utterance.lang or settings.language
+    if not normalise(utterance.text, language):
         return Refused(utterance.id, "no_words", "the transcript holds no letter or digit")
+    seconds = stored_duration(utterance)
     if seconds is None:
         return Refused(utterance.id, "unreadable", f"{utterance.audio_name}: cannot be read")
-    return check_length(utterance.id, seconds, settings)
+    fault = check_length(utterance.id, seconds, settings)
+    if fault is not None:
+        return fault
+    if language is None:
+        raise UserError(
+            f"{utterance.origin}: the row names no language; add a `lang` column, or say "
+            "data.language=… for all rows without one"
+        )
+    return Row(utterance, seconds, language_name(language))
 
 
 def check_length(id: str, seconds: Seconds, settings: recipe.Data) -> Refused | None:

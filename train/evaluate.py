@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +12,10 @@ from transformers import Qwen3ASRForConditionalGeneration
 
 from corpus.utterance import Seconds
 from train.data import Refused, Row, batches
+from train.distributed import Ranks
 from train.examples import Encoder, collate
-from train.loss import TranscriptLoss, compute_type, supervised_tokens
-from train.scoring import Scores, score, score_by_domain
+from train.loss import TranscriptLoss, compute_type
+from train.scoring import Errors, Scores, count_errors, score
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,19 @@ class Prediction:
 
     id: str
     domain: str
+    language: str
+    """As the prompt named it: `English`."""
+    seconds: Seconds
+    """Of audio."""
     reference: str
     hypothesis: str
+    errors: Errors
+    loss: float
+    """Nats over all tokens of the reference."""
+    tokens: int
+    """Of the reference, with the one that ends it."""
+    finished: bool
+    """Whether the model ended the transcript before `max_new_tokens`."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +47,8 @@ class EvaluationResult:
     """Nats a token."""
     scores: Scores
     domains: dict[str, Scores]
+    losses: dict[str, float]
+    """Nats a token, by domain."""
     predictions: list[Prediction]
     refused: list[Refused]
 
@@ -42,7 +57,10 @@ class EvaluationResult:
         return {
             "loss": self.loss,
             **self.scores.as_dict(),
-            "domains": {name: scores.as_dict() for name, scores in self.domains.items()},
+            "domains": {
+                name: {"loss": self.losses[name], **scores.as_dict()}
+                for name, scores in self.domains.items()
+            },
         }
 
 
@@ -54,53 +72,89 @@ def evaluate(
     batch_seconds: Seconds,
     max_new_tokens: int,
     device: torch.device,
-    advance: Callable[[], None] = lambda: None,
+    tokens_per_second: float = 0.0,
+    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
+    advance: Callable[[Sequence[Row]], None] = lambda rows: None,
 ) -> EvaluationResult | None:
-    """Transcribe and score; `advance` is called after each batch. None: no row could be read."""
+    """Transcribe and score, each process a share of the rows; all have the result of all.
+
+    Args:
+        max_new_tokens: longest transcript that is generated.
+        tokens_per_second: a longer one is, where a batch's longest row lasts so long.
+        ranks: this process among those that evaluate.
+        advance: called after each batch, with its rows.
+
+    Returns:
+        None: no row could be read.
+    """
+    rows = rows[ranks.rank :: ranks.world]
     was_training = model.training
     model.eval()
     objective = TranscriptLoss(model)
-    total = 0.0
-    tokens = 0
     predictions: list[Prediction] = []
     refused: list[Refused] = []
     with torch.inference_mode(), compute_type(device):
         for indices in batches(rows, batch_seconds, seed=0, epoch=0):
-            items = [encoder.read(rows[index]) for index in indices]
+            taken = [rows[index] for index in indices]
+            items = [encoder.read(row) for row in taken]
             batch = collate(items, pad_id=encoder.pad_id)
             refused += batch.refused
             if batch.rows:
                 inputs = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
-                total += float(objective(**inputs))
-                tokens += supervised_tokens(batch.inputs["labels"])
+                losses = objective.by_row(**inputs).tolist()
                 prompts = collate(items, pad_id=encoder.pad_id, side="left", targets=False)
                 inputs = {name: tensor.to(device) for name, tensor in prompts.inputs.items()}
+                longest = max(row.seconds for row in batch.rows)
                 written = model.generate(
                     **inputs,
-                    max_new_tokens=max_new_tokens,
+                    max_new_tokens=max(max_new_tokens, math.ceil(tokens_per_second * longest)),
                     do_sample=False,
                     pad_token_id=encoder.pad_id,
                     eos_token_id=encoder.end_id,
                 )
-                texts = encoder.processor.tokenizer.batch_decode(
-                    written[:, inputs["input_ids"].shape[1] :], skip_special_tokens=True
-                )
+                new = written[:, inputs["input_ids"].shape[1] :]
+                texts = encoder.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
+                ended = (new == encoder.end_id).any(dim=1).tolist()
                 predictions += [
-                    Prediction(
-                        row.utterance.id, row.utterance.domain, row.utterance.text, text.strip()
-                    )
-                    for row, text in zip(batch.rows, texts, strict=True)
+                    _prediction(row, text.strip(), loss, len(encoder.target(row)), end)
+                    for row, text, loss, end in zip(batch.rows, texts, losses, ended, strict=True)
                 ]
-            advance()
+            advance(taken)
     model.train(was_training)
+    predictions = [one for some in ranks.gathered(predictions) for one in some]
+    refused = [one for some in ranks.gathered(refused) for one in some]
     if not predictions:
         return None
-    references = [one.reference for one in predictions]
-    hypotheses = [one.hypothesis for one in predictions]
+    predictions.sort(key=lambda one: one.id)
+    domains: dict[str, list[Prediction]] = {}
+    for one in sorted(predictions, key=lambda one: one.domain):
+        domains.setdefault(one.domain, []).append(one)
     return EvaluationResult(
-        loss=total / tokens,
-        scores=score(references, hypotheses),
-        domains=score_by_domain(references, hypotheses, [one.domain for one in predictions]),
-        predictions=sorted(predictions, key=lambda one: one.id),
+        loss=_loss(predictions),
+        scores=score([one.errors for one in predictions]),
+        domains={name: score([one.errors for one in some]) for name, some in domains.items()},
+        losses={name: _loss(some) for name, some in domains.items()},
+        predictions=predictions,
         refused=refused,
     )
+
+
+def _prediction(row: Row, hypothesis: str, loss: float, tokens: int, finished: bool) -> Prediction:
+    utterance = row.utterance
+    return Prediction(
+        id=utterance.id,
+        domain=utterance.domain,
+        language=row.language,
+        seconds=row.seconds,
+        reference=utterance.text,
+        hypothesis=hypothesis,
+        errors=count_errors(utterance.text, hypothesis, row.language),
+        loss=loss,
+        tokens=tokens,
+        finished=finished,
+    )
+
+
+def _loss(predictions: Sequence[Prediction]) -> float:
+    """Nats a token."""
+    return math.fsum(one.loss for one in predictions) / sum(one.tokens for one in predictions)

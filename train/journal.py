@@ -11,17 +11,18 @@ from corpus.utterance import Seconds
 from tracking import Tracker
 from train.checkpoint import write_json
 from train.data import Refused
-from train.loop import EpochRecord, StepRecord
+from train.loop import Milestone, StepRecord
 from train.phases import MatchedGroup
 from train.progress import Reporter
+from train.resume import Position
 
 
 class Journal:
-    """An observer of the loop; `run.json` is rewritten after each epoch and at the end."""
+    """An observer of the loop; `run.json` is rewritten after each evaluation and at the end."""
 
     def __init__(
         self,
-        out: Path,
+        out: Path | None,
         header: dict[str, Any],
         tracker: Tracker,
         reporter: Reporter,
@@ -30,8 +31,24 @@ class Journal:
         epochs: int,
         every_steps: int,
         samples: int,
+        earlier: dict[str, Any] | None = None,
+        at: Position | None = None,
     ) -> None:
-        self.path = out / "run.json"
+        """Begin to tell.
+
+        Args:
+            out: the run's folder; None: another process writes there.
+            header: what the run is.
+            tracker: where metrics go.
+            reporter: who is shown how far the run is.
+            steps: of the whole run.
+            epochs: likewise.
+            every_steps: between two entries.
+            samples: predictions shown of each evaluation.
+            earlier: what an earlier start told, which this one goes on with.
+            at: where it goes on.
+        """
+        self.path = None if out is None else out / "run.json"
         self.tracker = tracker
         self.reporter = reporter
         self.total_steps = steps
@@ -43,16 +60,30 @@ class Journal:
             "status": "running",
             "refused_while_reading": [],
             "steps": [],
+            "evaluations": [],
             "epochs": [],
         }
-        self._refused: set[str] = set()
+        if earlier is not None:
+            self.content["refused_while_reading"] = earlier["refused_while_reading"]
+            done = at.step if at else 0
+            self.content["steps"] = [one for one in earlier["steps"] if one["step"] <= done]
+            # What is evaluated again is told again.
+            evaluated = done - 1 if at and at.due else done
+            for key in ("evaluations", "epochs"):
+                self.content[key] = [one for one in earlier[key] if one["steps"] <= evaluated]
+        self._refused = {row["id"] for row in self.content["refused_while_reading"]}
         self._window_audio: Seconds = 0.0
         self._window_wall: Seconds = 0.0
         self.save()
 
+    def saving(self) -> None:
+        """Write what was told so far."""
+        self.save()
+
     def save(self) -> None:
         """Write `run.json` as it stands."""
-        write_json(self.path, self.content)
+        if self.path is not None:
+            write_json(self.path, self.content)
 
     def end(self, status: str, reason: str | None = None) -> None:
         """The run is over: `finished`, `interrupted` or `failed`."""
@@ -106,11 +137,33 @@ class Journal:
     def evaluation_begins(self, epoch: int) -> None:
         """Nothing to say: the epoch's line follows."""
 
-    def epoch_done(self, record: EpochRecord) -> None:
+    def evaluated(self, record: Milestone) -> None:
+        """Say, log and write what an evaluation came to."""
+        self._tell(record, f"step {record.steps}/{self.total_steps}")
+
+    def epoch_done(self, record: Milestone) -> None:
         """Say, log and write what the epoch came to."""
+        self.content["epochs"].append(
+            {
+                "epoch": record.epoch,
+                "phase": record.phase,
+                "steps": record.steps,
+                "loss": record.loss,
+                "evaluation": _dict(record),
+                "checkpoint": record.checkpoint.name,
+                "seconds": round(record.wall, 3),
+            }
+        )
+        self._tell(
+            record,
+            f"epoch {record.epoch}/{self.total_epochs}",
+            {"train/epoch_loss": record.loss, "train/epoch": record.epoch},
+        )
+
+    def _tell(self, record: Milestone, where: str, more: dict[str, Any] | None = None) -> None:
         result = record.evaluation
-        line = f"epoch {record.epoch}/{self.total_epochs} ({record.phase}): loss {record.loss:.3f}"
-        metrics: dict[str, Any] = {"train/epoch_loss": record.loss, "train/epoch": record.epoch}
+        line = f"{where} ({record.phase}): loss {record.loss:.3f}"
+        metrics: dict[str, Any] = {} if more is None else more
         if result is None:
             line += ", nothing evaluated (no held-out row could be read)"
         else:
@@ -126,20 +179,18 @@ class Journal:
             for domain, scores in result.domains.items():
                 metrics[f"eval/{domain}/wer"] = scores.wer
                 metrics[f"eval/{domain}/cer"] = scores.cer
-        self.content["epochs"].append(
+        self.content["evaluations"].append(
             {
-                "epoch": record.epoch,
-                "phase": record.phase,
                 "steps": record.steps,
-                "loss": record.loss,
-                "evaluation": None if result is None else result.as_dict(),
+                "epoch": record.epoch,
                 "checkpoint": record.checkpoint.name,
-                "seconds": round(record.wall, 3),
+                "evaluation": _dict(record),
             }
         )
         self.save()
         self.reporter.note(f"{line} ({record.wall:.1f} s)")
-        self.tracker.log_metrics(metrics, step=record.steps)
+        if metrics:
+            self.tracker.log_metrics(metrics, step=record.steps)
         if result is not None and self.samples:
             shown = result.predictions[: self.samples]
             self.tracker.log_table(
@@ -148,3 +199,7 @@ class Journal:
                 [[record.epoch, p.id, p.domain, p.reference, p.hypothesis] for p in shown],
                 step=record.steps,
             )
+
+
+def _dict(record: Milestone) -> dict[str, Any] | None:
+    return None if record.evaluation is None else record.evaluation.as_dict()

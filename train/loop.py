@@ -1,6 +1,8 @@
 """The training loop: epochs, phases, steps; no printing and no tracking.
 
-Everything that happens is told to an `Observer`.
+Everything that happens is told to an `Observer`. Several processes take each step together: its
+batches are divided between them, its loss is the mean over the tokens of all of them, so that two
+processes do what one does with twice the accumulation.
 """
 
 from __future__ import annotations
@@ -8,21 +10,27 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Protocol
 
 import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 from transformers import Qwen3ASRForConditionalGeneration
 
 from corpus.errors import UserError
 from corpus.utterance import Seconds
-from train.checkpoint import prune, write_checkpoint
-from train.data import Refused, Selection, batches
+from train import resume
+from train.checkpoint import mark_best, prune, write_checkpoint
+from train.data import Refused, Row, Selection, batches
+from train.distributed import Ranks
 from train.evaluate import EvaluationResult, evaluate
 from train.examples import Batch, Encoder, Example, Examples, collate
 from train.loss import TranscriptLoss, compute_type, supervised_tokens
@@ -33,11 +41,19 @@ from train.phases import (
     schedule,
     set_learning_rates,
 )
-from train.recipe import Recipe
+from train.recipe import Phase, Recipe
 
 
 class Diverged(UserError):
-    """The loss or the gradients are no longer numbers."""
+    """The loss or the gradients are no longer numbers, or the loss leapt."""
+
+
+class Stopped(Exception):
+    """The run was asked to stop; where it stands is on disk."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"stopped after step {step}")
+        self.step = step
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +77,20 @@ class StepRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class EpochRecord:
-    """One epoch, evaluated and saved."""
+class Milestone:
+    """An evaluation and the checkpoint that it was made of."""
 
     epoch: int
     phase: str
     steps: int
     """Steps so far, over all epochs."""
     loss: float
-    """Mean over the epoch's supervised tokens, in nats."""
+    """Mean over the epoch's supervised tokens so far, in nats."""
     evaluation: EvaluationResult | None
     checkpoint: Path
+    """`epoch-N` at the end of an epoch, `step-N` within."""
     wall: Seconds
+    """Since the epoch began, or went on."""
 
 
 class Observer(Protocol):
@@ -87,11 +105,23 @@ class Observer(Protocol):
     def rows_refused(self, refused: Sequence[Refused]) -> None:
         """Rows turned out unfit when their audio was opened."""
 
-    def evaluation_begins(self, epoch: int) -> None:
-        """All steps of the epoch are done."""
+    def saving(self) -> None:
+        """Where the run stands is about to be written; what was told before must not be lost."""
 
-    def epoch_done(self, record: EpochRecord) -> None:
+    def evaluation_begins(self, epoch: int) -> None:
+        """The model is evaluated now."""
+
+    def evaluated(self, record: Milestone) -> None:
+        """The model was evaluated within an epoch, and its checkpoint written."""
+
+    def epoch_done(self, record: Milestone) -> None:
         """The epoch is evaluated and its checkpoint written."""
+
+
+SETTLED = 20
+"""Steps before a leap of the loss means anything."""
+RECENT = 100
+"""Steps that a loss is compared with."""
 
 
 def plan_batches(selection: Selection, recipe: Recipe) -> list[list[list[int]]]:
@@ -102,9 +132,14 @@ def plan_batches(selection: Selection, recipe: Recipe) -> list[list[list[int]]]:
     ]
 
 
-def count_steps(planned: Sequence[Sequence[object]], accumulate: int) -> int:
-    """Steps of the optimizer over all epochs."""
-    return sum(-(-len(epoch) // accumulate) for epoch in planned)
+def count_steps(planned: Sequence[Sequence[object]], chunk_size: int) -> int:
+    """Steps of the optimizer over all epochs.
+
+    Args:
+        planned: the batches of every epoch.
+        chunk_size: batches a step, over all processes.
+    """
+    return sum(-(-len(epoch) // chunk_size) for epoch in planned)
 
 
 def train(
@@ -117,111 +152,339 @@ def train(
     device: torch.device,
     out: Path,
     observer: Observer,
-) -> list[EpochRecord]:
+    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
+    state: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Milestone]:
     """Train through all phases; writes `out/epoch-N` each epoch and `out/final` at the end.
 
     Args:
         model: on `device`, float32.
         matched: the parameter groups of each phase, of this very model.
+        ranks: this process among those that train together.
+        state: of `train.resume`, to go on from.
+        stop: asked after each step, and during evaluations.
+
+    Returns:
+        The epochs that this call finished.
 
     Raises:
-        Diverged: a loss or gradient is not finite; the utterances of the batch are named.
-        UserError: a checkpoint cannot be written.
+        Diverged: a loss or gradient is not finite, or the loss leapt; the utterances are named.
+        Stopped: `stop` said so; where the run stands is on disk.
+        UserError: a checkpoint cannot be written, a batch does not fit the memory.
     """
-    torch.manual_seed(recipe.seed)
-    planned = plan_batches(selection, recipe)
-    total_steps = count_steps(planned, recipe.optimizer.accumulate)
-    order = _EpochOrder(planned)
-    loader = _loader(order, encoder, selection, recipe)
-    objective = TranscriptLoss(model)
-    records: list[EpochRecord] = []
-    phase = None
-    optimizer: torch.optim.AdamW | None = None
-    groups: Sequence[MatchedGroup] = ()
-    step = 0
-    for epoch in range(1, recipe.epochs + 1):
-        if recipe.phase_of(epoch) is not phase:
-            phase = recipe.phase_of(epoch)
-            groups = matched[phase.name]
-            freeze_all_but(model, groups)
-            optimizer = build_optimizer(groups, recipe.optimizer, previous=optimizer)
-            observer.phase_begins(epoch, phase.name, groups)
-        assert optimizer is not None and phase is not None
-        trained = [one for group in groups for one in group.parameters.values()]
-        epoch_begin = last = time.perf_counter()
-        epoch_loss, epoch_tokens = 0.0, 0
-        order.epoch = epoch
-        model.train()
-        for parts in _chunks(iter(loader), recipe.optimizer.accumulate):
-            for part in parts:
-                if part.refused:
-                    observer.rows_refused(part.refused)
-            rates = set_learning_rates(optimizer, schedule(step, total_steps, recipe.optimizer))
-            step += 1
-            parts = [part for part in parts if part.rows]
-            if not parts:
-                continue
-            loss, tokens = _backward(objective, parts, device, where=f"epoch {epoch}, step {step}")
-            norm = float(torch.nn.utils.clip_grad_norm_(trained, recipe.optimizer.clip_norm))
-            if not math.isfinite(norm):
-                raise _diverged("a gradient", parts, f"epoch {epoch}, step {step}")
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            epoch_loss += loss * tokens
-            epoch_tokens += tokens
-            now = time.perf_counter()
-            audio = sum(row.seconds for part in parts for row in part.rows)
-            observer.step_done(
-                StepRecord(step, epoch, phase.name, loss, norm, rates, audio, now - last)
+    return _Training(
+        model, encoder, selection, recipe, matched, device, out, observer, ranks, stop
+    ).run(state)
+
+
+class _Training:
+    """One run; every process has its own, and they agree on everything but their batches."""
+
+    def __init__(
+        self,
+        model: Qwen3ASRForConditionalGeneration,
+        encoder: Encoder,
+        selection: Selection,
+        recipe: Recipe,
+        matched: Mapping[str, Sequence[MatchedGroup]],
+        device: torch.device,
+        out: Path,
+        observer: Observer,
+        ranks: Ranks,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.model = model
+        self.encoder = encoder
+        self.selection = selection
+        self.recipe = recipe
+        self.matched = matched
+        self.device = device
+        self.out = out
+        self.observer = observer
+        self.ranks = ranks
+        self.stop = stop
+        planned = plan_batches(selection, recipe)
+        size = recipe.optimizer.accumulate * ranks.world
+        self.total_steps = count_steps(planned, size)
+        self.chunks = [
+            [epoch[start : start + size] for start in range(0, len(epoch), size)]
+            for epoch in planned
+        ]
+        self.order = _Order()
+        self.loader = _loader(self.order, encoder, selection, recipe)
+        self.position = resume.Position(chunk_size=size)
+        self.phase: Phase | None = None
+        self.optimizer: torch.optim.AdamW | None = None
+        self.trained: dict[str, nn.Parameter] = {}
+        """Every parameter that any phase so far trained, by name."""
+        self.objective: nn.Module = TranscriptLoss(model)
+        self.milestones: list[Milestone] = []
+
+    def run(self, state: Path | None) -> list[Milestone]:
+        if state is not None:
+            self._go_on(state)
+        first = self.position.epoch
+        for epoch in range(first, self.recipe.epochs + 1):
+            if epoch > first:
+                self.position.epoch, self.position.chunk = epoch, 0
+                self.position.loss = self.position.tokens = 0.0
+            self._enter(self.recipe.phase_of(epoch), state if epoch == first else None)
+            self._epoch()
+        if self.ranks.main:
+            write_checkpoint(self.out / "final", self.model, self.encoder.processor)
+            resume.discard(self.out)
+        self.ranks.wait()
+        return self.milestones
+
+    def _go_on(self, state: Path) -> None:
+        found = resume.position(state)
+        if found.chunk_size != self.position.chunk_size:
+            raise UserError(
+                f"{state}: had {found.chunk_size} batches a step, now there are "
+                f"{self.position.chunk_size}; go on with as many processes times "
+                "optimizer.accumulate as before"
             )
-            last = now
-        if epoch_tokens == 0:
+        self.position = found
+        names = resume.restore_parameters(state, self.model)
+        self.trained = {n: p for n, p in self.model.named_parameters() if n in names}
+
+    def _enter(self, phase: Phase, state: Path | None) -> None:
+        """Begin a phase, or go on in it."""
+        if phase is self.phase:
+            return
+        self.phase = phase
+        groups = self.matched[phase.name]
+        freeze_all_but(self.model, groups)
+        self.optimizer = build_optimizer(groups, self.recipe.optimizer, previous=self.optimizer)
+        if state is not None:
+            resume.restore_moments(state, self.model, self.optimizer)
+        self.trained |= self._parameters()
+        # A parameter is only reduced if it took gradients when it was wrapped: a new wrap a phase.
+        objective = TranscriptLoss(self.model)
+        alone = self.ranks.world == 1
+        on = [self.device.index] if self.device.type == "cuda" else None
+        self.objective = objective if alone else DistributedDataParallel(objective, device_ids=on)
+        self.observer.phase_begins(self.position.epoch, phase.name, groups)
+
+    def _parameters(self) -> dict[str, nn.Parameter]:
+        """What the present phase trains."""
+        assert self.phase is not None
+        groups = self.matched[self.phase.name]
+        return {name: p for group in groups for name, p in group.parameters.items()}
+
+    def _epoch(self) -> None:
+        """The epoch's steps that are left, its evaluations and its checkpoint."""
+        position = self.position
+        chunks = self.chunks[position.epoch - 1][position.chunk :]
+        mine = [chunk[self.ranks.rank :: self.ranks.world] for chunk in chunks]
+        self.order.batches = [batch for part in mine for batch in part]
+        begun = time.perf_counter()
+        if position.due:
+            self._settle(begun)
+        self.model.train()
+        items = iter(self.loader) if self.order.batches else iter(())
+        last = time.perf_counter()
+        for part in mine:
+            record = self._step(list(islice(items, len(part))), last)
+            last = time.perf_counter()
+            if record is not None:
+                self.observer.step_done(record)
+            position.due = self._due()
+            if self._asked_to_stop():
+                self._save()
+                raise Stopped(position.step)
+            self._settle(begun)
+
+    def _due(self) -> str:
+        """The checkpoint that is to be written and evaluated after this step, if any."""
+        position = self.position
+        if position.chunk == len(self.chunks[position.epoch - 1]):
+            return f"epoch-{position.epoch}"
+        every = self.recipe.evaluation.every_steps
+        return f"step-{position.step}" if every and position.step % every == 0 else ""
+
+    def _settle(self, begun: float) -> None:
+        """Save and evaluate where that is due; whoever is killed in it begins with it again."""
+        position = self.position
+        due = position.due
+        if due or (
+            position.step and position.step % self.recipe.checkpoints.state_every_steps == 0
+        ):
+            self._save()
+        if not due:
+            return
+        if not position.tokens:
             raise UserError("not one training row could be read; see the refused rows in run.json")
-        observer.evaluation_begins(epoch)
+        milestone = self._evaluate(due, begun)
+        position.due = ""
+        if due.startswith("epoch-"):
+            self.milestones.append(milestone)
+            self.observer.epoch_done(milestone)
+        else:
+            self.observer.evaluated(milestone)
+            self.model.train()
+
+    def _save(self) -> None:
+        self.observer.saving()
+        if self.ranks.main:
+            assert self.optimizer is not None
+            resume.save(self.out, self.position, self.model, self.trained, self.optimizer)
+        self.ranks.wait()
+
+    def _asked_to_stop(self) -> bool:
+        return any(self.ranks.gathered(self.stop()))
+
+    def _step(self, parts: list[Batch], last: float) -> StepRecord | None:
+        """One step of all processes together; None: not one of its rows could be read."""
+        position, recipe = self.position, self.recipe
+        assert self.optimizer is not None and self.phase is not None
+        for part in parts:
+            if part.refused:
+                self.observer.rows_refused(part.refused)
+        parts = [part for part in parts if part.rows]
+        share = schedule(position.step, self.total_steps, recipe.optimizer)
+        rates = set_learning_rates(self.optimizer, share)
+        position.step += 1
+        position.chunk += 1
+        # So that whoever goes on from here draws the same random numbers.
+        torch.manual_seed(hash((recipe.seed, position.step, self.ranks.rank)))
+        counted = [
+            sum(supervised_tokens(part.inputs["labels"]) for part in parts),
+            sum(row.seconds for part in parts for row in part.rows),
+        ]
+        tokens, audio = self.ranks.total(counted, self.device)
+        if not tokens:
+            return None
+        where = f"epoch {position.epoch}, step {position.step}"
+        loss = self._backward(parts, tokens)
+        trained = self._parameters().values()
+        norm = float(nn.utils.clip_grad_norm_(trained, recipe.optimizer.clip_norm))
+        (mean,) = self.ranks.total([loss], self.device)
+        self._refuse(mean, norm, parts, where)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        position.loss += mean * tokens
+        position.tokens += tokens
+        position.recent = [*position.recent, mean][-RECENT:]
+        wall = time.perf_counter() - last
+        name = self.phase.name
+        return StepRecord(position.step, position.epoch, name, mean, norm, rates, audio, wall)
+
+    def _backward(self, parts: Sequence[Batch], tokens: float) -> float:
+        """Gradients of this process' share of a step; its share of the step's mean loss.
+
+        Args:
+            parts: its batches; none where there are fewer than processes.
+            tokens: supervised ones of all processes' batches.
+        """
+        total = 0.0
+        for number, part in enumerate(parts or [None]):
+            rest = number + 1 < len(parts)
+            assert rest or number + 1 == max(1, len(parts))
+            wait = rest and isinstance(self.objective, DistributedDataParallel)
+            with self.objective.no_sync() if wait else nullcontext():  # type: ignore[operator]
+                try:
+                    with compute_type(self.device):
+                        loss = self.objective(**self._moved(part)) / tokens
+                    # DDP takes the mean over the processes, where the sum is wanted.
+                    (loss * self.ranks.world).backward()
+                except torch.OutOfMemoryError as error:
+                    assert part is not None
+                    raise UserError(
+                        f"out of memory on a batch of {_named([part])}: lower "
+                        f"data.batch_seconds (now {self.recipe.data.batch_seconds:g}) and raise "
+                        "optimizer.accumulate"
+                    ) from error
+                total += float(loss.detach())
+        return total
+
+    def _moved(self, part: Batch | None) -> dict[str, torch.Tensor]:
+        if part is None:
+            return {}
+        return {name: tensor.to(self.device) for name, tensor in part.inputs.items()}
+
+    def _refuse(self, loss: float, norm: float, parts: Sequence[Batch], where: str) -> None:
+        """Stop, with a checkpoint of the model before this step, where it went wrong."""
+        usual = self.position.recent
+        leap = self.recipe.optimizer.leap
+        what = ""
+        if not math.isfinite(loss):
+            what = "the loss is not a finite number"
+        elif not math.isfinite(norm):
+            what = "a gradient is not a finite number"
+        elif leap and len(usual) >= SETTLED and loss > leap * median(usual):
+            what = (
+                f"the loss leapt to {loss:.3g}, {loss / median(usual):.1f} times the usual "
+                f"(optimizer.leap is {leap:g})"
+            )
+        if not what:
+            return
+        named = "; ".join(name for name in self.ranks.gathered(_named(parts)) if name)
+        if self.ranks.main:
+            write_checkpoint(self.out / "diverged", self.model, self.encoder.processor)
+        raise Diverged(
+            f"{where}: {what} ({named}); the model before this step is {self.out / 'diverged'}: "
+            "lower the learning rates or look at these rows"
+        )
+
+    def _evaluate(self, name: str, begun: float) -> Milestone:
+        """Evaluate, and write the checkpoint that was evaluated."""
+        assert self.phase is not None
+        self.observer.evaluation_begins(self.position.epoch)
         evaluation = evaluate(
-            model,
-            encoder,
-            selection.evaluation,
-            batch_seconds=recipe.data.batch_seconds,
-            max_new_tokens=recipe.evaluation.max_new_tokens,
-            device=device,
+            self.model,
+            self.encoder,
+            self.selection.evaluation,
+            batch_seconds=self.recipe.data.batch_seconds,
+            max_new_tokens=self.recipe.evaluation.max_new_tokens,
+            device=self.device,
+            ranks=self.ranks,
+            advance=self._stop_evaluating,
         )
         if evaluation is not None and evaluation.refused:
-            observer.rows_refused(evaluation.refused)
-        checkpoint = out / f"epoch-{epoch}"
-        write_checkpoint(checkpoint, model, encoder.processor)
-        prune(out, recipe.checkpoints.keep)
-        record = EpochRecord(
-            epoch,
-            phase.name,
-            step,
-            epoch_loss / epoch_tokens,
+            self.observer.rows_refused(evaluation.refused)
+        if evaluation is not None:
+            self.position.scores[name] = evaluation.scores.wer
+        checkpoint = self.out / name
+        if self.ranks.main:
+            write_checkpoint(checkpoint, self.model, self.encoder.processor)
+            keep = self.recipe.checkpoints
+            prune(self.out, keep.keep, self.position.scores, keep.best)
+            mark_best(self.out, self.position.scores)
+        self.ranks.wait()
+        position = self.position
+        return Milestone(
+            position.epoch,
+            self.phase.name,
+            position.step,
+            position.loss / max(position.tokens, 1),
             evaluation,
             checkpoint,
-            time.perf_counter() - epoch_begin,
+            time.perf_counter() - begun,
         )
-        records.append(record)
-        observer.epoch_done(record)
-    write_checkpoint(out / "final", model, encoder.processor)
-    return records
+
+    def _stop_evaluating(self, rows: Sequence[Row]) -> None:
+        """Processes evaluate rows of their own and would wait for one that stopped by itself."""
+        if self.ranks.world == 1 and self.stop():
+            raise Stopped(self.position.step)
 
 
-class _EpochOrder:
+class _Order:
     """The batch sampler: one loader, and so one set of workers, serves all epochs."""
 
-    def __init__(self, planned: Sequence[list[list[int]]]) -> None:
-        self.planned = planned
-        self.epoch = 1
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
 
     def __iter__(self) -> Iterator[list[int]]:
-        return iter(self.planned[self.epoch - 1])
+        return iter(self.batches)
 
     def __len__(self) -> int:
-        return len(self.planned[self.epoch - 1])
+        return len(self.batches)
 
 
 def _loader(
-    order: _EpochOrder,
+    order: _Order,
     encoder: Encoder,
     selection: Selection,
     recipe: Recipe,
@@ -239,33 +502,10 @@ def _loader(
     )
 
 
-def _chunks(items: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
-    while chunk := list(islice(items, size)):
-        yield chunk
-
-
-def _backward(
-    objective: TranscriptLoss, parts: Sequence[Batch], device: torch.device, *, where: str
-) -> tuple[float, int]:
-    """Gradients of one step, whose loss is the mean over the tokens of all its batches."""
-    tokens = sum(supervised_tokens(part.inputs["labels"]) for part in parts)
-    total = 0.0
-    for part in parts:
-        inputs = {name: tensor.to(device) for name, tensor in part.inputs.items()}
-        with compute_type(device):
-            loss = objective(**inputs) / tokens
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise _diverged("the loss", [part], where)
-        loss.backward()
-        total += value
-    return total, tokens
-
-
-def _diverged(what: str, parts: Sequence[Batch], where: str) -> Diverged:
-    ids = [row.utterance.id for part in parts for row in part.rows]
+def _named(parts: Sequence[Batch]) -> str:
+    rows: list[Row] = [row for part in parts for row in part.rows]
+    if not rows:
+        return ""
+    ids = [row.utterance.id for row in rows]
     shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-    return Diverged(
-        f"{where}: {what} is not a finite number (utterances {shown}); lower the learning rates "
-        "or look at these rows"
-    )
+    return f"utterances {shown}"

@@ -20,20 +20,38 @@ class TranscriptLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, labels: Tensor, **inputs: Tensor) -> Tensor:
+    def forward(self, labels: Tensor | None = None, **inputs: Tensor) -> Tensor:
         """Loss in nats, summed; a scalar.
 
         Args:
-            labels: shape (rows, tokens); `IGNORE` where there is no loss.
+            labels: shape (rows, tokens); `IGNORE` where there is no loss. None: there is no batch,
+                and the loss is a zero whose gradients are zeros, for a process that must take part
+                in a step without rows of its own.
             inputs: the model's other arguments, as `examples.Batch` has them.
         """
+        if labels is None:
+            trained = (p for p in self.model.parameters() if p.requires_grad)
+            return torch.stack([(p * 0).sum() for p in trained]).sum()
+        logits, targets, _ = self._supervised(labels, inputs)
+        return nn.functional.cross_entropy(logits, targets, reduction="sum")
+
+    def by_row(self, labels: Tensor, **inputs: Tensor) -> Tensor:
+        """The same for each row by itself, shape (rows,); arguments as in `forward`."""
+        logits, targets, rows = self._supervised(labels, inputs)
+        losses = nn.functional.cross_entropy(logits, targets, reduction="none")
+        return losses.new_zeros(len(labels)).index_add(0, rows, losses)
+
+    def _supervised(
+        self, labels: Tensor, inputs: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits, targets and rows of the supervised positions of a batch."""
         # (rows, tokens, width)
         hidden = self.model.model(**inputs, use_cache=False).last_hidden_state
         # The state at one position predicts the token at the next.
         following = labels[:, 1:]
         supervised = following != IGNORE
         logits = self.model.lm_head(hidden[:, :-1][supervised]).float()
-        return nn.functional.cross_entropy(logits, following[supervised], reduction="sum")
+        return logits, following[supervised], supervised.nonzero()[:, 0]
 
 
 def supervised_tokens(labels: Tensor) -> int:

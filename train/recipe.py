@@ -118,11 +118,15 @@ class Optimizer(Section):
     floor: float = Field(default=0.05, ge=0, le=1)
     """Share of the peak rates that is left at the end."""
     clip_norm: float = Field(default=1.0, gt=0)
+    leap: float = Field(default=5.0, ge=0)
+    """Factor over the median of the last 100 steps' losses at which the run stops; 0: never."""
 
 
 class Evaluation(Section):
     """Each epoch ends with it."""
 
+    every_steps: int | None = Field(default=500, ge=1)
+    """Within an epoch too, after so many steps; None: not."""
     max_new_tokens: int = Field(default=448, ge=1)
     """Longest transcript that is generated."""
 
@@ -139,7 +143,11 @@ class Checkpoints(Section):
     """What is left on disk."""
 
     keep: int | None = Field(default=2, ge=1)
-    """Newest epochs kept beside the final model; None: all."""
+    """Newest checkpoints kept beside the final model; None: all."""
+    best: int = Field(default=3, ge=0)
+    """Checkpoints of the lowest WER kept beside these."""
+    state_every_steps: int = Field(default=500, ge=1)
+    """How often it is written where the run stands, for `--resume`; at each evaluation too."""
 
 
 class Tracking(Section):

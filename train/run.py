@@ -6,6 +6,7 @@ rows, names and sizes before weights are loaded.
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpus.errors import UserError
 from train import recipe as recipes
+from train.distributed import ranks, together
 from train.plan import Plan, PlannedGroup, PlannedPhase
 from train.preflight import Clearance, clear
 from train.recipe import Recipe
@@ -29,21 +31,20 @@ if TYPE_CHECKING:
 
     from tracking import Tracker
     from train.data import Selection
+    from train.distributed import Ranks
     from train.examples import Encoder
-    from train.loop import EpochRecord
+    from train.loop import Milestone
 
 RUNS = Path("runs")
 """Where runs land unless the caller names a folder."""
+RUN_FILE = "run.json"
+"""What a run tells of itself, in its folder."""
 
 
 class Interrupted(UserError):
-    """Stopped by Ctrl-C or SIGTERM."""
+    """Stopped by Ctrl-C."""
 
     exit_code = 130
-
-
-class _Terminated(KeyboardInterrupt):
-    """SIGTERM, raised where Ctrl-C would be."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,10 @@ class TrainResult:
     out: Path | None
     """The run's folder; None after a dry run."""
     final: Path | None
-    """The model to use: loads with plain transformers; None after a dry run."""
-    epochs: list[EpochRecord]
+    """The model to use: loads with plain transformers; None after a dry run, or not there yet."""
+    epochs: list[Milestone]
+    stopped: int | None = None
+    """The step after which SIGTERM stopped the run; it goes on from there with `resume`."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,7 @@ class _Prepared:
     encoder: Encoder
     config: Qwen3ASRConfig
     device: torch.device
+    ranks: Ranks
 
 
 def run(
@@ -77,6 +81,8 @@ def run(
     split: str | None = None,
     report: str | None = None,
     accept_caution: bool = False,
+    policy: Path | None = None,
+    verify_key: Path | None = None,
     dry_run: bool = False,
     resume: bool = False,
     overrides: Sequence[str] = (),
@@ -94,7 +100,10 @@ def run(
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
             the latest audit under `reports/`.
         accept_caution: train although the decision is CAUTION.
+        policy: file of the policy under which the report must have been judged.
+        verify_key: public key that must have signed it.
         dry_run: stop before any weights are built.
+        resume: go on with the newest run in `out`, from where its state on disk stands.
         overrides: `key.sub=value` for the recipe.
         out: the run's folder (default `runs/<recipe>`); if it is taken, `-2`, `-3`, … is added.
         wandb: log to W&B, or not; None: as the environment says.
@@ -105,26 +114,52 @@ def run(
         Stopped: the report says STOP (20).
         CautionNotAccepted: it says CAUTION (10).
         UserError: bad recipe, override, manifest or checkpoint; diverged; disk full (2).
-        Interrupted: Ctrl-C or SIGTERM (130).
+        Interrupted: Ctrl-C (130).
     """
-    if resume:
-        raise UserError("training cannot be resumed yet: start it again without --resume")
+    here = ranks()
+    if not here.main:
+        console, wandb = None, False
     name, settings = recipes.load(recipe, overrides)
     clearance = clear(
-        report, data, audio_root=audio_root, split=split, accept_caution=accept_caution
+        report,
+        data,
+        audio_root=audio_root,
+        split=split,
+        accept_caution=accept_caution,
+        policy=policy,
+        verify_key=verify_key,
     )
     folder = out or RUNS / name
     tracker = _tracker(settings, folder.name, wandb, console)
     tracker.check()
-    prepared = _prepare(name, settings, clearance)
+    prepared = _prepare(name, settings, clearance, here)
     if console is not None:
         prepared.plan.show(console)
     if dry_run:
         return TrainResult(prepared.plan, None, None, [])
-    return _train(settings, clearance, prepared, claim(folder), tracker, console)
+    with together(here, prepared.device):
+        earlier = _earlier(folder) if resume else None
+        claimed = earlier or (claim(folder) if here.main else folder)
+        return _train(settings, clearance, prepared, here.from_main(claimed), tracker, console)
 
 
-def _prepare(name: str, settings: Recipe, clearance: Clearance) -> _Prepared:
+def _earlier(folder: Path) -> Path:
+    """The newest run in a folder, or in those that `claim` made beside it.
+
+    Raises:
+        UserError: there is none.
+    """
+    found: dict[int, Path] = {}
+    for path in (folder, *folder.parent.glob(f"{folder.name}-*")):
+        number = path.name.removeprefix(folder.name).removeprefix("-") or "1"
+        if number.isdecimal() and (path / RUN_FILE).is_file():
+            found[int(number)] = path
+    if not found:
+        raise UserError(f"{folder}: no run to go on with; start one without --resume")
+    return found[max(found)]
+
+
+def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> _Prepared:
     """Choose the rows and count everything; torch is imported here, weights are not touched."""
     import torch
     from transformers.utils import logging as transformers_logging
@@ -140,7 +175,7 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance) -> _Prepared:
     transformers_logging.disable_progress_bar()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    device = _device(settings.device)
+    device = _device(settings.device, here)
     selection = select(clearance.corpus.utterances, clearance.condemned, settings.data)
     if settings.model.tiny is not None:
         texts = (row.utterance.text for row in selection.training)
@@ -156,7 +191,8 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance) -> _Prepared:
     selection = refuse_long_texts(selection, encoder.count_tokens, settings.data)
     model = build_on_meta(config, untie=settings.model.untie_embeddings)
     matched = match(model, settings.phases)
-    steps = count_steps(plan_batches(selection, settings), settings.optimizer.accumulate)
+    size = settings.optimizer.accumulate * here.world
+    steps = count_steps(plan_batches(selection, settings), size)
     plan = Plan(
         recipe=name,
         report=clearance.name,
@@ -188,7 +224,7 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance) -> _Prepared:
         device=str(device),
         arithmetic="bfloat16" if device.type == "cuda" else "float32",
     )
-    return _Prepared(plan, selection, encoder, config, device)
+    return _Prepared(plan, selection, encoder, config, device, here)
 
 
 def _train(
@@ -199,27 +235,33 @@ def _train(
     tracker: Tracker,
     console: Console | None,
 ) -> TrainResult:
+    from train import resume
     from train.journal import Journal
-    from train.loop import train
+    from train.loop import Stopped, train
     from train.phases import match
     from train.progress import reporter
 
-    plan = prepared.plan
+    plan, here = prepared.plan, prepared.ranks
     header: dict[str, Any] = {
         "recipe": plan.recipe,
         "config": settings.model_dump(mode="json"),
         **clearance.run_config(),
         "plan": plan.as_dict(),
     }
+    earlier = _read_run(out, header)
+    if earlier is not None and earlier["status"] == "finished":
+        return TrainResult(plan, out, out / "final", [])
+    state = resume.newest(out)
+    at = resume.position(state) if state else resume.Position()
     shown = reporter(console, settings.logging.every_steps)
-    shown.note(f"run {out}")
+    shown.note(f"run {out}" + (f", going on after step {at.step}" if state else ""))
     try:
-        with tracker, _sigterm():
+        with tracker, _sigterm() as stop:
             # Ids of rows belong to `run.json`; a run's config on a server is no place for lists.
             tracker.init(config={**header, "plan": plan.summary()})
             tracker.use_artifact(clearance.artifact)
             journal = Journal(
-                out,
+                out if here.main else None,
                 header,
                 tracker,
                 shown,
@@ -227,6 +269,8 @@ def _train(
                 epochs=settings.epochs,
                 every_steps=settings.logging.every_steps,
                 samples=settings.logging.samples,
+                earlier=earlier,
+                at=at,
             )
             try:
                 model = _build(settings, prepared).to(prepared.device)
@@ -239,10 +283,16 @@ def _train(
                     device=prepared.device,
                     out=out,
                     observer=journal,
+                    ranks=here,
+                    state=state,
+                    stop=stop.is_set,
                 )
+            except Stopped as stopped:
+                journal.end("stopped", f"by SIGTERM after step {stopped.step}")
+                return TrainResult(plan, out, None, [], stopped.step)
             except KeyboardInterrupt as error:
                 journal.end("interrupted")
-                raise _interrupted(error, out) from error
+                raise _interrupted(out) from error
             except Exception as error:
                 journal.end("failed", str(error))
                 raise
@@ -250,6 +300,36 @@ def _train(
     finally:
         shown.close()
     return TrainResult(plan, out, out / "final", records)
+
+
+def _read_run(out: Path, header: dict[str, Any]) -> dict[str, Any] | None:
+    """What an earlier start of this very run told; None: it is new.
+
+    Raises:
+        UserError: it is another run.
+    """
+    path = out / RUN_FILE
+    if not path.is_file():
+        return None
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+        config, audited = earlier["config"], earlier["phase0"]
+        _ = [earlier[key] for key in ("status", "steps", "epochs", "evaluations")]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: cannot be read ({error}); start anew without --resume") from error
+    changed = [key for key, value in header["config"].items() if config.get(key) != value]
+    changed += [
+        f"phase0.{key}"
+        for key in ("digest", "dataset_fingerprint")
+        if audited.get(key) != header["phase0"][key]
+    ]
+    if changed:
+        raise UserError(
+            f"{out}: was begun with another {', '.join(changed)}; go on with the same, or start "
+            "anew without --resume"
+        )
+    assert isinstance(earlier, dict)
+    return earlier
 
 
 def _build(settings: Recipe, prepared: _Prepared) -> Qwen3ASRForConditionalGeneration:
@@ -261,13 +341,20 @@ def _build(settings: Recipe, prepared: _Prepared) -> Qwen3ASRForConditionalGener
     return build_random(prepared.config, untie=untie, seed=settings.seed)
 
 
-def _device(wanted: str) -> torch.device:
+def _device(wanted: str, here: Ranks) -> torch.device:
     import torch
 
-    found = torch.cuda.is_available()
+    found = torch.cuda.device_count()
     if wanted == "cuda" and not found:
         raise UserError("device=cuda: torch finds no CUDA device here; use device=auto")
-    return torch.device("cuda" if found and wanted != "cpu" else "cpu")
+    if not found or wanted == "cpu":
+        return torch.device("cpu")
+    if here.local >= found:
+        raise UserError(
+            f"process {here.local} of this machine has no GPU of its own: torch finds {found}; "
+            "start as many processes as there are GPUs"
+        )
+    return torch.device("cuda", here.local)
 
 
 def _tracker(
@@ -321,25 +408,30 @@ def claim(folder: Path) -> Path:
 
 
 @contextmanager
-def _sigterm() -> Iterator[None]:
-    """Let SIGTERM stop the run as Ctrl-C does; only the main thread may ask for that."""
+def _sigterm() -> Iterator[threading.Event]:
+    """SIGTERM asks the run to stop where it can go on; only the main thread may listen."""
+    asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield asked
         return
 
     def stop(signum: int, frame: FrameType | None) -> None:
-        raise _Terminated
+        asked.set()
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
+        yield asked
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
-def _interrupted(error: KeyboardInterrupt, out: Path) -> Interrupted:
-    saved = [path.name for path in out.glob("epoch-*")]
-    last = max(saved, key=lambda name: int(name.removeprefix("epoch-")), default=None)
-    left = f"the last whole epoch is {out / last}" if last else "no epoch was complete"
-    by = "SIGTERM" if isinstance(error, _Terminated) else "Ctrl-C"
-    return Interrupted(f"stopped by {by}: {left}")
+def _interrupted(out: Path) -> Interrupted:
+    from train import resume
+
+    state = resume.newest(out)
+    if state is None:
+        return Interrupted(f"stopped by Ctrl-C: {out} holds nothing to go on from yet")
+    return Interrupted(
+        f"stopped by Ctrl-C: step {resume.position(state).step} is kept; go on with the same "
+        "command and --resume"
+    )

@@ -13,7 +13,9 @@ END_OF_TURN = "<|im_end|>"
 """Ends every turn of the chat, so also the transcript: the token that stops generation."""
 TRANSCRIPT = "<asr_text>"
 """Stands between the language's name and the transcript."""
+AUDIO_START = "<|audio_start|>"
 AUDIO = "<|audio_pad|>"
+AUDIO_END = "<|audio_end|>"
 
 # The layout that the released checkpoints use: a system turn (empty unless a prompt is given), a
 # user turn that holds nothing but audio, and the assistant's turn with language and transcript.
@@ -76,8 +78,8 @@ def build_processor(texts: Iterable[str], vocabulary: int) -> Qwen3ASRProcessor:
         # One id for padding and end, as in the released configuration: labels must not rely on ids.
         pad_token=END_OF_TURN,
         audio_token=AUDIO,
-        audio_bos_token="<|audio_start|>",
-        audio_eos_token="<|audio_end|>",
+        audio_bos_token=AUDIO_START,
+        audio_eos_token=AUDIO_END,
         extra_special_tokens=[START_OF_TURN],
     )
     # A token of its own but not a special one: decoding has to show it, so that language and

@@ -1,0 +1,98 @@
+"""The processes that train together: torchrun or accelerate starts them, DDP keeps them equal."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from corpus.errors import UserError
+
+if TYPE_CHECKING:
+    import torch
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranks:
+    """This process among all of them; one process alone needs no partner and asks nobody."""
+
+    rank: int = 0
+    world: int = 1
+    local: int = 0
+    """Number of the process on its machine, and of its GPU."""
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes, prints and tracks."""
+        return self.rank == 0
+
+    def total(self, values: Sequence[float], device: torch.device) -> list[float]:
+        """Sums over all processes."""
+        if self.world == 1:
+            return list(values)
+        import torch
+        from torch import distributed
+
+        summed = torch.tensor(values, dtype=torch.float64, device=device)
+        distributed.all_reduce(summed)
+        return [float(value) for value in summed]
+
+    def gathered(self, value: T) -> list[T]:
+        """The value of every process, in order."""
+        if self.world == 1:
+            return [value]
+        from torch import distributed
+
+        values: list[T | None] = [None] * self.world
+        distributed.all_gather_object(values, value)
+        return values  # type: ignore[return-value]  # all are filled
+
+    def from_main(self, value: T) -> T:
+        """The main process' value."""
+        return self.gathered(value)[0]
+
+    def wait(self) -> None:
+        """Go on when all are here."""
+        self.gathered(None)
+
+
+def ranks() -> Ranks:
+    """What the launcher says in the environment.
+
+    Raises:
+        UserError: it says nonsense.
+    """
+    try:
+        found = Ranks(*(int(os.environ.get(name, default)) for name, default in _NAMES))
+    except ValueError as error:
+        raise UserError(f"RANK, WORLD_SIZE or LOCAL_RANK is no number ({error})") from error
+    if not 0 <= found.rank < found.world:
+        raise UserError(f"RANK={found.rank} does not fit WORLD_SIZE={found.world}")
+    return found
+
+
+_NAMES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+
+
+@contextmanager
+def together(ranks: Ranks, device: torch.device) -> Iterator[None]:
+    """Join the other processes, and leave them at the end."""
+    if ranks.world == 1:
+        yield
+        return
+    import torch
+    from torch import distributed
+
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    # Objects travel by gloo, gradients on GPUs by nccl.
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    distributed.init_process_group(backend)
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
