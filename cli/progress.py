@@ -13,12 +13,13 @@ INTERVAL = 10.0
 
 
 class AuditProgress:
-    """Shows how far an audit is, on standard error."""
+    """Shows how far an audit or an evaluation is, on standard error."""
 
-    def __init__(self) -> None:
+    def __init__(self, doing: str = "aligning", done: str = "aligned") -> None:
+        self._verbs = doing, done
         self._console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("aligning"),
+            TextColumn(doing),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
@@ -52,7 +53,7 @@ class AuditProgress:
         self._bar.update(self._task, total=total, completed=done)
         if not self._console.is_terminal:
             kept = f", {done} kept from before" if done else ""
-            self._print(f"aligning {total} utterances{kept}")
+            self._print(f"{self._verbs[0]} {total} utterances{kept}")
 
     def advance(self, utterances: int, seconds: float) -> None:
         """So many more utterances and seconds of audio are measured."""
@@ -67,7 +68,7 @@ class AuditProgress:
         if not self._console.is_terminal and (last or now - self._said >= INTERVAL):
             self._said = now
             left = (self._total - self._done) * elapsed / self._new
-            self._print(f"aligned {self._done}/{self._total}, {rate}, {left:.0f} s left")
+            self._print(f"{self._verbs[1]} {self._done}/{self._total}, {rate}, {left:.0f} s left")
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False)

@@ -1,0 +1,122 @@
+"""`asr eval`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from cli.beside import WithOther
+from cli.main import debug_option, show
+
+if TYPE_CHECKING:
+    from train.results import Result
+
+
+@click.command(
+    "eval",
+    cls=WithOther,
+    other="compare",
+    module="cli.compare",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: asr eval runs/round2/final corpus/test.jsonl --language he",
+)
+@click.argument("checkpoint")
+@click.argument("manifests", nargs=-1, required=True, metavar="MANIFEST...")
+@click.option("--audio-root", type=click.Path(path_type=Path), help="As given to asr audit.")
+@click.option("--split", help="As given to asr audit.")
+@click.option("--language", metavar="CODE", help="Of the rows whose manifest names none.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="FILE|FOLDER",
+    help="Result file (.json), or a folder for it; replaced.  [default: a new one under evals/]",
+)
+@click.option(
+    "--batch-seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="Padded audio in one batch.",
+)
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@debug_option
+def command(
+    checkpoint: str,
+    manifests: tuple[str, ...],
+    audio_root: Path | None,
+    split: str | None,
+    language: str | None,
+    out: Path | None,
+    batch_seconds: float,
+    device: Literal["auto", "cpu", "cuda"],
+    as_json: bool,
+) -> int:
+    """Transcribe the rows of manifests with CHECKPOINT and score them: loss, WER, CER, by domain.
+
+    CHECKPOINT is a folder or hub id, in transformers' layout or in the older one. Every transcript
+    is written beside the result. `asr eval compare A B` compares two results.
+
+    Exit codes: 0 evaluated, whatever the rates; 2 bad input, or not one row could be evaluated.
+    """
+    from cli.progress import AuditProgress
+    from train.assess import assess
+
+    with AuditProgress("transcribing", "transcribed") as progress:
+        result, path = assess(
+            checkpoint,
+            manifests,
+            audio_root=audio_root,
+            split=split,
+            language=language,
+            out=out,
+            batch_seconds=batch_seconds,
+            device=device,
+            progress=progress,
+        )
+    show(lambda: _print(result, path, as_json))
+    return 0
+
+
+def _print(result: Result, path: Path, as_json: bool) -> None:
+    from collections import Counter
+
+    import rich.box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from corpus.text.plain import plain
+
+    if as_json:
+        click.echo(result.model_dump_json(indent=2))
+        return
+    table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("domain", overflow="fold")
+    for heading in ("utterances", "words", "loss", "WER", "CER"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for name, rates in (*result.domains.items(), ("overall", result.overall)):
+        table.add_row(
+            Text(plain(name)),
+            str(rates.utterances),
+            str(rates.words),
+            f"{rates.loss:.3f}",
+            f"{100 * rates.wer:.2f} %",
+            f"{100 * rates.cer:.2f} %",
+        )
+    Console().print(table)
+    if result.not_evaluated:
+        rules = Counter(row.rule for row in result.not_evaluated)
+        counted = ", ".join(f"{rule} {count}" for rule, count in sorted(rules.items()))
+        click.echo(
+            f"not evaluated: {len(result.not_evaluated)} rows ({counted}); the result says why"
+        )
+    if result.unfinished:
+        click.echo(f"cut off: {result.unfinished} transcripts that the model did not end by itself")
+    speed = result.audio / max(result.wall, 1e-9)
+    click.echo(f"{result.audio:.0f} s of audio in {result.wall:.0f} s ({speed:.1f} x real time)")
+    click.echo(plain(f"Result: {path}"))

@@ -1,0 +1,238 @@
+"""Two evaluations of the same rows."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from corpus.errors import UserError
+from train.compare import compare
+from train.results import Rates, Result, read_result, write_predictions, write_result
+
+WORDS = ["red", "green", "blue", "black", "white", "grey", "pink", "brown"]
+
+
+def lines(count: int, domains=("kan_clean", "whatsapp_noisy"), seed: int = 0) -> list[dict]:
+    """Rows as `asr eval` writes them, all right."""
+    choose = np.random.default_rng(seed)
+    made = []
+    for index in range(count):
+        text = " ".join(WORDS[i] for i in choose.integers(0, len(WORDS), size=4 + index % 5))
+        made.append(
+            {
+                "id": f"u{index:04d}",
+                "domain": domains[index % len(domains)],
+                "language": "English",
+                "seconds": 1.0 + index % 7,
+                "reference": text.capitalize() + ".",
+                "hypothesis": text,
+            }
+        )
+    return made
+
+
+def spoiled(rows: list[dict], share: float, seed: int = 1, domain: str | None = None) -> list[dict]:
+    """The same with some of the words wrong, in all domains or in one."""
+    choose = np.random.default_rng(seed)
+    made = []
+    for row in rows:
+        words = row["reference"].lower().strip(".").split()
+        if domain in (None, row["domain"]):
+            words = ["purple" if choose.random() < share else word for word in words]
+        made.append(row | {"hypothesis": " ".join(words)})
+    return made
+
+
+def write(path: Path, rows: list[dict], checkpoint: str = "runs/r/final") -> Path:
+    rates = Rates(loss=1.0, wer=0.1, cer=0.1, utterances=9, words=9)
+    result = Result(
+        checkpoint=checkpoint, manifests=["m.jsonl"], split=None, overall=rates, domains={},
+        unfinished=0, not_evaluated=[], audio=1.0, wall=1.0, device="cpu", arithmetic="float32",
+        batch_seconds=60, max_new_tokens=448, predictions=write_predictions(path, rows),
+        tool="0", created_at="2026-01-01T00:00:00+00:00",
+    )  # fmt: skip
+    write_result(path, result)
+    return path
+
+
+@pytest.fixture
+def pair(tmp_path: Path):
+    """Write two results."""
+
+    def make(a: list[dict], b: list[dict]) -> tuple[Path, Path]:
+        return write(tmp_path / "a.json", a, "round1"), write(tmp_path / "b.json", b, "round2")
+
+    return make
+
+
+def test_rates_are_ratios_of_sums_and_the_interval_holds_the_change(pair) -> None:
+    import jiwer
+
+    rows = lines(200)
+    a, b = spoiled(rows, 0.2), spoiled(rows, 0.3, seed=2)
+    found = compare(*pair(a, b))
+    truth = [row["reference"].lower().strip(".") for row in rows]
+    for side, wer in ((a, found.overall.wer.a), (b, found.overall.wer.b)):
+        assert wer == pytest.approx(jiwer.wer(truth, [row["hypothesis"] for row in side]))
+    wer = found.overall.wer
+    assert wer.difference == pytest.approx(wer.b - wer.a)
+    assert wer.low < wer.difference < wer.high
+    assert found.overall.cer.low < found.overall.cer.difference < found.overall.cer.high
+    assert [group.utterances for group in found.domains.values()] == [100, 100]
+    assert found.worse == ["overall", "kan_clean", "whatsapp_noisy"]
+    assert found.overall.better == pytest.approx(0, abs=0.01)
+
+
+def test_an_improvement_is_not_worse(pair) -> None:
+    rows = lines(100)
+    found = compare(*pair(spoiled(rows, 0.4), rows))
+    assert found.worse == []
+    assert found.overall.wer.high < 0
+    assert found.overall.better == 1.0
+    assert "rose nowhere" in found.verdict()
+
+
+def test_the_same_on_both_sides_is_no_change(pair) -> None:
+    rows = spoiled(lines(50), 0.2)
+    found = compare(*pair(rows, rows))
+    assert (found.overall.wer.low, found.overall.wer.high) == (0, 0)
+    assert found.worse == []
+
+
+def test_one_domain_that_got_worse_is_found_under_an_overall_that_got_better(pair) -> None:
+    rows = lines(200)
+    a = spoiled(rows, 0.5, domain="kan_clean")
+    b = spoiled(rows, 0.15, domain="whatsapp_noisy")
+    found = compare(*pair(a, b))
+    assert found.overall.wer.high < 0
+    assert found.worse == ["whatsapp_noisy"]
+    assert found.verdict() == "WER rose beyond its interval: whatsapp_noisy"
+
+
+def test_the_pairing_makes_a_small_change_visible(pair) -> None:
+    """Each row is a little worse: of no moment beside the spread, certain in pairs."""
+    rows = lines(60)
+    a = spoiled(rows, 0.5)
+    b = [row | {"hypothesis": row["hypothesis"] + " oh"} for row in a]
+    assert compare(*pair(a, b)).overall.wer.low > 0
+
+
+def test_few_utterances_tell_nothing(pair) -> None:
+    rows = lines(21, domains=("a", "a", "a", "b"))
+    found = compare(*pair(rows, spoiled(rows, 1.0)))
+    assert found.least == 6
+    assert found.domains["b"].utterances == 5
+    assert found.domains["b"].wer.low is None
+    assert found.domains["b"].wer.difference == 1.0
+    assert found.worse == ["overall", "a"]
+    assert "too few utterances to tell (fewer than 6): b" in found.verdict()
+    assert compare(*pair(rows[:1], rows[:1])).overall.wer.low is None
+
+
+def test_false_alarms_are_as_rare_as_asked(pair) -> None:
+    """Two sides of equal quality: the first is worse beyond its interval in 2.5 % of cases."""
+    alarms = 0
+    rows = lines(12, domains=("a",))
+    for seed in range(0, 200, 2):
+        a, b = (spoiled(rows, 0.3, seed=seed + side) for side in (1000, 1001))
+        alarms += bool(compare(*pair(a, b)).worse)
+    assert alarms <= 8
+
+
+def test_the_seed_and_the_confidence_decide_the_interval(pair) -> None:
+    rows = lines(40)
+    paths = pair(spoiled(rows, 0.2), spoiled(rows, 0.2, seed=3))
+    one, again, other = (compare(*paths, seed=seed) for seed in (1, 1, 2))
+    assert one == again
+    assert one.overall.wer.low != other.overall.wer.low
+    wide = compare(*paths, confidence=0.99).overall.wer
+    assert wide.low < one.overall.wer.low
+    assert wide.high > one.overall.wer.high
+    for confidence in (0.2, 1.0, float("nan")):
+        with pytest.raises(UserError, match="--confidence"):
+            compare(*paths, confidence=confidence)
+
+
+def test_the_languages_normaliser_scores_both(pair) -> None:
+    row = lines(1)[0] | {"language": "Hebrew", "reference": "שָׁלוֹם לצה״ל"}
+    left = row | {"hypothesis": 'שלום לצה"ל'}
+    found = compare(*pair([left], [left | {"hypothesis": "שלום"}]))
+    assert (found.overall.wer.a, found.overall.wer.b) == (0.0, 0.5)
+
+
+def test_markdown_and_json_say_the_same(pair) -> None:
+    rows = lines(60, domains=("a|b", "<i>c</i>"))
+    found = compare(*pair(spoiled(rows, 0.1), spoiled(rows, 0.6)))
+    page = found.markdown()
+    table = [line for line in page.splitlines() if line.startswith("| ")]
+    assert len(table) == 1 + 3
+    assert "a\\|b" in page
+    assert "&lt;i&gt;c" in page
+    told = json.loads(json.dumps(found.as_dict()))
+    assert told["worse"] == ["overall", "<i>c</i>", "a|b"]
+    assert set(told["domains"]) == {"a|b", "<i>c</i>"}
+    wer = told["overall"]["wer"]
+    assert f"{100 * wer['difference']:+.2f} | {100 * wer['low']:+.2f} to" in table[1]
+    assert "bootstrap" in told["method"]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda rows: rows[:-2], r"2 only in .*a\.json: 'u0008', 'u0009'"),
+        (lambda rows: [*rows, rows[0] | {"id": "new"}], r"1 only in .*b\.json: 'new'"),
+        (
+            lambda rows: [row | {"reference": "something else"} for row in rows],
+            "10 with another reference: 'u0000', 'u0001', 'u0002', …",
+        ),
+        (lambda rows: [rows[0] | {"domain": "x"}, *rows[1:]], "1 with another domain: 'u0000'"),
+        (lambda rows: [rows[0] | {"language": "Hebrew"}, *rows[1:]], "1 with another language"),
+        (lambda rows: [rows[0] | {"seconds": 9.5}, *rows[1:]], "1 with another seconds"),
+        (lambda rows: [*rows, rows[0]], "two rows have one id"),
+        (lambda rows: [rows[0] | {"reference": "…"}, *rows[1:]], "reference"),
+    ],
+)
+def test_other_rows_are_refused(pair, change, says: str) -> None:
+    rows = lines(10)
+    with pytest.raises(UserError, match=says) as error:
+        compare(*pair(rows, change(rows)))
+    assert error.value.exit_code == 2
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_is_read_by_its_result(tmp_path: Path) -> None:
+    rows = lines(8)
+    for name in ("a", "b"):
+        write(tmp_path / name / "result.json", rows)
+    assert compare(tmp_path / "a", tmp_path / "b").overall.utterances == 8
+
+
+def test_what_is_no_result_is_one_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "result.json", lines(3))
+    predictions = tmp_path / "result.predictions.jsonl"
+    whole, said = path.read_text(), predictions.read_text()
+
+    def refused(says: str) -> None:
+        with pytest.raises(UserError, match=says) as error:
+            read_result(tmp_path)
+        assert "\n" not in str(error.value)
+
+    predictions.write_text(said.replace("green", "grim"))
+    refused("is not what result.json was made of")
+    predictions.unlink()
+    refused("missing: it belongs to result.json")
+    content = json.loads(whole)
+    for change in ({"schema_version": 2}, {"overall": None}, {"surprise": 1}):
+        path.write_text(json.dumps(content | change))
+        refused("not a result of asr eval")
+    for text in ("", "[]", "\x00"):
+        path.write_text(text)
+        refused("not a result of asr eval")
+    path.unlink()
+    refused("no such result; make one with: asr eval")
+    write(path, [{"id": 3}])
+    refused(r"result\.predictions\.jsonl:1: not a prediction \(id:")
+    write(path, [])
+    with pytest.raises(UserError, match="holds no prediction"):
+        compare(path, path)
