@@ -42,7 +42,7 @@ class Model(Section):
     """Where the weights come from: exactly one of `pretrained` and `tiny`."""
 
     pretrained: str | None = None
-    """Hub id or folder of a Qwen3-ASR checkpoint in transformers' layout."""
+    """Hub id or folder of a Qwen3-ASR checkpoint, in either layout."""
     revision: str | None = None
     """Branch, tag or commit on the hub; None: the newest."""
     tiny: TinyModel | None = None
