@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli.main import debug_option, show
+from cli.options import corpus_options
 from cli.project import FILE, manifests_or_default
 
 
@@ -28,8 +29,7 @@ from cli.project import FILE, manifests_or_default
     metavar="FILE|FOLDER",
     help="Where to write; for several manifests, a folder.  [default: beside each, train.clean…]",
 )
-@click.option("--audio-root", type=click.Path(path_type=Path), help="As given to asr audit.")
-@click.option("--split", help="As given to asr audit.")
+@corpus_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @debug_option
 def command(

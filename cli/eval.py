@@ -9,6 +9,7 @@ import click
 
 from cli.beside import WithOther
 from cli.main import debug_option, show
+from cli.options import corpus_options
 
 if TYPE_CHECKING:
     from train.results import Result
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 )
 @click.argument("checkpoint")
 @click.argument("manifests", nargs=-1, required=True, metavar="MANIFEST...")
-@click.option("--audio-root", type=click.Path(path_type=Path), help="As given to asr audit.")
-@click.option("--split", help="As given to asr audit.")
+@corpus_options
 @click.option("--language", metavar="CODE", help="Of the rows whose manifest names none.")
 @click.option(
     "--out",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cli.main import debug_option, show
+from cli.options import corpus_options, trust_options
 
 
 @click.command(
@@ -21,19 +22,9 @@ from cli.main import debug_option, show
     metavar="MANIFEST",
     help="Check that the report was made for this data; may be given several times.",
 )
-@click.option("--audio-root", type=click.Path(path_type=Path), help="As given to asr audit.")
-@click.option("--split", help="As given to asr audit.")
+@corpus_options
 @click.option("--accept-caution", is_flag=True, help="Let CAUTION pass.")
-@click.option(
-    "--policy",
-    type=click.Path(path_type=Path),
-    help="Policy file under which the report must have been judged.",
-)
-@click.option(
-    "--verify-key",
-    type=click.Path(path_type=Path),
-    help="Public key (Ed25519, PEM) that must have signed the report.",
-)
+@trust_options
 @click.option("--json", "as_json", is_flag=True, help="Print the verdict as JSON.")
 @click.option("--sarif", type=click.Path(path_type=Path), help="Write the findings as SARIF.")
 @click.option("--junit", type=click.Path(path_type=Path), help="Write them as JUnit XML.")

@@ -8,6 +8,7 @@ import click
 
 from cli.beside import WithOther
 from cli.main import debug_option
+from cli.options import corpus_options, trust_options
 from cli.project import manifests_or_default
 
 
@@ -28,24 +29,14 @@ from cli.project import manifests_or_default
     metavar="MANIFEST",
     help="What to train on, the very data that was audited; may be given several times.",
 )
-@click.option("--audio-root", type=click.Path(path_type=Path), help="As given to asr audit.")
-@click.option("--split", help="As given to asr audit.")
+@corpus_options
 @click.option(
     "--report",
     metavar="PATH",
     help="A report, its folder, or wandb:ENTITY/PROJECT/NAME:ALIAS.  [default: the latest audit]",
 )
 @click.option("--accept-caution", is_flag=True, help="Train although the report says CAUTION.")
-@click.option(
-    "--policy",
-    type=click.Path(path_type=Path),
-    help="Policy file under which the report must have been judged.",
-)
-@click.option(
-    "--verify-key",
-    type=click.Path(path_type=Path),
-    help="Public key (Ed25519, PEM) that must have signed the report.",
-)
+@trust_options
 @click.option("--dry-run", is_flag=True, help="Show what would be trained, and stop.")
 @click.option("--resume", is_flag=True, help="Go on with the run that was stopped or killed.")
 @click.option(
