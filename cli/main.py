@@ -56,6 +56,7 @@ EXTRA_OF = dict.fromkeys(
     "cryptography": "sign",
     "jiwer": "train",
     "omegaconf": "train",
+    "peft": "train",
     "securesystemslib": "sign",
 }
 

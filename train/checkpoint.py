@@ -13,6 +13,7 @@ from transformers import Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
 
 from corpus.errors import UserError
 from corpus.files import write_atomically
+from train.lora import merged
 
 
 def write_checkpoint(
@@ -29,7 +30,7 @@ def write_checkpoint(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        model.save_pretrained(partial)
+        model.save_pretrained(partial, state_dict=merged(model))
         processor.save_pretrained(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)

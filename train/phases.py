@@ -62,7 +62,7 @@ def match(model: nn.Module, phases: Sequence[recipe.Phase]) -> dict[str, list[Ma
         for group in phase.groups:
             mine: dict[str, nn.Parameter] = {}
             for pattern in (one for many in group.parameters for one in expand(many)):
-                hits = [name for name in named if _matches(pattern, name)]
+                hits = [name for name in named if matches(pattern, name)]
                 if not hits:
                     faults.append(f"phase {phase.name}, {group.name}: {pattern} matches nothing")
                 mine.update((name, named[name]) for name in hits)
@@ -86,7 +86,8 @@ def match(model: nn.Module, phases: Sequence[recipe.Phase]) -> dict[str, list[Ma
     return result
 
 
-def _matches(pattern: str, name: str) -> bool:
+def matches(pattern: str, name: str) -> bool:
+    """Whether a name fits a pattern without ranges; `*` is any text."""
     return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
 
 

@@ -62,6 +62,14 @@ class Plan:
     device: str
     arithmetic: str
     """`bfloat16` or `float32`; weights are float32 in both."""
+    processes: int
+    memory: int
+    """Bytes that weights, gradients and moments take in the phase that takes most, a process;
+    activations come on top."""
+    hours: float | None
+    """By `budget.realtime`; None: not said."""
+    cost: float | None
+    """By `budget.price` too."""
 
     def show(self, console: Console) -> None:
         """Print it."""
@@ -87,8 +95,17 @@ class Plan:
             f"{self.model}, {_count(self.parameters)} parameters, {self.tokens} tokens, "
             f"embeddings {self.embeddings}",
         )
-        line("device", f"{self.device}, {self.arithmetic}")
+        many = f", {self.processes} processes" if self.processes > 1 else ""
+        line("device", f"{self.device}, {self.arithmetic}{many}")
+        line(
+            "memory",
+            f"{self.memory / 2**30:.2f} GiB a process for weights, gradients and moments, "
+            "and activations on top",
+        )
         line("steps", str(self.steps))
+        if self.hours is not None:
+            cost = "" if self.cost is None else f", {self.cost:.2f} at budget.price"
+            line("time", f"{self.hours:.1f} h at budget.realtime{cost}; evaluations on top")
         table = Table("phase", "epochs", "group", "learning rate", "parameters", box=None)
         table.columns[4].justify = "right"
         for phase in self.phases:

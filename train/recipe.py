@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from corpus.errors import UserError
 from corpus.utterance import Seconds
@@ -38,6 +38,18 @@ class TinyModel(Section):
     """Most tokens that the tokenizer learns; 256 of them are the single bytes."""
 
 
+class Lora(Section):
+    """Low-rank adapters on linear layers; groups name their parameters `*.lora_*`."""
+
+    rank: int = Field(default=16, ge=1)
+    alpha: int = Field(default=32, ge=1)
+    """The adapter's output is scaled by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Of the adapter's input."""
+    layers: list[str] = Field(min_length=1)
+    """Patterns of linear layers' names, as groups have them for parameters."""
+
+
 class Model(Section):
     """Where the weights come from: exactly one of `pretrained` and `tiny`."""
 
@@ -48,6 +60,8 @@ class Model(Section):
     tiny: TinyModel | None = None
     untie_embeddings: bool
     """Give the output head a matrix of its own, a copy of the word embeddings."""
+    lora: Lora | None = None
+    """None: no adapters."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -82,6 +96,54 @@ class Phase(Section):
         return self
 
 
+class SpecAugment(Section):
+    """Bands of the features that are covered (Park et al. 2019)."""
+
+    frequency_masks: int = Field(default=2, ge=0, le=100)
+    frequency_bins: int = Field(default=27, ge=1)
+    """Each covers fewer mel bins than this."""
+    time_masks: int = Field(default=2, ge=0, le=100)
+    time_frames: int = Field(default=40, ge=1)
+    """Each covers fewer frames than this, of 10 ms …"""
+    time_share: float = Field(default=0.1, gt=0, le=1)
+    """… and than this share of the row."""
+
+
+class Augment(Section):
+    """How training rows are changed, anew in each epoch; evaluation hears them as they are."""
+
+    speed: tuple[float, float] | None = None
+    """Lowest and highest factor, drawn in steps of 0.01; pitch goes with it."""
+    noise_db: tuple[float, float] | None = None
+    """Lowest and highest signal-to-noise ratio of added white noise, in dB."""
+    spec_augment: SpecAugment | None = None
+
+    @field_validator("speed", "noise_db")
+    @classmethod
+    def _ordered(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        if pair is not None and pair[0] > pair[1]:
+            raise ValueError(f"{pair[0]:g} is above {pair[1]:g}; write the lower one first")
+        return pair
+
+    @field_validator("speed")
+    @classmethod
+    def _audible(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        if pair is not None and not (0.5 <= pair[0] and pair[1] <= 2):
+            raise ValueError("factors of speed lie from 0.5 to 2")
+        return pair
+
+    @field_validator("noise_db")
+    @classmethod
+    def _heard(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
+        if pair is not None and not (-20 <= pair[0] and pair[1] <= 100):
+            raise ValueError("signal-to-noise ratios lie from -20 to 100 dB")
+        return pair
+
+    def __bool__(self) -> bool:
+        """Whether anything is changed at all."""
+        return any((self.speed, self.noise_db, self.spec_augment))
+
+
 class Data(Section):
     """Which rows train, which evaluate, and how they are batched."""
 
@@ -102,6 +164,10 @@ class Data(Section):
     """Processes that decode audio and compute features; 0: the training process itself."""
     cache_gib: float = Field(default=1.0, ge=0)
     """Memory that each such process may fill with features, in GiB."""
+    audio_cache_gib: float = Field(default=8.0, ge=0)
+    """Disk that outputs of frozen audio towers may fill, of all runs together, in GiB; 0: none."""
+    augment: Augment | None = None
+    """None: rows are heard as they are."""
 
 
 class Optimizer(Section):
@@ -159,6 +225,15 @@ class Tracking(Section):
     tags: list[str] = Field(default_factory=list)
 
 
+class Budget(Section):
+    """What a run is expected to take; shown in the plan, and nothing else."""
+
+    realtime: float | None = Field(default=None, gt=0)
+    """Audio seconds a second that one process trains, as an earlier run printed it."""
+    price: float | None = Field(default=None, ge=0)
+    """Of one process' hour (its GPU), in any currency."""
+
+
 class Recipe(Section):
     """One run."""
 
@@ -170,6 +245,7 @@ class Recipe(Section):
     logging: Logging = Field(default_factory=Logging)
     checkpoints: Checkpoints = Field(default_factory=Checkpoints)
     tracking: Tracking = Field(default_factory=Tracking)
+    budget: Budget = Field(default_factory=Budget)
     seed: int = Field(default=1, ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int | None = Field(default=None, ge=1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from train.distributed import Ranks
     from train.examples import Encoder
     from train.loop import Milestone
+    from train.phases import MatchedGroup
 
 RUNS = Path("runs")
 """Where runs land unless the caller names a folder."""
@@ -167,6 +168,7 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> 
     from train.data import refuse_long_texts, select
     from train.examples import Encoder
     from train.loop import count_steps, plan_batches
+    from train.lora import add_adapters
     from train.model import build_on_meta, is_tied, load_config, load_processor, tiny_config
     from train.phases import match
     from train.tokenizer import build_processor
@@ -190,16 +192,21 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> 
     encoder = Encoder(processor, settings.data)
     selection = refuse_long_texts(selection, encoder.count_tokens, settings.data)
     model = build_on_meta(config, untie=settings.model.untie_embeddings)
+    if settings.model.lora is not None:
+        add_adapters(model, settings.model.lora, seed=settings.seed)
     matched = match(model, settings.phases)
     size = settings.optimizer.accumulate * here.world
     steps = count_steps(plan_batches(selection, settings), size)
+    audio = sum(row.seconds for row in selection.training)
+    speed, price = settings.budget.realtime, settings.budget.price
+    hours = None if speed is None else audio * settings.epochs / (speed * here.world) / 3600
     plan = Plan(
         recipe=name,
         report=clearance.name,
         decision=clearance.report.decision,
         corpus=len(clearance.corpus.utterances),
         training=len(selection.training),
-        training_audio=sum(row.seconds for row in selection.training),
+        training_audio=audio,
         evaluation=[row.utterance.id for row in selection.evaluation],
         condemned=selection.dropped,
         refused=[
@@ -223,8 +230,19 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> 
         steps=steps,
         device=str(device),
         arithmetic="bfloat16" if device.type == "cuda" else "float32",
+        processes=here.world,
+        memory=_memory(model, matched.values()),
+        hours=hours,
+        cost=None if hours is None or price is None else hours * here.world * price,
     )
     return _Prepared(plan, selection, encoder, config, device, here)
+
+
+def _memory(model: torch.nn.Module, phases: Iterable[Sequence[MatchedGroup]]) -> int:
+    """Bytes of float32 weights, and of gradients and AdamW's two moments in the largest phase."""
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    trained = max(sum(group.size for group in groups) for groups in phases)
+    return 4 * (weights + 3 * trained)
 
 
 def _train(
@@ -333,12 +351,17 @@ def _read_run(out: Path, header: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _build(settings: Recipe, prepared: _Prepared) -> Qwen3ASRForConditionalGeneration:
+    from train.lora import add_adapters
     from train.model import build_random, load_pretrained
 
-    untie = settings.model.untie_embeddings
-    if settings.model.pretrained is not None:
-        return load_pretrained(settings.model.pretrained, settings.model.revision, untie=untie)
-    return build_random(prepared.config, untie=untie, seed=settings.seed)
+    source, untie = settings.model, settings.model.untie_embeddings
+    if source.pretrained is not None:
+        model = load_pretrained(source.pretrained, source.revision, untie=untie)
+    else:
+        model = build_random(prepared.config, untie=untie, seed=settings.seed)
+    if source.lora is not None:
+        add_adapters(model, source.lora, seed=settings.seed)
+    return model
 
 
 def _device(wanted: str, here: Ranks) -> torch.device:

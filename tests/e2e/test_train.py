@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,32 @@ def test_weights_that_are_not_here_are_one_line(audited: Path) -> None:
     done = asr("train", "round2", "--data", PROCEED, "--report", "reports/proceed", cwd=audited)
     assert done.returncode == 2, done.stderr
     assert "Qwen/Qwen3-ASR-1.7B-hf" in one_line(done)
+
+
+def test_ten_utterances_are_learnt_by_heart(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
+    """The chain learns: real speech, both phases, and the model writes what it was shown."""
+    rows = [json.loads(line) for line in PROCEED.read_text().splitlines()]
+    chosen = [row for row in rows if row["id"].startswith("clean-0")][:12]
+    for row in chosen:
+        row["audio_filepath"] = str(PROCEED.parent / row["audio_filepath"])
+    manifest = tmp_path / "few.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in chosen))
+    audited = asr("audit", manifest, "--all", "--controls", 0, "--no-wandb", cwd=tmp_path)
+    assert audited.returncode == 0, audited.stderr
+    epochs = ["phases.0.epochs=[1,2,3,4,5,6,7,8,9,10]", f"phases.1.epochs={[*range(11, 31)]}"]
+    quick = ["evaluation.max_new_tokens=1", "checkpoints.keep=1"]
+    began = time.monotonic()
+    trained = asr(
+        "train", "round2-tiny", "--data", manifest, "--no-wandb", *epochs, *quick, cwd=tmp_path
+    )
+    assert trained.returncode == 0, trained.stderr
+    record_property("seconds to learn ten utterances by heart", round(time.monotonic() - began))
+    told = json.loads((tmp_path / "runs" / "round2-tiny" / "run.json").read_text())
+    seen = [row for row in chosen if row["id"] not in told["plan"]["evaluation"]]
+    assert len(seen) >= 10
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in seen))
+    done = asr("eval", "runs/round2-tiny/final", manifest, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["overall"]["wer"] < 0.1

@@ -277,8 +277,15 @@ def test_workers_change_nothing(manifest: Path, report: Path) -> None:
 
 def test_a_dry_run_counts_and_writes_nothing(manifest: Path, report: Path, tmp_path: Path) -> None:
     console = Console(record=True, width=100, force_terminal=False)
-    result = train(manifest, report, dry_run=True, console=console)
+    result = train(
+        manifest, report, "budget.realtime=0.001", "budget.price=2", dry_run=True, console=console
+    )
     assert result.out is None
+    plan = result.plan
+    assert plan.hours == pytest.approx(plan.training_audio * 5 / 0.001 / 3600)
+    assert plan.cost == pytest.approx(2 * plan.hours)
+    largest = max(sum(g.parameters for g in phase.groups) for phase in plan.phases)
+    assert plan.memory == 4 * plan.parameters + 12 * largest
     assert not list(tmp_path.iterdir())
     shown = console.export_text()
     assert "PROCEED" in shown
