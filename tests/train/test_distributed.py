@@ -24,17 +24,24 @@ pytestmark = pytest.mark.slow
 SHORT = (*SMALL, "phases.0.epochs=[1,2]", "phases.1.epochs=[3]", "data.batch_seconds=1.7")
 
 
-def torchrun(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
+TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
+            "--rdzv-endpoint", "localhost:0")  # fmt: skip
+ACCELERATE = (
+    "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
+    "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
+)  # fmt: skip
+"""As on a machine with two GPUs; on processors its own choice would be MPI, which is not here."""
+
+
+def launch(launcher: tuple[str, ...], *arguments: object, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port",
-         "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0",
-         *map(str, arguments)],
+        [sys.executable, "-m", *launcher, *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )  # fmt: skip
+    )
 
 
 def finish(process: subprocess.Popen[str]) -> str:
@@ -52,7 +59,7 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
 ) -> None:
     script = Path(__file__).with_name("two_ranks.py")
     two, one = tmp_path / "two", tmp_path / "one"
-    finish(torchrun(script, manifest, report.parent, two, *SHORT, cwd=tmp_path))
+    finish(launch(TORCHRUN, script, manifest, report.parent, two, *SHORT, cwd=tmp_path))
     done = subprocess.run(
         [sys.executable, script, manifest, report.parent, one, *SHORT, "optimizer.accumulate=2"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
@@ -78,12 +85,12 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
     ], "one run, in one folder"  # fmt: skip
 
 
-def test_torchrun_starts_the_command_and_sigterm_stops_it_where_it_goes_on(
+def test_torchrun_starts_it_sigterm_stops_it_and_accelerate_goes_on(
     manifest: Path, report: Path, tmp_path: Path
 ) -> None:
     command = ("-m", "cli.main", "train", "round2-tiny", "--data", manifest, "--report",
                report.parent, "--no-wandb", *SHORT, "checkpoints.state_every_steps=1")  # fmt: skip
-    process = torchrun(*command, cwd=tmp_path)
+    process = launch(TORCHRUN, *command, cwd=tmp_path)
     state = tmp_path / "runs" / "round2-tiny" / "resume"
     until = time.monotonic() + 200
     while not list(state.glob("step-*")) and process.poll() is None and time.monotonic() < until:
@@ -94,7 +101,7 @@ def test_torchrun_starts_the_command_and_sigterm_stops_it_where_it_goes_on(
     stopped = told(run)
     assert stopped["status"] == "stopped"
     assert stopped["reason"].startswith("by SIGTERM after step ")
-    finish(torchrun(*command, "--resume", cwd=tmp_path))
+    finish(launch(ACCELERATE, *command, "--resume", cwd=tmp_path))
     finished = told(run)
     assert finished["status"] == "finished"
     steps = [step["step"] for step in finished["steps"]]
