@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from audit.align import AlignedWord, Gap
-from audit.controls.kinds import Control
+from audit.controls.kinds import Control, Evidence
 from corpus.speech.signal import Signal
 from corpus.utterance import Seconds, Span
 
@@ -82,3 +82,17 @@ class Measured:
     def rate(self) -> float:
         """Letters a second of speech; 0 where there is no speech."""
         return self.letters / self.speech_seconds if self.speech_seconds else 0.0
+
+    def evidence(self, of: Evidence) -> float | None:
+        """The strongest evidence of a kind; None: the utterance was not aligned."""
+        if self.fault is not None or not self.words or not self.speech_seconds:
+            return None
+        if of == "mismatch":
+            return self.mismatch
+        if of == "unsaid":
+            return max(word.unsaid for word in self.words)
+        if of == "other":
+            return max(word.other for word in self.words)
+        if of == "speech":
+            return max(gap.speech for gap in self.gaps)
+        return max(self.gaps[0].speech, self.gaps[-1].speech)

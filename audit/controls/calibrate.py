@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from audit.controls.kinds import DOUBTED, EVIDENCE, Evidence, Kind, evidence_of
+from audit.controls.kinds import DOUBTED, EVIDENCE, Evidence, Kind
 from audit.gate.estimate import wilson
 from audit.measured import Measured
 
@@ -162,7 +162,7 @@ class _Values:
 
     def __init__(self, rows: Sequence[Measured], evidence: Evidence) -> None:
         self.evidence = evidence
-        values = (evidence_of(row, evidence) for row in rows)
+        values = (row.evidence(evidence) for row in rows)
         self.natural = np.array([value for value in values if value is not None])
         self.planted = {
             kind: np.array([c.value for row in rows for c in row.controls if c.kind == kind])

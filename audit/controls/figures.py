@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from audit.controls.calibrate import MIN_PLANTED, Sight
-from audit.controls.kinds import Evidence, evidence_of
+from audit.controls.kinds import Evidence
 from audit.gate.policy import Policy
 from audit.measured import Measured
 
@@ -40,8 +40,7 @@ def figures_that_count(
 
 def _doubted(row: Measured, sight: Sight) -> bool:
     return any(
-        (value := evidence_of(row, evidence)) is not None
-        and sight.finds(row.domain, evidence, value)
+        (value := row.evidence(evidence)) is not None and sight.finds(row.domain, evidence, value)
         for evidence in DOUBTS
     )
 

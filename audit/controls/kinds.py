@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from audit.measured import Measured
+from typing import Literal
 
 Kind = Literal["swapped", "inserted", "doubled", "replaced", "removed", "cut"]
 KINDS: tuple[Kind, ...] = ("swapped", "inserted", "doubled", "replaced", "removed", "cut")
@@ -36,18 +33,3 @@ class Control:
     kind: Kind
     value: float
     """The evidence that was found at the planted place."""
-
-
-def evidence_of(row: Measured, evidence: Evidence) -> float | None:
-    """The strongest evidence of a kind in an audited utterance; None: it was not aligned."""
-    if row.fault is not None or not row.words or not row.speech_seconds:
-        return None
-    if evidence == "mismatch":
-        return row.mismatch
-    if evidence == "unsaid":
-        return max(word.unsaid for word in row.words)
-    if evidence == "other":
-        return max(word.other for word in row.words)
-    if evidence == "speech":
-        return max(gap.speech for gap in row.gaps)
-    return max(row.gaps[0].speech, row.gaps[-1].speech)

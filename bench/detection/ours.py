@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from audit.align import Unalignable, align, hear
 from audit.controls.calibrate import calibrate
-from audit.controls.kinds import EVIDENCE, EVIDENCE_OF, KINDS, Evidence, Kind, evidence_of
+from audit.controls.kinds import EVIDENCE, EVIDENCE_OF, KINDS, Evidence, Kind
 from audit.controls.plant import Planting, plan_controls
 from audit.engine.judge import judge
 from audit.engine.measure import Measurer
@@ -91,7 +91,7 @@ def audit(given: Material, seed: int) -> Audited:
 
 def worst(rows: Sequence[Measured], evidence: Evidence) -> list[float]:
     """The strongest evidence in each utterance."""
-    return [value for row in rows if (value := evidence_of(row, evidence)) is not None]
+    return [value for row in rows if (value := row.evidence(evidence)) is not None]
 
 
 def doubts(audited: Audited, given: Material, policy: Policy) -> dict[Kind | None, list[float]]:
@@ -134,7 +134,7 @@ def _tally(
         passing = [
             evidence
             for evidence in EVIDENCE
-            if (value := evidence_of(row, evidence)) is not None and value > thresholds[evidence]
+            if (value := row.evidence(evidence)) is not None and value > thresholds[evidence]
         ]
         tally.alarms.update(passing)
         tally.any_alarm += bool(passing)

@@ -10,7 +10,7 @@ import pytest
 
 from audit.acoustic.interface import ModelInfo
 from audit.controls.calibrate import MIN_PLANTED, USUAL, Power, Sight, calibrate
-from audit.controls.kinds import EVIDENCE, KINDS, Control, Evidence, evidence_of
+from audit.controls.kinds import EVIDENCE, KINDS, Control, Evidence
 from audit.measured import Fault, Measured
 from audit.report.sight import blind_spots, no_verdict
 from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, row
@@ -71,7 +71,7 @@ def test_power_counts_what_passes() -> None:
     assert not any(sight.blind.values())
     for evidence, kinds in EVIDENCE.items():
         limit = sight.thresholds["d"][evidence]
-        natural = [value for r in rows if (value := evidence_of(r, evidence)) is not None]
+        natural = [value for r in rows if (value := r.evidence(evidence)) is not None]
         for kind in kinds:
             planted = [c.value for r in rows[:120] for c in r.controls if c.kind == kind]
             power = sight.power["d"][kind]
@@ -215,7 +215,7 @@ def test_evidence_is_never_certainty(apart: float) -> None:
     rows = normal_rows(300, 0, apart=apart)
     sight = sight_of(rows)
     for evidence, kinds in EVIDENCE.items():
-        natural = [value for r in rows if (value := evidence_of(r, evidence)) is not None]
+        natural = [value for r in rows if (value := r.evidence(evidence)) is not None]
         planted = [c.value for r in rows for c in r.controls if c.kind in kinds]
         for value in (min(natural), max(natural), min(planted), max(planted)):
             chance = sight.probability("d", evidence, value)
