@@ -59,7 +59,8 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
 @click.option(
     "--until-decided",
     is_flag=True,
-    help="Hear in random order and stop when the decision is settled; --fraction is then the most.",
+    help="Hear in random order and stop when the decision is settled; what --fraction would hear "
+    "is then the most.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
@@ -139,6 +140,10 @@ def command(
     if said:
         click.echo(said, err=True)
     rules = load_policy(policy)
+    if controls is not None:
+        # What the report says of its policy is what was done, so that --policy sees the difference.
+        planted = rules.controls.model_copy(update={"per_kind": controls})
+        rules = rules.model_copy(update={"controls": planted})
     tracking = TrackerSettings.resolve(
         TrackerSettings(run_name="phase0-audit", job_type="data_quality"), enabled=wandb
     )
@@ -156,7 +161,7 @@ def command(
         resume=resume,
         device=device,
         batch_seconds=batch_seconds,
-        controls=rules.controls.per_kind if controls is None else controls,
+        controls=rules.controls.per_kind,
         until_decided=until_decided,
     )
     try:

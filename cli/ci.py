@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from audit.report import Report
+from audit.report import REPORT_FILE, SIGNATURE_FILE, Report
 from cli.main import show
 from corpus.errors import UserError
 from corpus.files import write_atomically
@@ -44,6 +44,7 @@ class Outputs:
             return
         if self.sarif and self.sarif == self.junit:
             raise UserError(f"{self.sarif}: named for --sarif and --junit; name two files")
+        self._spare(report, path, data)
         from audit.report import github, junit, sarif
         from audit.report.located import Places
 
@@ -70,6 +71,20 @@ class Outputs:
             values = github.outputs(report)
             if missing := github.append_for_runner(os.environ, summary, values):
                 click.echo(f"asr: {', '.join(missing)} not set: nothing appended there", err=True)
+
+    def _spare(self, report: Report | None, path: Path, data: Sequence[str]) -> None:
+        """Refuse to write over what the gate reads.
+
+        Raises:
+            UserError: a file of the audit, or a manifest, is named for an output.
+        """
+        folder = path if path.is_dir() else path.parent
+        names = {REPORT_FILE, SIGNATURE_FILE, *(report.tables if report else ())}
+        read = {(folder / name).resolve() for name in names}
+        read |= {Path(manifest).resolve() for manifest in data}
+        for file in (self.sarif, self.junit):
+            if file is not None and file.resolve() in read:
+                raise UserError(f"{file}: is what the gate reads; name another file")
 
 
 def _write_file(path: Path, content: bytes) -> None:

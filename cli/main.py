@@ -117,6 +117,9 @@ def main() -> None:
     """Run the command line; every error of the user's is one line and an exit code."""
     # A stop that a job's scheduler asks for ends as Ctrl-C does: what is done is kept, and said.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Where nobody listens at all, there is still an exit code.
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may know ASCII only
@@ -135,7 +138,10 @@ def main() -> None:
     except Exception as error:  # noqa: BLE001
         if _Debug.on:
             traceback.print_exc()
-        code = _report(error)
+        try:
+            code = _report(error)
+        except OSError:  # nobody takes what is said
+            code = getattr(error, "exit_code", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -159,7 +165,8 @@ def _report(error: Exception) -> int:
         click.echo(f"asr: {name}: {error.strerror}; check path and permissions", err=True)
         return 2
     if isinstance(error, ModuleNotFoundError) and error.name in EXTRA_OF:
-        mend = f"pip install 'asr-gate[{EXTRA_OF[error.name]}]'"
+        trains = {"train", "eval"} & set(sys.argv[1:])
+        mend = f"pip install 'asr-gate[{'train' if trains else EXTRA_OF[error.name]}]'"
         click.echo(f"asr: {error.name} is not installed: this command needs {mend}", err=True)
         return 2
     hint = "" if _Debug.on else " (--debug shows where)"

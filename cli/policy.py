@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from cli.main import debug_option
+from cli.main import show as print_out
 
 
 @click.group("policy", context_settings={"help_option_names": ["-h", "--help"]})
@@ -37,17 +38,20 @@ def show(file: Path | None, as_json: bool) -> int:
 
     policy = load_policy(file)
     if as_json:
-        click.echo(policy.model_dump_json(indent=2))
+        text = policy.model_dump_json(indent=2)
     elif file is None:
-        click.echo(DEFAULT_FILE.read_text(encoding="utf-8"), nl=False)
+        text = DEFAULT_FILE.read_text(encoding="utf-8").rstrip("\n")
     else:
+        lines: list[str] = []
         section = ""
         for line, value, given in origins(policy, file):
             head, _, key = line.rpartition(".")
             if head != section:
-                click.echo(f"{chr(10) if section else ''}[{head}]")
+                lines += [""] * bool(section) + [f"[{head}]"]
                 section = head
-            click.echo(f"{key} = {_toml(value)}  # {file if given else 'default'}")
+            lines.append(f"{key} = {_toml(value)}  # {file if given else 'default'}")
+        text = "\n".join(lines)
+    print_out(lambda: click.echo(text))
     return 0
 
 
@@ -69,7 +73,7 @@ def _toml(value: object) -> str:
 def check(file: Path) -> int:
     """Check a policy file, and say what it changes.
 
-    Exit codes: 0 a policy; 2 not one, with the line that is wrong.
+    Exit codes: 0 a policy; 2 not one, with the key that is wrong.
     """
     from audit.gate.policy import load_policy, origins
 
@@ -80,7 +84,8 @@ def check(file: Path) -> int:
         )
         if given and value != default
     ]
-    for line, default, value in changed:
-        click.echo(f"{line}: {_toml(default)} -> {_toml(value)}")
-    click.echo(f"{file}: a policy, with {len(changed)} values other than the default's")
+    lines = [f"{line}: {_toml(default)} -> {_toml(value)}" for line, default, value in changed]
+    values = "1 value" if len(changed) == 1 else f"{len(changed)} values"
+    lines.append(f"{file}: a policy, with {values} other than the default's")
+    print_out(lambda: click.echo("\n".join(lines)))
     return 0

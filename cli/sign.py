@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.main import debug_option
+from cli.main import debug_option, show
 
 
 @click.command(
@@ -37,5 +37,5 @@ def command(report: Path | None, key: Path) -> int:
     found = read_report(path)
     check_tables(found, folder)
     written = sign(found, folder, key)
-    click.echo(plain(f"{written}: {path}, {found.decision}"))
+    show(lambda: click.echo(plain(f"{written}: {path}, {found.decision}")))
     return 0

@@ -80,8 +80,10 @@ def _sampled(stream: BinaryIO) -> str:
 
 
 def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(home).expanduser() / "asr-gate" / "audio-digests.sqlite3"
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # Relative ones are to be ignored, says the XDG specification.
+    base = home if home.is_absolute() else Path("~/.cache").expanduser()
+    return base / "asr-gate" / "audio-digests.sqlite3"
 
 
 def _open() -> sqlite3.Connection:

@@ -13,6 +13,7 @@ from audit.gate.policy import GatePolicy, Policy, load_policy
 from audit.report.read import ROWS_FILE, NoVerdict, check_tables, read_report
 from audit.report.schema import Report
 from corpus.errors import UserError
+from corpus.files import read_regular
 from corpus.fingerprint import differences, fingerprint, from_lines
 from corpus.utterance import Corpus
 
@@ -57,6 +58,11 @@ def vouched(
     if policy is not None:
         _require_policy(report, name, policy)
     asked = policy.gate if policy is not None else _own_gate(report, name)
+    if asked.audio == "full" != report.dataset.fingerprint_audio:
+        raise NoVerdict(
+            f"{name}: bound to blocks of the audio alone, where gate.audio asks for every byte; "
+            "audit again with this --policy"
+        )
     _require_age(report, name, asked)
     if verify_key is not None:
         from audit.gate.signature import verify
@@ -158,8 +164,8 @@ def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -
     if ROWS_FILE in report.tables:
         check_tables(report, folder)
         try:
-            then = from_lines((folder / ROWS_FILE).read_bytes())
-        except FileNotFoundError:
+            then = from_lines(read_regular(folder / ROWS_FILE))
+        except OSError:  # without it the report still refuses; it can only not say why
             then = None
         except ValueError as error:
             raise NoVerdict(f"{folder / ROWS_FILE}: {error}; audit again") from error
@@ -171,7 +177,8 @@ def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -
                 for i, what in islice(found, NAMED)
             ]
             more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-            what = f"({len(found)} rows differ: {'; '.join(named)}{more})"
+            many = "1 row differs" if len(found) == 1 else f"{len(found)} rows differ"
+            what = f"({many}: {'; '.join(named)}{more})"
     raise NoVerdict(
         f"{name}: made for other data than {manifests} {what}; audit this data, or name its report"
     )

@@ -34,8 +34,8 @@ class DecisionPolicy(_Section):
     skipped_caution_above: Percent
     skipped_stop_above: Percent
     decide_by: Literal["point", "bound"]
-    confidence: Annotated[float, Field(gt=0.5, lt=1)]
-    correct_for_controls: bool
+    confidence: Annotated[float, Field(gt=0.5, le=0.9999)]
+    correct_for_controls: Annotated[bool, Field(strict=True)]
     min_heard: Annotated[int, Field(ge=1)]
 
     def domain_limit(self, domain: str) -> Percent:
@@ -69,7 +69,7 @@ class ControlsPolicy(_Section):
     """What the audit must show of its own sight."""
 
     per_kind: Annotated[int, Field(ge=0)]
-    false_alarm: Annotated[float, Field(gt=0, lt=0.5)]
+    false_alarm: Annotated[float, Field(ge=1e-6, lt=0.5)]
     min_power_swapped: Share
     min_power: Share
     figure_false_alarm: Share
@@ -144,8 +144,8 @@ class SamplingPolicy(_Section):
 class GatePolicy(_Section):
     """What a report must show before anyone relies on it."""
 
-    require_signature: bool
-    max_age_days: Annotated[float, Field(ge=0)]
+    require_signature: Annotated[bool, Field(strict=True)]
+    max_age_days: Annotated[float, Field(ge=0, le=100_000)]
     audio: Literal["full", "sampled"]
 
 
@@ -217,7 +217,7 @@ def origins(policy: Policy, path: Path | None) -> list[tuple[str, object, bool]]
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such policy file; check the path") from error
     except (OSError, UnicodeDecodeError) as error:

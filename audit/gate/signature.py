@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from audit.report.read import REPORT_FILE, SIGNATURE_FILE, NoVerdict
 from audit.report.schema import Report
 from corpus.errors import UserError
-from corpus.files import write_atomically
+from corpus.files import read_regular, write_atomically
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey
@@ -107,8 +107,7 @@ def verify(report: Report, name: str, folder: Path, public_key: Path) -> None:
     path = folder / SIGNATURE_FILE
     try:
         # A signature is a few kilobytes; whatever is larger is none.
-        with path.open("rb") as stream:
-            content = json.loads(stream.read(1_000_000))
+        content = json.loads(read_regular(path, 1_000_000))
         envelope = Envelope.from_dict(content)
         envelope.verify([key], 1)
         signed = json.loads(envelope.payload)
@@ -152,7 +151,8 @@ def _public_key(path: Path) -> SSlibKey:
 
 def _read_key(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            return stream.read(100_000)
+        return read_regular(path, 100_000)
     except OSError as error:
-        raise UserError(f"{path}: the key cannot be read ({error.strerror})") from error
+        raise UserError(
+            f"{path}: the key cannot be read ({error.strerror}); check path and permissions"
+        ) from error

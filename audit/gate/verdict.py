@@ -23,6 +23,8 @@ class Verdict:
 
     decision: Decision
     reasons: list[str]
+    recommendation: str = ""
+    """What to do; empty: what the decision says."""
 
 
 def decide(

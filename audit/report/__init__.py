@@ -3,6 +3,7 @@
 from audit.report.read import (
     LINK_FILE,
     REPORT_FILE,
+    SIGNATURE_FILE,
     NoVerdict,
     check_tables,
     condemned,
@@ -14,6 +15,7 @@ from audit.report.schema import Report
 __all__ = [
     "LINK_FILE",
     "REPORT_FILE",
+    "SIGNATURE_FILE",
     "NoVerdict",
     "Report",
     "check_tables",

@@ -133,7 +133,7 @@ def build(
     report = schema.Report(
         schema_version=schema.SCHEMA_VERSION,
         decision=verdict.decision,
-        recommendation=RECOMMENDATIONS[verdict.decision],
+        recommendation=verdict.recommendation or RECOMMENDATIONS[verdict.decision],
         reasons=verdict.reasons + stopped + notes,
         total_samples=len(rows),
         low_quality_count=len(low),

@@ -61,6 +61,7 @@ def too_few(heard: int, population: int, policy: DecisionPolicy) -> Verdict | No
             f"{heard} of {population} utterances were heard, under {policy.min_heard} "
             "(decision.min_heard); hear more with --fraction, or --all"
         ],
+        "Hear more of the corpus: --fraction, or --all.",
     )
 
 
@@ -101,7 +102,9 @@ def _blind(sight: Sight, policy: ControlsPolicy) -> Iterator[str]:
                 "kind are listed and do not count"
             )
     few = [k for k in KINDS if (t := sight.total(k)) is None or t.planted < MIN_PLANTED]
-    if few:
+    if few and not policy.per_kind:
+        yield "no controls were planted (controls.per_kind is 0): what the audit sees is not known"
+    elif few:
         yield (
             f"too few utterances to plant {', '.join(NAMES[kind] for kind in few)}: what the audit "
             "sees of them is not known"

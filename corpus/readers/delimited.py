@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -34,6 +35,10 @@ def rows(manifest: Path) -> Iterator[Row]:
         if header is None:
             if not sound:
                 raise UserError(f"{origin}: {NOT_UTF8}")
+            if twice := header_twice(cells):
+                raise UserError(
+                    f"{origin}: the column '{twice[0]}' stands there twice; rename one of them"
+                )
             header = cells
             clips = {"path", "client_id"} <= {*header} and (manifest.parent / CLIPS).is_dir()
         elif not sound:
@@ -46,6 +51,11 @@ def rows(manifest: Path) -> Iterator[Row]:
             if clips and fields["path"]:
                 fields["path"] = f"{CLIPS}/{fields['path']}"
             yield Row(origin, fields)
+
+
+def header_twice(header: list[str]) -> list[str]:
+    """Columns that a header names more than once."""
+    return [name for name, count in Counter(header).items() if count > 1]
 
 
 def records(manifest: Path) -> Iterator[tuple[int, str, list[str]]]:

@@ -89,9 +89,9 @@ def write_without(
 
 
 def clean_jsonl(corpus: Corpus, dropped: Collection[str]) -> bytes:
-    """A corpus less some rows as NeMo-style JSONL: ids, and audio as its manifest names it.
+    """A corpus less some rows as NeMo-style JSONL, with absolute paths: it may lie anywhere.
 
-    For reading and comparing; `write_without` writes what trains.
+    `write_without` writes it in the format that came in.
     """
     lines = []
     for u in corpus.utterances:
@@ -99,7 +99,9 @@ def clean_jsonl(corpus: Corpus, dropped: Collection[str]) -> bytes:
             continue
         row = {
             "id": u.id,
-            "audio_filepath": u.audio_name,
+            "audio_filepath": (
+                str(u.audio.absolute()) if isinstance(u.audio, Path) else u.audio_name
+            ),
             "text": u.text,
             "offset": u.offset or None,
             "duration": u.duration,

@@ -208,6 +208,7 @@ def test_a_manifest_of_absolute_paths_is_rooted_in_the_folder_they_share(folder:
         ("m.xml", b"<a/>", "unknown kind of manifest"),
         ("latin.jsonl", '{"text": "é"}'.encode("latin-1"), "not UTF-8"),
         ("ragged.csv", b"audio_filepath,text\na.wav,x,y\n", "more cells than the header"),
+        ("twice.csv", b"audio_filepath,text,text\na.wav,x,y\n", "twice.csv:1: the column 'text'"),
         ("short.csv", b"audio_filepath,text\na.wav\n", "fewer cells than the header"),
         ("quote.csv", b'audio_filepath,text\na.wav,"x\n', "not valid CSV"),
         ("m.parquet", b"no parquet", "not a dataset"),

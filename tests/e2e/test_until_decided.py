@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.e2e.asr import asr, one_line, report_in, start
+from tests.e2e.asr import ASR, asr, one_line, report_in, start
 from tests.speech import PROCEED, STOP
 
 pytestmark = pytest.mark.slow
@@ -134,3 +134,32 @@ def test_policies_are_shown_and_checked(tmp_path: Path) -> None:
     wrong = asr("policy", "check", "p.toml", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "decision.stop_abov" in one_line(wrong)
+
+
+def test_nobody_listening_changes_no_exit_code(small: Path, tmp_path: Path) -> None:
+    audited = asr("audit", small, "--all", "--controls", 0, "--no-wandb", cwd=tmp_path)
+    assert audited.returncode == 0, audited.stderr
+    report = report_in(tmp_path / "reports" / "phase0")
+    assert report["policy"]["controls"]["per_kind"] == 0, "what was done, and not what might be"
+    assert any(reason.startswith("no controls were planted") for reason in report["reasons"])
+    listed = tmp_path / "reports" / "phase0" / "clean.jsonl"
+    again = asr(
+        "audit", listed, "--all", "--controls", 0, "--no-wandb", "--name", "again", cwd=tmp_path
+    )
+    assert again.returncode == 0, "its paths lead to the audio from anywhere"
+    for command, code in (
+        ("gate reports/phase0 --json >&-", 0),
+        ("gate nowhere 2>/dev/full", 30),
+        ("policy show | head -c 1 >/dev/null; exit ${PIPESTATUS[0]}", 0),
+        ("rules >&-", 0),
+        ("explain A001 >/dev/full", 0),
+        ("gate reports/phase0 --sarif reports/phase0/rows.jsonl", 2),
+        ("gate reports/phase0 --policy <(asr policy show)", 30),
+    ):
+        done = subprocess.run(
+            ["bash", "-c", f"asr() {{ {ASR[0]} \"$@\"; }}; asr {command}"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, (command, done.stderr)
+        assert "Traceback" not in done.stderr
+    assert asr("gate", "reports/phase0", cwd=tmp_path).returncode == 0, "nothing was written over"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -133,6 +134,41 @@ def test_the_report_s_own_policy_asks_where_no_other_is_given(report: Path, tmp_
     changed(report, policy=own, created_at="yesterday")
     with pytest.raises(NoVerdict, match="does not say when"):
         vouched(report, "r")
+
+
+def test_blocks_of_the_audio_do_not_do_where_all_of_it_is_asked(
+    manifest: Path, tmp_path: Path
+) -> None:
+    path = write_report(tmp_path / "report", manifest)
+    dataset = read_report(path).dataset
+    sampled = load_policy().model_dump(mode="json")
+    sampled["gate"]["audio"] = "sampled"
+    changed(
+        path,
+        dataset=dataset.model_copy(update={"fingerprint_audio": "sampled"}),
+        policy=sampled,
+    )
+    assert vouched(path, "r").decision == "PROCEED"
+    with pytest.raises(NoVerdict, match=r"gate\.audio asks for every byte"):
+        vouched(path, "r", policy=load_policy())
+
+
+def test_pipes_are_not_waited_for(report: Path, manifest: Path, tmp_path: Path) -> None:
+    private, public = write_keys(tmp_path)
+    folder = report.parent
+    (folder / "rows.jsonl").unlink()
+    for name in ("rows.jsonl", "alignment_report.intoto.jsonl"):
+        os.mkfifo(folder / name)
+    os.mkfifo(tmp_path / "key")
+    rewrite(manifest, 0, text="another")
+    found = read_report(report)
+    with pytest.raises(NoVerdict, match="made for other data"):
+        require_same_data(found, "r", read_corpus([manifest]), folder)
+    with pytest.raises(NoVerdict):
+        vouched(report, "r", verify_key=public)
+    with pytest.raises(UserError, match="no regular file"):
+        vouched(report, "r", verify_key=tmp_path / "key")
+    assert private.is_file()
 
 
 def write_keys(
