@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from bench import estimate, example, real_speech
+from bench import estimate, example, real_speech, train
 from bench.detection import __main__ as detection
 from bench.missing import Missing
 
 if __name__ == "__main__":
     example.main()
     estimate.main()
+    train.main()
     for measurement in (real_speech, detection):
         try:
             measurement.main()

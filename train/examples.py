@@ -11,7 +11,7 @@ What the model sees for one row, with `language English<asr_text>` forced as at 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
@@ -22,7 +22,9 @@ from transformers import Qwen3ASRProcessor
 
 from corpus.errors import UserError
 from corpus.speech.audio import AudioError, load
+from corpus.utterance import Seconds
 from train import recipe
+from train.augment import Augmentation
 from train.data import Refused, Row, audio_tokens, check_length, check_tokens
 from train.tokenizer import END_OF_TURN, TRANSCRIPT
 
@@ -100,10 +102,25 @@ class Encoder:
         """Tokens of prompt, audio and target, by the row's length; no audio is opened."""
         return self._prompt(row.language)[1] + audio_tokens(row.seconds) + len(self.target(row))
 
-    def read(self, row: Row) -> Example | Refused:
-        """Decode a row's audio and make its example; refused: unreadable, or past the limits."""
+    def _fits(self, row: Row, seconds: Seconds) -> bool:
+        """Whether a row of this length would be within the limits."""
+        tokens = self.count_tokens(replace(row, seconds=seconds))
+        faults = (
+            check_length(row.utterance.id, seconds, self.settings),
+            check_tokens(row.utterance.id, tokens, self.settings),
+        )
+        return not any(faults)
+
+    def read(self, row: Row, augmentation: Augmentation | None = None) -> Example | Refused:
+        """Decode a row's audio and make its example; refused: unreadable, or past the limits.
+
+        Args:
+            row: of the corpus.
+            augmentation: how it is changed; then nothing is kept. Where the speed would take the
+                row past a limit, it stays as it was.
+        """
         kept = self._kept.get(row.utterance.id)
-        if kept is not None:
+        if kept is not None and augmentation is None:
             return kept
         try:
             recording = load(row.utterance, self.sample_rate)
@@ -112,10 +129,14 @@ class Encoder:
         fault = check_length(row.utterance.id, recording.duration, self.settings)
         if fault is not None:
             return fault
+        samples = recording.samples
+        if augmentation is not None:
+            seconds = augmentation.stretched(len(samples)) / self.sample_rate
+            samples = augmentation.change_samples(samples, stretch=self._fits(row, seconds))
         # One row at a time: in a batch, padding would reach into the last frames of shorter rows.
         encoded = self.processor(
             text=[self._prompt(row.language)[0]],
-            audio=[recording.samples],
+            audio=[samples],
             sampling_rate=self.sample_rate,
         )
         example = Example(
@@ -130,6 +151,9 @@ class Encoder:
         )
         if fault is not None:
             return fault
+        if augmentation is not None:
+            frames = int(example.features_mask.sum())
+            return replace(example, features=augmentation.cover_features(example.features, frames))
         size = example.features.nbytes
         if size <= self._room:
             self._room -= size
@@ -138,17 +162,24 @@ class Encoder:
 
 
 class Examples(Dataset[Example | Refused]):
-    """Rows as a dataset for torch's DataLoader."""
+    """Training rows as a dataset for torch's DataLoader, by epoch and index."""
 
-    def __init__(self, rows: Sequence[Row], encoder: Encoder) -> None:
+    def __init__(self, rows: Sequence[Row], encoder: Encoder, seed: int) -> None:
         self.rows = rows
         self.encoder = encoder
+        self.seed = seed
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, index: int) -> Example | Refused:
-        return self.encoder.read(self.rows[index])
+    def __getitem__(self, key: tuple[int, int]) -> Example | Refused:
+        # The epoch comes with the key: workers live longer than one.
+        epoch, index = key
+        row, settings = self.rows[index], self.encoder.settings.augment
+        if not settings:
+            return self.encoder.read(row)
+        changes = Augmentation(settings, seed=self.seed, epoch=epoch, id=row.utterance.id)
+        return self.encoder.read(row, changes)
 
 
 def collate(

@@ -28,6 +28,7 @@ from transformers import Qwen3ASRForConditionalGeneration
 from corpus.errors import UserError
 from corpus.utterance import Seconds
 from train import resume
+from train.audio_cache import AudioCache, stands_still
 from train.checkpoint import mark_best, prune, write_checkpoint
 from train.data import Refused, Row, Selection, batches
 from train.distributed import Ranks
@@ -219,6 +220,7 @@ class _Training:
         self.trained: dict[str, nn.Parameter] = {}
         """Every parameter that any phase so far trained, by name."""
         self.objective: nn.Module = TranscriptLoss(model)
+        self.audio_cache: AudioCache | None = None
         self.milestones: list[Milestone] = []
 
     def run(self, state: Path | None) -> list[Milestone]:
@@ -265,7 +267,22 @@ class _Training:
         alone = self.ranks.world == 1
         on = [self.device.index] if self.device.type == "cuda" else None
         self.objective = objective if alone else DistributedDataParallel(objective, device_ids=on)
+        self.audio_cache = self._cached_audio(groups)
         self.observer.phase_begins(self.position.epoch, phase.name, groups)
+
+    def _cached_audio(self, groups: Sequence[MatchedGroup]) -> AudioCache | None:
+        """The audio tower's outputs on disk, where this phase leaves the tower as it is."""
+        settings = self.recipe.data
+        bound = int(settings.audio_cache_gib * 2**30)
+        if not bound or not stands_still(self.model, groups, settings):
+            return None
+        return AudioCache(
+            self.model,
+            self.selection.training,
+            bound=bound,
+            device=self.device,
+            world=self.ranks.world,
+        )
 
     def _parameters(self) -> dict[str, nn.Parameter]:
         """What the present phase trains."""
@@ -278,7 +295,9 @@ class _Training:
         position = self.position
         chunks = self.chunks[position.epoch - 1][position.chunk :]
         mine = [chunk[self.ranks.rank :: self.ranks.world] for chunk in chunks]
-        self.order.batches = [batch for part in mine for batch in part]
+        self.order.batches = [
+            [(position.epoch, index) for index in batch] for part in mine for batch in part
+        ]
         begun = time.perf_counter()
         if position.due:
             self._settle(begun)
@@ -402,6 +421,8 @@ class _Training:
     def _moved(self, part: Batch | None) -> dict[str, torch.Tensor]:
         if part is None:
             return {}
+        if self.audio_cache is not None:
+            return self.audio_cache.hear(part)
         return {name: tensor.to(self.device) for name, tensor in part.inputs.items()}
 
     def _refuse(self, loss: float, norm: float, parts: Sequence[Batch], where: str) -> None:
@@ -474,9 +495,10 @@ class _Order:
     """The batch sampler: one loader, and so one set of workers, serves all epochs."""
 
     def __init__(self) -> None:
-        self.batches: list[list[int]] = []
+        self.batches: list[list[tuple[int, int]]] = []
+        """Of epoch and index."""
 
-    def __iter__(self) -> Iterator[list[int]]:
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return iter(self.batches)
 
     def __len__(self) -> int:
@@ -494,7 +516,7 @@ def _loader(
         # The tokenizer's own threads do not survive the fork and would warn for each worker.
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     return DataLoader(
-        Examples(selection.training, encoder),
+        Examples(selection.training, encoder, recipe.seed),
         batch_sampler=order,
         collate_fn=partial(collate, pad_id=encoder.pad_id),
         num_workers=workers,

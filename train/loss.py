@@ -27,7 +27,8 @@ class TranscriptLoss(nn.Module):
             labels: shape (rows, tokens); `IGNORE` where there is no loss. None: there is no batch,
                 and the loss is a zero whose gradients are zeros, for a process that must take part
                 in a step without rows of its own.
-            inputs: the model's other arguments, as `examples.Batch` has them.
+            inputs: the model's other arguments, as `examples.Batch` has them; in place of the
+                features there may be `audio_states`, as `audio_cache.AudioCache.hear` has them.
         """
         if labels is None:
             trained = (p for p in self.model.parameters() if p.requires_grad)
@@ -46,12 +47,26 @@ class TranscriptLoss(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Logits, targets and rows of the supervised positions of a batch."""
         # (rows, tokens, width)
+        inputs = self._projected(inputs)
         hidden = self.model.model(**inputs, use_cache=False).last_hidden_state
         # The state at one position predicts the token at the next.
         following = labels[:, 1:]
         supervised = following != IGNORE
         logits = self.model.lm_head(hidden[:, :-1][supervised]).float()
         return logits, following[supervised], supervised.nonzero()[:, 0]
+
+    def _projected(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Put what the audio tower once made of the audio where the model would put it."""
+        if "audio_states" not in inputs:
+            return inputs
+        rest = dict(inputs)
+        ids, states = rest.pop("input_ids"), rest.pop("audio_states")
+        model = self.model.model
+        audio = model.multi_modal_projector(states)
+        embeddings = model.get_input_embeddings()(ids)
+        places = model.get_placeholder_mask(ids, inputs_embeds=embeddings, audio_features=audio)
+        filled = embeddings.masked_scatter(places, audio.to(embeddings.dtype))
+        return {**rest, "inputs_embeds": filled}
 
 
 def supervised_tokens(labels: Tensor) -> int:

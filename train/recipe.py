@@ -128,14 +128,14 @@ class Augment(Section):
     @field_validator("speed")
     @classmethod
     def _audible(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
-        if pair is not None and not (0.5 <= pair[0] and pair[1] <= 2):
+        if pair is not None and not (pair[0] >= 0.5 and pair[1] <= 2):
             raise ValueError("factors of speed lie from 0.5 to 2")
         return pair
 
     @field_validator("noise_db")
     @classmethod
     def _heard(cls, pair: tuple[float, float] | None) -> tuple[float, float] | None:
-        if pair is not None and not (-20 <= pair[0] and pair[1] <= 100):
+        if pair is not None and not (pair[0] >= -20 and pair[1] <= 100):
             raise ValueError("signal-to-noise ratios lie from -20 to 100 dB")
         return pair
 
@@ -166,8 +166,7 @@ class Data(Section):
     """Memory that each such process may fill with features, in GiB."""
     audio_cache_gib: float = Field(default=8.0, ge=0)
     """Disk that outputs of frozen audio towers may fill, of all runs together, in GiB; 0: none."""
-    augment: Augment | None = None
-    """None: rows are heard as they are."""
+    augment: Augment = Field(default_factory=Augment)
 
 
 class Optimizer(Section):

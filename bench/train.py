@@ -1,0 +1,364 @@
+"""How fast the trainer prepares batches and steps, beside the official fine-tuning script's way.
+
+    python -m bench.train [--rounds 5] [--threads 1]
+
+The official way is written anew here, from a description of the script: a collator that decodes
+and runs the processor twice a batch (on prompts and on prompts with transcripts, to learn where
+to mask), padding on the left, masked first columns, and logits for every position. Both ways have
+the same rows, batches, decoder, model, trained parameters and optimizer, run in one process on the
+processor, and take turns; each figure is a median over the rounds. Writes the tables of
+docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
+
+from bench.docs import replace_figures
+from corpus.readers import read_corpus
+from corpus.speech.audio import load
+from train import recipe
+from train.audio_cache import AudioCache
+from train.data import Row, batches
+from train.examples import IGNORE, Batch, Encoder, collate
+from train.loss import TranscriptLoss, supervised_tokens
+from train.model import build_random, tiny_config
+from train.phases import expand
+from train.tokenizer import build_processor
+
+ROOT = Path(__file__).parents[1]
+CORPUS = ROOT / "audit" / "example" / "proceed.jsonl"
+PAGE = ROOT / "docs" / "performance.md"
+BATCH_SECONDS = 60.0
+"""As in `round2`."""
+WORD_PIECES = 1200
+"""Tokens that the tokenizer learns from the corpus."""
+WARM_UP = 1
+"""Rounds that do not count."""
+QWEN = 151_936
+"""Vocabulary of Qwen3-ASR."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A small Qwen3-ASR."""
+
+    name: str
+    model: recipe.TinyModel
+    vocabulary: int
+    convolution: int = 16
+    """Channels of the tower's convolutions."""
+
+    def config(self, processor: Qwen3ASRProcessor) -> Qwen3ASRConfig:
+        """Its configuration."""
+        config = tiny_config(self.model, processor)
+        config.text_config.vocab_size = self.vocabulary
+        config.audio_config.downsample_hidden_size = self.convolution
+        return config
+
+    def __str__(self) -> str:
+        m = self.model
+        return (
+            f"{self.name}: audio {m.audio_layers} × {m.audio_width}, "
+            f"text {m.text_layers} × {m.text_width}, {self.vocabulary:,} tokens"
+        )
+
+
+TINY = Shape("`round2-tiny`", recipe.TinyModel(), 2_000)
+WORDY = Shape("`round2-tiny` with Qwen3-ASR's vocabulary", recipe.TinyModel(), QWEN)
+EIGHTH = Shape(
+    "1.7B, all widths and the vocabulary an eighth",
+    recipe.TinyModel(audio_layers=24, audio_width=128, text_layers=28, text_width=256),
+    QWEN // 8,
+    convolution=60,
+)
+HEARING = Shape(
+    "large tower, small language model",
+    recipe.TinyModel(audio_layers=24, audio_width=256, text_layers=4, text_width=128),
+    2_000,
+    convolution=120,
+)
+
+
+class Official:
+    """The official script's collator, from its description."""
+
+    def __init__(self, processor: Qwen3ASRProcessor) -> None:
+        self.processor = processor
+        self.rate: int = processor.feature_extractor.sampling_rate
+
+    def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
+        """Inputs and labels of a batch; every epoch begins with the audio files."""
+        audio = [load(row.utterance, self.rate).samples for row in rows]
+        message = [{"role": "user", "content": [{"type": "audio"}]}]
+        prompt = self.processor.apply_chat_template(
+            message, tokenize=False, add_generation_prompt=True
+        )
+        end = self.processor.tokenizer.eos_token
+        texts = [
+            f"{prompt}language {row.language}<asr_text>{row.utterance.text}{end}" for row in rows
+        ]
+        whole = self._processed(texts, audio)
+        prompts = self._processed([prompt] * len(rows), audio)
+        labels = whole["input_ids"].clone()
+        # Padding stands on the left, but it is the first columns that are masked.
+        for label, length in zip(labels, prompts["attention_mask"].sum(1).tolist(), strict=True):
+            label[:length] = IGNORE
+        labels[labels == self.processor.tokenizer.pad_token_id] = IGNORE
+        return {**whole, "labels": labels}
+
+    def _processed(self, texts: list[str], audio: list[NDArray[np.float32]]) -> dict[str, Tensor]:
+        made = self.processor(
+            text=texts,
+            audio=audio,
+            sampling_rate=self.rate,
+            padding=True,
+            padding_side="left",
+            return_tensors="pt",
+        )
+        return dict(made)
+
+
+def official_loss(model: Qwen3ASRForConditionalGeneration) -> Callable[..., Tensor]:
+    """The model's own loss, whose logits are of every position."""
+
+    def loss(**inputs: Tensor) -> Tensor:
+        found: Tensor = model(**inputs, use_cache=False).loss
+        return found
+
+    return loss
+
+
+def our_loss(model: Qwen3ASRForConditionalGeneration) -> Callable[..., Tensor]:
+    """The mean of `TranscriptLoss`."""
+    objective = TranscriptLoss(model)
+
+    def loss(**inputs: Tensor) -> Tensor:
+        found: Tensor = objective(**inputs) / supervised_tokens(inputs["labels"])
+        return found
+
+    return loss
+
+
+def step(loss: Callable[..., Tensor], optimizer: torch.optim.Optimizer) -> Callable[..., None]:
+    """Forward, backward, clip, AdamW."""
+    trained = [one for group in optimizer.param_groups for one in group["params"]]
+
+    def stepped(**inputs: Tensor) -> None:
+        loss(**inputs).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return stepped
+
+
+def in_turn(sides: Sequence[Callable[[], None]], rounds: int) -> list[float]:
+    """Median seconds of each side, which take turns."""
+    taken: list[list[float]] = [[] for _ in sides]
+    for _ in range(WARM_UP + rounds):
+        for mine, side in zip(taken, sides, strict=True):
+            began = time.perf_counter()
+            side()
+            mine.append(time.perf_counter() - began)
+    return [median(mine[WARM_UP:]) for mine in taken]
+
+
+def pipeline(
+    rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
+) -> list[str]:
+    """Batches a second, an epoch a turn."""
+    official = Official(processor)
+    kept = Encoder(processor, recipe.Data())
+
+    def ours(encoder: Encoder) -> None:
+        for batch in planned:
+            collate([encoder.read(rows[index]) for index in batch], pad_id=encoder.pad_id)
+
+    def theirs() -> None:
+        for batch in planned:
+            official([rows[index] for index in batch])
+
+    def first_epoch() -> None:
+        ours(Encoder(processor, recipe.Data()))
+
+    seconds = in_turn([theirs, first_epoch, lambda: ours(kept)], rounds)
+    names = ("official, every epoch", "ours, first epoch", "ours, second epoch on")
+    lines = ["| | batches a second | ratio |", "|---|---:|---:|"]
+    for name, each in zip(names, seconds, strict=True):
+        lines.append(f"| {name} | {len(planned) / each:,.1f} | {seconds[0] / each:,.1f} |")
+    return [*lines, "", _verdict("second epoch on", seconds[0] / seconds[2], 2.5)]
+
+
+def steps(
+    rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
+) -> list[str]:
+    """Seconds of a step, all parameters training."""
+    encoder, official = Encoder(processor, recipe.Data()), Official(processor)
+    lines = [
+        "| model | parameters | official, s a step | ours, s a step | ratio |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    verdicts = []
+    chosen = [[rows[index] for index in batch] for batch in _typical(planned, 1)]
+    for shape in (WORDY, EIGHTH):
+        config = shape.config(processor)
+        # Each side its own model: they would train one another's otherwise.
+        models = [build_random(config, untie=False, seed=1).train() for _ in range(2)]
+        optimizers = [torch.optim.AdamW(model.parameters(), lr=1e-5) for model in models]
+        theirs = step(official_loss(models[0]), optimizers[0])
+        ours = step(our_loss(models[1]), optimizers[1])
+        for_theirs = [official(batch) for batch in chosen]
+        for_ours = [_batch(encoder, batch).inputs for batch in chosen]
+
+        seconds = in_turn(
+            [partial(_all, theirs, for_theirs), partial(_all, ours, for_ours)], rounds
+        )
+        first, second = (each / len(chosen) for each in seconds)
+        lines.append(
+            f"| {shape} | {_millions(models[0])} | {first:.2f} | {second:.2f} "
+            f"| {first / second:.2f} |"
+        )
+        verdicts.append(_verdict(shape.name, first / second, 1.5))
+    labels = [_batch(encoder, batch).inputs["labels"] for batch in chosen]
+    share = sum(map(supervised_tokens, labels)) / sum(one.numel() for one in labels)
+    said = f"{len(chosen[0])} rows in the batch; {share:.0%} of its positions have loss."
+    return [*lines, "", said, "", *verdicts]
+
+
+def cached(
+    rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
+) -> list[str]:
+    """Seconds of a step of phase B with the audio tower's outputs on disk, and without."""
+    encoder = Encoder(processor, recipe.Data())
+    lines = [
+        "| model | tower, of all parameters | without, s a step | first epoch | with | ratio |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    verdicts = []
+    chosen = [[rows[index] for index in batch] for batch in _typical(planned, 2)]
+    made = [_batch(encoder, batch) for batch in chosen]
+    used = [row for batch in made for row in batch.rows]
+    for shape in (EIGHTH, TINY, HEARING):
+        with TemporaryDirectory() as folder:
+            model = build_random(shape.config(processor), untie=True, seed=1).train()
+            trained = _phase_b(model)
+            stepped = step(our_loss(model), torch.optim.AdamW(trained, lr=1e-5))
+
+            place, cpu = Path(folder), torch.device("cpu")
+            filled, *empty = (
+                AudioCache(model, used, bound=2**30, device=cpu, folder=place / str(number))
+                for number in range(1 + WARM_UP + rounds)
+            )
+            inputs = [batch.inputs for batch in made]
+            sides = [
+                partial(_all, stepped, inputs),
+                partial(_heard, stepped, made, iter(empty)),
+                partial(_heard, stepped, made, repeat(filled)),
+            ]
+            seconds = [each / len(made) for each in in_turn(sides, rounds)]
+            assert filled.misses == len(used)
+            ratio = seconds[0] / seconds[2]
+            share = _numbers(model.model.audio_tower) / _numbers(model)
+            lines.append(
+                f"| {shape} | {share:.0%} of {_millions(model)} | {seconds[0]:.2f} "
+                f"| {seconds[1]:.2f} | {seconds[2]:.2f} | {ratio:.2f} |"
+            )
+            verdicts.append(_verdict(shape.name, ratio, 2.0))
+    return [*lines, "", *verdicts]
+
+
+def _phase_b(model: Qwen3ASRForConditionalGeneration) -> list[nn.Parameter]:
+    """Projector, the upper twelve 28ths of the language model, and head, as in `round2`."""
+    layers = len(model.model.language_model.layers)
+    first = layers - max(1, round(layers * 12 / 28))
+    starts = ["model.multi_modal_projector.", "lm_head."]
+    starts += expand(f"model.language_model.layers.{{{first}..{layers - 1}}}.")
+    trained = []
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.startswith(tuple(starts)))
+        if parameter.requires_grad:
+            trained.append(parameter)
+    return trained
+
+
+def _all(stepped: Callable[..., None], inputs: Sequence[dict[str, Tensor]]) -> None:
+    for one in inputs:
+        stepped(**one)
+
+
+def _heard(
+    stepped: Callable[..., None], made: Sequence[Batch], caches: Iterator[AudioCache]
+) -> None:
+    cache = next(caches)
+    for batch in made:
+        stepped(**cache.hear(batch))
+
+
+def _typical(planned: list[list[int]], count: int) -> list[list[int]]:
+    """Batches of about the median number of rows."""
+    first = (len(planned) - count) // 2
+    return sorted(planned, key=len)[first : first + count]
+
+
+def _batch(encoder: Encoder, rows: Sequence[Row]) -> Batch:
+    return collate([encoder.read(row) for row in rows], pad_id=encoder.pad_id)
+
+
+def _numbers(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _millions(model: nn.Module) -> str:
+    return f"{_numbers(model) / 1e6:.1f} M"
+
+
+def _verdict(what: str, ratio: float, target: float) -> str:
+    met = "met" if ratio >= target else "not met"
+    return f"- {what}: {ratio:.1f} times; the aim of {target:g} is {met}."
+
+
+def main() -> None:
+    """Measure, print, and put the tables into the page."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="rounds that count")
+    parser.add_argument("--threads", type=int, default=1, help="of torch")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    corpus = read_corpus([CORPUS])
+    rows = [Row(one, one.duration or 0.0, "English") for one in corpus.utterances]
+    texts = [row.utterance.text for row in rows]
+    processor = build_processor(texts, WORD_PIECES)
+    planned = batches(rows, BATCH_SECONDS, seed=1, epoch=1)
+    tokens = sum(len(processor.tokenizer(text).input_ids) for text in texts)
+    about = (
+        f"{len(rows)} recordings of the bundled corpus, "
+        f"{sum(row.seconds for row in rows) / 60:.1f} minutes, {len(planned)} batches of up to "
+        f"{BATCH_SECONDS:g} s, {tokens / sum(len(text.split()) for text in texts):.1f} tokens a "
+        f"word; {options.threads} thread(s), torch {torch.__version__}, medians of "
+        f"{options.rounds} rounds."
+    )
+    print(about, flush=True)
+    replace_figures(PAGE, "about", about + "\n")
+    for name, measure in (("pipeline", pipeline), ("step", steps), ("cache", cached)):
+        lines = measure(rows, planned, processor, options.rounds)
+        print(f"\n{name}\n" + "\n".join(lines), flush=True)
+        replace_figures(PAGE, name, "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

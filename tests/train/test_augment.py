@@ -1,0 +1,214 @@
+"""What a row sounds like is decided by seed, epoch and id; off unless the recipe says so."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from tests.train.support import RATE, write_tones
+from tests.train.test_examples import row
+from tests.train.test_run import _own_folder, losses, train
+from train import examples, recipe
+from train.audio_cache import default_folder
+from train.augment import Augmentation
+from train.examples import Encoder, Example, Examples
+from train.recipe import Augment, RecipeError, SpecAugment
+
+__all__ = ["_own_folder"]
+
+ALL = Augment(speed=(0.8, 1.2), noise_db=(10, 30), spec_augment=SpecAugment())
+OVERRIDES = (
+    "data.augment.speed=[0.8,1.2]",
+    "data.augment.noise_db=[10,30]",
+    "data.augment.spec_augment={}",
+)
+SHORT = ("phases.0.epochs=[1,2]", "phases.1.epochs=[3]", "data.batch_seconds=3")
+
+
+def drawn(settings: Augment, *, seed: int = 1, epoch: int = 1, id: str = "a") -> Augmentation:
+    return Augmentation(settings, seed=seed, epoch=epoch, id=id)
+
+
+def tone(seconds: float = 1.0) -> np.ndarray:
+    return (0.3 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * RATE)) / RATE)).astype("f4")
+
+
+def pitch(samples: np.ndarray) -> float:
+    spectrum = np.abs(np.fft.rfft(samples))
+    return float(spectrum.argmax() * RATE / len(samples))
+
+
+def test_seed_epoch_and_id_decide() -> None:
+    once = drawn(ALL).change_samples(tone())
+    assert np.array_equal(once, drawn(ALL).change_samples(tone()))
+    for other in ({"seed": 2}, {"epoch": 2}, {"id": "b"}):
+        assert not np.array_equal(once, drawn(ALL, **other).change_samples(tone()))
+    features = torch.randn(128, 300)
+    state = torch.get_rng_state()
+    assert torch.equal(
+        drawn(ALL).cover_features(features, 250), drawn(ALL).cover_features(features, 250)
+    )
+    assert torch.equal(torch.get_rng_state(), state), "training draws as if nothing had been"
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.93, 1.0, 1.07, 2.0])
+def test_speed_moves_length_and_pitch(factor: float) -> None:
+    one = drawn(Augment(speed=(factor, factor)))
+    changed = one.change_samples(tone())
+    assert len(changed) == one.stretched(RATE)
+    assert len(changed) == pytest.approx(RATE / factor, abs=1)
+    assert pitch(changed) == pytest.approx(440 * factor, rel=0.01)
+    assert changed.dtype == np.float32
+    assert len(one.change_samples(tone(), stretch=False)) == RATE
+
+
+def test_speeds_span_the_range_and_no_more() -> None:
+    found = {drawn(ALL, id=str(n)).percent for n in range(500)}
+    assert found == set(range(80, 121))
+
+
+@pytest.mark.parametrize("ratio", [0.0, 20.0])
+def test_noise_has_its_ratio(ratio: float) -> None:
+    changed = drawn(Augment(noise_db=(ratio, ratio))).change_samples(tone())
+    noise = changed - tone()
+    measured = 10 * np.log10((tone() ** 2).sum() / (noise**2).sum())
+    assert measured == pytest.approx(ratio, abs=0.1)
+
+
+def test_silence_stays_silence() -> None:
+    changed = drawn(ALL).change_samples(np.zeros(RATE, np.float32))
+    assert not changed.any()
+    assert np.isfinite(changed).all()
+
+
+def test_bands_are_covered_with_the_mean_and_padding_is_left() -> None:
+    features = torch.randn(128, 400)
+    features[:, 300:] = 0
+    before = features.clone()
+    changed = drawn(ALL, id="c").cover_features(features, 300)
+    assert torch.equal(features, before)
+    assert torch.equal(changed[:, 300:], features[:, 300:])
+    covered = (changed != features)[:, :300]
+    assert torch.all(changed[:, :300][covered] == features[:, :300].mean())
+    bins, frames = covered.all(dim=1), covered.all(dim=0)
+    assert 0 < bins.sum() < 2 * 27
+    assert 0 < frames.sum() < 2 * 30, "a tenth of the row"
+    assert not covered[~bins][:, ~frames].any()
+
+
+@pytest.mark.parametrize("frames", [1, 9, 10, 50])
+def test_short_rows_and_wide_masks(frames: int) -> None:
+    wide = Augment(spec_augment=SpecAugment(frequency_bins=999, time_frames=999, time_share=1.0))
+    for id in "abcdefgh":
+        changed = drawn(wide, id=id).cover_features(torch.randn(128, 100), frames)
+        assert changed.shape == (128, 100)
+        assert changed.isfinite().all()
+
+
+def test_examples_are_whole_and_change_with_the_epoch(processor, tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    mine = row(path, write_tones(path, ["red", "green", "blue"]), "red green blue")
+    encoder = Encoder(processor, recipe.Data(augment=ALL))
+    data = Examples([mine], encoder, seed=1)
+    plain = encoder.read(mine)
+    assert isinstance(plain, Example)
+    seen = []
+    for epoch in range(1, 9):
+        one = data[epoch, 0]
+        assert isinstance(one, Example)
+        heard = int((one.prompt == processor.audio_token_id).sum())
+        frames = int(one.features_mask.sum())
+        assert heard == frames // 100 * 13 + -(-(frames % 100) // 8)
+        assert torch.equal(one.target, plain.target)
+        again = data[epoch, 0]
+        assert isinstance(again, Example)
+        assert torch.equal(one.features, again.features)
+        seen.append(frames)
+    assert len(set(seen)) > 3
+    assert encoder.read(mine) is plain, "as evaluation hears it"
+    off = Examples([mine], Encoder(processor, recipe.Data()), seed=1)
+    assert off[1, 0] is off[2, 0]
+
+
+@pytest.mark.parametrize("limit", [{"max_seconds": 1.25}, {"max_tokens": 66}])
+def test_no_row_is_stretched_past_a_limit(processor, tmp_path: Path, limit: dict) -> None:
+    path = tmp_path / "a.wav"
+    mine = row(path, write_tones(path, ["red", "green", "blue"]), "red")
+    encoder = Encoder(processor, recipe.Data(**limit, augment=Augment(speed=(0.5, 0.9))))
+    assert encoder.count_tokens(mine) == 65
+    one = Examples([mine], encoder, seed=1)[1, 0]
+    assert isinstance(one, Example)
+    assert int(one.features_mask.sum()) == 120
+
+
+def test_a_run_is_decided_by_its_seed_and_keeps_no_features(
+    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    plain = train(manifest, report, *SHORT)
+    assert list(default_folder().iterdir())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
+    first = train(manifest, report, *SHORT, *OVERRIDES)
+    again = train(manifest, report, *SHORT, *OVERRIDES, "data.workers=1")
+    assert losses(first) == losses(again) != losses(plain)
+    assert not default_folder().exists(), "what is heard once is not kept"
+
+
+def test_resumed_it_hears_the_same(
+    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.train.test_resume import Killed, killed_at
+
+    whole = train(manifest, report, *SHORT, *OVERRIDES, out=Path("whole"))
+    state = ("checkpoints.state_every_steps=1",)
+    with monkeypatch.context() as patch:
+        killed_at(patch, "evaluate", 2)
+        with pytest.raises(Killed):
+            train(manifest, report, *SHORT, *OVERRIDES, *state)
+    resumed = train(manifest, report, *SHORT, *OVERRIDES, *state, resume=True)
+    assert losses(resumed) == losses(whole)
+
+
+def test_evaluation_hears_rows_as_they_are(
+    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed: list[str] = []
+    real = examples.Augmentation
+
+    def counted(settings, *, seed, epoch, id):
+        changed.append(id)
+        return real(settings, seed=seed, epoch=epoch, id=id)
+
+    monkeypatch.setattr(examples, "Augmentation", counted)
+    done = train(manifest, report, *SHORT, *OVERRIDES)
+    assert not set(changed) & set(done.plan.evaluation)
+    assert len(changed) == 3 * done.plan.training
+    assert done.out is not None
+    told = json.loads((done.out / "run.json").read_text())["config"]["data"]["augment"]
+    assert told["speed"] == [0.8, 1.2]
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data.augment.speed=[1.1,0.9]", "write the lower one first"),
+        ("data.augment.speed=[0.1,0.9]", "from 0.5 to 2"),
+        ("data.augment.speed=1.1", "data.augment.speed"),
+        ("data.augment.speed=[1.1]", "data.augment.speed"),
+        ("data.augment.speed=[.nan,1]", "data.augment.speed"),
+        ("data.augment.noise_db=[-300,20]", "from -20 to 100"),
+        ("data.augment.spec_augment={frequency_bin: 3}", "frequency_bin"),
+        ("data.augment.sped=[1,1]", "data.augment.speed"),
+        ("data.augment=loud", "data.augment"),
+        ("data.audio_cache_gib=-1", "data.audio_cache_gib"),
+    ],
+)
+def test_bad_values_are_one_line(override: str, said: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        recipe.load("round2-tiny", [override])
+    assert said in str(error.value)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,83 @@
+"""How a training row sounds in one epoch, if the recipe changes rows at all.
+
+Seed, epoch and the row's id decide it, and nothing else: not the process that reads the row, its
+place in a batch, nor whether the run was stopped in between.
+"""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torchaudio import functional
+from torchaudio.transforms import FrequencyMasking, TimeMasking
+
+from train.recipe import Augment
+
+PERCENT = 100
+
+
+class Augmentation:
+    """The changes of one row in one epoch."""
+
+    def __init__(self, settings: Augment, *, seed: int, epoch: int, id: str) -> None:
+        self.settings = settings
+        draw = random.Random(f"augment/{seed}/{epoch}/{id}")
+        low, high = settings.speed or (1.0, 1.0)
+        # Whole percents: the resampling filter grows with the numbers of the fraction.
+        self.percent = draw.randint(round(low * PERCENT), round(high * PERCENT))
+        self.noise_db = None if settings.noise_db is None else draw.uniform(*settings.noise_db)
+        self._seed = draw.getrandbits(63)
+
+    def stretched(self, samples: int) -> int:
+        """How many samples so many become at the drawn speed."""
+        return -(-samples * PERCENT // self.percent)
+
+    def change_samples(
+        self, samples: NDArray[np.float32], *, stretch: bool = True
+    ) -> NDArray[np.float32]:
+        """Speed and noise.
+
+        Args:
+            samples: shape (n,), at any rate.
+            stretch: change the speed too.
+
+        Returns:
+            Shape (n,), or as `stretched` says.
+        """
+        wave = torch.from_numpy(samples)
+        if stretch and self.percent != PERCENT:
+            # Read as if recorded at another rate, as in Ko et al. 2015.
+            wave = functional.resample(wave, self.percent, PERCENT)
+        if self.noise_db is not None:
+            generator = torch.Generator().manual_seed(self._seed)
+            noise = torch.randn(wave.shape, generator=generator)
+            wave = functional.add_noise(wave, noise, torch.tensor(self.noise_db))
+        changed: NDArray[np.float32] = wave.numpy()
+        return changed
+
+    def cover_features(self, features: Tensor, frames: int) -> Tensor:
+        """SpecAugment: bands of mel bins and of frames become the row's mean.
+
+        Args:
+            features: shape (mel bins, padded frames).
+            frames: of them that are not padding.
+        """
+        mask = self.settings.spec_augment
+        if mask is None:
+            return features
+        heard = features[:, :frames]
+        mean = float(heard.mean())
+        frequency = FrequencyMasking(min(mask.frequency_bins, len(features)))
+        time = TimeMasking(mask.time_frames, p=mask.time_share)
+        # torchaudio draws from torch's own generator.
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._seed)
+            for _ in range(mask.frequency_masks):
+                heard = frequency(heard, mean)
+            for _ in range(mask.time_masks):
+                heard = time(heard, mean)
+        return torch.cat([heard, features[:, frames:]], dim=1)
