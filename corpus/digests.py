@@ -13,6 +13,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from corpus.files import cache_home
+
 Method = Literal["full", "sampled"]
 
 BLOCK = 4096
@@ -79,15 +81,8 @@ def _sampled(stream: BinaryIO) -> str:
     return sha.hexdigest()
 
 
-def _cache() -> Path:
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # Relative ones are to be ignored, says the XDG specification.
-    base = home if home.is_absolute() else Path("~/.cache").expanduser()
-    return base / "asr-gate" / "audio-digests.sqlite3"
-
-
 def _open() -> sqlite3.Connection:
-    path = _cache()
+    path = cache_home() / "audio-digests.sqlite3"
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = sqlite3.connect(path, timeout=5)
     connection.execute(

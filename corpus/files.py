@@ -25,6 +25,18 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
         return stream.read(-1 if most is None else most)
 
 
+def cache_home() -> Path:
+    """The project's folder for what can be made again: under XDG_CACHE_HOME, default `~/.cache`.
+
+    Raises:
+        RuntimeError: whoever runs this has no home.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    # Relative ones are to be ignored, says the XDG specification.
+    base = home if home.is_absolute() else Path("~/.cache").expanduser()
+    return base / "asr-gate"
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write beside the place and rename into it, so that no reader and no crash sees half a file.
 

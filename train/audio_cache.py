@@ -21,7 +21,7 @@ from transformers import Qwen3ASRForConditionalGeneration
 from transformers import __version__ as transformers_version
 
 from corpus.errors import UserError
-from corpus.files import write_atomically
+from corpus.files import cache_home, write_atomically
 from train.data import Row, audio_tokens
 from train.examples import Batch
 from train.phases import MatchedGroup
@@ -47,13 +47,12 @@ def default_folder() -> Path:
         UserError: whoever runs this has no home.
     """
     try:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+        return cache_home() / "audio-tower"
     except RuntimeError as error:
         raise UserError(
             "the audio cache has no place, as there is no home folder: set XDG_CACHE_HOME, or say "
             "data.audio_cache_gib=0"
         ) from error
-    return home / "asr-gate" / "audio-tower"
 
 
 class AudioCache:

@@ -137,7 +137,8 @@ def test_without_controls_it_says_that_it_has_no_proof(small: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["controls"] == {}
-    assert any("what the audit sees of them is not known" in r for r in report["reasons"])
+    assert any("no controls were planted" in r for r in report["reasons"])
+    assert report["policy"]["controls"]["per_kind"] == 0
 
 
 def test_the_terminal_shows_the_verdict_and_the_example_is_what_it_makes(tmp_path: Path) -> None:
