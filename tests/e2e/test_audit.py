@@ -391,6 +391,8 @@ def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", command, "audit", str(manifest), "--all", "--no-wandb"],
         cwd=tmp_path,
+        # Python does not notice that the bytecode it keeps was cut short.
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         timeout=120,
