@@ -161,7 +161,6 @@ def command(
         resume=resume,
         device=device,
         batch_seconds=batch_seconds,
-        controls=rules.controls.per_kind,
         until_decided=until_decided,
     )
     try:

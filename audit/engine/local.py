@@ -56,8 +56,6 @@ class Settings:
     resume: bool
     device: str
     batch_seconds: Seconds
-    controls: int
-    """Planted defects of each kind."""
     until_decided: bool = False
     """Stop when the decision is settled; `fraction` is then the most that is heard."""
 
@@ -151,7 +149,7 @@ class _Hearing:
             "aligner": [model.info.name, model.info.weights_sha256, settings.language],
             "device": settings.device,
             "tool": version("asr-gate"),
-            "controls": settings.controls,
+            "controls": settings.policy.controls.per_kind,
             "seed": settings.seed,
             "batch_seconds": settings.batch_seconds,
             "until_decided": settings.until_decided,
@@ -159,7 +157,11 @@ class _Hearing:
         parts.begin(key, resume=settings.resume)
         transcripts = {u.id: model.spell(u.text, u.lang) for u in pool}
         # How many will be heard nobody knows then: each carries its controls.
-        per_kind = len(pool) if settings.until_decided and settings.controls else settings.controls
+        per_kind = (
+            len(pool)
+            if settings.until_decided and settings.policy.controls.per_kind
+            else settings.policy.controls.per_kind
+        )
         plantings = plan_controls(pool, transcripts, per_kind=per_kind, seed=settings.seed)
         self._measurer = Measurer(model, transcripts, plantings, settings.batch_seconds)
         # One piece is aligned while the next is decoded, unless what it says decides the next.

@@ -199,7 +199,7 @@ class Schedule:
     minimum: int
     reserve: Mapping[str, int]
     """How many of each domain may be heard."""
-    heard: dict[str, int] = field(default_factory=dict)
+    heard: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.heard = dict.fromkeys(self.populations, 0)
@@ -224,19 +224,15 @@ class Schedule:
         """
         if sum(self.heard.values()) >= self.budget:
             return None
-        room = [d for d in self.heard if self.heard[d] < self.reserve[d]]
+        room = [d for d in left or self.heard if self.heard[d] < self.reserve[d]]
+        if not room:
+            return None
         if not self.started:
             first = [d for d in room if self.heard[d] < min(self.minimum, self.plan[d])]
             chosen = min(first, key=lambda d: self.heard[d])
         elif left:
-            room = [d for d in room if d in left]
-            if not room:
-                return None
             chosen = min(room, key=lambda d: self.heard[d])
         else:
-            # A plan that gives a domain less than its reserve still leaves it for the others.
-            if not room:
-                return None
             chosen = min(room, key=lambda d: (self.heard[d] + 1) / self.plan[d])
         self.heard[chosen] += 1
         return chosen
