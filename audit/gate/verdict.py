@@ -16,6 +16,11 @@ RECOMMENDATIONS: dict[Decision, str] = {
     "STOP": "Do not train on this corpus: mend the transcripts, then audit again.",
 }
 
+UNREAD = (
+    "Do not train on this corpus: mend the rows that could not be audited (the report lists each "
+    "with its reason), then audit again."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -83,7 +88,10 @@ def decide(
                 f"{limit:g} % ({policy.domain_line(domain)})"
             )
     skipped = f"{skipped_percentage:.1f} % of the rows could not be audited: above"
+    recommendation = ""
     if skipped_percentage > policy.skipped_stop_above:
+        if decision != "STOP":
+            recommendation = UNREAD  # the transcripts are not what is wrong
         decision = "STOP"
         reasons.append(f"{skipped} {policy.skipped_stop_above:g} % (decision.skipped_stop_above)")
     elif skipped_percentage > policy.skipped_caution_above:
@@ -92,7 +100,7 @@ def decide(
         )
     if cautions and decision == "PROCEED":
         decision = "CAUTION"
-    return Verdict(decision, reasons + cautions)
+    return Verdict(decision, reasons + cautions, recommendation)
 
 
 def _deciding(policy: DecisionPolicy, interval: Interval) -> float:

@@ -76,6 +76,9 @@ def test_rows_that_nobody_heard_are_at_least_caution() -> None:
     verdict = decide(POLICY, share(1), {}, 20.1)
     assert verdict.decision == "STOP"
     assert "skipped_stop_above" in verdict.reasons[1]
+    # The transcripts are not what has to be mended.
+    assert "rows that could not be audited" in verdict.recommendation
+    assert decide(POLICY, share(50), {}, 20.1).recommendation == ""
 
 
 def test_the_bound_decides_where_the_policy_says_so() -> None:
