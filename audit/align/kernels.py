@@ -6,7 +6,12 @@ follows the greedy output scores 0. State of one frame, one row an array:
 - `letters` (tokens,): the path is at token j;
 - `blanks` (tokens + 1,): the path is at the blank before token j (the last one: after all tokens);
 - `speech` (words + 1,): the path is in speech that nobody claims, in the gap before word i;
-- `skipped` (words + 1,): word i - 1 was just left out and word i may start with the next frame.
+- `skipped` (words + 1,): word i - 1 was just left out and word i may start with the next frame;
+- `ended` (words + 1,): word i - 1 was said to its end, and word i not begun: the best of its last
+  token, the separator after it (up to token `close` of the word) and the blanks behind these.
+
+Loops index the arrays in full, `letters[r, j]`: a view of a row is an object whose references are
+counted, which costs more than a row's words, and keeps the loop from being vectorised.
 
 Row r of a block that starts at frame t0 holds the state after frame t0 - 1 + r; row 0 of the first
 block is the start, before any frame.
@@ -38,22 +43,10 @@ def _max(a, b):
     return a if a > b else b
 
 
-@numba.njit(inline="always")
-def _ended(letters, blanks, last, spaced, i, start):
-    """Best score of having ended word i - 1 and not begun word i, without unclaimed speech."""
-    if i == 0:
-        return np.float32(0.0) if start else blanks[0]
-    q = last[i - 1]
-    best = _max(letters[q], blanks[q + 1])
-    if spaced[i]:
-        best = _max(best, _max(letters[q + 1], blanks[q + 2]))
-    return best
-
-
 @_compiled
 def forward(
-    scores, onsets, tokens, repeat, first, last, spaced, prices, arcs, begin,
-    letters, blanks, speech, skipped,
+    scores, onsets, tokens, repeat, first, last, close, prices, arcs, begin,
+    letters, blanks, speech, skipped, ended,
 ):  # fmt: skip
     """Fill rows 1 to n of one block from its row 0; `scores` and `onsets` are the block's frames.
 
@@ -63,58 +56,63 @@ def forward(
     skip, replace, enter, onset = prices
     count, words, blank = len(tokens), len(first), scores.shape[1] - 1
     emitted = np.empty(count, np.float32)
+    over = np.empty(count, np.float32)  # at token j or at the blank after it
     if begin:
         letters[0, :] = NEVER
         blanks[0, :] = NEVER
         speech[0, :] = NEVER
         skipped[0, :] = NEVER
+        ended[0, :] = NEVER
+        # As if a blank came before the first frame.
+        blanks[0, 0] = 0.0
+        ended[0, 0] = 0.0
         if arcs:
             for i in range(words):
                 skipped[0, i + 1] = -skip * np.float32(i + 1)
     for r in range(1, len(scores) + 1):
-        frame = scores[r - 1]
-        start = begin and r == 1
-        old_l, old_b, new_l, new_b = letters[r - 1], blanks[r - 1], letters[r], blanks[r]
-        for j in range(count):
-            emitted[j] = frame[tokens[j]]
-        silence = frame[blank]
-        new_b[0] = silence if start else old_b[0] + silence
-        for j in range(1, count + 1):
-            stay, come = old_b[j], old_l[j - 1]
-            new_b[j] = (stay if stay > come else come) + silence
-        stay, come = old_l[0], old_b[0]
-        new_l[0] = emitted[0] if start else (stay if stay > come else come) + emitted[0]
-        for j in range(1, count):
-            stay, come, jump = old_l[j], old_b[j], old_l[j - 1] + repeat[j]
-            best = stay if stay > come else come
-            new_l[j] = (best if best > jump else jump) + emitted[j]
+        silence = scores[r - 1, blank]
         price = onset * onsets[r - 1]
-        old_s, new_s, old_k, new_k = speech[r - 1], speech[r], skipped[r - 1], skipped[r]
+        for j in range(count):
+            emitted[j] = scores[r - 1, tokens[j]]
+        blanks[r, 0] = blanks[r - 1, 0] + silence
+        for j in range(count):
+            blanks[r, j + 1] = _max(blanks[r - 1, j + 1], letters[r - 1, j]) + silence
+        letters[r, 0] = _max(letters[r - 1, 0], blanks[r - 1, 0]) + emitted[0]
+        for j in range(1, count):
+            letters[r, j] = (
+                _max(_max(letters[r - 1, j], blanks[r - 1, j]), letters[r - 1, j - 1] + repeat[j])
+                + emitted[j]
+            )
         for i in range(words + 1):
-            came = _ended(old_l, old_b, last, spaced, i, start) - enter
-            new_s[i] = _max(old_s[i], came) - price
-        if not arcs:
-            continue
+            speech[r, i] = _max(speech[r - 1, i], ended[r - 1, i] - enter) - price
+        if arcs:
+            for i in range(words):
+                j = first[i]
+                letters[r, j] = _max(
+                    letters[r, j], _max(speech[r - 1, i], skipped[r - 1, i]) + emitted[j]
+                )
+        for j in range(count):
+            over[j] = _max(letters[r, j], blanks[r, j + 1])
+        ended[r, 0] = blanks[r, 0]
         for i in range(words):
-            j = first[i]
-            new_l[j] = _max(new_l[j], _max(old_s[i], old_k[i]) + emitted[j])
-        chain = NEVER
-        new_k[0] = NEVER
-        for i in range(words):
-            left = _max(_ended(new_l, new_b, last, spaced, i, False), chain) - skip
-            chain = _max(left, new_s[i] - replace)
-            new_k[i + 1] = chain
+            ended[r, i + 1] = _max(over[last[i]], over[close[i]])
+        if arcs:
+            chain = NEVER
+            skipped[r, 0] = NEVER
+            for i in range(words):
+                chain = _max(_max(ended[r, i], chain) - skip, speech[r, i] - replace)
+                skipped[r, i + 1] = chain
 
 
 @_compiled
 def backward(
-    scores, onsets, tokens, repeat, first, last, spaced, prices, arcs, begin, end,
-    letters, blanks, speech, skipped, to_letters, to_blanks, to_speech, best,
+    scores, onsets, tokens, repeat, first, last, close, prices, arcs, end,
+    letters, blanks, speech, skipped, ended, to_letters, to_blanks, to_speech, best,
 ):  # fmt: skip
     """Go back through one block, joining its forward rows with the best ways to the end.
 
     Args:
-        begin, end: whether the block holds the first frame, the last one.
+        end: whether the block holds the last frame.
         to_letters, to_blanks, to_speech: best scores from each state after the block's last frame
             to the end (ignored where `end`); on return those after the frame before the block.
         best: shape (4, words + 1), raised where this block knows a better path; entry `words` of
@@ -122,144 +120,159 @@ def backward(
     """
     skip, replace, enter, onset = prices
     count, words, blank = len(tokens), len(first), scores.shape[1] - 1
+    keeping, skipping, replacing, hearing = best[KEEP], best[SKIP], best[REPLACE], best[SPEECH]
     emitted = np.empty(count, np.float32)
     begun = np.empty(words + 1, np.float32)  # word i starts with the next frame
-    ready = np.empty(words + 1, np.float32)  # word i starts with the next frame, or is left out too
-    spoken = np.empty(
+    # Word i starts with the next frame, or is left out too; there is no word after the last gap.
+    ready = np.full(words + 2, NEVER, np.float32)
+    spoken = np.empty(words + 1, np.float32)  # unclaimed speech goes on with the next frame
+    arrived = np.full(words + 1, NEVER, np.float32)  # word i may start with the next frame
+    away = np.empty(
         words + 1, np.float32
-    )  # unclaimed speech in gap i goes on with the next frame
-    for r in range(len(scores), -1, -1):
-        last_frame = end and r == len(scores)
-        start = begin and r == 0
+    )  # word i is left out, or unclaimed speech comes before it
+    chain = np.full(words + 1, NEVER, np.float32)
+    for r in range(len(scores) if end else len(scores) - 1, -1, -1):
+        last_frame = r == len(scores)
         if last_frame:
             to_letters[:] = NEVER
             to_blanks[:] = NEVER
-            to_speech[:] = NEVER
             begun[:] = NEVER
             spoken[:] = NEVER
             to_letters[count - 1] = 0.0
             to_blanks[count] = 0.0
-            ready[words] = 0.0
             begun[words] = 0.0
         else:
-            if r == len(scores):
-                continue  # the first row of the block behind this one: joined there
-            frame = scores[r]
+            silence = scores[r, blank]
+            price = onset * onsets[r]
             for j in range(count):
-                emitted[j] = frame[tokens[j]] + to_letters[j]
-            silence = frame[blank]
+                emitted[j] = scores[r, tokens[j]] + to_letters[j]
             for j in range(count - 1):
-                stay, go, jump = (
-                    emitted[j],
-                    silence + to_blanks[j + 1],
-                    emitted[j + 1] + repeat[j + 1],
-                )
-                move = stay if stay > go else go
-                to_letters[j] = move if move > jump else jump
+                jump = emitted[j + 1] + repeat[j + 1]
+                to_letters[j] = _max(_max(emitted[j], silence + to_blanks[j + 1]), jump)
             to_letters[count - 1] = _max(emitted[count - 1], silence + to_blanks[count])
             for j in range(count):
-                stay, go = silence + to_blanks[j], emitted[j]
-                to_blanks[j] = stay if stay > go else go
+                to_blanks[j] = _max(silence + to_blanks[j], emitted[j])
             to_blanks[count] = silence + to_blanks[count]
             for i in range(words):
                 begun[i] = emitted[first[i]]
             begun[words] = NEVER
-            ready[words] = NEVER
-            price = onset * onsets[r]
             for i in range(words + 1):
                 spoken[i] = to_speech[i] - price
-        for i in range(words - 1, -1, -1):
-            ready[i] = _max(begun[i], ready[i + 1] - skip) if arcs else begun[i]
-        if not arcs:
-            ready[words] = begun[words]
-        row_l, row_b, row_s, row_k = letters[r], blanks[r], speech[r], skipped[r]
-        for i in range(words + 1):
-            ended = _ended(row_l, row_b, last, spaced, i, start)
-            after = row_s[i]
-            if arcs:
-                away = spoken[i] - enter
-                leave = _max(spoken[i], begun[i])
-                if i < words:
-                    away = _max(away, ready[i + 1] - skip)
-                    leave = _max(leave, ready[i + 1] - replace)
-                elif last_frame:
-                    away = _max(away, np.float32(0.0))
-                to_speech[i] = leave
-                if i == 0:
-                    to_blanks[0] = _max(to_blanks[0], away)
-                else:
-                    q = last[i - 1]
-                    to_letters[q] = _max(to_letters[q], away)
-                    to_blanks[q + 1] = _max(to_blanks[q + 1], away)
-                    if spaced[i]:
-                        to_letters[q + 1] = _max(to_letters[q + 1], away)
-                        to_blanks[q + 2] = _max(to_blanks[q + 2], away)
-            chain = row_k[i] if arcs else NEVER
-            best[SPEECH, i] = _max(best[SPEECH, i], after + begun[i])
-            if i == words:
-                if last_frame:
-                    best[KEEP, i] = _max(best[KEEP, i], _max(ended, chain))
-                continue
+        ready[words] = begun[words]
+        if arcs:
+            for i in range(words - 1, -1, -1):
+                ready[i] = _max(begun[i], ready[i + 1] - skip)
+            for i in range(words + 1):
+                chain[i] = skipped[r, i]
+                away[i] = _max(spoken[i] - enter, ready[i + 1] - skip)
+                to_speech[i] = _max(_max(spoken[i], begun[i]), ready[i + 1] - replace)
+            to_blanks[0] = _max(to_blanks[0], away[0])
+            for i in range(words):
+                for j in (last[i], close[i]):
+                    to_letters[j] = _max(to_letters[j], away[i + 1])
+                    to_blanks[j + 1] = _max(to_blanks[j + 1], away[i + 1])
+        else:
+            ready[:words] = begun[:words]
+        arrived[0] = blanks[r, 0]
+        for i in range(1, words):
             j = first[i]
-            arrive = np.float32(0.0) if start and i == 0 else row_b[j]
-            if j > 0:
-                arrive = _max(arrive, row_l[j - 1] + repeat[j])
-            best[KEEP, i] = _max(best[KEEP, i], _max(arrive, chain) + begun[i])
-            best[SKIP, i] = _max(best[SKIP, i], _max(ended, chain) - skip + ready[i + 1])
-            best[REPLACE, i] = _max(best[REPLACE, i], after - replace + ready[i + 1])
+            arrived[i] = _max(blanks[r, j], letters[r, j - 1] + repeat[j])
+        for i in range(words + 1):
+            start, gone = begun[i], ready[i + 1]
+            keeping[i] = _max(keeping[i], _max(arrived[i], chain[i]) + start)
+            skipping[i] = _max(skipping[i], _max(ended[r, i], chain[i]) - skip + gone)
+            replacing[i] = _max(replacing[i], speech[r, i] - replace + gone)
+            hearing[i] = _max(hearing[i], speech[r, i] + start)
+        if last_frame:
+            keeping[words] = _max(ended[r, words], chain[words])
 
 
 @_compiled
-def _ended_state(letters, blanks, last, spaced, i):
-    """The state that `_ended` found best, after the first frame."""
+def turned(scores, tokens, repeat, first, last, close, before, after):
+    """Best score of each word with its letters in reverse order, in the frames between two words.
+
+    The separators beside the word stay where they are. As many frames are needed as for the word.
+
+    Args:
+        before, after: first frame after the word before, first frame of the word after.
+    """
+    found = np.empty(len(first), np.float32)
+    blank = scores.shape[1] - 1
+    for i in range(len(first)):
+        start = close[i - 1] if i > 0 and close[i - 1] > last[i - 1] else first[i]
+        count = close[i] + 1 - start
+        order = np.empty(count, np.int64)
+        jump = np.zeros(count, np.float32)
+        for j in range(start, close[i] + 1):
+            mirror = first[i] + last[i] - j
+            order[j - start] = tokens[mirror if first[i] <= j <= last[i] else j]
+            if first[i] < j <= last[i]:
+                jump[j - start] = repeat[mirror + 1]
+        at = np.full(count, NEVER, np.float32)
+        behind = np.full(count + 1, NEVER, np.float32)  # at the blank before token j
+        behind[0] = 0.0
+        for r in range(before[i], after[i]):
+            silence = scores[r, blank]
+            for j in range(count - 1, -1, -1):
+                best = _max(at[j], behind[j])
+                behind[j + 1] = _max(behind[j + 1], at[j]) + silence
+                if j > 0:
+                    best = _max(best, at[j - 1] + jump[j])
+                at[j] = best + scores[r, order[j]]
+            behind[0] += silence
+        found[i] = _max(at[count - 1], behind[count])
+    return found
+
+
+@_compiled
+def _ended_state(letters, blanks, last, close, i):
+    """The best state in which word i - 1 is ended and word i not begun, after the first frame."""
     if i == 0:
         return 0
-    q = last[i - 1]
-    best = _ended(letters, blanks, last, spaced, i, False)
+    q, end = last[i - 1], close[i - 1]
+    best = _max(_max(letters[q], blanks[q + 1]), _max(letters[end], blanks[end + 1]))
     if blanks[q + 1] == best:
         return 2 * (q + 1)
     if letters[q] == best:
         return 2 * q + 1
-    if blanks[q + 2] == best:
-        return 2 * (q + 2)
-    return 2 * (q + 1) + 1
+    if blanks[end + 1] == best:
+        return 2 * (end + 1)
+    return 2 * end + 1
 
 
 @_compiled
 def _state_before_skips(
-    letters, blanks, speech, skipped, last, spaced, skip, replace, i
+    letters, blanks, speech, skipped, ended, last, close, skip, replace, i
 ):  # fmt: skip
     """The state from which word i - 1 was left out, and maybe others before it."""
     while True:
         i -= 1
-        ended = _ended(letters, blanks, last, spaced, i, False)
-        if speech[i] - replace > _max(ended, skipped[i]) - skip:
+        if speech[i] - replace > _max(ended[i], skipped[i]) - skip:
             return 2 * len(letters) + 1 + i
-        if ended >= skipped[i]:
-            return _ended_state(letters, blanks, last, spaced, i)
+        if ended[i] >= skipped[i]:
+            return _ended_state(letters, blanks, last, close, i)
 
 
 @_compiled
 def end_state(
-    letters, blanks, speech, skipped, last, spaced, prices, arcs
+    letters, blanks, speech, skipped, ended, last, close, prices, arcs
 ):  # fmt: skip
     """The state of the best path after the last frame; see `trace`."""
     count, words = len(letters), len(last)
     if arcs:
-        ended = _ended(letters, blanks, last, spaced, words, False)
-        if speech[words] > _max(ended, skipped[words]):
+        if speech[words] > _max(ended[words], skipped[words]):
             return 2 * count + 1 + words
-        if skipped[words] > ended:
+        if skipped[words] > ended[words]:
             return _state_before_skips(
-                letters, blanks, speech, skipped, last, spaced, prices[0], prices[1], words
+                letters, blanks, speech, skipped, ended, last, close, prices[0], prices[1], words
             )
     return 2 * count if blanks[count] > letters[count - 1] else 2 * count - 1
 
 
 @_compiled
 def trace(
-    scores, tokens, repeat, first, last, spaced, prices, arcs, begin, state,
-    letters, blanks, speech, skipped, path,
+    repeat, first, last, close, prices, arcs, begin, state,
+    letters, blanks, speech, skipped, ended, path,
 ):  # fmt: skip
     """Walk the best path back through one block.
 
@@ -274,20 +287,21 @@ def trace(
         The state after the frame before the block (of the first block: nothing that means a thing).
     """
     skip, replace, enter, _ = prices
-    count, words = len(tokens), len(first)
+    count, words = len(repeat), len(first)
     word_of = np.full(count, -1, np.int64)
     for i in range(words):
         word_of[first[i]] = i
-    for r in range(len(scores), 0, -1):
+    for r in range(len(path), 0, -1):
         path[r - 1] = state
         if begin and r == 1:
             break
         row_l, row_b, row_s, row_k = letters[r - 1], blanks[r - 1], speech[r - 1], skipped[r - 1]
+        row_e = ended[r - 1]
         if state > 2 * count:
             i = state - 2 * count - 1
             # On a tie the speech begins as late as it can.
-            if _ended(row_l, row_b, last, spaced, i, False) - enter >= row_s[i]:
-                state = _ended_state(row_l, row_b, last, spaced, i)
+            if row_e[i] - enter >= row_s[i]:
+                state = _ended_state(row_l, row_b, last, close, i)
         elif state % 2 == 0:
             j = state // 2
             if j > 0 and row_l[j - 1] > row_b[j]:
@@ -302,7 +316,7 @@ def trace(
                     state = 2 * count + 1 + i
                 else:
                     state = _state_before_skips(
-                        row_l, row_b, row_s, row_k, last, spaced, skip, replace, i
+                        row_l, row_b, row_s, row_k, row_e, last, close, skip, replace, i
                     )
             elif jump > come and jump > stay:
                 state -= 2

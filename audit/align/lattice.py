@@ -109,6 +109,11 @@ class Problem:
         return len(self.tokens) + int(np.isneginf(self.repeat).sum())
 
     @property
+    def close(self) -> NDArray[np.int64]:
+        """Token number of the separator after each word, of its last letter where there is none."""
+        return self.last + self.spaced[1:]
+
+    @property
     def letters(self) -> NDArray[np.int64]:
         """Letters of each word."""
         return self.last - self.first + 1
@@ -384,14 +389,32 @@ def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
 def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     """Evidence a word that other speech stands in its place, nats a letter; shape (words,).
 
-    The mean of what the word costs on the strict path, over the greedy output there, and of what
-    replacing it gains in the free pass.
+    The mean of what the word costs over the greedy output, on the free path or, if that leaves it
+    out, on the strict one, and of what replacing it gains in the free pass; less a quarter of the
+    evidence that nothing is said there. Where the model hears badly, right words cost much too, but
+    other letters more: so all of it is multiplied by what the word costs on the strict path over
+    what its letters backwards would (at most 1), both between the words beside it.
     """
+    strictly, freely = _costs(p, strict.path), _costs(p, free.path)
     starts, ends = _spans(p, strict.path)
-    cost = np.concatenate([[0.0], np.cumsum(-_path_scores(p, strict.path))])
+    firsts, lasts = _spans(p, free.path)
+    before = np.concatenate([[0], ends[:-1]])
+    after = np.concatenate([starts[1:], [len(strict.path)]])
+    backwards = -kernels.turned(
+        p.scores, p.tokens, p.repeat, p.first, p.last, p.close, before, after
+    )
+    # A cost under one nat is as good as none.
+    share = np.minimum(1, (strictly[after] - strictly[before]) / np.maximum(1, backwards))
+    left_out = strictly[ends] - strictly[starts]
+    cost = np.where(firsts < 0, left_out, freely[lasts] - freely[firsts])
     gain = free.best[kernels.REPLACE, :-1].astype(np.float64) - _said(free)[:-1]
-    evidence = (cost[ends] - cost[starts] + gain) / 2 / (p.letters + 4)
-    return np.asarray(np.maximum(LEAST, evidence))
+    evidence = (cost + gain) / 2 / (p.letters + 4) - np.maximum(0, unsaid(p, strict, free)) / 4
+    return np.asarray(np.maximum(LEAST, evidence * share))
+
+
+def _costs(p: Problem, path: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What a path costs over the greedy output up to each frame, shape (frames + 1,)."""
+    return np.concatenate([[0.0], np.cumsum(-_path_scores(p, path))])
 
 
 def speech(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -428,17 +451,17 @@ def _passes(
 ) -> tuple[float, Floats, NDArray[np.int64]]:
     """One pass forward and back, block by block; returns score, best paths and states."""
     frames, count, words = len(p.scores), len(p.tokens), len(p.first)
-    widths = (count, count + 1, words + 1, words + 1)
+    widths = (count, count + 1, words + 1, words + 1, words + 1)
     # Without going back nothing is held but the last frame.
     block = min(frames, max(BLOCK // sum(widths), math.isqrt(frames)) if back else 256)
     starts = list(range(0, frames, block))
     rows = [np.empty((block + 1, width), np.float32) for width in widths]
     edges: list[list[Floats]] = []
-    shape = (p.tokens, p.repeat, p.first, p.last, p.spaced, prices, arcs)
+    shape = (p.repeat, p.first, p.last, p.close, prices, arcs)
 
     def onward(start: int) -> int:
         part = slice(start, min(start + block, frames))
-        kernels.forward(p.scores[part], p.onsets[part], *shape, start == 0, *rows)
+        kernels.forward(p.scores[part], p.onsets[part], p.tokens, *shape, start == 0, *rows)
         return part.stop - start
 
     for start in starts:
@@ -447,7 +470,7 @@ def _passes(
         ends = [row[length].copy() for row in rows]
         for row, end in zip(rows, ends, strict=True):
             row[0] = end
-    letters, blanks, speech, skipped = ends
+    letters, blanks, speech, skipped, _ = ends
     score = max(letters[-1], blanks[-1])
     if arcs:
         score = max(score, speech[-1], skipped[-1])
@@ -456,15 +479,15 @@ def _passes(
     if not back:
         return float(score), best, states
     onwards = [np.full(width, kernels.NEVER, np.float32) for width in widths[:3]]
-    state = kernels.end_state(*ends, p.last, p.spaced, prices, arcs)
+    state = kernels.end_state(*ends, p.last, p.close, prices, arcs)
     for start, edge in zip(reversed(starts), reversed(edges), strict=True):
         for row, value in zip(rows, edge, strict=True):
             row[0] = value
         length = onward(start) if len(starts) > 1 else frames
         part, held = slice(start, start + length), [row[: length + 1] for row in rows]
-        state = kernels.trace(p.scores[part], *shape, start == 0, state, *held, states[part])
+        state = kernels.trace(*shape, start == 0, state, *held, states[part])
         last = start + length == frames
         kernels.backward(
-            p.scores[part], p.onsets[part], *shape, start == 0, last, *held, *onwards, best
+            p.scores[part], p.onsets[part], p.tokens, *shape, last, *held, *onwards, best
         )
     return float(score), best, states

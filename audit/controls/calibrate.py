@@ -34,7 +34,7 @@ NEARLY_ALL = 0.98
 USUAL: dict[Evidence, float] = {
     "mismatch": 0.8,
     "unsaid": 2.5,
-    "other": 2.5,
+    "other": 1.5,
     "speech": 6.0,
     "edge": 6.0,
 }
