@@ -1,6 +1,6 @@
 """How fast the trainer prepares batches and steps, beside the official fine-tuning script's way.
 
-    python -m bench.train [--rounds 5] [--threads 1]
+    python -m bench.train [--rounds 5] [--threads 1] [--only TABLE]
 
 The official way is written anew here, from a description of the script: a collator that decodes
 and runs the processor twice a batch (on prompts and on prompts with transcripts, to learn where
@@ -13,8 +13,10 @@ docs/performance.md.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -31,13 +33,14 @@ from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3
 from bench.docs import replace_figures
 from corpus.readers import read_corpus
 from corpus.speech.audio import load
+from train import loss as objectives
 from train import recipe
 from train.audio_cache import AudioCache
 from train.data import Row, batches
 from train.examples import IGNORE, Batch, Encoder, collate
 from train.loss import TranscriptLoss, supervised_tokens
 from train.model import build_random, tiny_config
-from train.phases import expand
+from train.phases import expand, set_gradient_checkpointing
 from train.tokenizer import build_processor
 
 ROOT = Path(__file__).parents[1]
@@ -240,6 +243,91 @@ def steps(
     return [*lines, "", said, "", *verdicts]
 
 
+def logits(
+    rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
+) -> list[str]:
+    """Memory and seconds of forward and backward, with logits of all positions and of a chunk."""
+    config = WORDY.config(processor)
+    lines = [
+        "| positions with loss | at a time | memory, MiB | s |",
+        "|---:|---:|---:|---:|",
+    ]
+    for positions in (512, 2048):
+        ways = [Way(positions, chunk) for chunk in (positions, objectives.CHUNK)]
+        for way, memory, seconds in _compared(config, ways, rounds):
+            chunk = "all" if way.chunk == positions else f"{way.chunk}"
+            lines.append(f"| {positions:,} | {chunk} | {memory / 2**20:,.0f} | {seconds:.1f} |")
+    return [*lines, "", f"{WORDY}, the head its own and trained; 8 rows of text."]
+
+
+def checkpointed(
+    rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
+) -> list[str]:
+    """Memory and seconds of forward and backward, with all activations kept, and with few."""
+    lines = ["| activations | memory, MiB | s |", "|---|---:|---:|"]
+    ways = [Way(1024, checkpointing=on) for on in (False, True)]
+    for way, memory, seconds in _compared(EIGHTH.config(processor), ways, rounds):
+        name = "checkpointed" if way.checkpointing else "all kept"
+        lines.append(f"| {name} | {memory / 2**20:,.0f} | {seconds:.1f} |")
+    return [*lines, "", f"{EIGHTH}; 8 rows of text, 1,024 positions, all parameters trained."]
+
+
+@dataclass(frozen=True)
+class Way:
+    """How forward and backward are made."""
+
+    positions: int
+    """With loss."""
+    chunk: int = objectives.CHUNK
+    checkpointing: bool = False
+
+
+def _compared(
+    config: Qwen3ASRConfig, ways: Sequence[Way], rounds: int
+) -> Iterator[tuple[Way, float, float]]:
+    """Each way with the bytes that it takes at its peak, and its seconds."""
+    there_and_back = _there_and_back(config)
+    seconds = in_turn([partial(there_and_back, way) for way in ways], rounds)
+    for way, each in zip(ways, seconds, strict=True):
+        # A process' peak never falls: each is measured in one of its own.
+        fresh = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=fresh) as alone:
+            memory = alone.submit(_peak, config, way, torch.get_num_threads()).result()
+        yield way, memory, each
+
+
+def _there_and_back(config: Qwen3ASRConfig) -> Callable[[Way], None]:
+    """Forward and backward on a random model."""
+    model = build_random(config, untie=True, seed=1).train()
+    objective = TranscriptLoss(model)
+
+    def there_and_back(way: Way) -> None:
+        objectives.CHUNK = way.chunk
+        set_gradient_checkpointing(model, way.checkpointing)
+        ids = torch.randint(0, 1_000, (8, way.positions // 8 + 1))
+        objective(labels=ids, input_ids=ids, attention_mask=torch.ones_like(ids)).backward()
+        objective.zero_grad(set_to_none=True)
+
+    return there_and_back
+
+
+def _peak(config: Qwen3ASRConfig, way: Way, threads: int) -> int:
+    """Bytes that forward and backward take at their peak, gradients among them."""
+    torch.set_num_threads(threads)
+    there_and_back = _there_and_back(config)
+    resident = _status("VmRSS")
+    for _ in range(2):
+        there_and_back(way)
+    # Not getrusage's: that of a process begins with its parent's.
+    return _status("VmHWM") - resident
+
+
+def _status(name: str) -> int:
+    """Bytes that Linux tells of this process' memory."""
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 2**10 for line in lines if line.startswith(f"{name}:"))
+
+
 def cached(
     rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
 ) -> list[str]:
@@ -332,11 +420,21 @@ def _verdict(what: str, ratio: float, target: float) -> str:
     return f"- {what}: {ratio:.1f} times; the aim of {target:g} is {met}."
 
 
+TABLES = {
+    "pipeline": pipeline,
+    "step": steps,
+    "logits": logits,
+    "checkpointing": checkpointed,
+    "cache": cached,
+}
+
+
 def main() -> None:
     """Measure, print, and put the tables into the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="rounds that count")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--only", choices=TABLES, help="one table; default: all")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     corpus = read_corpus([CORPUS])
@@ -353,8 +451,10 @@ def main() -> None:
         f"{options.rounds} rounds."
     )
     print(about, flush=True)
-    replace_figures(PAGE, "about", about + "\n")
-    for name, measure in (("pipeline", pipeline), ("step", steps), ("cache", cached)):
+    if options.only is None:
+        replace_figures(PAGE, "about", about + "\n")
+    for name in [options.only] if options.only else TABLES:
+        measure = TABLES[name]
         lines = measure(rows, planned, processor, options.rounds)
         print(f"\n{name}\n" + "\n".join(lines), flush=True)
         replace_figures(PAGE, name, "\n".join(lines) + "\n")

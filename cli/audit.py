@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 
 from cli.main import debug_option, show
+from cli.options import split_overrides, wandb_options
 from cli.project import manifests_or_default
 
 
@@ -70,7 +73,6 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
     type=click.Path(path_type=Path),
     help="Folder that audio must lie in.  [default: the manifest's]",
 )
-@click.option("--wandb/--no-wandb", default=None, help="Log to Weights & Biases.")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted audit.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
@@ -93,6 +95,7 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON on standard output."
 )
+@wandb_options
 @debug_option
 def command(
     manifests: tuple[str, ...],
@@ -107,19 +110,20 @@ def command(
     policy: Path | None,
     split: str | None,
     audio_root: Path | None,
-    wandb: bool | None,
     resume: bool,
     device: str,
     batch_seconds: float,
     controls: int | None,
     strict: bool,
     as_json: bool,
+    tracking: dict[str, Any],
 ) -> int:
     """Align a sample of the corpus, estimate its share of bad transcripts, and decide.
 
     MANIFEST is NeMo-style or Qwen3-ASR JSONL, CSV or TSV, a Common Voice or Kaldi folder, Lhotse
     cuts, a Hugging Face dataset folder, a parquet file, or hf:OWNER/NAME. Without one, asr.toml
-    names the corpus, or else the bundled example is used.
+    names the corpus, or else the bundled example is used. wandb.KEY=VALUE among them sets how the
+    audit is tracked.
 
     Exit codes: 0 for PROCEED and CAUTION, 20 for STOP, 30 where the aligner cannot tell right
     transcripts from wrong ones; with --strict, 10 for CAUTION.
@@ -136,6 +140,7 @@ def command(
     from corpus.readers import read_corpus
     from tracking import Tracker, TrackerSettings
 
+    manifests, more = split_overrides(manifests)
     names, root, said = manifests_or_default(manifests, audio_root)
     if said:
         click.echo(said, err=True)
@@ -144,10 +149,11 @@ def command(
         # What the report says of its policy is what was done, so that --policy sees the difference.
         planted = rules.controls.model_copy(update={"per_kind": controls})
         rules = rules.model_copy(update={"controls": planted})
-    tracking = TrackerSettings.resolve(
-        TrackerSettings(run_name="phase0-audit", job_type="data_quality"), enabled=wandb
+    defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
+    tracker = Tracker(
+        TrackerSettings.resolve(defaults, **{**more, **tracking}),
+        tensorboard=out / name / "tensorboard",
     )
-    tracker = Tracker(tracking)
     tracker.check()
     corpus = read_corpus(names, audio_root=root, split=split)
     settings = Settings(
@@ -172,10 +178,11 @@ def command(
         )
         return 130
     folder = out / name
+    # Files of an earlier audit of this name would be drawn over ours.
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     with tracker:
         tracker.init(config=run_config(result))
-        if tracker.mode != "disabled":
-            publish(result, folder, tracker)
+        publish(result, corpus.utterances, folder, tracker)
 
     def summary() -> None:
         if as_json:

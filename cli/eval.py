@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from cli.beside import WithOther
 from cli.main import debug_option, show
-from cli.options import corpus_options
+from cli.options import corpus_options, split_overrides, wandb_options
 
 if TYPE_CHECKING:
     from train.results import Result
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@wandb_options
 @debug_option
 def command(
     checkpoint: str,
@@ -55,17 +57,30 @@ def command(
     batch_seconds: float,
     device: Literal["auto", "cpu", "cuda"],
     as_json: bool,
+    tracking: dict[str, Any],
 ) -> int:
     """Transcribe the rows of manifests with CHECKPOINT and score them: loss, WER, CER, by domain.
 
     CHECKPOINT is a folder or hub id, in transformers' layout or in the older one. Every transcript
-    is written beside the result. `asr eval compare A B` compares two results.
+    is written beside the result. `asr eval compare A B` compares two results. wandb.KEY=VALUE among
+    the manifests sets how the evaluation is tracked.
 
     Exit codes: 0 evaluated, whatever the rates; 2 bad input, or not one row could be evaluated.
     """
     from cli.progress import AuditProgress
+    from tracking import Tracker, TrackerSettings
     from train.assess import assess
+    from train.results import read_result
+    from train.tracked import log_result
 
+    manifests, more = split_overrides(manifests)
+    if not manifests:
+        raise click.UsageError("name a manifest to evaluate on")
+    settings = TrackerSettings.resolve(
+        TrackerSettings(run_name=f"eval-{Path(checkpoint).name}", job_type="evaluation"),
+        **{**more, **tracking},
+    )
+    Tracker(settings).check()
     with AuditProgress("transcribing", "transcribed") as progress:
         result, path = assess(
             checkpoint,
@@ -78,6 +93,11 @@ def command(
             device=device,
             progress=progress,
         )
+    board = path.with_name(f"{path.stem}.tensorboard")
+    shutil.rmtree(board, ignore_errors=True)  # an earlier result's would be drawn over ours
+    with Tracker(settings, tensorboard=board) as tracker:
+        tracker.init(config=result.model_dump(mode="json", exclude={"not_evaluated"}))
+        log_result(tracker, result, read_result(path)[1], path)
     show(lambda: _print(result, path, as_json))
     return 0
 

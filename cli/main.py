@@ -28,6 +28,9 @@ COMMANDS = {
     "explain": "Say what a rule finds, and how to mend it.",
     "train": "Train from a verified report, or refuse.",
     "eval": "Score a checkpoint on manifests, or compare two such results.",
+    "config": "Show every value in force, and where it comes from.",
+    "sync": "Send runs to W&B that were made offline or not sent whole.",
+    "link": "Draw W&B's lineage from a training to its audit.",
 }
 
 # The extra that brings each module which a command may find missing in a core install.
@@ -36,8 +39,10 @@ EXTRA_OF = dict.fromkeys(
         "datasets",
         "datasketch",
         "lhotse",
+        "matplotlib",
         "numpy",
         "onnxruntime",
+        "psutil",
         "py3langid",
         "pyarrow",
         "regex",
@@ -45,6 +50,7 @@ EXTRA_OF = dict.fromkeys(
         "scipy",
         "soundfile",
         "soxr",
+        "tensorboard",
         "torch",
         "torchaudio",
         "transformers",
@@ -57,6 +63,7 @@ EXTRA_OF = dict.fromkeys(
     "jiwer": "train",
     "omegaconf": "train",
     "peft": "train",
+    "pythonjsonlogger": "train",
     "securesystemslib": "sign",
 }
 

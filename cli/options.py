@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -28,3 +30,77 @@ def trust_options(command: Any) -> Any:
         type=click.Path(path_type=Path),
         help="Policy file under which the report must have been judged.",
     )(command)
+
+
+def wandb_options(command: Callable[..., int]) -> Any:
+    """`--wandb/--no-wandb` and the names of the run; the command gets them as `tracking`.
+
+    What was given of them, as `TrackerSettings.resolve` takes it.
+    """
+
+    @wraps(command)
+    def with_flags(
+        *arguments: Any,
+        wandb: bool | None,
+        wandb_project: str | None,
+        wandb_run_name: str | None,
+        wandb_tags: str | None,
+        **others: Any,
+    ) -> int:
+        given = {
+            "enabled": wandb,
+            "project": wandb_project,
+            "run_name": wandb_run_name,
+            "tags": None if wandb_tags is None else wandb_tags.split(","),
+        }
+        flags = {name: value for name, value in given.items() if value is not None}
+        return command(*arguments, tracking=flags, **others)
+
+    for option in (
+        click.option("--wandb-tags", metavar="A,B", help="Labels of the run."),
+        click.option("--wandb-run-name", metavar="NAME", help="Name of the run."),
+        click.option("--wandb-project", metavar="NAME", help="W&B project."),
+        click.option("--wandb/--no-wandb", default=None, help="Log to Weights & Biases."),
+    ):
+        with_flags = option(with_flags)
+    return with_flags
+
+
+def split_overrides(arguments: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Arguments without those that read `wandb.key=value`, and what these set.
+
+    Raises:
+        click.UsageError: a value that is no YAML, or a key that there is not.
+    """
+    rest: list[str] = []
+    found: dict[str, Any] = {}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not (equals and key.startswith("wandb.")):
+            rest.append(argument)
+            continue
+        node = found
+        *parents, last = key.removeprefix("wandb.").split(".")
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise click.UsageError(f"{argument}: wandb.{parent} was given a value before")
+        node[last] = _yaml(argument, text)
+    if found:
+        from tracking import TrackerSettings
+
+        for key in found.keys() - TrackerSettings.model_fields:
+            there = ", ".join(TrackerSettings.model_fields)
+            raise click.UsageError(f"wandb.{key}: there is no such setting; there are {there}")
+    return tuple(rest), found
+
+
+def _yaml(argument: str, text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2026-13-01
+        raise click.UsageError(
+            f"{argument}: not a value: {' '.join(str(error).split())}"
+        ) from error

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cli.beside import WithOther
 from cli.main import debug_option
-from cli.options import corpus_options, trust_options
+from cli.options import corpus_options, trust_options, wandb_options
 from cli.project import manifests_or_default
 
 
@@ -42,7 +43,8 @@ from cli.project import manifests_or_default
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/RECIPE]"
 )
-@click.option("--wandb/--no-wandb", default=None, help="Log to Weights & Biases.")
+@click.option("--profile", is_flag=True, help="Trace a few steps, and say where their time goes.")
+@wandb_options
 @debug_option
 def command(
     recipe: str,
@@ -57,7 +59,8 @@ def command(
     dry_run: bool,
     resume: bool,
     out: Path | None,
-    wandb: bool | None,
+    profile: bool,
+    tracking: dict[str, Any],
 ) -> int:
     """Train by RECIPE from a verified report, or refuse before any model is loaded.
 
@@ -87,7 +90,8 @@ def command(
         resume=resume,
         overrides=overrides,
         out=out,
-        wandb=wandb,
+        tracking=tracking,
+        profile=profile,
         console=console,
     )
     if result.stopped is not None:

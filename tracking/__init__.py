@@ -1,17 +1,17 @@
-"""One `Tracker` over Weights & Biases, used by audit and train alike.
+"""One `Tracker` over Weights & Biases and TensorBoard, used by audit, train and eval alike.
 
-    from tracking import Tracker, TrackerSettings
+    from tracking import Tracker
 
-    settings = TrackerSettings.resolve(enabled=True, run_name="phase0-audit")
-    with Tracker(settings) as tracker:
-        tracker.init(config={"seed": 7})
-        tracker.log_metrics({"phase0/total_samples": 120})
+    with Tracker(enabled=True, project="speech", tensorboard="runs/first/tensorboard") as tracker:
+        tracker.init(run_name="first", config={"seed": 7})
+        tracker.log_metrics({"train/loss": 1.5}, step=10)
 
-Importing this package imports no wandb; a tracker that is not enabled never does.
+Importing this package imports neither wandb nor torch; a tracker that is not enabled and has no
+folder for TensorBoard never does. `python -m tracking.demo` shows all of it.
 """
 
 from tracking.errors import TrackingError
 from tracking.settings import TrackerSettings
-from tracking.tracker import Tracker
+from tracking.tracker import Clip, Tracker
 
-__all__ = ["Tracker", "TrackerSettings", "TrackingError"]
+__all__ = ["Clip", "Tracker", "TrackerSettings", "TrackingError"]

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import re
 import shlex
 import subprocess
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +48,16 @@ class Started:
     """Why it is less, in a few words; None where it is what was asked for."""
 
 
+@dataclass(frozen=True)
+class Finished:
+    """What came of finishing a run."""
+
+    sent: bool
+    """Whether the server has its rows and its artifacts."""
+    problem: str | None
+    """What is still to be done and why; None: nothing, or the run is offline."""
+
+
 def require_client() -> None:
     """Raise TrackingError where the client is not installed; costs no import."""
     if importlib.util.find_spec("wandb") is None:
@@ -56,9 +68,17 @@ def require_client() -> None:
 
 
 def start_run(
-    settings: TrackerSettings, *, run_name: str | None, config: dict[str, Any]
+    settings: TrackerSettings,
+    *,
+    run_name: str | None,
+    config: dict[str, Any],
+    run_id: str | None = None,
 ) -> Started:
-    """Start a run: online where that is asked for and works, else offline. Never prompts."""
+    """Start a run: online where that is asked for and works, else offline. Never prompts.
+
+    `run_id`: of the server's run to go on with, as `settings.resume` says; an offline run is
+    always a new one, as two of one id can't both be sent.
+    """
     from pydantic import ValidationError
 
     require_client()
@@ -70,10 +90,15 @@ def start_run(
             api, reason = _log_in(settings)
             if api is not None:
                 try:
-                    run = _init(settings, "online", run_name, config)
+                    run = _init(settings, "online", run_name, config, run_id)
                     _reuse_api(run, api)
                     return Started(run, "online", None)
                 except client_errors() as error:
+                    if run_id is not None and settings.resume == "must":
+                        raise TrackingError(
+                            f"the W&B run {run_id} cannot be gone on with ({one_line(error)});"
+                            " start anew, or set wandb.resume=allow"
+                        ) from error
                     reason = f"the server did not start the run ({one_line(error)})"
         return Started(_init(settings, "offline", run_name, config), "offline", reason)
     except ValidationError as error:
@@ -90,34 +115,60 @@ def start_run(
         return Started(None, "disabled", f"no run could be made ({one_line(error)})")
 
 
-def log_artifact(run: wandb.Run, artifact: wandb.Artifact, aliases: list[str]) -> None:
+def log_artifact(
+    run: wandb.Run, artifact: wandb.Artifact, aliases: list[str], *, use: bool = False
+) -> None:
     """Log an artifact so that the run's folder holds it too, whatever the server does.
+
+    With `use` it becomes an input of the run, not an output.
 
     Online, the client's own `log_artifact` asks the server first and hands the artifact to its
     uploader without writing it to the run's folder: with a server that is lost by then, a later
     `wandb sync` would not have it. Offline it writes a record, which we do online as well.
     """
-    if run.offline or run._interface is None:
+    if run._interface is None or (run.offline and not use):
         run.log_artifact(artifact, aliases=aliases)
         return
     artifact.finalize()
-    run._interface.publish_artifact(run, artifact, aliases, is_user_created=True)
+    # `is_user_created` would mean that no run made it: W&B would show no producer.
+    run._interface.publish_artifact(run, artifact, aliases, use_after_commit=use)
 
 
-def finish_run(run: wandb.Run, *, exit_code: int, artifacts: dict[str, str]) -> str | None:
-    """Finish within FINISH_LIMIT_SECONDS; what was not sent and why, or None where all was.
+def finish_run(
+    run: wandb.Run,
+    *,
+    exit_code: int,
+    artifacts: dict[str, str],
+    links: dict[str, str],
+    keep: dict[str, int],
+) -> Finished:
+    """Finish within FINISH_LIMIT_SECONDS.
 
-    `artifacts` holds the digest by NAME:ALIAS of what was logged. A run that is not sent stays on
-    disk, for `wandb sync`.
+    A run that is not sent stays on disk, for `asr sync`.
+
+    Args:
+        run: to finish.
+        exit_code: 0, or the run failed.
+        artifacts: the digest by NAME:ALIAS of what was logged.
+        links: the collection that an artifact, by NAME:ALIAS, is linked to.
+        keep: by the name of a model's artifact, how many of this run's versions stay online.
     """
     problems: list[str] = []
+    sent = threading.Event()
     done = threading.Event()
     service_is_broken = threading.Event()
 
     def finish() -> None:
         try:
             run.finish(exit_code=exit_code)
-            problems.extend(_unsent_artifacts(run, artifacts))
+            if run.offline:
+                return
+            path = f"{run.entity}/{run.project}"
+            problems.extend(missing_artifacts(run._public_api(), path, artifacts))
+            if not problems:
+                sent.set()
+                problems.extend(_not_linked(run, links))
+                _retire(run, keep)
         except TimeoutError:
             problems.append(f"the server did not take the rest in {FINISH_SECONDS:.0f} s")
         except client_errors() as error:
@@ -144,7 +195,7 @@ def finish_run(run: wandb.Run, *, exit_code: int, artifacts: dict[str, str]) -> 
         # Else the client's exit hook would wait for it, or print a traceback about it.
         _stop_service()
         done.wait(_STOP_SECONDS)
-    return problems[0] if problems else None
+    return Finished(sent.is_set(), problems[0] if problems else None)
 
 
 def sync_command(folder: Path) -> str:
@@ -153,9 +204,7 @@ def sync_command(folder: Path) -> str:
         shown = folder.relative_to(Path.cwd())
     except ValueError:
         shown = folder
-    # The client takes a run that was online for sent, unless told otherwise.
-    option = "" if folder.name.startswith("offline-") else "--include-online "
-    return f"wandb sync {option}{shlex.quote(str(shown))}"
+    return f"asr sync {shlex.quote(str(shown))}"
 
 
 def client_errors() -> tuple[type[Exception], ...]:
@@ -176,7 +225,72 @@ def client_errors() -> tuple[type[Exception], ...]:
     )
 
 
-def _log_in(settings: TrackerSettings) -> tuple[Api | None, str | None]:
+def open_api(base_url: str | None = None, *, timeout: int = PROBE_SECONDS) -> Api:
+    """The API of the server that the environment names, or else of the one given.
+
+    Args:
+        base_url: of it.
+        timeout: seconds that one question to the server may take.
+
+    Raises:
+        TrackingError: W&B is switched off or not installed, there is no login, or no server that
+            answers in time.
+    """
+    settings = TrackerSettings.resolve()
+    if settings.sources["mode"] == "WANDB_DISABLED":
+        raise TrackingError("WANDB_DISABLED is set, so W&B is not asked; unset it")
+    require_client()
+    if settings.base_url is None:
+        settings = settings.model_copy(update={"base_url": base_url})
+    api, reason = _log_in(settings, timeout)
+    if api is None:
+        raise TrackingError(f"W&B cannot be reached: {reason}")
+    return api
+
+
+def download(reference: str, folder: Path) -> bool:
+    """Fetch the files of an artifact, `ENTITY/PROJECT/NAME:ALIAS`; whether the server has it.
+
+    Raises:
+        TrackingError: as `open_api`, or the files do not arrive whole.
+    """
+    api = open_api()
+    try:
+        api.artifact(reference).download(root=str(folder))
+    except refusals() as error:
+        if "not found" in str(error) or "does not exist" in str(error):
+            return False
+        raise TrackingError(f"it was not sent whole: {one_line(error)}") from error
+    return True
+
+
+def refusals() -> tuple[type[Exception], ...]:
+    """`client_errors`, and what it raises where the server refuses in its own words."""
+    return (ValueError, *client_errors())
+
+
+def missing_artifacts(api: Api, project: str, artifacts: Mapping[str, str]) -> list[str]:
+    """What the server does not have of artifacts (digest by NAME:ALIAS), and why.
+
+    `project` is ENTITY/PROJECT. A later run may have moved the alias: any version counts.
+    """
+    problems = []
+    for name, digest in artifacts.items():
+        collection = f"{project}/{name.rpartition(':')[0]}"
+        try:
+            found = api.artifact(f"{project}/{name}")
+            if found.digest == digest:
+                continue
+            if all(version.digest != digest for version in api.artifacts(found.type, collection)):
+                problems.append(f"the server has another artifact {name}")
+        except refusals() as error:
+            problems.append(f"the server has no artifact {name} ({one_line(error)})")
+    return problems
+
+
+def _log_in(
+    settings: TrackerSettings, timeout: int = PROBE_SECONDS
+) -> tuple[Api | None, str | None]:
     """Find credentials and ask the server whose they are; else the reason to be offline."""
     import wandb
 
@@ -191,16 +305,20 @@ def _log_in(settings: TrackerSettings) -> tuple[Api | None, str | None]:
     base_url = wandb.setup().settings.base_url
     began = time.monotonic()
     try:
-        return wandb.Api(overrides={"base_url": base_url}, timeout=PROBE_SECONDS), None
+        return wandb.Api(overrides={"base_url": base_url}, timeout=timeout), None
     except client_errors() as error:
         # The client says "busy" of a server that is closed, silent or failing: it retries.
-        if time.monotonic() - began > PROBE_SECONDS - 0.5:
-            return None, f"{base_url} gave no usable answer in {PROBE_SECONDS} s"
+        if time.monotonic() - began > timeout - 0.5:
+            return None, f"{base_url} gave no usable answer in {timeout} s"
         return None, one_line(error)
 
 
 def _init(
-    settings: TrackerSettings, mode: Mode, run_name: str | None, config: dict[str, Any]
+    settings: TrackerSettings,
+    mode: Mode,
+    run_name: str | None,
+    config: dict[str, Any],
+    run_id: str | None = None,
 ) -> wandb.Run:
     import wandb
 
@@ -216,6 +334,8 @@ def _init(
         notes=settings.notes,
         config=config,
         mode="online" if mode == "online" else "offline",
+        id=run_id if settings.resume != "never" else None,
+        resume=settings.resume if run_id is not None and settings.resume != "never" else None,
         # Another run of this process, such as a caller's own, is neither reused nor finished.
         reinit="create_new",
         settings=client_settings,
@@ -233,6 +353,8 @@ def _client_settings(settings: TrackerSettings, mode: Mode) -> wandb.Settings:
         finish_timeout_raises=True,
         # Seconds; by default a service that is killed takes the last 15 s of the run with it.
         x_transaction_log_flush_interval=2.0,
+        x_disable_stats=not settings.system_metrics,
+        save_code=settings.save_code,
     )
     # Named only where it is known: what is assigned here beats the client's own settings file.
     if settings.base_url is not None:
@@ -252,22 +374,29 @@ def _reuse_api(run: wandb.Run, api: Api) -> None:
     run._cached_public_api = api
 
 
-def _unsent_artifacts(run: wandb.Run, artifacts: dict[str, str]) -> list[str]:
-    """What the server does not have of the artifacts of an online run that has finished."""
-    if run.offline:
-        return []
-    # ValueError: the server's own words of refusal.
-    refusals: tuple[type[Exception], ...] = (ValueError, *client_errors())
+def _not_linked(run: wandb.Run, links: dict[str, str]) -> list[str]:
+    """Link artifacts of an online run that has finished; what could not be, and why."""
     problems = []
-    for name, digest in artifacts.items():
+    for name, target in links.items():
         try:
-            found = run._public_api().artifact(f"{run.entity}/{run.project}/{name}")
-        except refusals as error:
-            problems.append(f"the server has no artifact {name} ({one_line(error)})")
-            continue
-        if found.digest != digest:
-            problems.append(f"the server has another artifact {name}")
+            run._public_api().artifact(f"{run.entity}/{run.project}/{name}").link(target)
+        except refusals() as error:
+            problems.append(f"{name} is not linked to {target} ({one_line(error)})")
     return problems
+
+
+def _retire(run: wandb.Run, keep: dict[str, int]) -> None:
+    """Delete older versions of this run's models; what cannot be deleted now stays."""
+    for name, count in keep.items():
+        path = f"{run.entity}/{run.project}/{name}"
+        with contextlib.suppress(*refusals()):
+            versions = list(run._public_api().artifacts("model", path))
+            versions.sort(key=lambda version: int(version.version.removeprefix("v")), reverse=True)
+            ours = [v for v in versions if v.metadata.get("run_id") == run.id]
+            for version in ours[count:]:
+                # An alias that a person gave, or that says what the model is, keeps it.
+                if all(re.fullmatch(r"(epoch|step)-\d+", alias) for alias in version.aliases):
+                    version.delete(delete_aliases=True)
 
 
 def _stop_service() -> None:

@@ -6,7 +6,6 @@ import os
 import re
 from collections.abc import Mapping
 from enum import Enum
-from pathlib import PurePath
 
 HIDDEN = "[hidden]"
 
@@ -24,7 +23,9 @@ def redact(value: object) -> object:
     """`value` as plain data for a config or metadata, with secrets replaced by `[hidden]`.
 
     A secret is a text under a key with a secret's name, or one that contains what an environment
-    variable with such a name holds. Paths become text, enums their value, tuples lists.
+    variable with such a name holds. Paths become text, enums their value, tuples and arrays lists,
+    and what else is no plain value its text: the client keeps what it can't write, and fails on all
+    that is logged later.
     """
     return _plain(value, _environment_secrets())
 
@@ -59,11 +60,10 @@ def _plain(value: object, secrets: list[str]) -> object:
         return sorted((_plain(item, secrets) for item in value), key=str)
     if isinstance(value, Enum):
         return _plain(value.value, secrets)
-    if isinstance(value, PurePath):
-        return _hide(str(value), secrets)
-    if isinstance(value, str):
-        return _hide(value, secrets)
-    return value
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    listed = getattr(value, "tolist", None)  # numpy's and torch's
+    return _plain(listed(), secrets) if callable(listed) else _hide(str(value), secrets)
 
 
 def _hide(text: str, secrets: list[str]) -> str:

@@ -1,14 +1,22 @@
-"""What a tracked run is: typed settings, and where their values come from."""
+"""What a tracked run is: one typed block, and where each of its values comes from."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Literal, TypeVar, cast, get_args
+from typing import Any, Literal, Self, TypeVar, cast, get_args
 from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
 
 from tracking.errors import TrackingError
 
@@ -25,134 +33,266 @@ _TAG_LIMIT = 64
 
 T = TypeVar("T")
 
+_TEXTS = {
+    "project": ("WANDB_PROJECT",),
+    "entity": ("WANDB_ENTITY",),
+    # WANDB_NAME is the client's own name for it.
+    "run_name": ("WANDB_RUN_NAME", "WANDB_NAME"),
+    "group": ("WANDB_RUN_GROUP",),
+    "job_type": ("WANDB_JOB_TYPE",),
+    "notes": ("WANDB_NOTES",),
+    "base_url": ("WANDB_BASE_URL",),
+}
+"""Settings that are plain texts, and the variables that they come from; the first one wins."""
 
-@dataclass(frozen=True)
-class TrackerSettings:
-    """What a run is called, where it goes, and whether there is one at all.
 
-    Credentials are no part of it: the client finds them itself (environment, netrc, its own
-    settings file), so that they can't end up in a run's config.
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Watch(_Section):
+    """Histograms of a model's numbers."""
+
+    gradients: bool = False
+    parameters: bool = False
+    every: int = Field(default=1000, ge=1)
+    """Backward passes between two histograms."""
+
+
+class Alerts(_Section):
+    """What a person is told at once (W&B sends it by mail or Slack, as the account says)."""
+
+    loss_spike: float | None = Field(default=3.0, gt=1)
+    """Factor over the median of the last steps' losses; None: never."""
+    nan: bool = True
+    """The run stopped for a loss or gradient that is no number, or for a leap of the loss."""
+    stop: bool = True
+    """An audit said STOP."""
+    complete: bool = True
+    """A training has finished."""
+    best_wer: float | None = Field(default=0.0, ge=0)
+    """An evaluation beat the best WER so far by more than this (0.01: one point); None: never."""
+
+
+class TrackerSettings(_Section):
+    """What a run is called, where it goes, what it keeps, and whether there is one at all.
+
+    The block `wandb` of a recipe. Credentials are no part of it: the client finds them itself
+    (environment, netrc, its own settings file), so that they can't end up in a run's config.
     """
 
     enabled: bool = False
-    """Whether there is a W&B run at all. Without one, a tracker does nothing."""
+    """Whether there is a W&B run at all. TensorBoard's files do not depend on it."""
     project: str = DEFAULT_PROJECT
     """W&B project, at most 128 characters, none of `/ \\ # ? % :`."""
     entity: str | None = None
     """W&B user or team; None: the account's default."""
     run_name: str | None = None
-    """Display name of the run; None: W&B invents one."""
+    """Display name of the run; None: the command's own."""
     group: str | None = None
     """Runs of one experiment share a group."""
     job_type: str | None = None
-    """Kind of run, such as `data_quality` or `train`."""
+    """Kind of run, such as `data_quality`; None: the command's own."""
     tags: tuple[str, ...] = ()
     """Labels, each of 1 to 64 characters."""
     notes: str | None = None
     """Free text kept with the run."""
     mode: Mode = "online"
     """`online` falls back to `offline` where there is no login or no server."""
+    resume: Literal["never", "allow", "must"] = "allow"
+    """Whether a training that goes on also goes on with its W&B run: not; where the server has it;
+    or else it is an error."""
+    log_interval: int = Field(default=50, ge=1)
+    """Steps between two entries of the training's metrics."""
+    detailed_interval: int = Field(default=250, ge=1)
+    """Steps between two entries of `system/*`."""
+    watch: Watch = Field(default_factory=Watch)
+    log_predictions: bool = True
+    """Log a table of sample predictions with each evaluation."""
+    num_predictions: int = Field(default=20, ge=1)
+    """Rows of that table."""
+    log_model: Literal["none", "final", "best", "checkpoints"] = "none"
+    """Which models become artifacts: none; the final one; that and each best one; all."""
+    keep: int = Field(default=3, ge=1)
+    """Versions of a run's model artifact that are left online, beside `best` and `final`."""
+    registry: str | None = None
+    """Collection that the best (or final) model is linked to, such as
+    `wandb-registry-model/hebrew-asr`."""
+    save_code: bool = False
+    """Keep the main script and the uncommitted changes of the repository with the run."""
+    system_metrics: bool = True
+    """Let the client watch processor, memory and GPU by itself, too."""
+    alerts: Alerts = Field(default_factory=Alerts)
     folder: Path | None = None
     """Run folders go to `<folder>/wandb`; None: the current folder."""
     base_url: str | None = None
     """Address of a self-hosted server; None: what the client is configured for."""
     silent: bool = False
     """Leave out the line that says where an offline run lies. Warnings are printed all the same."""
-    off_because: str | None = None
-    """What switched W&B off although it was asked for, for the one line that says so."""
 
-    def __post_init__(self) -> None:
-        _check_name("project", self.project)
-        if self.entity is not None:
-            _check_name("entity", self.entity)
-        for tag in self.tags:
+    _sources: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @field_validator("project", "entity")
+    @classmethod
+    def _named(cls, value: str | None, info: Any) -> str | None:
+        if value is not None:
+            _check_name(info.field_name, value)
+        return value
+
+    @field_validator("tags", mode="before")
+    @classmethod
+    def _listed(cls, tags: object) -> object:
+        """`a, b` as well as `[a, b]`; what is blank is left out."""
+        parts = tags.split(",") if isinstance(tags, str) else tags
+        if not isinstance(parts, (list, tuple)):
+            return parts
+        stripped = (part.strip() if isinstance(part, str) else part for part in parts)
+        return [part for part in stripped if part != ""]
+
+    @field_validator("tags")
+    @classmethod
+    def _short(cls, tags: tuple[str, ...]) -> tuple[str, ...]:
+        for tag in tags:
             if not 1 <= len(tag) <= _TAG_LIMIT:
                 raise TrackingError(f"W&B tag {tag!r} has {len(tag)} characters; give 1 to 64")
-        if self.mode not in get_args(Mode):
-            raise TrackingError(_bad_mode("W&B mode", self.mode))
-        if self.base_url is not None:
-            _check_url(self.base_url)
+        return tags
+
+    @field_validator("mode", mode="before")
+    @classmethod
+    def _known(cls, value: object) -> object:
+        return _mode("W&B mode", value) if isinstance(value, str) else value
+
+    @field_validator("base_url")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None:
+            _check_url(value)
+        return value
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where each value comes from that `resolve` found: a flag, a variable, a recipe."""
+        return {name: self._sources.get(name, "default") for name in type(self).model_fields}
+
+    @property
+    def online(self) -> bool:
+        """Whether a W&B run is wanted that a server would see."""
+        return self.enabled and self.mode == "online"
 
     @classmethod
     def resolve(
         cls,
         defaults: TrackerSettings | None = None,
         *,
+        origin: str = "default",
+        fixed: Collection[str] = (),
         environment: Mapping[str, str] | None = None,
         enabled: bool | None = None,
         project: str | None = None,
-        entity: str | None = None,
         run_name: str | None = None,
-        group: str | None = None,
-        job_type: str | None = None,
-        tags: Iterable[str] | None = None,
-        notes: str | None = None,
-        mode: str | None = None,
-        folder: str | Path | None = None,
-        base_url: str | None = None,
-        silent: bool | None = None,
-    ) -> TrackerSettings:
-        """Settings by precedence: explicit (not None), then environment, then `defaults`.
+        tags: str | Iterable[str] | None = None,
+        **given: Any,
+    ) -> Self:
+        """Settings by precedence: command line, environment, recipe, default.
 
-        `defaults` is where a recipe or a command puts its own values, such as a run name that
-        `WANDB_RUN_NAME` may still replace. `WANDB_DISABLED` beats all of them: who sets it wants
-        no process, no file and no socket of W&B's.
+        `WANDB_DISABLED` beats all of them: who sets it wants no process, file or socket of W&B's.
 
-        Raises TrackingError on a bad value, also on one in the environment that is overridden:
-        the client reads the environment too.
+        Args:
+            defaults: a recipe's block, or what a command calls its runs by itself.
+            origin: what to call its source.
+            fixed: names in it that the command line set (`wandb.project=…`), which the environment
+                does not replace.
+            environment: variables; None: those of this process.
+            enabled, project, run_name, tags: flags of the command line; None: not given.
+            given: any other setting, likewise.
+
+        Raises:
+            TrackingError: a bad value, also one in the environment that is overridden: the client
+                reads the environment too.
         """
         base = defaults if defaults is not None else cls()
         env = os.environ if environment is None else environment
+        flags = {"enabled": enabled, "project": project, "run_name": run_name, "tags": tags}
+        found = {name: (value, "command line") for name, value in {**given, **flags}.items()}
+        found = {name: pair for name, pair in found.items() if pair[0] is not None}
+        # All of the environment is read, so that a bad value is named whatever overrides it.
+        for name, (value, variable) in _from_environment(env).items():
+            if name not in found and name not in fixed:
+                found[name] = (value, variable)
+            else:
+                _build(cls, {name: value})
+        if _flag(env, "WANDB_DISABLED"):
+            found["mode"] = ("disabled", "WANDB_DISABLED")
+        # Not validated again: it is valid, and a copy keeps the sections as they are.
+        plain = {name: getattr(base, name) for name in cls.model_fields}
+        settings = _build(cls, plain | {name: value for name, (value, _) in found.items()})
+        for name in base.model_fields_set:
+            settings._sources[name] = "command line" if name in fixed else origin
+        settings._sources |= {name: source for name, (_, source) in found.items()}
+        return settings
 
-        # Read all of the environment first, so that a bad value is named whatever overrides it.
-        env_enabled = _flag(env, "WANDB_PHASE0_LOGGING")
-        env_silent = _flag(env, "WANDB_SILENT")
-        env_mode = _mode("WANDB_MODE", env["WANDB_MODE"]) if _text(env, "WANDB_MODE") else None
-        env_tags = tuple(env["WANDB_TAGS"].split(",")) if _text(env, "WANDB_TAGS") else None
-        env_folder = _text(env, "WANDB_DIR")
-        kill_switch = _flag(env, "WANDB_DISABLED")
+    @classmethod
+    def from_yaml(cls, path: str | Path) -> Self:
+        """Settings from the block `wandb` of a YAML file, or from a file that is one.
 
-        chosen_mode = _first(None if mode is None else _mode("W&B mode", mode), env_mode, base.mode)
-        off_because = base.off_because
-        if kill_switch:
-            chosen_mode, off_because = "disabled", "WANDB_DISABLED is set"
-        elif chosen_mode == "disabled":
-            off_because = "WANDB_MODE=disabled" if mode is None and env_mode else "mode=disabled"
-        chosen_folder = _first(folder, env_folder, base.folder)
-        chosen_tags = _first(None if tags is None else tuple(tags), env_tags, base.tags)
+        Raises:
+            TrackingError: no such file, not YAML, an unknown key or a value that does not fit.
+        """
+        import yaml
 
-        return cls(
-            enabled=_first(enabled, env_enabled, base.enabled),
-            project=_first(project, _text(env, "WANDB_PROJECT"), base.project),
-            entity=_first(entity, _text(env, "WANDB_ENTITY"), base.entity),
-            # WANDB_NAME is the client's own name for it.
-            run_name=_first(
-                run_name,
-                _text(env, "WANDB_RUN_NAME") or _text(env, "WANDB_NAME"),
-                base.run_name,
-            ),
-            group=_first(group, _text(env, "WANDB_RUN_GROUP"), base.group),
-            job_type=_first(job_type, _text(env, "WANDB_JOB_TYPE"), base.job_type),
-            tags=tuple(tag.strip() for tag in chosen_tags if tag.strip()),
-            notes=_first(notes, _text(env, "WANDB_NOTES"), base.notes),
-            mode=chosen_mode,
-            folder=None if chosen_folder is None else Path(chosen_folder),
-            base_url=_first(base_url, _text(env, "WANDB_BASE_URL"), base.base_url),
-            silent=_first(silent, env_silent, base.silent),
-            off_because=off_because,
-        )
+        try:
+            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        # ValueError: bytes that are no text, and such dates as 2026-13-01.
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            reason = " ".join(str(error).split())
+            raise TrackingError(f"{path}: no settings can be read from it ({reason})") from error
+        if isinstance(content, dict):
+            content = content.get("wandb", content)
+        if not isinstance(content, dict):
+            raise TrackingError(f"{path}: holds no block `wandb` of keys and values")
+        return _build(cls, content, f"{path}: ")
 
     def as_config(self) -> dict[str, object]:
         """The settings as plain values, for showing them or keeping them in a config."""
-        plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: str(v) if isinstance(v, Path) else v for name, v in plain.items()}
+        return self.model_dump(mode="json")
 
 
-def _first(explicit: T | None, environment: T | None, default: T) -> T:
-    """The first of three that is there."""
-    if explicit is not None:
-        return explicit
-    return environment if environment is not None else default
+def _build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    try:
+        return cls(**values)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(map(str, fault["loc"]))
+        said = fault["msg"]
+        if fault["type"] == "extra_forbidden":
+            said = f"there is no such setting; there are {', '.join(TrackerSettings.model_fields)}"
+        raise TrackingError(f"{where}wandb.{key}: {said}") from error
+
+
+def _from_environment(env: Mapping[str, str]) -> dict[str, tuple[object, str]]:
+    """What the environment sets, by the setting's name, with the variable's."""
+    found: dict[str, tuple[object, str]] = {}
+    for name, variables in _TEXTS.items():
+        for variable in reversed(variables):
+            if text := _text(env, variable):
+                found[name] = (text, variable)
+    if (enabled := _flag(env, "WANDB_PHASE0_LOGGING")) is not None:
+        found["enabled"] = (enabled, "WANDB_PHASE0_LOGGING")
+    if (silent := _flag(env, "WANDB_SILENT")) is not None:
+        found["silent"] = (silent, "WANDB_SILENT")
+    if mode := _text(env, "WANDB_MODE"):
+        found["mode"] = (_mode("WANDB_MODE", mode), "WANDB_MODE")
+    if tags := _text(env, "WANDB_TAGS"):
+        found["tags"] = (tags, "WANDB_TAGS")
+    if folder := _text(env, "WANDB_DIR"):
+        found["folder"] = (Path(folder), "WANDB_DIR")
+    if interval := _text(env, "WANDB_LOG_INTERVAL"):
+        if not re.fullmatch(r"0*[1-9][0-9]{0,17}", interval):
+            raise TrackingError(
+                f"WANDB_LOG_INTERVAL={interval} is no number of steps; set it to 1 or more"
+            )
+        found["log_interval"] = (int(interval), "WANDB_LOG_INTERVAL")
+    return found
 
 
 def _text(env: Mapping[str, str], name: str) -> str | None:
@@ -178,12 +318,8 @@ def _mode(source: str, value: str) -> Mode:
     word = value.strip().lower()
     word = _MODE_SYNONYMS.get(word, word)
     if word not in get_args(Mode):
-        raise TrackingError(_bad_mode(source, value))
+        raise TrackingError(f"{source}={value} is no mode of W&B; set online, offline or disabled")
     return cast(Mode, word)
-
-
-def _bad_mode(source: str, value: str) -> str:
-    return f"{source}={value} is no mode of W&B; set online, offline or disabled"
 
 
 def _check_name(what: str, value: str) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
+from tracking.board import Board, as_markdown
+from tracking.charts import Points, bar_image, line_image
 from tracking.connection import (
     client_errors,
     finish_run,
@@ -16,51 +22,100 @@ from tracking.connection import (
     start_run,
     sync_command,
 )
+from tracking.differences import difference
 from tracking.errors import TrackingError
+from tracking.ledger import Ledger
 from tracking.redact import one_line, redact
 from tracking.settings import Mode, TrackerSettings
+from tracking.system import system_metrics
 
 if TYPE_CHECKING:
+    import numpy as np
     import wandb
+    from numpy.typing import NDArray
+    from torch import nn
+
+    from tracking.charts import Pixels
+    from tracking.watch import ModelWatch
 
 
 def _print_to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+@dataclass(frozen=True)
+class Clip:
+    """A recording as the cell of a table."""
+
+    samples: NDArray[np.float32]
+    """Shape (n,), from -1 to 1."""
+    sample_rate: int
+
+
 class Tracker:
-    """One W&B run, on- or offline; or nothing, at no cost, where it is not enabled.
+    """One run, logged to W&B and to TensorBoard; nothing, at no cost, where neither is wanted.
 
-    The server never decides what becomes of the work: what it does not take stays in the run's
-    folder, and one line says how to send it later. Use it as a context manager; an exception that
-    leaves the block marks the run as failed.
+    W&B's run is on- or offline. The server never decides what becomes of the work: what it does
+    not take stays in the run's folder, and one line says how to send it later. TensorBoard's files
+    are written wherever a folder is given, W&B or not. Use it as a context manager; an exception
+    that leaves the block marks the run as failed.
 
-        with Tracker(settings) as tracker:
-            tracker.init(config={"seed": 7})
+        with Tracker(enabled=True, project="speech") as tracker:
+            tracker.init(run_name="first", config={"seed": 7})
             tracker.log_metrics({"train/loss": 1.5}, step=10)
-
-    `say` takes each line for the user; the default prints it to stderr.
     """
 
     def __init__(
         self,
         settings: TrackerSettings | None = None,
         *,
+        tensorboard: str | Path | None = None,
         say: Callable[[str], None] = _print_to_stderr,
+        **given: Any,
     ) -> None:
-        self.settings = settings if settings is not None else TrackerSettings()
+        """Nothing is started yet.
+
+        Args:
+            settings: None: what the environment says, else the defaults. WANDB_DISABLED is heeded
+                with any: the client does not.
+            tensorboard: folder for TensorBoard's files; None: none.
+            say: takes each line for the user; the default prints it to stderr.
+            given: settings by name (`enabled=True, project="speech"`), over those of `settings`.
+
+        Raises:
+            TrackingError: a value of `given`, or of the environment, that does not fit.
+        """
+        if settings is None:
+            settings = TrackerSettings.resolve(**given)
+        else:
+            off = {k: v for k, v in os.environ.items() if k == "WANDB_DISABLED"}
+            if given or (off and settings.mode != "disabled"):
+                settings = TrackerSettings.resolve(settings, environment=off, **given)
+        self.settings = settings
         self._say = say
         self._mode: Mode = "disabled"
         self._run: wandb.Run | None = None
         self._run_id = ""
         self._run_path: Path | None = None
+        self._folder = None if tensorboard is None else Path(tensorboard)
+        self._board: Board | None = None
+        self._step = 0
+        self._ledger: Ledger | None = None
         self._stage = "new"
         self._warned: set[str] = set()
         self._artifacts: dict[str, str] = {}  # digest by NAME:ALIAS
+        self._models: set[str] = set()
+        self._links: dict[str, str] = {}
+        self._watch: ModelWatch | None = None
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is logged anywhere."""
+        return self._run is not None or self._board is not None
 
     @property
     def mode(self) -> Mode:
-        """What the run really is, which may be less than what the settings ask for."""
+        """What W&B's run really is, which may be less than what the settings ask for."""
         return self._mode
 
     @property
@@ -70,7 +125,7 @@ class Tracker:
 
     @property
     def run_path(self) -> Path | None:
-        """The run's folder on this disk, for `wandb sync`; None where there is none."""
+        """The run's folder on this disk, for `asr sync`; None where there is none."""
         return self._run_path
 
     def __enter__(self) -> Self:
@@ -90,65 +145,147 @@ class Tracker:
             require_client()
 
     def init(
-        self, *, run_name: str | None = None, config: Mapping[str, object] | None = None
+        self,
+        *,
+        run_name: str | None = None,
+        config: Mapping[str, object] | None = None,
+        run_id: str | None = None,
+        after: int | None = None,
     ) -> Self:
-        """Start the run. `run_name` replaces the one of the settings.
+        """Start the run.
 
         Nest groups in `config` ({"phase0": {"decision": …}}): W&B shows them as `phase0.decision`.
-        Raises TrackingError where wandb is not installed or refuses its own settings.
+
+        Args:
+            run_name: replaces the one of the settings.
+            config: what the run is; secrets in it are hidden.
+            run_id: W&B's id of an earlier start, to go on with as `settings.resume` says.
+            after: the step that the earlier start got to.
+
+        Raises:
+            TrackingError: wandb is not installed, refuses its own settings, or must go on with a
+                run and can't.
         """
         if self._stage != "new":
             raise RuntimeError("Tracker.init() was called before; use one tracker a run")
         self._stage = "running"
+        plain = _plain_dict(config or {})
+        self._open_board(plain, after)
         if not self.settings.enabled:
             return self
         if self.settings.mode == "disabled":
-            self._note(f"W&B is off: {self.settings.off_because or 'mode=disabled'}.")
+            source = self.settings.sources["mode"]
+            why = "WANDB_DISABLED is set" if source == "WANDB_DISABLED" else "mode=disabled"
+            self._note(f"W&B is off: {'WANDB_MODE=disabled' if source == 'WANDB_MODE' else why}.")
             return self
 
-        started = start_run(self.settings, run_name=run_name, config=_plain_dict(config or {}))
+        started = start_run(self.settings, run_name=run_name, config=plain, run_id=run_id)
         self._run, self._mode = started.run, started.mode
         if started.run is None:
             self._warn("start", f"W&B is off: {started.reason}.")
             return self
         self._run_id = started.run.id
         self._run_path = Path(started.run.dir).parent
+        self._guard("the note for asr sync", self._begin_ledger)
         if started.mode == "offline":
             why = f" because {started.reason}" if started.reason else ""
             self._note(f"W&B is offline{why}. Send the run later: {sync_command(self._run_path)}")
         return self
 
+    def define(self, name: str, *, axis: str | None = None, best: str | None = None) -> None:
+        """Say how W&B shows a metric.
+
+        Args:
+            name: of it, or a pattern such as `train/*`.
+            axis: the metric that it is drawn over.
+            best: `min` or `max`: which of its values stands in the table of runs; None: the last.
+        """
+        run = self._live_run()
+        if run is not None:
+            self._guard(
+                "the axes of charts",
+                lambda: run.define_metric(name, step_metric=axis, summary=best),
+            )
+
     def log_metrics(self, metrics: Mapping[str, object], step: int | None = None) -> None:
         """Log values under their names, such as `train/loss`, at a step that never goes back."""
         run = self._live_run()
+        if self._board is not None:
+            board, at = self._board, self._step if step is None else step
+            self._on_board(lambda: board.metrics(metrics, at))
+        if step is not None:
+            self._step = max(self._step, step)
+        if self._watch is not None:
+            for histogram, (counts, edges) in self._watch.take().items():
+                self.log_histogram(histogram, counts, edges, step=step)
         if run is None:
             return
-        if step is not None and step < run.step:
+        if step is not None and step < self._next_step(run):
             # The client drops such a row and says so nowhere that we let it.
-            self._warn(
-                "step", f"W&B keeps no metrics of step {step}: step {run.step} is logged already."
-            )
+            if step >= run.starting_step:
+                self._warn(
+                    "step",
+                    f"W&B keeps no metrics of step {step}: step {run.step} is logged already.",
+                )
             return
         self._guard("metrics", lambda: run.log(dict(metrics), step=step))
 
+    def log_training_metrics(
+        self,
+        loss: float,
+        learning_rate: float | Mapping[str, float],
+        epoch: float,
+        step: int,
+        grad_norm: float | None = None,
+        **more: float,
+    ) -> None:
+        """Log one step of a training under `train/`.
+
+        Args:
+            loss: in nats.
+            learning_rate: one, or one for each group of parameters by its name.
+            epoch: counted from 1.
+            step: of the optimizer.
+            grad_norm: before clipping.
+            more: anything else; `batch_time=0.2` becomes `train/batch_time`.
+        """
+        if not self.active:
+            return
+        rates = (
+            {f"learning_rate/{name}": rate for name, rate in learning_rate.items()}
+            if isinstance(learning_rate, Mapping)
+            else {"learning_rate": learning_rate}
+        )
+        norm = {} if grad_norm is None else {"grad_norm": grad_norm}
+        values = {"loss": loss, "epoch": epoch, "step": step, **norm, **rates, **more}
+        self.log_metrics({f"train/{name}": value for name, value in values.items()}, step=step)
+
+    def log_system_metrics(self, step: int | None = None) -> None:
+        """Log how busy processor, memory and GPU are, under `system/`."""
+        if self.active:
+            self.log_metrics(system_metrics(), step=step)
+
     def log_summary(self, values: Mapping[str, object]) -> None:
-        """Set the run's final figures, shown in the table of runs."""
+        """Set the run's final figures, shown in W&B's table of runs."""
         run = self._live_run()
         if run is not None:
             summary: Any = run.summary
-            self._guard("the summary", lambda: summary.update(dict(values)))
+            plain = _plain_dict(values)
+            self._guard("the summary", lambda: summary.update(plain))
 
     def log_histogram(
         self, name: str, counts: Sequence[float], edges: Sequence[float], step: int | None = None
     ) -> None:
         """Log counts (at most 512) between edges, of which there is one more."""
-        if self._live_run() is None:
-            return
-        import wandb
-
-        # Lists of plain numbers: the client needs no numpy for these.
+        # Lists of plain numbers: neither client needs numpy for these.
         bins = ([_number(count) for count in counts], [_number(edge) for edge in edges])
-        self.log_metrics({name: wandb.Histogram(np_histogram=cast(Any, bins))}, step=step)
+        if self._board is not None:
+            board, at = self._board, self._step if step is None else step
+            self._on_board(lambda: board.histogram(name, *bins, at))
+        if self._live_run() is not None:
+            import wandb
+
+            self._to_wandb({name: wandb.Histogram(np_histogram=cast(Any, bins))}, step)
 
     def log_table(
         self,
@@ -157,16 +294,134 @@ class Tracker:
         rows: Iterable[Sequence[object]],
         step: int | None = None,
     ) -> None:
-        """Log a table; None is an empty cell."""
-        if self._live_run() is None:
+        """Log a table; None is an empty cell, a `Clip` one that can be heard."""
+        if not self.active:
+            self._live_run()
             return
-        import wandb
+        cells = [list(row) for row in rows]
+        if self._board is not None:
+            board, at = self._board, self._step if step is None else step
+            self._on_board(lambda: _table_on_board(board, name, columns, cells, at))
+        if self._run is not None:
+            import wandb
 
-        # Mixed types: a column of figures in which one cell says "n/a" is no reason to fail.
-        table = wandb.Table(
-            columns=list(columns), data=[list(row) for row in rows], allow_mixed_types=True
+            data = [[_cell(cell) for cell in row] for row in cells]
+            # Mixed types: a column of figures in which one cell says "n/a" is no reason to fail.
+            table = wandb.Table(columns=list(columns), data=data, allow_mixed_types=True)
+            self._to_wandb({name: table}, step)
+
+    def log_predictions(
+        self,
+        predictions: Iterable[Mapping[str, object]],
+        step: int | None = None,
+        name: str = "eval/predictions",
+    ) -> None:
+        """Log the first transcripts of an evaluation as a table, as many as the settings say.
+
+        Each has `reference` and `hypothesis`, and what else there is to show; a column
+        `difference` marks what was left out ([-so-]) and what was put in ({+so+}).
+        """
+        if not self.active or not self.settings.log_predictions:
+            return
+        rows = [
+            {**row, "difference": difference(str(row["reference"]), str(row["hypothesis"]))}
+            for row in islice(predictions, self.settings.num_predictions)
+        ]
+        if rows:
+            columns = list(rows[0])
+            self.log_table(name, columns, [[row.get(c) for c in columns] for row in rows], step)
+
+    def log_lines(
+        self,
+        name: str,
+        title: str,
+        series: Mapping[str, Points],
+        *,
+        axis: str,
+        marks: Mapping[str, float] | None = None,
+        step: int | None = None,
+    ) -> None:
+        """Log lines over one axis, as a chart of W&B's and as an image (`…_image`).
+
+        `marks` are positions on the axis, with what begins there; they are in the image alone, as
+        W&B's own charts have no place for them.
+        """
+        if not self.active:
+            return
+        image = line_image(title, series, axis=axis, marks=marks or {})
+        self._log_image(f"{name}_image", image, step)
+        if self._run is not None and any(len(positions) for positions, _ in series.values()):
+            import wandb
+
+            chart = wandb.plot.line_series(
+                xs=[list(positions) for positions, _ in series.values()],
+                ys=[list(values) for _, values in series.values()],
+                keys=list(series),
+                title=title,
+                xname=axis,
+            )
+            self._to_wandb({name: chart}, step)
+
+    def log_bars(
+        self,
+        name: str,
+        title: str,
+        labels: Sequence[str],
+        values: Sequence[float],
+        *,
+        axis: str,
+        step: int | None = None,
+    ) -> None:
+        """Log one bar a label, as a chart of W&B's and as an image (`…_image`)."""
+        if not self.active:
+            return
+        self._log_image(f"{name}_image", bar_image(title, labels, values, axis=axis), step)
+        if self._run is not None:
+            import wandb
+
+            data = [[label, _number(value)] for label, value in zip(labels, values, strict=True)]
+            table = wandb.Table(columns=["label", axis], data=data)
+            self._to_wandb({name: wandb.plot.bar(table, "label", axis, title=title)}, step)
+
+    def watch_model(self, model: nn.Module, every: int | None = None) -> None:
+        """Log histograms of a model's gradients or parameters, as `settings.watch` says.
+
+        They come with the next metrics. Called again, as after a phase thawed other parameters, it
+        watches those that train then.
+
+        Args:
+            model: those of its parameters that take gradients now are watched.
+            every: backward passes between two histograms, of gradients unless the settings say
+                otherwise; None: nothing but what the settings ask for.
+        """
+        watch = self.settings.watch
+        if not self.active or not (watch.gradients or watch.parameters or every):
+            return
+        from tracking.watch import ModelWatch
+
+        if self._watch is not None:
+            self._watch.close()
+        self._watch = ModelWatch(
+            model,
+            gradients=watch.gradients or not watch.parameters,
+            parameters=watch.parameters,
+            every=every or watch.every,
         )
-        self.log_metrics({name: table}, step=step)
+
+    def alert(self, title: str, text: str, level: str = "INFO") -> None:
+        """Tell a person at once; an offline run sends it when it is synced.
+
+        `level` is INFO, WARN or ERROR. Raises TrackingError on another.
+        """
+        if level not in ("INFO", "WARN", "ERROR"):
+            raise TrackingError(f"alert {title!r}: no level {level}; give INFO, WARN or ERROR")
+        run = self._live_run()
+        title, text = _hidden(title), _hidden(text)
+        if self._board is not None:
+            board, at = self._board, self._step
+            self._on_board(lambda: board.text("alerts", f"**{title}** ({level}): {text}", at))
+        if run is not None:
+            self._guard("an alert", lambda: run.alert(title, text, level=level))
 
     def update_config(self, values: Mapping[str, object]) -> None:
         """Add to the run's config, or change it."""
@@ -179,10 +434,10 @@ class Tracker:
     def log_artifact(
         self,
         path: str | Path | Sequence[str | Path],
-        *,
-        name: str,
         type: str,
-        aliases: Sequence[str] = (),
+        name: str,
+        *,
+        aliases: str | Sequence[str] = (),
         metadata: Mapping[str, object] | None = None,
     ) -> str:
         """Log files or folders as one version of an artifact, which also becomes its `latest`.
@@ -191,20 +446,16 @@ class Tracker:
         `wandb-offline:RUNID/NAME:ALIAS` offline, and empty where there is no run or where the
         client failed. Files are copied to the client's data folder ($WANDB_DATA_DIR), which an
         offline run needs until it is sent: don't clear it before.
-        Raises TrackingError on a missing file or a name that W&B does not allow.
+        Raises TrackingError on a missing file, or a name or alias that W&B does not allow.
         """
         run = self._live_run()
         if run is None:
             return ""
-        import wandb
-
         paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(part) for part in path]
         _check_paths(name, paths)
-        try:
-            artifact = wandb.Artifact(name, type, metadata=_plain_dict(metadata or {}))
-        except ValueError as error:
-            raise TrackingError(f"W&B artifact {name!r} (type {type!r}): {error}") from error
-        all_aliases = list(dict.fromkeys([*aliases, "latest"]))
+        all_aliases = list(dict.fromkeys([*_listed(aliases), "latest"]))
+        _check_aliases(name, all_aliases)
+        artifact = _new_artifact(name, type, metadata)
 
         def log() -> None:
             for part in paths:
@@ -214,6 +465,7 @@ class Tracker:
                     artifact.add_file(str(part), name=part.name)
             log_artifact(run, artifact, all_aliases)
             self._artifacts[f"{name}:{all_aliases[0]}"] = artifact.digest
+            self._note_down(artifacts=dict(self._artifacts))
 
         kept = "the files stay where they are"
         if self._guard(f"artifact {name}", log, mend=kept) is _FAILED:
@@ -222,36 +474,183 @@ class Tracker:
             return f"wandb:{run.entity}/{run.project}/{name}:{all_aliases[0]}"
         return f"wandb-offline:{run.id}/{name}:{all_aliases[0]}"
 
-    def use_artifact(self, reference: str) -> bool:
+    def log_model_artifact(
+        self,
+        path: str | Path,
+        name: str,
+        aliases: str | Sequence[str] = (),
+        metadata: Mapping[str, object] | None = None,
+    ) -> str:
+        """Log a model's folder; as `log_artifact`, with the type `model`.
+
+        Online, `finish` leaves of this run's versions the newest `settings.keep` and every one with
+        an alias that a person gave it, or `best` or `final`; `settings.registry` is linked to.
+        """
+        aliases = _listed(aliases)
+        more = {**(metadata or {}), "run_id": self._run_id}
+        reference = self.log_artifact(path, "model", name, aliases=aliases, metadata=more)
+        if reference:
+            self._models.add(name)
+        target = self.settings.registry
+        if reference and target and {"best", "final"} & set(aliases):
+            # The best one, or the final one where no best one is logged.
+            alias = "best" if "best" in aliases or f"{name}:best" in self._links else "final"
+            self._links = {f"{name}:{alias}": target}
+            self._note_down(links=self._links)
+        return reference
+
+    def use_artifact(self, reference: str, digest: str = "") -> bool:
         """Record that this run used an artifact, for W&B's lineage; whether that was possible.
 
         It is not for an offline run, nor of an artifact that was never sent, nor without an
-        answer: the caller keeps `reference` in the config, from which the link can be made later.
+        answer: the run's folder then keeps what `asr sync` needs to make the link later.
+
+        Args:
+            reference: `wandb:ENTITY/PROJECT/NAME:ALIAS`, or what `log_artifact` returned offline.
+            digest: of the report in it, by which it is found among its versions later.
         """
         run = self._live_run()
-        if run is None or self._mode != "online" or not reference.startswith("wandb:"):
+        if run is None or not reference:
             return False
-        done = self._guard(
-            f"the use of {reference}",
-            lambda: run.use_artifact(reference.removeprefix("wandb:")),
+        if self._mode == "online" and reference.startswith("wandb:"):
+            done = self._guard(
+                f"the use of {reference}",
+                lambda: run.use_artifact(reference.removeprefix("wandb:")),
+                mend="asr sync links it later",
+            )
+            if done is not _FAILED:
+                return True
+        self._note_down(uses=[{"reference": reference, "digest": digest}])
+        return False
+
+    def use_reference(
+        self, uri: str, type: str, name: str, metadata: Mapping[str, object] | None = None
+    ) -> None:
+        """Record that this run used something that lies elsewhere, by its address alone.
+
+        It becomes an artifact of one reference, an input of the run in W&B's lineage; no file is
+        copied. Raises TrackingError on a name that W&B does not allow, or what is no address.
+        """
+        run = self._live_run()
+        if run is None:
+            return
+        artifact = _new_artifact(name, type, metadata)
+        try:
+            artifact.add_reference(uri, checksum=False)
+        except ValueError as error:
+            raise TrackingError(
+                f"W&B artifact {name}: {uri!r} is no address, such as s3://…"
+            ) from error
+        self._guard(
+            f"the use of {uri}",
+            lambda: log_artifact(run, artifact, ["latest"], use=True),
             mend="the run's config names it",
         )
-        return done is not _FAILED
 
     def finish(self, exit_code: int = 0) -> None:
         """End the run, within 30 s; a second call does nothing. Not 0: the run failed."""
+        board, self._board = self._board, None
+        if board is not None:
+            try:
+                board.close()
+            except OSError as error:
+                reason = one_line(error)
+                self._warn("board", f"{self._folder}: TensorBoard's files lack the end ({reason}).")
+        if self._watch is not None:
+            self._watch.close()
         run, self._run = self._run, None
         self._stage = "finished"
         if run is None:
             return
-        problem = finish_run(run, exit_code=exit_code, artifacts=self._artifacts)
-        if problem is not None:
+        keep = dict.fromkeys(self._models, self.settings.keep)
+        end = finish_run(
+            run,
+            exit_code=exit_code,
+            artifacts=self._artifacts,
+            links=self._links,
+            keep=keep,
+        )
+        self._note_down(
+            state="sent" if end.sent else "unsent",
+            links={} if end.sent and end.problem is None else self._links,
+        )
+        if end.problem is not None:
             folder = self._run_path or Path()
             self._warn(
                 "finish",
-                f"W&B has not all of this run: {problem}."
+                f"W&B has not all of this run: {end.problem}."
                 f" It is on this disk; send it later: {sync_command(folder)}",
             )
+
+    def _open_board(self, config: Mapping[str, object], after: int | None) -> None:
+        if self._folder is None:
+            return
+        folder = self._folder
+        try:
+            self._board = Board(folder, after=after)
+        except OSError as error:
+            reason = error.strerror or one_line(error)
+            self._warn("board", f"{folder}: TensorBoard's files cannot be made ({reason}).")
+            return
+        if config and after is None:
+            board = self._board
+            text = "```json\n" + json.dumps(config, indent=2, default=str) + "\n```"
+            self._on_board(lambda: board.text("config", text, 0))
+
+    def _on_board(self, call: Callable[[], object]) -> None:
+        """Write TensorBoard's files; a disk that does not take them costs one line and the rest."""
+        try:
+            call()
+        except OSError as error:
+            self._board = None
+            where = self._folder
+            self._warn("board", f"{where}: TensorBoard's files end here ({one_line(error)}).")
+
+    def _to_wandb(self, values: dict[str, Any], step: int | None) -> None:
+        """Log what only W&B can show; its scalars go through `log_metrics`."""
+        run = self._run
+        if run is not None and (step is None or step >= self._next_step(run)):
+            self._guard("a chart or table", lambda: run.log(values, step=step))
+
+    def _next_step(self, run: wandb.Run) -> int:
+        """The first step that the run has no whole row of.
+
+        A run that goes on has the earlier ones already, and they are the same.
+        """
+        return max(run.step, run.starting_step)
+
+    def _log_image(self, name: str, pixels: Pixels, step: int | None) -> None:
+        if self._board is not None:
+            board, at = self._board, self._step if step is None else step
+            self._on_board(lambda: board.image(name, pixels, at))
+        if self._run is not None:
+            import wandb
+
+            self._to_wandb({name: wandb.Image(pixels)}, step)
+
+    def _begin_ledger(self) -> None:
+        assert self._run is not None and self._run_path is not None
+        import psutil
+
+        run = self._run
+        self._ledger = Ledger(
+            run_id=run.id,
+            entity=run.entity or self.settings.entity or "",
+            project=run.project or self.settings.project,
+            process=os.getpid(),
+            began=psutil.Process().create_time(),
+            base_url=self.settings.base_url,
+        )
+        self._ledger.write(self._run_path)
+
+    def _note_down(self, **changes: Any) -> None:
+        """Keep in the run's folder what `asr sync` needs."""
+        path, ledger = self._run_path, self._ledger
+        if ledger is None or path is None:
+            return
+        uses = [*ledger.uses, *changes.pop("uses", [])]
+        self._ledger = changed = replace(ledger, uses=uses, **changes)
+        self._guard("the note for asr sync", lambda: changed.write(path))
 
     def _live_run(self) -> wandb.Run | None:
         """The run to log to; None where there is none by intent. Raises out of turn."""
@@ -295,9 +694,55 @@ def _plain_dict(values: Mapping[str, object]) -> dict[str, Any]:
     return cast(dict[str, Any], redact(values))
 
 
+def _new_artifact(name: str, type: str, metadata: Mapping[str, object] | None) -> wandb.Artifact:
+    import wandb
+
+    try:
+        return wandb.Artifact(name, type, metadata=_plain_dict(metadata or {}))
+    except ValueError as error:
+        raise TrackingError(f"W&B artifact {name!r} (type {type!r}): {error}") from error
+
+
+def _hidden(text: str) -> str:
+    return cast(str, redact(text))
+
+
+def _cell(cell: object) -> object:
+    """A table's cell as W&B takes it."""
+    if not isinstance(cell, Clip):
+        return cell
+    import wandb
+
+    return wandb.Audio(cell.samples, sample_rate=cell.sample_rate)
+
+
+def _table_on_board(
+    board: Board, name: str, columns: Sequence[str], rows: Sequence[Sequence[object]], step: int
+) -> None:
+    """A table as text, with its recordings beside it."""
+    shown = []
+    for index, row in enumerate(rows):
+        for column, cell in zip(columns, row, strict=True):
+            if isinstance(cell, Clip):
+                title = f"{name}/{column}/{index}"
+                board.audio(title, cell.samples, cell.sample_rate, step)
+        shown.append([f"{name}: {index}" if isinstance(c, Clip) else c for c in row])
+    board.text(name, as_markdown(columns, shown), step)
+
+
 def _number(value: Any) -> float:
     """A plain number of numpy's or Python's."""
     return cast(float, value.item()) if hasattr(value, "item") else value
+
+
+def _listed(aliases: str | Sequence[str]) -> Sequence[str]:
+    return [aliases] if isinstance(aliases, str) else aliases
+
+
+def _check_aliases(name: str, aliases: Sequence[str]) -> None:
+    for alias in aliases:
+        if not alias or set(alias) & set("/:"):
+            raise TrackingError(f"W&B artifact {name}: alias {alias!r} is empty or holds / or :")
 
 
 def _check_paths(name: str, paths: Sequence[Path]) -> None:

@@ -20,12 +20,11 @@ from corpus.speech.audio import LONGEST
 from corpus.utterance import Corpus, Seconds
 from train import recipe, results
 from train.data import Refused, Row, to_row
+from train.distributed import Ranks, choose_device
 from train.results import NotEvaluated, Rates, Result
 from train.run import claim
 
 if TYPE_CHECKING:
-    import torch
-
     from train.scoring import Scores
 
 EVALS = Path("evals")
@@ -89,7 +88,7 @@ def assess(
     from train.model import load_config, load_pretrained, load_processor
 
     transformers_logging.disable_progress_bar()
-    place = _device(device)
+    place = choose_device(device, Ranks(), "--device ")
     config = load_config(checkpoint, None)
     settings = recipe.Data(
         language=language,
@@ -163,15 +162,6 @@ def _require_language(corpus: Corpus, language: str | None) -> None:
                     f"{utterance.origin}: the row names no language; add a `lang` column, or say "
                     "--language for all rows without one"
                 )
-
-
-def _device(wanted: str) -> torch.device:
-    import torch
-
-    found = torch.cuda.is_available()
-    if wanted == "cuda" and not found:
-        raise UserError("--device cuda: torch finds no CUDA device here; use --device auto")
-    return torch.device("cuda" if found and wanted != "cpu" else "cpu")
 
 
 def _rows(corpus: Corpus, settings: recipe.Data) -> tuple[list[Row], list[NotEvaluated]]:

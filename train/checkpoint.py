@@ -47,20 +47,25 @@ def prune(folder: Path, keep: int | None, scores: Mapping[str, float], best: int
         folder: of the run.
         keep: how many of the newest stay; None: all.
         scores: WER by the checkpoint's name.
-        best: how many of the lowest WER stay.
+        best: how many of the lowest WER stay, of equal ones the later.
     """
     if keep is None:
         return
     there = [path for kind in ("epoch-*", "step-*") for path in folder.glob(kind)]
     there.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
-    good = sorted((p for p in there if p.name in scores), key=lambda path: scores[path.name])
+    good = sorted((p for p in there[::-1] if p.name in scores), key=lambda path: scores[path.name])
     for old in set(there) - set(there[-keep:]) - set(good[:best]):
         shutil.rmtree(old)
 
 
-def mark_best(folder: Path, scores: Mapping[str, float]) -> None:
-    """Let `best` in a run's folder lead to the checkpoint of the lowest WER."""
-    there = [name for name in scores if (folder / name).is_dir()]
+def mark_best(folder: Path, scores: dict[str, float]) -> None:
+    """Let `best` in a run's folder lead to the checkpoint of the lowest WER, the later of equals.
+
+    Args:
+        folder: of the run.
+        scores: WER by the checkpoint's name, in the order of their making.
+    """
+    there = [name for name in reversed(scores) if (folder / name).is_dir()]
     if not there:
         (folder / "best").unlink(missing_ok=True)
         return

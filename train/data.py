@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from corpus.errors import UserError
 from corpus.speech.audio import stored_duration
@@ -29,6 +29,8 @@ class Row:
     seconds: Seconds
     language: str
     """As the prompt names it: `English`."""
+    weight: float = 1.0
+    """Of each of its tokens in the loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +50,17 @@ class Selection:
     training: list[Row]
     evaluation: list[Row]
     dropped: list[str]
-    """Ids that the audit condemned."""
+    """Ids that the audit condemned and that are left out."""
     refused: list[Refused]
 
 
 def select(
     utterances: Sequence[Utterance], condemned: Collection[str], settings: recipe.Data
 ) -> Selection:
-    """Divide a corpus into rows that train, evaluate, were condemned, or are refused by rule.
+    """Divide a corpus into rows that train, evaluate, are dropped, or are refused by rule.
+
+    Condemned rows train with `condemned_weight` if there is one, and are never held out, so that
+    the weight changes nothing in the rows that evaluate.
 
     Raises:
         UserError: a row names no language and the recipe none either, a language code is unknown,
@@ -65,21 +70,26 @@ def select(
     dropped: list[str] = []
     refused: list[Refused] = []
     for utterance in utterances:
-        if utterance.id in condemned:
+        if utterance.id in condemned and not settings.condemned_weight:
             dropped.append(utterance.id)
             continue
         row = to_row(utterance, settings)
         if isinstance(row, Refused):
             refused.append(row)
+        elif utterance.id in condemned:
+            rows.append(replace(row, weight=settings.condemned_weight))
         else:
             rows.append(row)
-    training, evaluation = hold_out(rows, settings.evaluation_share, settings.evaluation_limit)
-    if not training or not evaluation:
+    sound = [row for row in rows if row.utterance.id not in condemned]
+    held = hold_out(sound, settings.evaluation_share, settings.evaluation_limit)
+    training = [row for row in rows if row.utterance.id not in held]
+    if not training or not held:
         raise UserError(
             f"{len(rows)} of {len(utterances)} rows are left to train on ({len(dropped)} condemned "
-            f"by the audit, {len(refused)} refused); at least 2 are needed"
+            f"by the audit, {len(refused)} refused); at least 2 are needed, one of them not "
+            "condemned, to evaluate on"
         )
-    return Selection(training, evaluation, dropped, refused)
+    return Selection(training, [row for row in rows if row.utterance.id in held], dropped, refused)
 
 
 def to_row(utterance: Utterance, settings: recipe.Data) -> Row | Refused:
@@ -156,17 +166,15 @@ def refuse_long_texts(
     return Selection(training, evaluation, selection.dropped, refused)
 
 
-def hold_out(rows: Sequence[Row], share: float, limit: int) -> tuple[list[Row], list[Row]]:
-    """Divide rows into training and evaluation by a hash of their ids.
+def hold_out(rows: Sequence[Row], share: float, limit: int) -> set[str]:
+    """Ids of the rows to evaluate on, by a hash of them.
 
     The hash decides for each row by itself, so a row stays on its side when others come or go, as
     long as `limit` is not reached: at least one row is held out, and at most so many.
     """
     by_hash = sorted(rows, key=lambda row: _hash(row.utterance.id))
     below = sum(_hash(row.utterance.id) < share for row in by_hash)
-    held = {row.utterance.id for row in by_hash[: min(max(below, 1), limit)]}
-    training = [row for row in rows if row.utterance.id not in held]
-    return training, [row for row in rows if row.utterance.id in held]
+    return {row.utterance.id for row in by_hash[: min(max(below, 1), limit)]}
 
 
 def _hash(id: str) -> float:

@@ -78,6 +78,32 @@ def ranks() -> Ranks:
 _NAMES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
 
 
+def choose_device(wanted: str, here: Ranks, option: str) -> torch.device:
+    """The device of this process.
+
+    Args:
+        wanted: `auto` (a GPU if there is one), `cpu` or `cuda`.
+        here: this process; on GPUs it takes the one of its number.
+        option: what the user sets it by, for messages: `device=`, `--device `.
+
+    Raises:
+        UserError: there is no GPU, or none for this process.
+    """
+    import torch
+
+    found = torch.cuda.device_count()
+    if wanted == "cuda" and not found:
+        raise UserError(f"{option}cuda: torch finds no CUDA device here; use {option}auto")
+    if not found or wanted == "cpu":
+        return torch.device("cpu")
+    if here.local >= found:
+        raise UserError(
+            f"process {here.local} of this machine has no GPU of its own: torch finds {found}; "
+            "start as many processes as there are GPUs"
+        )
+    return torch.device("cuda", here.local)
+
+
 @contextmanager
 def together(ranks: Ranks, device: torch.device) -> Iterator[None]:
     """Join the other processes, and leave them at the end."""

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -91,6 +92,15 @@ class Encoder:
         )
         ids = self.processor.tokenizer(text, add_special_tokens=False).input_ids
         return text, len(ids) - 1
+
+    def silence(self) -> Batch:
+        """A second without a row and without loss, for a process that has none in a step."""
+        inputs = self.processor(
+            text=[self._prompt("English")[0]],
+            audio=[np.zeros(self.sample_rate, dtype=np.float32)],
+            sampling_rate=self.sample_rate,
+        )
+        return Batch([], {**inputs, "labels": torch.full_like(inputs["input_ids"], IGNORE)}, [])
 
     def target(self, row: Row) -> list[int]:
         """Tokens of the transcript and the end token."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from typing import Protocol
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import record_function
 from torch.utils.data import DataLoader
 from transformers import Qwen3ASRForConditionalGeneration
 
@@ -34,15 +36,18 @@ from train.data import Refused, Row, Selection, batches
 from train.distributed import Ranks
 from train.evaluate import EvaluationResult, evaluate
 from train.examples import Batch, Encoder, Example, Examples, collate
-from train.loss import TranscriptLoss, compute_type, supervised_tokens
+from train.loss import TranscriptLoss, compute_type, supervised_tokens, weighted_tokens
 from train.phases import (
     MatchedGroup,
     build_optimizer,
     freeze_all_but,
+    match,
     schedule,
+    set_gradient_checkpointing,
     set_learning_rates,
 )
 from train.recipe import Phase, Recipe
+from train.sharding import sharded, whole
 
 
 class Diverged(UserError):
@@ -66,15 +71,19 @@ class StepRecord:
     epoch: int
     phase: str
     loss: float
-    """Nats a supervised token."""
+    """Nats a supervised token, each by its row's weight."""
     gradient_norm: float
     """Before clipping."""
     learning_rates: dict[str, float]
     """By group."""
+    rows: int
+    """In the step's batches, of all processes."""
+    tokens: int
+    """Supervised ones."""
     audio: Seconds
     """Audio in the step's batches, padding not counted."""
     wall: Seconds
-    """Time since the step before ended."""
+    """From asking for its batches to the optimizer's step; no evaluation, nothing told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +95,7 @@ class Milestone:
     steps: int
     """Steps so far, over all epochs."""
     loss: float
-    """Mean over the epoch's supervised tokens so far, in nats."""
+    """Mean over the epoch's supervised tokens so far, each by its row's weight, in nats."""
     evaluation: EvaluationResult | None
     checkpoint: Path
     """`epoch-N` at the end of an epoch, `step-N` within."""
@@ -148,7 +157,6 @@ def train(
     encoder: Encoder,
     selection: Selection,
     recipe: Recipe,
-    matched: Mapping[str, Sequence[MatchedGroup]],
     *,
     device: torch.device,
     out: Path,
@@ -161,7 +169,6 @@ def train(
 
     Args:
         model: on `device`, float32.
-        matched: the parameter groups of each phase, of this very model.
         ranks: this process among those that train together.
         state: of `train.resume`, to go on from.
         stop: asked after each step, and during evaluations.
@@ -174,9 +181,9 @@ def train(
         Stopped: `stop` said so; where the run stands is on disk.
         UserError: a checkpoint cannot be written, a batch does not fit the memory.
     """
-    return _Training(
-        model, encoder, selection, recipe, matched, device, out, observer, ranks, stop
-    ).run(state)
+    return _Training(model, encoder, selection, recipe, device, out, observer, ranks, stop).run(
+        state
+    )
 
 
 class _Training:
@@ -188,7 +195,6 @@ class _Training:
         encoder: Encoder,
         selection: Selection,
         recipe: Recipe,
-        matched: Mapping[str, Sequence[MatchedGroup]],
         device: torch.device,
         out: Path,
         observer: Observer,
@@ -199,7 +205,8 @@ class _Training:
         self.encoder = encoder
         self.selection = selection
         self.recipe = recipe
-        self.matched = matched
+        self.matched: Mapping[str, Sequence[MatchedGroup]] = {}
+        """The groups of each phase, of `trainee`."""
         self.device = device
         self.out = out
         self.observer = observer
@@ -219,13 +226,25 @@ class _Training:
         self.optimizer: torch.optim.AdamW | None = None
         self.trained: dict[str, nn.Parameter] = {}
         """Every parameter that any phase so far trained, by name."""
+        self.restored: set[str] = set()
+        """Names of those that a state brought."""
+        self.sharded = recipe.sharding == "fsdp2" and ranks.world > 1
+        self.silence = encoder.silence()
         self.objective: nn.Module = TranscriptLoss(model)
+        self.trainee = model
+        """What trains: the model itself, or its sharded copy."""
         self.audio_cache: AudioCache | None = None
         self.milestones: list[Milestone] = []
 
     def run(self, state: Path | None) -> list[Milestone]:
         if state is not None:
             self._go_on(state)
+        if self.sharded:
+            # Whole, it is needed on the device in evaluations alone.
+            self.model.to("cpu")
+            objective = sharded(self.model, self.ranks.world, self.device)
+            self.objective, self.trainee = objective, objective.model
+        self.matched = match(self.trainee, self.recipe.phases)
         first = self.position.epoch
         for epoch in range(first, self.recipe.epochs + 1):
             if epoch > first:
@@ -233,6 +252,7 @@ class _Training:
                 self.position.loss = self.position.tokens = 0.0
             self._enter(self.recipe.phase_of(epoch), state if epoch == first else None)
             self._epoch()
+        self._gather()
         if self.ranks.main:
             write_checkpoint(self.out / "final", self.model, self.encoder.processor)
             resume.discard(self.out)
@@ -248,8 +268,7 @@ class _Training:
                 "optimizer.accumulate as before"
             )
         self.position = found
-        names = resume.restore_parameters(state, self.model)
-        self.trained = {n: p for n, p in self.model.named_parameters() if n in names}
+        self.restored = resume.restore_parameters(state, self.model)
 
     def _enter(self, phase: Phase, state: Path | None) -> None:
         """Begin a phase, or go on in it."""
@@ -257,16 +276,22 @@ class _Training:
             return
         self.phase = phase
         groups = self.matched[phase.name]
-        freeze_all_but(self.model, groups)
+        freeze_all_but(self.trainee, groups)
+        set_gradient_checkpointing(self.trainee, phase.gradient_checkpointing)
         self.optimizer = build_optimizer(groups, self.recipe.optimizer, previous=self.optimizer)
         if state is not None:
-            resume.restore_moments(state, self.model, self.optimizer)
+            resume.restore_moments(state, self.trainee, self.optimizer)
+        named = self.trainee.named_parameters()
+        self.trained |= {name: p for name, p in named if name in self.restored}
         self.trained |= self._parameters()
-        # A parameter is only reduced if it took gradients when it was wrapped: a new wrap a phase.
-        objective = TranscriptLoss(self.model)
-        alone = self.ranks.world == 1
-        on = [self.device.index] if self.device.type == "cuda" else None
-        self.objective = objective if alone else DistributedDataParallel(objective, device_ids=on)
+        if self.ranks.world > 1 and not self.sharded:
+            # It only reduces parameters that took gradients when it was made: a new one a phase.
+            self.objective = DistributedDataParallel(
+                TranscriptLoss(self.model),
+                device_ids=[self.device.index] if self.device.type == "cuda" else None,
+                # Gradients lie in what is sent, and not there a second time.
+                gradient_as_bucket_view=True,
+            )
         self.audio_cache = self._cached_audio(groups)
         self.observer.phase_begins(self.position.epoch, phase.name, groups)
 
@@ -274,7 +299,7 @@ class _Training:
         """The audio tower's outputs on disk, where this phase leaves the tower as it is."""
         settings = self.recipe.data
         bound = int(settings.audio_cache_gib * 2**30)
-        if not bound or not stands_still(self.model, groups, settings):
+        if not bound or self.sharded or not stands_still(self.model, groups, settings):
             return None
         return AudioCache(
             self.model,
@@ -301,12 +326,12 @@ class _Training:
         begun = time.perf_counter()
         if position.due:
             self._settle(begun)
-        self.model.train()
+        self.trainee.train()
         items = iter(self.loader) if self.order.batches else iter(())
         last = time.perf_counter()
-        for part in mine:
-            record = self._step(list(islice(items, len(part))), last)
-            last = time.perf_counter()
+        for chunk, part in zip(chunks, mine, strict=True):
+            read: list[Batch] = list(islice(items, len(part)))
+            record = self._step(read, -(-len(chunk) // self.ranks.world), last)
             if record is not None:
                 self.observer.step_done(record)
             position.due = self._due()
@@ -314,6 +339,7 @@ class _Training:
                 self._save()
                 raise Stopped(position.step)
             self._settle(begun)
+            last = time.perf_counter()
 
     def _due(self) -> str:
         """The checkpoint that is to be written and evaluated after this step, if any."""
@@ -342,20 +368,36 @@ class _Training:
             self.observer.epoch_done(milestone)
         else:
             self.observer.evaluated(milestone)
-            self.model.train()
+            self.trainee.train()
 
     def _save(self) -> None:
         self.observer.saving()
+        assert self.optimizer is not None
+        changed = resume.collect(self.trained, self.optimizer)
         if self.ranks.main:
-            assert self.optimizer is not None
-            resume.save(self.out, self.position, self.model, self.trained, self.optimizer)
+            resume.save(self.out, self.position, changed)
+        elif self.sharded:
+            deque(changed, maxlen=0)
         self.ranks.wait()
+
+    def _gather(self) -> None:
+        """Bring the whole model up to date with what its sharded copy has learnt."""
+        if self.sharded:
+            own = dict(self.model.named_parameters())
+            for name, parameter in self.trained.items():
+                own[name].data.copy_(whole(parameter.detach()))
 
     def _asked_to_stop(self) -> bool:
         return any(self.ranks.gathered(self.stop()))
 
-    def _step(self, parts: list[Batch], last: float) -> StepRecord | None:
-        """One step of all processes together; None: not one of its rows could be read."""
+    def _step(self, parts: list[Batch], most: int, last: float) -> StepRecord | None:
+        """One step of all processes together; None: not one of its rows could be read.
+
+        Args:
+            parts: this process' batches.
+            most: as many as a process has in this step.
+            last: when it began.
+        """
         position, recipe = self.position, self.recipe
         assert self.optimizer is not None and self.phase is not None
         for part in parts:
@@ -369,61 +411,85 @@ class _Training:
         # So that whoever goes on from here draws the same random numbers.
         torch.manual_seed(hash((recipe.seed, position.step, self.ranks.rank)))
         counted = [
+            sum(weighted_tokens(part.inputs["labels"], _weights(part)) for part in parts),
             sum(supervised_tokens(part.inputs["labels"]) for part in parts),
             sum(row.seconds for part in parts for row in part.rows),
+            sum(len(part.rows) for part in parts),
         ]
-        tokens, audio = self.ranks.total(counted, self.device)
-        if not tokens:
+        weighted, tokens, audio, rows = self.ranks.total(counted, self.device)
+        if not weighted:
             return None
         where = f"epoch {position.epoch}, step {position.step}"
-        loss = self._backward(parts, tokens)
+        if self.ranks.world > 1:
+            # Each process' forwards meet those of the others, so that all need as many.
+            parts += [self.silence] * (most - len(parts))
+        loss = self._backward(parts, weighted)
         trained = self._parameters().values()
-        norm = float(nn.utils.clip_grad_norm_(trained, recipe.optimizer.clip_norm))
+        norm = float(whole(nn.utils.clip_grad_norm_(trained, recipe.optimizer.clip_norm)))
         (mean,) = self.ranks.total([loss], self.device)
         self._refuse(mean, norm, parts, where)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        position.loss += mean * tokens
-        position.tokens += tokens
+        position.loss += mean * weighted
+        position.tokens += weighted
         position.recent = [*position.recent, mean][-RECENT:]
         wall = time.perf_counter() - last
         name = self.phase.name
-        return StepRecord(position.step, position.epoch, name, mean, norm, rates, audio, wall)
+        return StepRecord(
+            step=position.step,
+            epoch=position.epoch,
+            phase=name,
+            loss=mean,
+            gradient_norm=norm,
+            learning_rates=rates,
+            rows=int(rows),
+            tokens=int(tokens),
+            audio=audio,
+            wall=wall,
+        )
 
     def _backward(self, parts: Sequence[Batch], tokens: float) -> float:
         """Gradients of this process' share of a step; its share of the step's mean loss.
 
         Args:
-            parts: its batches; none where there are fewer than processes.
-            tokens: supervised ones of all processes' batches.
+            parts: its batches.
+            tokens: supervised ones of all processes' batches, each by its row's weight.
         """
         total = 0.0
-        for number, part in enumerate(parts or [None]):
-            rest = number + 1 < len(parts)
-            assert rest or number + 1 == max(1, len(parts))
-            wait = rest and isinstance(self.objective, DistributedDataParallel)
+        ddp = isinstance(self.objective, DistributedDataParallel)
+        for number, part in enumerate(parts, start=1):
+            wait = ddp and number < len(parts)
             with self.objective.no_sync() if wait else nullcontext():  # type: ignore[operator]
                 try:
-                    with compute_type(self.device):
+                    # The names are for `train.profile`.
+                    with record_function("asr.forward"), compute_type(self.device):
                         loss = self.objective(**self._moved(part)) / tokens
                     # DDP takes the mean over the processes, where the sum is wanted.
-                    (loss * self.ranks.world).backward()
+                    with record_function("asr.backward"):
+                        (loss * self.ranks.world if ddp else loss).backward()
                 except torch.OutOfMemoryError as error:
-                    assert part is not None
                     raise UserError(
-                        f"out of memory on a batch of {_named([part])}: lower "
-                        f"data.batch_seconds (now {self.recipe.data.batch_seconds:g}) and raise "
-                        "optimizer.accumulate"
+                        f"out of memory on a batch of {_named([part])}: {self._smaller()}"
                     ) from error
                 total += float(loss.detach())
         return total
 
-    def _moved(self, part: Batch | None) -> dict[str, torch.Tensor]:
-        if part is None:
-            return {}
-        if self.audio_cache is not None:
-            return self.audio_cache.hear(part)
-        return {name: tensor.to(self.device) for name, tensor in part.inputs.items()}
+    def _smaller(self) -> str:
+        """What to change where a batch does not fit."""
+        assert self.phase is not None
+        key = f"phases.{self.recipe.phases.index(self.phase)}.gradient_checkpointing=true"
+        first = "" if self.phase.gradient_checkpointing else f"set {key}, or "
+        return (
+            f"{first}lower data.batch_seconds (now {self.recipe.data.batch_seconds:g}) and raise "
+            "optimizer.accumulate"
+        )
+
+    def _moved(self, part: Batch) -> dict[str, torch.Tensor]:
+        weights = _weights(part).to(self.device)
+        if self.audio_cache is not None and part.rows:
+            return {**self.audio_cache.hear(part), "weights": weights}
+        moved = {name: tensor.to(self.device) for name, tensor in part.inputs.items()}
+        return {**moved, "weights": weights}
 
     def _refuse(self, loss: float, norm: float, parts: Sequence[Batch], where: str) -> None:
         """Stop, with a checkpoint of the model before this step, where it went wrong."""
@@ -442,6 +508,7 @@ class _Training:
         if not what:
             return
         named = "; ".join(name for name in self.ranks.gathered(_named(parts)) if name)
+        self._gather()
         if self.ranks.main:
             write_checkpoint(self.out / "diverged", self.model, self.encoder.processor)
         raise Diverged(
@@ -453,8 +520,9 @@ class _Training:
         """Evaluate, and write the checkpoint that was evaluated."""
         assert self.phase is not None
         self.observer.evaluation_begins(self.position.epoch)
+        self._gather()
         evaluation = evaluate(
-            self.model,
+            self.model.to(self.device),
             self.encoder,
             self.selection.evaluation,
             batch_seconds=self.recipe.data.batch_seconds,
@@ -467,6 +535,8 @@ class _Training:
             self.observer.rows_refused(evaluation.refused)
         if evaluation is not None:
             self.position.scores[name] = evaluation.scores.wer
+        if self.sharded:
+            self.model.to("cpu")
         checkpoint = self.out / name
         if self.ranks.main:
             write_checkpoint(checkpoint, self.model, self.encoder.processor)
@@ -522,6 +592,11 @@ def _loader(
         num_workers=workers,
         persistent_workers=workers > 0,
     )
+
+
+def _weights(part: Batch) -> torch.Tensor:
+    """What the tokens of each row count, shape (rows,), float32."""
+    return torch.tensor([row.weight for row in part.rows])
 
 
 def _named(parts: Sequence[Batch]) -> str:

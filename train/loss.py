@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from transformers import Qwen3ASRForConditionalGeneration
 
 from train.examples import IGNORE
 
+CHUNK = 256
+"""Positions whose logits exist at a time; with Qwen3-ASR's vocabulary they take 156 MB in float32,
+and the loss on them some times as much."""
+
 
 class TranscriptLoss(nn.Module):
     """Sums the loss over supervised tokens and computes logits nowhere else.
+
+    Logits are computed for `CHUNK` positions at a time, and once more on the way back, so that
+    memory does not grow with the batch by the vocabulary.
 
     A sum and not a mean, so that the caller can divide by the tokens of a whole step, however many
     batches it is spread over.
@@ -20,40 +28,47 @@ class TranscriptLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, labels: Tensor | None = None, **inputs: Tensor) -> Tensor:
+    def forward(self, labels: Tensor, weights: Tensor | None = None, **inputs: Tensor) -> Tensor:
         """Loss in nats, summed; a scalar.
 
         Args:
-            labels: shape (rows, tokens); `IGNORE` where there is no loss. None: there is no batch,
-                and the loss is a zero whose gradients are zeros, for a process that must take part
-                in a step without rows of its own.
+            labels: shape (rows, tokens); `IGNORE` where there is no loss. Where there is none
+                anywhere, the loss and its gradients are zeros.
+            weights: what each row's tokens count, shape (rows,); None: 1.
             inputs: the model's other arguments, as `examples.Batch` has them; in place of the
                 features there may be `audio_states`, as `audio_cache.AudioCache.hear` has them.
         """
-        if labels is None:
-            trained = (p for p in self.model.parameters() if p.requires_grad)
-            return torch.stack([(p * 0).sum() for p in trained]).sum()
-        logits, targets, _ = self._supervised(labels, inputs)
-        return nn.functional.cross_entropy(logits, targets, reduction="sum")
+        losses, rows = self._supervised(labels, inputs)
+        # No product of vectors: autocast would take it in bfloat16.
+        return (losses if weights is None else losses * weights[rows]).sum()
 
     def by_row(self, labels: Tensor, **inputs: Tensor) -> Tensor:
         """The same for each row by itself, shape (rows,); arguments as in `forward`."""
-        logits, targets, rows = self._supervised(labels, inputs)
-        losses = nn.functional.cross_entropy(logits, targets, reduction="none")
+        losses, rows = self._supervised(labels, inputs)
         return losses.new_zeros(len(labels)).index_add(0, rows, losses)
 
-    def _supervised(
-        self, labels: Tensor, inputs: dict[str, Tensor]
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits, targets and rows of the supervised positions of a batch."""
+    def _supervised(self, labels: Tensor, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Losses and rows of the supervised positions of a batch, both of shape (positions,)."""
         # (rows, tokens, width)
         inputs = self._projected(inputs)
         hidden = self.model.model(**inputs, use_cache=False).last_hidden_state
         # The state at one position predicts the token at the next.
         following = labels[:, 1:]
         supervised = following != IGNORE
-        logits = self.model.lm_head(hidden[:, :-1][supervised]).float()
-        return logits, following[supervised], supervised.nonzero()[:, 0]
+        states = torch.split(hidden[:, :-1][supervised], CHUNK)
+        targets = torch.split(following[supervised], CHUNK)
+        # Nothing is saved by computing the only chunk twice.
+        again = len(states) > 1 and torch.is_grad_enabled()
+        losses = [
+            checkpoint(self._losses, *chunk, use_reentrant=False) if again else self._losses(*chunk)
+            for chunk in zip(states, targets, strict=True)
+        ]
+        return torch.cat(losses), supervised.nonzero()[:, 0]
+
+    def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
+        """Loss of each position, shape (positions,), from its last state and the next token."""
+        logits = self.model.lm_head(states).float()
+        return nn.functional.cross_entropy(logits, targets, reduction="none")
 
     def _projected(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Put what the audio tower once made of the audio where the model would put it."""
@@ -72,6 +87,11 @@ class TranscriptLoss(nn.Module):
 def supervised_tokens(labels: Tensor) -> int:
     """How many positions of a batch have loss."""
     return int((labels[:, 1:] != IGNORE).sum())
+
+
+def weighted_tokens(labels: Tensor, weights: Tensor) -> float:
+    """The same, each counted by the weight of its row; `weights` has shape (rows,)."""
+    return float((labels[:, 1:] != IGNORE).sum(1).double() @ weights.double())
 
 
 def compute_type(device: torch.device) -> torch.autocast:

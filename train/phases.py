@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from transformers import Qwen3ASRForConditionalGeneration
 
 from train import recipe
 from train.recipe import RecipeError
@@ -115,6 +116,20 @@ def freeze_all_but(model: nn.Module, groups: Sequence[MatchedGroup]) -> None:
         parameter.grad = None
 
 
+def set_gradient_checkpointing(model: Qwen3ASRForConditionalGeneration, on: bool) -> None:
+    """Let the layers of both towers compute their activations again on the way back, or keep them.
+
+    In evaluation mode it is off in any case.
+    """
+    if not on:
+        model.activation_checkpointing_disable()
+        return
+    model.activation_checkpointing_enable({"use_reentrant": False})
+    # What it also turns on, and would not turn off again: gradients down to the embeddings and the
+    # audio tower's first convolution, frozen or not. Only reentrant checkpoints need them.
+    model.disable_input_require_grads()
+
+
 def build_optimizer(
     groups: Sequence[MatchedGroup],
     settings: recipe.Optimizer,
@@ -143,7 +158,8 @@ def build_optimizer(
                         "name": group.name,
                     }
                 )
-    optimizer = torch.optim.AdamW(torch_groups, betas=(settings.beta1, settings.beta2))
+    betas = settings.beta1, settings.beta2
+    optimizer = torch.optim.AdamW(torch_groups, betas=betas, fused=True)
     if previous is not None:
         for torch_group in optimizer.param_groups:
             for parameter in torch_group["params"]:

@@ -29,6 +29,7 @@ class PlannedPhase:
     name: str
     epochs: list[int]
     groups: list[PlannedGroup]
+    gradient_checkpointing: bool
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,10 @@ class Plan:
     evaluation: list[str]
     """Ids held out."""
     condemned: list[str]
-    """Ids that the audit condemned."""
+    """Ids that the audit condemned and that are left out."""
+    weighted: list[str]
+    """Ids that it condemned and that train by `data.condemned_weight`."""
+    condemned_weight: float
     refused: list[dict[str, str]]
     """`id`, `rule` and `reason` of the rows that a rule keeps out."""
     model: str
@@ -63,6 +67,8 @@ class Plan:
     arithmetic: str
     """`bfloat16` or `float32`; weights are float32 in both."""
     processes: int
+    sharding: str
+    """`none` or `fsdp2`."""
     memory: int
     """Bytes that weights, gradients and moments take in the phase that takes most, a process;
     activations come on top."""
@@ -90,6 +96,11 @@ class Plan:
             f"{len(self.evaluation)} evaluate, {len(self.condemned)} dropped by the audit, "
             f"{refused}; {self.corpus} in the corpus",
         )
+        if self.weighted:
+            line(
+                "condemned",
+                f"{len(self.weighted)} of those that train, at weight {self.condemned_weight:g}",
+            )
         line(
             "model",
             f"{self.model}, {_count(self.parameters)} parameters, {self.tokens} tokens, "
@@ -97,10 +108,13 @@ class Plan:
         )
         many = f", {self.processes} processes" if self.processes > 1 else ""
         line("device", f"{self.device}, {self.arithmetic}{many}")
+        share = "its share of " if self.sharding == "fsdp2" and self.processes > 1 else ""
+        checkpointed = [phase.name for phase in self.phases if phase.gradient_checkpointing]
+        saved = f" (few in {', '.join(checkpointed)}: checkpointed)" if checkpointed else ""
         line(
             "memory",
-            f"{self.memory / 2**30:.2f} GiB a process for weights, gradients and moments, "
-            "and activations on top",
+            f"{self.memory / 2**30:.2f} GiB a process for {share}weights, gradients and moments, "
+            f"and activations on top{saved}",
         )
         line("steps", str(self.steps))
         if self.hours is not None:
@@ -128,7 +142,7 @@ class Plan:
     def summary(self) -> dict[str, Any]:
         """The same with counts in place of lists of rows."""
         content = self.as_dict()
-        for name in ("evaluation", "condemned", "refused"):
+        for name in ("evaluation", "condemned", "weighted", "refused"):
             content[name] = len(content[name])
         return content
 

@@ -25,6 +25,7 @@ from audit.report import (
 from corpus.errors import UserError
 from corpus.readers import read_corpus
 from corpus.utterance import Corpus
+from tracking import TrackingError
 
 REPORTS = Path("reports")
 """Where the latest audit is looked for."""
@@ -143,21 +144,18 @@ def _download(reference: str, folder: Path) -> Path:
     artifact = reference.removeprefix(WANDB)
     if not re.fullmatch(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/:\s]+", artifact):
         raise UserError(f"{reference}: a report on W&B reads wandb:ENTITY/PROJECT/NAME:ALIAS")
+    from tracking.connection import download
+
     try:
-        import requests
-        import wandb
-    except ImportError as error:
+        found = download(artifact, folder)
+    except TrackingError as error:
         raise UserError(
-            f"{reference}: downloading a report needs W&B; pip install 'asr-gate[wandb]'"
+            f"{reference}: cannot be downloaded ({error}), or name a report on this disk"
         ) from error
-    try:
-        wandb.Api().artifact(artifact).download(root=str(folder))
-    except (wandb.Error, requests.RequestException, ValueError, OSError) as error:
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(
-            f"{reference}: cannot be downloaded ({reason}); log in with `wandb login`, or name a "
-            "report on this disk"
-        ) from error
+    if not found:
+        raise NoVerdict(
+            f"{reference}: W&B has no such report; audit with --wandb, or mend the name"
+        )
     path = folder / REPORT_FILE
     if not path.is_file():
         raise NoVerdict(f"{reference}: the artifact holds no {REPORT_FILE}; audit again")

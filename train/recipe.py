@@ -10,7 +10,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from corpus.errors import UserError
+from corpus.files import write_atomically
 from corpus.utterance import Seconds
+from tracking import TrackerSettings
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -87,6 +89,9 @@ class Phase(Section):
     epochs: list[int] = Field(min_length=1)
     """Counted from 1 over the whole run."""
     groups: list[Group] = Field(min_length=1)
+    gradient_checkpointing: bool = False
+    """Keep the input of each layer alone and compute the rest again on the way back: less memory,
+    more time."""
 
     @model_validator(mode="after")
     def _distinct_groups(self) -> Self:
@@ -158,6 +163,9 @@ class Data(Section):
     """Share of the rows held out, chosen by a hash of their ids."""
     evaluation_limit: int = Field(default=500, ge=1)
     """Most rows held out."""
+    condemned_weight: float = Field(default=0.0, ge=0, le=1)
+    """What a token counts, beside 1, of a row that the audit condemned; 0: such rows are left out.
+    They are never held out."""
     batch_seconds: Seconds = Field(default=60.0, gt=0)
     """Padded audio in one batch: its longest row times its number of rows."""
     workers: int = Field(default=0, ge=0)
@@ -196,12 +204,19 @@ class Evaluation(Section):
     """Longest transcript that is generated."""
 
 
-class Logging(Section):
-    """What is told while training."""
+Level = Literal["debug", "info", "warning", "error"]
 
-    every_steps: int = Field(default=50, ge=1)
-    samples: int = Field(default=20, ge=0)
-    """Predictions in the table of samples, each epoch."""
+
+class Logging(Section):
+    """What is told on the terminal, and in `log.jsonl` of the run's folder."""
+
+    console: Level = "info"
+    file: Level = "debug"
+    """At `debug`, every step."""
+    files: int = Field(default=5, ge=2)
+    """Most files kept: `log.jsonl` and the older `log.jsonl.1`, …"""
+    megabytes: float = Field(default=20.0, gt=0)
+    """Size at which a new one is begun."""
 
 
 class Checkpoints(Section):
@@ -213,15 +228,6 @@ class Checkpoints(Section):
     """Checkpoints of the lowest WER kept beside these."""
     state_every_steps: int = Field(default=500, ge=1)
     """How often it is written where the run stands, for `--resume`; at each evaluation too."""
-
-
-class Tracking(Section):
-    """Names of the tracked run; None: from the command line, the environment, or the defaults."""
-
-    project: str | None = None
-    run_name: str | None = None
-    group: str | None = None
-    tags: list[str] = Field(default_factory=list)
 
 
 class Budget(Section):
@@ -243,12 +249,20 @@ class Recipe(Section):
     evaluation: Evaluation = Field(default_factory=Evaluation)
     logging: Logging = Field(default_factory=Logging)
     checkpoints: Checkpoints = Field(default_factory=Checkpoints)
-    tracking: Tracking = Field(default_factory=Tracking)
+    wandb: TrackerSettings = Field(default_factory=TrackerSettings)
     budget: Budget = Field(default_factory=Budget)
     seed: int = Field(default=1, ge=0, lt=2**63)
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    sharding: Literal["none", "fsdp2"] = "none"
+    """Of several processes: each holds everything (DDP), or a share of it (FSDP2)."""
     threads: int | None = Field(default=None, ge=1)
     """Processor threads of torch; None: as many as torch chooses."""
+
+    @model_validator(mode="after")
+    def _watched_whole(self) -> Self:
+        if self.sharding == "fsdp2" and (self.wandb.watch.gradients or self.wandb.watch.parameters):
+            raise ValueError("wandb.watch sees nothing of a sharded model; switch one of them off")
+        return self
 
     @model_validator(mode="after")
     def _phases_follow(self) -> Self:
@@ -299,6 +313,55 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> tuple[str, Recipe]:
     for override in overrides:
         _override(complete, override)
     return path.stem, _validate(complete, recipe)
+
+
+def write(path: Path, recipe: Recipe) -> None:
+    """Write a recipe, with its overrides and defaults, as one that `load` reads.
+
+    Raises:
+        UserError: the disk is full or not writable.
+    """
+    import yaml
+
+    content = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    try:
+        write_atomically(path, content.encode())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from error
+
+
+def overridden(overrides: Sequence[str], section: str) -> set[str]:
+    """The keys of a section that overrides name: `wandb.tags=[a]` names `tags`."""
+    keys = (override.partition("=")[0].split(".") for override in overrides)
+    return {parts[1] for parts in keys if parts[0] == section and len(parts) > 1}
+
+
+def origins(recipe: str, overrides: Sequence[str] = ()) -> dict[str, tuple[Any, str]]:
+    """Every value of a recipe by its dotted key, and where it comes from.
+
+    Errors as in `load`.
+    """
+    name, loaded = load(recipe, overrides)
+    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
+    written = dict(_values(_read(path)))
+    given = {override.partition("=")[0] for override in overrides}
+
+    def origin(key: str) -> str:
+        if any(key == one or key.startswith(f"{one}.") for one in given):
+            return "command line"
+        inside = any(one == key or one.startswith(f"{key}.") for one in written)
+        return f"recipe {name}" if inside else "default"
+
+    return {key: (value, origin(key)) for key, value in _values(loaded.model_dump(mode="json"))}
+
+
+def _values(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with its dotted key; a list is one value."""
+    if not isinstance(content, dict) or not content:
+        yield prefix, content
+        return
+    for name, value in content.items():
+        yield from _values(value, f"{prefix}.{name}" if prefix else str(name))
 
 
 def _read(path: Path) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from corpus.errors import UserError
+from train.sharding import like, whole
 
 FOLDER = "resume"
 
@@ -31,8 +32,9 @@ class Position:
     step: int = 0
     """Steps of the run that are done."""
     loss: float = 0.0
-    """Sum over the epoch's supervised tokens so far, in nats."""
+    """Sum over the epoch's supervised tokens so far, each by its row's weight, in nats."""
     tokens: float = 0.0
+    """Those tokens, by their weights."""
     due: str = ""
     """The checkpoint that is to be written and evaluated before the next step."""
     chunk_size: int = 1
@@ -43,32 +45,33 @@ class Position:
     """Losses of the last steps."""
 
 
-def save(
-    out: Path,
-    position: Position,
-    model: nn.Module,
-    trained: Mapping[str, nn.Parameter],
-    optimizer: torch.optim.Optimizer,
-) -> None:
+def collect(
+    trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+) -> Iterator[tuple[str, torch.Tensor]]:
+    """What a run has changed, by its name in the state; where it is divided, each process collects.
+
+    Args:
+        trained: every parameter that any phase so far trained, by name.
+        optimizer: of the present phase.
+    """
+    for name, parameter in trained.items():
+        yield f"parameter/{name}", whole(parameter.detach())
+        for key, value in optimizer.state.get(parameter, {}).items():
+            yield f"{key}/{name}", whole(value)
+
+
+def save(out: Path, position: Position, changed: Iterable[tuple[str, torch.Tensor]]) -> None:
     """Write where the run stands; the state before goes only when this one is whole.
 
     Args:
         out: the run's folder.
         position: how far it is.
-        model: whose parameters `trained` are.
-        trained: every parameter that any phase so far trained, by name.
-        optimizer: of the present phase.
+        changed: of `collect`.
 
     Raises:
         UserError: the disk is full or not writable; the state before is left.
     """
-    tensors: dict[str, torch.Tensor] = {}
-    names = {id(parameter): name for name, parameter in model.named_parameters()}
-    for name, parameter in trained.items():
-        tensors[f"parameter/{name}"] = parameter.detach().cpu().contiguous()
-    for tensor, moments in optimizer.state.items():
-        for key, value in moments.items():
-            tensors[f"{key}/{names[id(tensor)]}"] = torch.as_tensor(value).detach().cpu()
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in changed}
     folder = out / FOLDER / f"step-{position.step:08d}-{position.epoch}-{position.chunk}"
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -144,11 +147,8 @@ def restore_moments(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
                 parameter = parameters[name]
                 if kind == "parameter" or id(parameter) not in mine:
                     continue
-                moment = tensors.get_tensor(key)
-                # Counts stay where AdamW wants them, on the processor.
-                optimizer.state[parameter][kind] = (
-                    moment if kind == "step" else moment.to(parameter.device)
-                )
+                # Counts too: the fused AdamW has them on the parameter's device.
+                optimizer.state[parameter][kind] = like(tensors.get_tensor(key), parameter)
     except (OSError, SafetensorError, KeyError, RuntimeError) as error:
         raise _damaged(folder, error) from error
 

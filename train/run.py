@@ -9,27 +9,28 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from corpus.errors import UserError
+from tracking import Tracker
+from tracking.logs import logs
 from train import recipe as recipes
-from train.distributed import ranks, together
+from train.distributed import choose_device, ranks, together
 from train.plan import Plan, PlannedGroup, PlannedPhase
 from train.preflight import Clearance, clear
 from train.recipe import Recipe
+from train.tracked import RUN_FILE, begin, tracked, tracker_of
 
 if TYPE_CHECKING:
     import torch
     from rich.console import Console
     from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
 
-    from tracking import Tracker
     from train.data import Selection
     from train.distributed import Ranks
     from train.examples import Encoder
@@ -38,8 +39,6 @@ if TYPE_CHECKING:
 
 RUNS = Path("runs")
 """Where runs land unless the caller names a folder."""
-RUN_FILE = "run.json"
-"""What a run tells of itself, in its folder."""
 
 
 class Interrupted(UserError):
@@ -88,7 +87,8 @@ def run(
     resume: bool = False,
     overrides: Sequence[str] = (),
     out: Path | None = None,
-    wandb: bool | None = None,
+    tracking: Mapping[str, Any] | None = None,
+    profile: bool = False,
     console: Console | None = None,
 ) -> TrainResult:
     """Train by a recipe on the audited rows of `data`.
@@ -107,7 +107,8 @@ def run(
         resume: go on with the newest run in `out`, from where its state on disk stands.
         overrides: `key.sub=value` for the recipe.
         out: the run's folder (default `runs/<recipe>`); if it is taken, `-2`, `-3`, … is added.
-        wandb: log to W&B, or not; None: as the environment says.
+        tracking: settings of the tracker, over those of the recipe and of the environment.
+        profile: write a trace of a few steps, and where their time goes, to `out/profile`.
         console: where plan and progress are printed; None: nowhere.
 
     Raises:
@@ -119,8 +120,9 @@ def run(
     """
     here = ranks()
     if not here.main:
-        console, wandb = None, False
+        console = None
     name, settings = recipes.load(recipe, overrides)
+    settings = tracked(settings, overrides, here, tracking or {})
     clearance = clear(
         report,
         data,
@@ -131,8 +133,7 @@ def run(
         verify_key=verify_key,
     )
     folder = out or RUNS / name
-    tracker = _tracker(settings, folder.name, wandb, console)
-    tracker.check()
+    Tracker(settings.wandb).check()
     prepared = _prepare(name, settings, clearance, here)
     if console is not None:
         prepared.plan.show(console)
@@ -141,7 +142,8 @@ def run(
     with together(here, prepared.device):
         earlier = _earlier(folder) if resume else None
         claimed = earlier or (claim(folder) if here.main else folder)
-        return _train(settings, clearance, prepared, here.from_main(claimed), tracker, console)
+        out = here.from_main(claimed)
+        return _train(settings, clearance, prepared, out, profile, console)
 
 
 def _earlier(folder: Path) -> Path:
@@ -177,7 +179,7 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> 
     transformers_logging.disable_progress_bar()
     if settings.threads is not None:
         torch.set_num_threads(settings.threads)
-    device = _device(settings.device, here)
+    device = choose_device(settings.device, here, "device=")
     selection = select(clearance.corpus.utterances, clearance.condemned, settings.data)
     if settings.model.tiny is not None:
         texts = (row.utterance.text for row in selection.training)
@@ -209,6 +211,12 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> 
         training_audio=audio,
         evaluation=[row.utterance.id for row in selection.evaluation],
         condemned=selection.dropped,
+        weighted=[
+            row.utterance.id
+            for row in selection.training
+            if row.utterance.id in clearance.condemned
+        ],
+        condemned_weight=settings.data.condemned_weight,
         refused=[
             {"id": row.id, "rule": row.rule, "reason": row.reason} for row in selection.refused
         ],
@@ -224,6 +232,7 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> 
                     PlannedGroup(group.name, group.learning_rate, group.size)
                     for group in matched[phase.name]
                 ],
+                phase.gradient_checkpointing,
             )
             for phase in settings.phases
         ],
@@ -231,7 +240,9 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> 
         device=str(device),
         arithmetic="bfloat16" if device.type == "cuda" else "float32",
         processes=here.world,
-        memory=_memory(model, matched.values()),
+        sharding=settings.sharding,
+        memory=_memory(model, matched.values())
+        // (here.world if settings.sharding == "fsdp2" else 1),
         hours=hours,
         cost=None if hours is None or price is None else hours * here.world * price,
     )
@@ -250,13 +261,13 @@ def _train(
     clearance: Clearance,
     prepared: _Prepared,
     out: Path,
-    tracker: Tracker,
+    profile: bool,
     console: Console | None,
 ) -> TrainResult:
     from train import resume
     from train.journal import Journal
-    from train.loop import Stopped, train
-    from train.phases import match
+    from train.loop import Diverged, Stopped, train
+    from train.profile import StepProfile
     from train.progress import reporter
 
     plan, here = prepared.plan, prepared.ranks
@@ -271,33 +282,50 @@ def _train(
         return TrainResult(plan, out, out / "final", [])
     state = resume.newest(out)
     at = resume.position(state) if state else resume.Position()
-    shown = reporter(console, settings.logging.every_steps)
-    shown.note(f"run {out}" + (f", going on after step {at.step}" if state else ""))
+    shown = reporter(console, settings.wandb.log_interval)
+    # Through the reporter, so that its lines go above the progress bar.
+    tracker = tracker_of(settings, plan, out if here.main else None, say=shown.note)
+    logging = settings.logging
     try:
-        with tracker, _sigterm() as stop:
-            # Ids of rows belong to `run.json`; a run's config on a server is no place for lists.
-            tracker.init(config={**header, "plan": plan.summary()})
-            tracker.use_artifact(clearance.artifact)
+        with (
+            logs(
+                "train", out if here.main else None, say=shown.note, **logging.model_dump()
+            ) as log,
+            tracker,
+            _sigterm() as stop,
+        ):
+            log.info(f"run {out}" + (f", going on after step {at.step}" if state else ""))
+            begin(
+                tracker,
+                header,
+                clearance,
+                settings,
+                plan,
+                prepared.config,
+                out,
+                earlier,
+                at.step if earlier else None,
+            )
+            model = _build(settings, prepared).to(prepared.device)
             journal = Journal(
                 out if here.main else None,
                 header,
                 tracker,
                 shown,
+                log,
+                recipe=settings,
+                model=model,
                 steps=plan.steps,
-                epochs=settings.epochs,
-                every_steps=settings.logging.every_steps,
-                samples=settings.logging.samples,
+                profile=StepProfile(out) if profile and here.main else None,
                 earlier=earlier,
-                at=at,
+                at=at if state else None,
             )
             try:
-                model = _build(settings, prepared).to(prepared.device)
                 records = train(
                     model,
                     prepared.encoder,
                     prepared.selection,
                     settings,
-                    match(model, settings.phases),
                     device=prepared.device,
                     out=out,
                     observer=journal,
@@ -311,6 +339,9 @@ def _train(
             except KeyboardInterrupt as error:
                 journal.end("interrupted")
                 raise _interrupted(out) from error
+            except Diverged as error:
+                journal.diverged(str(error))
+                raise
             except Exception as error:
                 journal.end("failed", str(error))
                 raise
@@ -335,7 +366,12 @@ def _read_run(out: Path, header: dict[str, Any]) -> dict[str, Any] | None:
         _ = [earlier[key] for key in ("status", "steps", "epochs", "evaluations")]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: cannot be read ({error}); start anew without --resume") from error
-    changed = [key for key, value in header["config"].items() if config.get(key) != value]
+    changed = [
+        key
+        for key, value in header["config"].items()
+        # Where and how it is told changes nothing of the run.
+        if config.get(key) != value and key not in ("wandb", "logging", "budget")
+    ]
     changed += [
         f"phase0.{key}"
         for key in ("digest", "dataset_fingerprint")
@@ -362,46 +398,6 @@ def _build(settings: Recipe, prepared: _Prepared) -> Qwen3ASRForConditionalGener
     if source.lora is not None:
         add_adapters(model, source.lora, seed=settings.seed)
     return model
-
-
-def _device(wanted: str, here: Ranks) -> torch.device:
-    import torch
-
-    found = torch.cuda.device_count()
-    if wanted == "cuda" and not found:
-        raise UserError("device=cuda: torch finds no CUDA device here; use device=auto")
-    if not found or wanted == "cpu":
-        return torch.device("cpu")
-    if here.local >= found:
-        raise UserError(
-            f"process {here.local} of this machine has no GPU of its own: torch finds {found}; "
-            "start as many processes as there are GPUs"
-        )
-    return torch.device("cuda", here.local)
-
-
-def _tracker(
-    settings: Recipe, run_name: str, wandb: bool | None, console: Console | None
-) -> Tracker:
-    """The run's tracker; names by the environment, then the recipe, then the defaults."""
-    from tracking import Tracker, TrackerSettings
-
-    recipe = settings.tracking
-    defaults = TrackerSettings(
-        run_name=recipe.run_name or run_name,
-        group=recipe.group,
-        job_type="train",
-        tags=tuple(recipe.tags),
-    )
-    if recipe.project is not None:
-        defaults = replace(defaults, project=recipe.project)
-    resolved = TrackerSettings.resolve(defaults, enabled=wandb)
-    if console is None:
-        return Tracker(resolved)
-    # Through the console, so that its lines go above the progress bar.
-    return Tracker(
-        resolved, say=partial(console.print, markup=False, highlight=False, soft_wrap=True)
-    )
 
 
 def claim(folder: Path) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +13,17 @@ from audit.report.build import AuditResult
 from audit.report.read import LINK_FILE, REPORT_FILE
 from audit.report.schema import Share
 from corpus.files import write_atomically
-from tracking import Tracker
+from corpus.speech.audio import AudioError, load
+from corpus.utterance import Seconds, Utterance
+from tracking import Clip, Tracker
 
 ARTIFACT = "phase0-audit-report"
 BINS = 10
+WORST = 20
+"""Utterances in the table of the worst."""
+CLIP_RATE = 16000
+CLIP_LONGEST: Seconds = 30.0
+"""Most of a recording that is uploaded."""
 
 
 def coverage_histogram(result: AuditResult) -> list[float]:
@@ -28,11 +37,14 @@ def coverage_histogram(result: AuditResult) -> list[float]:
     return [float(share) for share in counts / counts.sum()]
 
 
-def publish(result: AuditResult, folder: Path, tracker: Tracker) -> None:
+def publish(
+    result: AuditResult, utterances: Sequence[Utterance], folder: Path, tracker: Tracker
+) -> None:
     """Log one audit, and note beside its report where the artifact went.
 
     Args:
         result: the audit.
+        utterances: of its corpus, for clips of the worst.
         folder: where its files are.
         tracker: a tracker whose run has begun.
     """
@@ -63,16 +75,24 @@ def publish(result: AuditResult, folder: Path, tracker: Tracker) -> None:
             if figure is not None:
                 metrics[f"phase0/{name}/{column}"] = figure
     tracker.log_metrics(metrics)
-    tracker.log_histogram(
-        "phase0/coverage_histogram",
-        coverage_histogram(result),
-        [bin_ / BINS for bin_ in range(BINS + 1)],
+    shares, edges = coverage_histogram(result), [bin_ / BINS for bin_ in range(BINS + 1)]
+    tracker.log_histogram("phase0/coverage_histogram", shares, edges)
+    tracker.log_bars(
+        "phase0/coverage",
+        "Coverage, share of the corpus",
+        [f"{low:.1f}-{high:.1f}" for low, high in pairwise(edges)],
+        shares,
+        axis="share",
     )
+    if tracker.active:
+        tracker.log_table("phase0/worst_utterances", *_worst(result, utterances))
     tracker.log_table(
         "phase0/domains",
         ["domain", *columns],
         [[name, *figures] for name, figures in domains.items()],
     )
+    if report.decision == "STOP" and tracker.settings.alerts.stop:
+        tracker.alert("phase0: STOP", "; ".join(report.reasons), "ERROR")
     reference = tracker.log_artifact(
         [folder / REPORT_FILE, folder / "report.md", *(folder / name for name in report.tables)],
         name=ARTIFACT,
@@ -87,6 +107,36 @@ def publish(result: AuditResult, folder: Path, tracker: Tracker) -> None:
     # Where the trainer finds the artifact that it links its run to.
     if reference:
         write_atomically(folder / LINK_FILE, json.dumps({"artifact": reference}).encode())
+
+
+def _worst(
+    result: AuditResult, utterances: Sequence[Utterance]
+) -> tuple[list[str], list[list[object]]]:
+    """Columns and rows of the utterances whose transcripts are least what is said there."""
+    by_id = {utterance.id: utterance for utterance in utterances}
+    worst = sorted(result.rows, key=lambda row: (row.quality, row.id))[:WORST]
+    columns = ["id", "domain", "text", "quality", "coverage", "rules", "audio"]
+    return columns, [
+        [
+            row.id,
+            row.domain,
+            row.text,
+            round(row.quality, 4),
+            round(row.coverage, 4),
+            " ".join(result.codes(row)),
+            _clip(by_id[row.id]),
+        ]
+        for row in worst
+    ]
+
+
+def _clip(utterance: Utterance) -> Clip | None:
+    """The begin of its audio; None: it cannot be decoded, as the rules beside it say."""
+    try:
+        recording = load(utterance, CLIP_RATE)
+    except AudioError:
+        return None
+    return Clip(recording.samples[: round(CLIP_LONGEST * CLIP_RATE)], CLIP_RATE)
 
 
 def _figure(value: float | Share | None) -> float | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.asr import asr
 from tests.speech import PROCEED, STOP
+from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_environment
+from tests.tracking.offline import OfflineRun, read_run
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +22,60 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
         done = asr("audit", manifest, "--all", "--name", manifest.stem, "--no-wandb", cwd=folder)
         assert done.returncode == code, done.stderr
     return folder
+
+
+NAMED = {
+    "WANDB_PROJECT": "of-the-environment",
+    "WANDB_RUN_NAME": "of-the-environment",
+    "WANDB_TAGS": "of-the-environment",
+    "WANDB_RUN_GROUP": "of-the-environment",
+    "WANDB_NOTES": "of-the-environment",
+}
+FLAGS = (
+    "--wandb-project", "of-the-flag", "--wandb-run-name", "of-the-flag", "--wandb-tags", "one,two",
+    "wandb.group=of-the-key",
+)  # fmt: skip
+TRAINING = (
+    "train", "round2-tiny", "--data", "small.jsonl", "--report", "reports/phase0", "--profile",
+    "model.tiny.vocabulary=300", "data.batch_seconds=30", "data.evaluation_share=0.2",
+    "evaluation.max_new_tokens=8", "phases.0.epochs=[1]", "phases.1.epochs=[2]",
+    "wandb.log_interval=2", "wandb.detailed_interval=4",
+    "wandb.watch.gradients=true", "wandb.watch.parameters=true", "wandb.watch.every=2",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tracked:
+    """An audit, a training from it and an evaluation of its model, tracked offline."""
+
+    folder: Path
+    audit: OfflineRun
+    train: OfflineRun
+    eval: OfflineRun
+
+
+@pytest.fixture(scope="session")
+def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
+    folder = tmp_path_factory.mktemp("tracked")
+    (folder / "home").mkdir()
+    # Before any test's own: a session's fixture has the tester's environment around it.
+    environment = dict.fromkeys(inherited_wandb_variables(), "") | isolated_wandb_environment(
+        folder
+    )
+    environment |= {**NAMED, "WANDB_MODE": "offline", "XDG_CACHE_HOME": str(folder / "cache")}
+    environment["OMP_NUM_THREADS"] = "1"  # so small a model gains nothing from more
+    write_small(folder / "small.jsonl", shift=0)
+    runs = []
+    for command in (
+        ("audit", "small.jsonl", "--all"),
+        TRAINING,
+        ("eval", "runs/round2-tiny/final", "small.jsonl", "--language", "en", "--out", "evals/one"),
+    ):
+        done = asr(*command, "--wandb", *FLAGS, cwd=folder, **environment)
+        assert done.returncode == 0, done.stderr
+        (new,) = set(folder.glob("wandb/offline-run-*")) - {run.folder for run in runs}
+        runs.append(read_run(new))
+    return Tracked(folder, *runs)
 
 
 @pytest.fixture

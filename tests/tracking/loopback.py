@@ -1,37 +1,53 @@
-"""A W&B server on loopback, just enough for a run to start, log, and lose its server.
+"""A W&B server on loopback that the real client can log to, sync to and read back from.
 
-It speaks what the real client asks when it starts and finishes a run, and logs and uses an
-artifact (it takes every artifact as one that it has already, so that nothing is uploaded). It
-shows that we drive the client rightly, not that the hosted service behaves so.
+It speaks the client's protocols (0.31): GraphQL, the stream of a run's rows and console lines, and
+the upload and download of files. A test looks at what it holds (`runs`, `history()`, `artifacts`,
+`contents()`, `alerts`, …), or reads it back by `wandb.Api()`.
+
+    with Loopback() as server:  # and WANDB_BASE_URL=server.url
+        …
+        server.behave("silent", at="CommitArtifact")
+
+It shows that we drive the client rightly, not that the hosted service behaves so: it was written
+from what the client asks and takes. It knows no logins, permissions, quotas or retention, gives all
+of a list on one page, filters runs by equality only, moves no alias to another version when one is
+deleted, and keeps rows that are sent twice twice. What it does not know it lists in `unknown`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import re
 import socket
 import threading
 import time
-from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
-ENTITY = "team"
+from tests.tracking.loopback_state import ENTITY, ORGANISATION, Json, Refused, State
+
+__all__ = ["ENTITY", "ORGANISATION", "Loopback"]
+
+_DIGEST = re.compile(r"/([0-9a-f]{32})(?:/|$)")
+_STATUS = {"ok": 200, "slow": 200, "401": 401, "429": 429, "500": 500, "silent": 0, "closed": 0}
 
 
-class Loopback:
-    """The server; `behave("500" | "401" | "silent" | "closed" | "ok")` changes it midway."""
+class Loopback(State):
+    """The server; `behave` changes midway what it does to all requests."""
 
     def __init__(self) -> None:
-        self.operations: list[tuple[str, dict[str, Any]]] = []
-        """Names and variables of what was asked, in order."""
-        self.artifacts: list[dict[str, Any]] = []
-        self.runs: dict[str, dict[str, Any]] = {}
+        super().__init__()
         self.behaviour = "ok"
+        self.seconds = 1.0
+        self._turn: tuple[str, str] | None = None
         self._connections: list[socket.socket] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        # Closing waits for the next poll.
+        poll = {"poll_interval": 0.05}
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs=poll, daemon=True)
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
@@ -41,8 +57,19 @@ class Loopback:
     def __exit__(self, *_: object) -> None:
         self.behave("closed")
 
-    def behave(self, behaviour: str) -> None:
-        """From now on answer so. `closed` is for good: connections are cut, new ones refused."""
+    def behave(self, behaviour: str, *, seconds: float = 1.0, at: str | None = None) -> None:
+        """From now on, or from the next request of an operation or path that contains `at`.
+
+        `ok`; `401`, `500`, `429` (with `Retry-After: seconds`); `slow`: each answer takes
+        `seconds`; `silent`: no answer until the behaviour changes, and then a cut connection;
+        `closed`: connections are cut and new ones refused, for good.
+        """
+        if behaviour not in _STATUS:
+            raise ValueError(f"the loopback server cannot be {behaviour!r}")
+        self.seconds = seconds
+        if at is not None:
+            self._turn = (at, behaviour)
+            return
         was_closed, self.behaviour = self.behaviour == "closed", behaviour
         if behaviour == "closed" and not was_closed:
             self._server.shutdown()
@@ -55,118 +82,47 @@ class Loopback:
         """Remember a connection, to be cut later."""
         self._connections.append(connection)
 
-    def asked(self, operation: str) -> list[dict[str, Any]]:
-        """The variables of each request of an operation."""
-        return [variables for name, variables in self.operations if name == operation]
+    def admit(self, path: str, body: bytes) -> int:
+        """The status to answer a request with, once it is time to; 0: none."""
+        if self._turn is not None:
+            at, behaviour = self._turn
+            if at in path or (path == "/graphql" and f" {at}".encode() in body):
+                self._turn = None
+                self.behave(behaviour, seconds=self.seconds)
+        status = _STATUS[self.behaviour]
+        while self.behaviour == "silent":
+            time.sleep(0.05)
+        if self.behaviour == "slow":
+            time.sleep(self.seconds)
+        return status
 
-    def answer(self, query: str, variables: dict[str, Any]) -> dict[str, Any] | None:
-        """The `data` of a GraphQL request; None for what is not known."""
-        # The operation's name as the query has it: not every request says it apart.
-        operation = query.split("(")[0].split("{")[0].split()[-1]
-        self.operations.append((operation, variables))
-        answers: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
-            "Viewer": self._viewer,
-            "UpsertBucket": self._upsert_run,
-            "ArtifactType": lambda _: {"project": {"artifact": None}},
-            "CreateArtifact": self._create_artifact,
-            "ArtifactByID": lambda v: {"artifact": self._artifact(int(v["id"]))},
-            "ArtifactMembershipByName": self._membership,
-            "UseArtifact": lambda v: {"useArtifact": {"artifact": {"id": v["artifactID"]}}},
-        }
-        return answers[operation](variables) if operation in answers else None
-
-    def _viewer(self, _: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "viewer": {
-                "id": "user",
-                "entity": ENTITY,
-                "username": "tester",
-                "email": "",
-                "flags": "{}",
-                "teams": {"edges": []},
-            }
-        }
-
-    def _upsert_run(self, variables: dict[str, Any]) -> dict[str, Any]:
-        given = {name: value for name, value in variables.items() if value is not None}
-        run = self.runs.setdefault(given.get("name", ""), {})
-        run.update(given)
-        project = {
-            "id": "project",
-            "name": given.get("project", "project"),
-            "entity": {"id": "entity", "name": ENTITY},
-        }
-        bucket = {
-            "id": "run",
-            "name": given.get("name"),
-            "displayName": given.get("displayName"),
-            "description": "",
-            "config": "{}",
-            "sweepName": None,
-            "historyLineCount": 0,
-            "project": project,
-        }
-        return {"upsertBucket": {"bucket": bucket, "inserted": True}}
-
-    def _create_artifact(self, variables: dict[str, Any]) -> dict[str, Any]:
-        self.artifacts.append(variables["input"])
-        artifact = {
-            "id": str(len(self.artifacts) - 1),
-            "state": "COMMITTED",
-            "artifactSequence": {"latestArtifact": None},
-        }
-        return {"createArtifact": {"artifact": artifact}}
-
-    def _artifact(self, index: int) -> dict[str, Any]:
-        logged = self.artifacts[index]
-        collection = {
-            "__typename": "ArtifactSequence",
-            "name": logged["artifactCollectionName"],
-            "project": _project(logged["projectName"]),
-        }
-        return {
-            "__typename": "Artifact",
-            "id": str(index),
-            "artifactSequence": collection,
-            "versionIndex": index,
-            "artifactType": {"name": logged["artifactTypeName"]},
-            "description": None,
-            "metadata": logged["metadata"],
-            "ttlDurationSeconds": -2,
-            "ttlIsInherited": True,
-            "tags": [],
-            "historyStep": None,
-            "state": "COMMITTED",
-            "size": 1,
-            "digest": logged["digest"],
-            "commitHash": "",
-            "fileCount": 1,
-            "createdAt": "2026-01-02T03:04:05",
-            "updatedAt": "2026-01-02T03:04:05",
-            "aliases": [],
-        }
-
-    def _membership(self, variables: dict[str, Any]) -> dict[str, Any]:
-        name = variables["name"].partition(":")[0]
-        for index, logged in reversed(list(enumerate(self.artifacts))):
-            if logged["artifactCollectionName"] == name:
-                artifact = self._artifact(index)
-                collection = dict(artifact["artifactSequence"])
-                membership = {
-                    "__typename": "ArtifactCollectionMembership",
-                    "id": f"membership-{index}",
-                    "versionIndex": index,
-                    "createdAt": "2026-01-02T03:04:05",
-                    "aliases": [],
-                    "artifactCollection": collection,
-                    "artifact": artifact,
-                }
-                return {"project": {"artifactCollectionMembership": membership}}
-        return {"project": {"artifactCollectionMembership": None}}
+    def respond(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        """Status and content for a request that was admitted."""
+        try:
+            if path == "/graphql":
+                request = json.loads(body)
+                data = self.answer(request["query"], request.get("variables") or {})
+                errors = {} if data is not None else {"errors": [{"message": "unknown operation"}]}
+                return 200, _encode({"data": data} | errors)
+            if path.startswith(("/artifacts/", "/artifactsV2/")):  # an address the client made
+                path = f"/storage/artifacts/{_DIGEST.findall(path)[0]}"
+            if path.startswith("/storage/"):
+                name = unquote(path.removeprefix("/storage/"))
+                if method == "PUT":
+                    self.store(name, body)
+                    return 200, b""
+                return (200, self.files[name]) if name in self.files else (404, b"")
+            if path.endswith("/file_stream"):
+                self.stream(path.split("/")[-2], json.loads(body))
+                return 200, _encode({"exitcode": None, "limits": {}})
+        except Refused as refusal:
+            status = 200 if path == "/graphql" else 400
+            return status, _encode({"data": None, "errors": [{"message": str(refusal)}]})
+        return 404, b""
 
 
-def _project(name: str) -> dict[str, Any]:
-    return {"id": "project", "internalId": "1", "name": name, "entity": {"name": ENTITY}}
+def _encode(content: Json) -> bytes:
+    return json.dumps(content).encode()
 
 
 def _handler(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
@@ -179,29 +135,25 @@ def _handler(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if loopback.behaviour == "silent":
-                while loopback.behaviour == "silent":
-                    time.sleep(0.1)
+            status = loopback.admit(self.path, body)
+            if status == 0:
                 self.close_connection = True
-            elif loopback.behaviour in ("401", "500"):
-                self._reply(int(loopback.behaviour), {})
-            elif self.path == "/graphql":
-                request = json.loads(body)
-                data = loopback.answer(request["query"], request.get("variables") or {})
-                errors = [] if data is not None else [{"message": "unknown operation"}]
-                self._reply(200, {"data": data, **({"errors": errors} if errors else {})})
-            else:  # the stream of metrics and console lines
-                self._reply(200, {"exitcode": None, "limits": {}})
+            elif status == 200:
+                self._reply(*loopback.respond(self.command, self.path, body))
+            else:
+                self._reply(status, b"{}")
 
         do_PUT = do_GET = do_POST
 
-        def _reply(self, status: int, content: dict[str, Any]) -> None:
-            data = json.dumps(content).encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+        def _reply(self, status: int, content: bytes) -> None:
+            with contextlib.suppress(ConnectionError):  # cut, or the client has given up
+                self.send_response(status)
+                if status == 429:
+                    self.send_header("Retry-After", f"{loopback.seconds:.0f}")
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
 
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing: the terminal belongs to the tests."""

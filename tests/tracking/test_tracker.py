@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import tracking.connection
+from tests.e2e.asr import asr
 from tests.tracking.isolation import (
     FAKE_KEY,
     inherited_wandb_variables,
@@ -172,7 +173,7 @@ def test_an_offline_run_reads_back(tmp_path: Path) -> None:
     assert reference == f"wandb-offline:{tracker.run_id}/phase0-audit-report:stop"
     assert tracker.run_path is not None
     assert said == [
-        f"W&B is offline. Send the run later: wandb sync {tracker.run_path.relative_to(tmp_path)}"
+        f"W&B is offline. Send the run later: asr sync {tracker.run_path.relative_to(tmp_path)}"
     ]
 
     run = read_run(tracker.run_path)
@@ -372,7 +373,7 @@ with Tracker(TrackerSettings.resolve(enabled=True)) as tracker:
     assert result.returncode == 0
     assert len(shown) == 1
     assert "no login was found" in shown[0]
-    assert "wandb sync wandb/offline-run-" in shown[0]
+    assert "asr sync wandb/offline-run-" in shown[0]
 
 
 def test_an_unusable_key_goes_offline_and_is_not_shown(tmp_path: Path) -> None:
@@ -404,7 +405,7 @@ def start_against(url: str) -> tuple[Tracker, list[str], float]:
 def assert_fell_back(tracker: Tracker, said: list[str], seconds: float) -> None:
     assert tracker.mode == "offline"
     assert len(said) == 1
-    assert "wandb sync wandb/offline-run-" in said[0]
+    assert "asr sync wandb/offline-run-" in said[0]
     assert seconds < START_LIMIT_SECONDS + SLACK_SECONDS
     assert tracker.run_path is not None
     assert read_run(tracker.run_path).metrics["a"] == 1
@@ -490,22 +491,14 @@ def test_a_server_lost_midway_costs_one_line_and_is_made_up_for(
 
     (line,) = said
     command = line.partition("send it later: ")[2]
-    assert command.startswith("wandb sync --include-online wandb/run-")
+    assert command.startswith("asr sync wandb/run-")
     assert tracker.run_path is not None
     run = read_run(tracker.run_path)
     assert [row["a"] for row in run.history] == [1, 2]
     assert run.artifact("report").aliases == ["latest", "stop"]
 
     with Loopback() as server:
-        program, *arguments = shlex.split(command)
-        assert program == "wandb"
-        sent = subprocess.run(
-            [sys.executable, "-m", "wandb", *arguments],
-            env={**os.environ, "WANDB_BASE_URL": server.url},
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        sent = asr(*shlex.split(command)[1:], cwd=tmp_path, WANDB_BASE_URL=server.url)
         assert sent.returncode == 0, sent.stderr
         assert [item["artifactCollectionName"] for item in server.artifacts] == ["report"]
         assert tracker.run_id in server.runs

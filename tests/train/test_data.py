@@ -79,14 +79,27 @@ def test_language_names() -> None:
 
 
 def test_the_held_out_rows_stay_when_others_come_and_go() -> None:
-    training, held = hold_out(rows(400), 0.1, 500)
+    held = hold_out(rows(400), 0.1, 500)
     assert 20 <= len(held) <= 60
-    assert len(training) + len(held) == 400
-    ids = {row.utterance.id for row in held}
-    _, fewer = hold_out(rows(200), 0.1, 500)
-    assert {row.utterance.id for row in fewer} == {f"u{i}" for i in range(200)} & ids
-    assert len(hold_out(rows(400), 0.1, 5)[1]) == 5
-    assert len(hold_out(rows(3), 0.0001, 5)[1]) == 1
+    assert hold_out(rows(200), 0.1, 500) == {f"u{i}" for i in range(200)} & held
+    assert len(hold_out(rows(400), 0.1, 5)) == 5
+    assert len(hold_out(rows(3), 0.0001, 5)) == 1
+
+
+def test_condemned_rows_may_train_and_never_evaluate() -> None:
+    utterances = [utterance(f"u{i}") for i in range(40)]
+    condemned = {f"u{i}" for i in range(0, 40, 3)}
+    without = select(utterances, condemned, recipe.Data())
+    weighted = select(utterances, condemned, recipe.Data(condemned_weight=0.3))
+    assert weighted.dropped == []
+    assert weighted.evaluation == without.evaluation
+    assert {row.utterance.id: row.weight for row in weighted.training if row.weight != 1} == (
+        dict.fromkeys(condemned, 0.3)
+    )
+    sound = [row for row in weighted.training if row.utterance.id not in condemned]
+    assert sound == without.training
+    with pytest.raises(UserError, match="one of them not condemned, to evaluate on"):
+        select(utterances, {row.id for row in utterances}, recipe.Data(condemned_weight=1))
 
 
 def test_batches_hold_every_row_once_within_their_seconds() -> None:

@@ -50,22 +50,43 @@ def finish(process: subprocess.Popen[str]) -> str:
     return said
 
 
+def stop_at_a_state(process: subprocess.Popen[str], run: Path) -> None:
+    """SIGTERM as soon as there is anything to go on from."""
+    until = time.monotonic() + 200
+    while (
+        not list(run.glob("resume/step-*")) and process.poll() is None and time.monotonic() < until
+    ):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=200)
+
+
 def told(out: Path) -> dict:
     return json.loads((out / "run.json").read_text())
 
 
+WEIGHTED = (*SHORT, "data.condemned_weight=0.5", "phases.1.gradient_checkpointing=true")
+SCRIPT = Path(__file__).with_name("two_ranks.py")
+
+
+@pytest.fixture(scope="module")
+def two(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of two processes with DDP."""
+    out = tmp_path_factory.mktemp("ddp") / "two"
+    finish(launch(TORCHRUN, SCRIPT, manifest, report.parent, out, *WEIGHTED, cwd=out.parent))
+    return out
+
+
 def test_two_processes_do_what_one_does_with_twice_the_accumulation(
-    manifest: Path, report: Path, tmp_path: Path
+    two: Path, manifest: Path, report: Path, tmp_path: Path
 ) -> None:
-    script = Path(__file__).with_name("two_ranks.py")
-    two, one = tmp_path / "two", tmp_path / "one"
-    finish(launch(TORCHRUN, script, manifest, report.parent, two, *SHORT, cwd=tmp_path))
+    one = tmp_path / "one"
     done = subprocess.run(
-        [sys.executable, script, manifest, report.parent, one, *SHORT, "optimizer.accumulate=2"],
+        [sys.executable, SCRIPT, manifest, report.parent, one, *WEIGHTED, "optimizer.accumulate=2"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    digests = [json.loads((tmp_path / f"two-rank{n}.json").read_text()) for n in (0, 1)]
+    digests = [json.loads((two.parent / f"two-rank{n}.json").read_text()) for n in (0, 1)]
     assert digests[0] == digests[1], "equal to the bit on both ranks, in both phases"
     assert len({d for (d,) in digests[0]}) == 3, "and trained in every epoch"
     ours, theirs = told(two), told(one)
@@ -80,24 +101,61 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
     assert thawed and frozen
     assert not any(torch.equal(first[n], last[n]) for n in thawed if first[n].ndim > 1)
     assert all(torch.equal(first[n], last[n]) for n in frozen)
-    assert sorted(p.name for p in tmp_path.glob("two*")) == [
+    assert sorted(p.name for p in two.parent.glob("two*")) == [
         "two", "two-rank0.json", "two-rank1.json",
     ], "one run, in one folder"  # fmt: skip
+
+
+def test_a_divided_model_trains_as_whole_ones_do_and_goes_on_after_sigterm(
+    two: Path, manifest: Path, report: Path, tmp_path: Path
+) -> None:
+    command = ("-m", "cli.main", "train", "round2-tiny", "--data", manifest, "--report",
+               report.parent, "--no-wandb", *WEIGHTED, "checkpoints.state_every_steps=1",
+               "sharding=fsdp2")  # fmt: skip
+    run = tmp_path / "runs" / "round2-tiny"
+    process = launch(TORCHRUN, *command, cwd=tmp_path)
+    stop_at_a_state(process, run)
+    assert told(run)["status"] == "stopped"
+    (state,) = run.glob("resume/step-*")
+    final = load_file(two / "final" / "model.safetensors")
+    trained = {"model.audio_tower.layers.2."}
+    for key, tensor in load_file(state / "state.safetensors").items():
+        kind, _, name = key.partition("/")
+        trained.add(name)
+        assert kind in ("parameter", "exp_avg", "exp_avg_sq", "step")
+        assert tensor.shape == (() if kind == "step" else final[name].shape), "whole"
+    finish(launch(TORCHRUN, *command, "--resume", cwd=tmp_path))
+    divided, whole = told(run), told(two)
+    assert divided["status"] == "finished"
+    assert divided["plan"]["memory"] == whole["plan"]["memory"] // 2
+    assert [s["loss"] for s in divided["steps"]] == pytest.approx(
+        [s["loss"] for s in whole["steps"]], rel=1e-5
+    )
+    assert [e["evaluation"] for e in divided["epochs"]] == [
+        {**e["evaluation"], "loss": pytest.approx(e["evaluation"]["loss"], rel=1e-5),
+         "domains": {name: {**one, "loss": pytest.approx(one["loss"], rel=1e-5)}
+                     for name, one in e["evaluation"]["domains"].items()}}
+        for e in whole["epochs"]
+    ]  # fmt: skip
+    for epoch in ("epoch-2", "epoch-3"):
+        ours, theirs = (load_file(out / epoch / "model.safetensors") for out in (run, two))
+        assert ours.keys() == theirs.keys()
+        for name, tensor in theirs.items():
+            if name.startswith(tuple(trained)):
+                torch.testing.assert_close(ours[name], tensor, rtol=1e-5, atol=1e-5)
+            else:
+                assert torch.equal(ours[name], tensor), f"{name} is frozen"
 
 
 def test_torchrun_starts_it_sigterm_stops_it_and_accelerate_goes_on(
     manifest: Path, report: Path, tmp_path: Path
 ) -> None:
     command = ("-m", "cli.main", "train", "round2-tiny", "--data", manifest, "--report",
-               report.parent, "--no-wandb", *SHORT, "checkpoints.state_every_steps=1")  # fmt: skip
+               report.parent, "--wandb", "wandb.mode=offline", f"wandb.folder={tmp_path}", *SHORT,
+               "checkpoints.state_every_steps=1")  # fmt: skip
     process = launch(TORCHRUN, *command, cwd=tmp_path)
-    state = tmp_path / "runs" / "round2-tiny" / "resume"
-    until = time.monotonic() + 200
-    while not list(state.glob("step-*")) and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=200)
     run = tmp_path / "runs" / "round2-tiny"
+    stop_at_a_state(process, run)
     stopped = told(run)
     assert stopped["status"] == "stopped"
     assert stopped["reason"].startswith("by SIGTERM after step ")
@@ -107,6 +165,13 @@ def test_torchrun_starts_it_sigterm_stops_it_and_accelerate_goes_on(
     steps = [step["step"] for step in finished["steps"]]
     assert steps == list(range(1, finished["plan"]["steps"] + 1))
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["round2-tiny"]
+    # Of each start, the first process alone tracks and logs.
+    for pattern in ("wandb/offline-run-*", "runs/*/tensorboard/*"):
+        assert len(list(tmp_path.glob(pattern))) == 2, pattern
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
+    logged = [line["step"] for line in lines if line.get("event") == "step"]
+    assert sorted(set(logged)) == steps
+    assert len([line for line in lines if line.get("event") == "end"]) == 2
 
 
 def test_the_launcher_s_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

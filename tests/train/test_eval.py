@@ -206,7 +206,7 @@ def test_mistakes_are_one_line(
     change, says: str, checkpoint: Path, manifest: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     Path("file").touch()
     Path("folder.json/x.json/result.json").mkdir(parents=True)
     named = {"checkpoint": str(checkpoint), "manifests": [manifest], **change}

@@ -1,4 +1,5 @@
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from train.phases import (
     freeze_all_but,
     match,
     schedule,
+    set_gradient_checkpointing,
     set_learning_rates,
     sizes,
 )
@@ -140,6 +142,54 @@ def test_frozen_parameters_take_no_gradients(processor) -> None:
     assert "model.language_model.embed_tokens.weight" not in trained
     assert "model.audio_tower.layers.2.fc1.weight" in trained
     assert "model.audio_tower.layers.1.fc1.weight" not in trained
+
+
+@pytest.mark.parametrize("trained", [["B"], ["A"], ["head"]])
+def test_checkpointing_changes_no_gradient(trained, processor, manifest: Path) -> None:
+    """`head` trains nothing below the upper language model, so that its inputs are all frozen."""
+    from corpus.readers import read_corpus
+    from train.data import Row
+    from train.examples import Encoder, collate
+    from train.loss import TranscriptLoss
+
+    model = build_random(tiny_config(SHAPE, processor), untie=True, seed=1).train()
+    matched = match(model, recipe.load("round2-tiny")[1].phases)
+    groups = matched["B"][1:] if trained == ["head"] else matched[trained[0]]
+    freeze_all_but(model, groups)
+    encoder = Encoder(processor, recipe.Data())
+    rows = [Row(one, one.duration or 0.0, "English") for one in read_corpus([manifest]).utterances]
+    inputs = collate([encoder.read(row) for row in rows[:3]], pad_id=encoder.pad_id).inputs
+    layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]
+    calls: list[int] = []
+    for number, layer in enumerate(layers):
+        # Hooks of the layer itself stay outside of its checkpoint; those of its parts are in it.
+        layer.self_attn.register_forward_hook(lambda *_, number=number: calls.append(number))
+    found = []
+    for on in (False, True, False):
+        set_gradient_checkpointing(model, on)
+        calls.clear()
+        model.zero_grad()
+        loss = TranscriptLoss(model)(**inputs)
+        loss.backward()
+        twice = {number for number in calls if calls.count(number) == 2}
+        found.append((loss.detach(), {n: p.grad for n, p in model.named_parameters()}, twice))
+    (loss, gradients, none), (other, again, twice), (_, _, after) = found
+    assert not none
+    assert not after
+    expected = {
+        "B": {3, 4, 5, 6},  # the whole language model: gradients cross it down to the projector
+        "A": {2, 3, 4, 5, 6},  # and the tower's top
+        "head": {5, 6},
+    }
+    assert twice == expected[trained[0]]
+    torch.testing.assert_close(other, loss, rtol=1e-6, atol=0)
+    for name, gradient in gradients.items():
+        assert (gradient is None) == (again[name] is None), name
+        if gradient is not None:
+            torch.testing.assert_close(again[name], gradient, rtol=1e-6, atol=1e-6)
+    with torch.no_grad():
+        set_gradient_checkpointing(model, True)
+        assert not model.get_input_embeddings()(inputs["input_ids"]).requires_grad
 
 
 def test_the_schedule_warms_up_then_falls_without_a_jump() -> None:

@@ -34,14 +34,14 @@ def test_overrides_reach_any_key() -> None:
             "data.batch_seconds=12",
             "data.language=",
             "checkpoints.keep=null",
-            "tracking.tags=[a,b]",
+            "wandb.tags=[a,b]",
         ],
     )
     assert settings.epochs == 3
     assert settings.phases[0].groups[0].learning_rate == 1e-5
     assert settings.data.batch_seconds == 12
     assert settings.checkpoints.keep is None
-    assert settings.tracking.tags == ["a", "b"]
+    assert settings.wandb.tags == ("a", "b")
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_a_recipe_file_of_ones_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("override", "says"),
     [
-        ("tracking.group=${oc.env:HOME}", "plain values"),
-        ('tracking.tags=["${oc.env:HOME}"]', "plain values"),
+        ("wandb.group=${oc.env:HOME}", "plain values"),
+        ('wandb.tags=["${oc.env:HOME}"]', "plain values"),
         ("seed=99999999999999999999", "seed"),
-        ("tracking.tags=" + "[" * 3000 + "]" * 3000, "nested too deeply"),
+        ("wandb.tags=" + "[" * 3000 + "]" * 3000, "nested too deeply"),
     ],
 )
 def test_hostile_values_are_one_line(override: str, says: str) -> None:
@@ -103,7 +103,7 @@ def test_hostile_values_are_one_line(override: str, says: str) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("tracking: {group: '${oc.env:HOME}'}", "plain values"),
+        ("wandb: {group: '${oc.env:HOME}'}", "plain values"),
         ("a: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
     ],
 )
@@ -111,3 +111,8 @@ def test_a_hostile_recipe_is_one_line(content: str, says: str, tmp_path: Path) -
     (tmp_path / "r.yaml").write_text(content)
     with pytest.raises(recipe.RecipeError, match=says):
         recipe.load(str(tmp_path / "r.yaml"), [])
+
+
+def test_a_divided_model_cannot_be_watched() -> None:
+    with pytest.raises(recipe.RecipeError, match="sharded model"):
+        recipe.load("round2-tiny", ["wandb.watch.gradients=true", "sharding=fsdp2"])

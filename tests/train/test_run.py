@@ -22,7 +22,7 @@ SMALL = (
     "model.tiny.vocabulary=280",
     "evaluation.max_new_tokens=8",
     "data.batch_seconds=6",
-    "logging.every_steps=1",
+    "wandb.log_interval=1",
     "checkpoints.keep=null",
 )
 
@@ -197,6 +197,7 @@ class Watcher:
     def __init__(self, model: torch.nn.Module) -> None:
         self.model = model
         self.trained: dict[str, set[str]] = {}
+        self.checkpointing: dict[str, bool] = {}
         self.stray_gradients: list[str] = []
         self.shares: list[float] = []
 
@@ -206,6 +207,7 @@ class Watcher:
     def step_done(self, record) -> None:
         named = list(self.model.named_parameters())
         self.trained[record.phase] = {name for name, p in named if p.requires_grad}
+        self.checkpointing[record.phase] = self.model.is_gradient_checkpointing
         self.stray_gradients += [n for n, p in named if not p.requires_grad and p.grad is not None]
         shares = {rate / self.peaks[name] for name, rate in record.learning_rates.items()}
         assert max(shares) == pytest.approx(min(shares))
@@ -234,7 +236,8 @@ def test_the_loop_freezes_all_else_and_the_schedule_goes_on_across_the_switch(
     from train.distributed import Ranks
     from train.phases import match, schedule
 
-    _, settings = recipe.load("round2-tiny", [*SMALL, *TWO_EPOCHS, "data.batch_seconds=1.7"])
+    overrides = [*SMALL, *TWO_EPOCHS, "data.batch_seconds=1.7"]
+    _, settings = recipe.load("round2-tiny", [*overrides, "phases.0.gradient_checkpointing=true"])
     prepared = run._prepare("r", settings, preflight.clear(str(report), [manifest]), Ranks())
     model = run._build(settings, prepared)
     matched = match(model, settings.phases)
@@ -244,7 +247,6 @@ def test_the_loop_freezes_all_else_and_the_schedule_goes_on_across_the_switch(
         prepared.encoder,
         prepared.selection,
         settings,
-        matched,
         device=prepared.device,
         out=tmp_path,
         observer=watcher,
@@ -253,6 +255,7 @@ def test_the_loop_freezes_all_else_and_the_schedule_goes_on_across_the_switch(
         assert trained == {name for group in matched[phase] for name in group.parameters}
     assert set(watcher.trained) == {"B", "A"}
     assert watcher.stray_gradients == []
+    assert watcher.checkpointing == {"B": True, "A": False}
     total = prepared.plan.steps
     assert watcher.shares == pytest.approx(
         [schedule(step, total, settings.optimizer) for step in range(total)]
@@ -275,11 +278,35 @@ def test_workers_change_nothing(manifest: Path, report: Path) -> None:
     assert losses(alone) == losses(helped)
 
 
+def test_checkpointing_changes_no_loss(manifest: Path, report: Path) -> None:
+    plain = train(manifest, report, *TWO_EPOCHS)
+    saving = train(
+        manifest, report, *TWO_EPOCHS,
+        "phases.0.gradient_checkpointing=true", "phases.1.gradient_checkpointing=true",
+    )  # fmt: skip
+    assert losses(saving) == pytest.approx(losses(plain), rel=1e-6)
+
+
+def test_out_of_memory_names_the_batch_and_the_keys(
+    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments, **named):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(loop.TranscriptLoss, "forward", full)
+    key = r"phases\.0\.gradient_checkpointing=true"
+    with pytest.raises(UserError, match=rf"batch of utterances u.*set {key}, or lower data\.batch"):
+        train(manifest, report)
+    with pytest.raises(UserError, match=r"u\d+: lower data\.batch_seconds"):
+        train(manifest, report, "phases.0.gradient_checkpointing=true")
+
+
 def test_a_dry_run_counts_and_writes_nothing(manifest: Path, report: Path, tmp_path: Path) -> None:
     console = Console(record=True, width=100, force_terminal=False)
     result = train(
-        manifest, report, "budget.realtime=0.001", "budget.price=2", dry_run=True, console=console
-    )
+        manifest, report, "budget.realtime=0.001", "budget.price=2",
+        "phases.1.gradient_checkpointing=true", dry_run=True, console=console,
+    )  # fmt: skip
     assert result.out is None
     plan = result.plan
     assert plan.hours == pytest.approx(plan.training_audio * 5 / 0.001 / 3600)
@@ -290,9 +317,21 @@ def test_a_dry_run_counts_and_writes_nothing(manifest: Path, report: Path, tmp_p
     shown = console.export_text()
     assert "PROCEED" in shown
     assert "2 dropped by the audit" in shown
+    assert "moments, and activations on top (few in A: checkpointed)" in shown
     assert "audio_top" in shown
     assert "embeddings untied" in shown
     assert result.plan.training + len(result.plan.evaluation) + len(result.plan.condemned) == 12
+
+
+def test_a_dry_run_shows_condemned_rows_that_train(manifest: Path, report: Path) -> None:
+    console = Console(record=True, width=100, force_terminal=False)
+    weight = "data.condemned_weight=0.25"
+    plan = train(manifest, report, weight, dry_run=True, console=console).plan
+    assert (plan.weighted, plan.condemned) == (["u001", "u002"], [])
+    assert plan.summary()["weighted"] == 2
+    shown = console.export_text()
+    assert "2 of those that train, at weight 0.25" in shown
+    assert "0 dropped by the audit" in shown
 
 
 def test_progress_is_told_in_plain_lines(manifest: Path, report: Path) -> None:
@@ -319,7 +358,7 @@ def test_a_tracked_run_holds_the_audit_it_rests_on(
 
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    result = train(manifest, report, *TWO_EPOCHS, "tracking.group=round2", wandb=True)
+    result = train(manifest, report, *TWO_EPOCHS, "wandb.group=round2", tracking={"enabled": True})
     (folder,) = tmp_path.glob("wandb/offline-run-*")
     told = read_run(folder)
     assert told.config["phase0"] == content(result)["phase0"]
@@ -397,10 +436,14 @@ def test_old_checkpoints_are_deleted(manifest: Path, report: Path) -> None:
         "best",
         "epoch-5",
         "final",
+        "log.jsonl",
+        "recipe.yaml",
         "run.json",
+        "tensorboard",
     ]
     kept = train(manifest, report, "checkpoints.keep=1", "checkpoints.best=2")
-    scores = {e["checkpoint"]: e["evaluation"]["wer"] for e in content(kept)["epochs"]}
+    # The later first, as it is the better of equal ones.
+    scores = {e["checkpoint"]: e["evaluation"]["wer"] for e in content(kept)["epochs"][::-1]}
     there = {path.name for path in kept.out.glob("epoch-*")}
     assert {"epoch-5", *sorted(scores, key=scores.__getitem__)[:2]} >= there
     assert (kept.out / "best").resolve().name == min(scores, key=scores.__getitem__)

@@ -1,0 +1,48 @@
+"""`asr sync`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from cli.main import debug_option, show
+
+
+@click.command(
+    "sync",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: asr sync wandb/offline-run-20260102_030405-abcd1234",
+)
+@click.argument("runs", nargs=-1, type=click.Path(path_type=Path), metavar="[RUN]...")
+@click.option("--json", "as_json", is_flag=True, help="Print what was sent as JSON.")
+@debug_option
+def command(runs: tuple[Path, ...], as_json: bool) -> int:
+    """Send runs to W&B that were made offline or could not be sent whole, and link their lineage.
+
+    RUN is a run's folder; without one, all that wait in ./wandb (or $WANDB_DIR/wandb), the oldest
+    first. What was sent before is not sent again. The folder stays.
+
+    Exit codes: 0 all is there, 2 something is left to be done, which the line says.
+    """
+    from tracking.sync import pending, sync
+
+    folders = list(runs) or pending()
+    results = []
+    for result in sync(folders):
+        results.append(result)
+        if as_json:
+            continue
+        if result.run:
+            click.echo(f"{result.folder}: {'sent to' if result.sent else 'is at'} {result.run}")
+        for artifact in result.linked:
+            click.echo(f"{result.folder}: linked to {artifact}")
+        if result.problem:
+            click.echo(f"asr: {result.folder}: {result.problem}", err=True)
+    if as_json:
+        show(lambda: click.echo(json.dumps([asdict(one) for one in results], indent=2)))
+    elif not folders:
+        click.echo("Nothing waits to be sent.")
+    return 2 if any(one.problem for one in results) else 0

@@ -1,0 +1,107 @@
+"""Local logs: JSON lines in a file beside plain lines for whoever watches."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FILE = "log.jsonl"
+
+
+@contextmanager
+def logs(
+    name: str,
+    folder: Path | None,
+    *,
+    say: Callable[[str], None],
+    console: str = "info",
+    file: str = "debug",
+    files: int = 5,
+    megabytes: float = 20.0,
+) -> Iterator[logging.Logger]:
+    """The logger of a package, with its file and its console while the block lasts.
+
+    Each line of the file is an object with `time` (UTC), `level`, `message`, and whatever `extra`
+    held. Modules of the package that log by themselves are in it.
+
+    Args:
+        name: of the package, such as `train`.
+        folder: where `log.jsonl` goes on; None: no file.
+        say: takes a plain line.
+        console: lowest level that is said.
+        file: lowest level that is written.
+        files: most files kept, 2 or more; older ones are `log.jsonl.1`, …
+        megabytes: size at which a new one is begun.
+
+    Raises:
+        OSError: the file cannot be made.
+    """
+    logger = logging.getLogger(name)
+    before = logger.level, logger.propagate
+    handlers: list[logging.Handler] = [_Sayer(say)]
+    handlers[0].setLevel(console.upper())
+    if folder is not None:
+        handlers.append(_file(folder / FILE, file, files, megabytes, say))
+    for handler in handlers:
+        logger.addHandler(handler)
+    logger.setLevel(min(handler.level for handler in handlers))
+    logger.propagate = False
+    try:
+        yield logger
+    finally:
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+
+
+def _file(
+    path: Path, level: str, files: int, megabytes: float, say: Callable[[str], None]
+) -> logging.Handler:
+    from pythonjsonlogger.json import JsonFormatter
+
+    handler = _File(path, say, round(megabytes * 1e6), files - 1)
+    handler.setFormatter(
+        JsonFormatter(
+            ["levelname", "message"],
+            rename_fields={"levelname": "level"},
+            timestamp="time",
+            json_ensure_ascii=False,
+        )
+    )
+    handler.setLevel(level.upper())
+    return handler
+
+
+class _File(logging.handlers.RotatingFileHandler):
+    """A file that the work does without where the disk does not take it."""
+
+    def __init__(self, path: Path, say: Callable[[str], None], size: int, older: int) -> None:
+        super().__init__(path, maxBytes=size, backupCount=older, encoding="utf-8")
+        self._say = say
+        self._broken = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say so once, in place of the library's traceback for each line."""
+        if not self._broken:
+            self._broken = True
+            self._say(
+                f"warning: {self.baseFilename} cannot be written; the log has a gap from here"
+            )
+
+
+class _Sayer(logging.Handler):
+    """Says each line; warnings and errors begin with their level."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        super().__init__()
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """As the library asks for it."""
+        lead = f"{record.levelname.lower()}: " if record.levelno >= logging.WARNING else ""
+        self._say(lead + record.getMessage())

@@ -1,0 +1,123 @@
+"""What runs here, and how busy it is: hardware, repository, processor, memory, GPU."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from psutil import Process
+
+GIB = 2**30
+
+
+def hardware() -> dict[str, object]:
+    """Processors, memory and GPUs, for a run's config. Looks for GPUs only if torch is loaded."""
+    import psutil
+
+    return {
+        "cpus": os.cpu_count() or 1,
+        "memory_gib": round(psutil.virtual_memory().total / GIB, 1),
+        "gpus": gpu_names(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+    }
+
+
+def gpu_names() -> list[str]:
+    """The GPUs that torch sees; empty where it is not loaded."""
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available():
+        return []
+    return [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+
+
+def hardware_tag(processes: int, gpu: str | None) -> str:
+    """Such as `2xA100`, from the number of training processes and the name of their GPU."""
+    if gpu is None:
+        return f"{processes}xCPU"
+    words = [w for w in re.split(r"[ -]", gpu) if w not in ("NVIDIA", "GeForce", "Tesla", "AMD")]
+    # "A100-SXM4-40GB" is an A100, "RTX 4090" is one of two words.
+    short = ""
+    for word in words:
+        short += word
+        if any(letter.isdigit() for letter in word):
+            break
+    return f"{processes}x{short or 'GPU'}"
+
+
+def git_state(folder: Path | None = None) -> dict[str, object]:
+    """Commit of the repository of a folder (default: the current one), and whether it is dirty.
+
+    Empty where there is no repository or no git.
+    """
+    try:
+        commit, status = (
+            subprocess.run(
+                ["git", *arguments],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=5,
+                check=True,
+            ).stdout.strip()
+            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
+        )
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return {"commit": commit, "dirty": bool(status)}
+
+
+def system_metrics() -> dict[str, float]:
+    """How busy the machine and this process are now; see docs/tracking.md for names and units.
+
+    The first call says 0 of the processor: there is nothing yet to measure from.
+    """
+    import psutil
+
+    process = _process(os.getpid())
+    memory = psutil.virtual_memory()
+    metrics = {
+        "system/cpu_percent": psutil.cpu_percent(),
+        "system/memory_percent": memory.percent,
+        "system/process_cpu_percent": process.cpu_percent(),
+        "system/process_memory_gib": process.memory_info().rss / GIB,
+        "system/process_threads": float(process.num_threads()),
+    }
+    return metrics | _gpu_metrics()
+
+
+def _gpu_metrics() -> dict[str, float]:
+    torch = sys.modules.get("torch")
+    if torch is None or not torch.cuda.is_available() or not torch.cuda.is_initialized():
+        return {}
+    metrics = {
+        "system/gpu_memory_allocated_gib": torch.cuda.memory_allocated() / GIB,
+        "system/gpu_memory_reserved_gib": torch.cuda.memory_reserved() / GIB,
+        "system/gpu_memory_peak_gib": torch.cuda.max_memory_allocated() / GIB,
+    }
+    # Of all GPUs, those of the other processes too.
+    busy = []
+    for index in range(torch.cuda.device_count()):
+        try:
+            busy.append(float(torch.cuda.utilization(index)))
+        except (ModuleNotFoundError, RuntimeError):  # no NVML here, or not of this device
+            return metrics
+        free, total = torch.cuda.mem_get_info(index)
+        metrics[f"system/gpu_memory_used_gib/{index}"] = (total - free) / GIB
+        metrics[f"system/gpu_utilization/{index}"] = busy[-1]
+    return metrics | {"system/gpu_utilization": sum(busy) / len(busy)}
+
+
+@lru_cache(maxsize=1)
+def _process(pid: int) -> Process:
+    """A process' handle, kept: its processor time is counted from call to call."""
+    import psutil
+
+    return psutil.Process(pid)

@@ -1,0 +1,104 @@
+"""`asr train --profile`: a trace of a few steps, and where their time goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile, schedule
+
+from corpus.errors import UserError
+from train.checkpoint import write_json
+from train.loop import StepRecord
+
+FOLDER = "profile"
+SKIPPED, WARM, STEPS = 2, 1, 5
+"""Steps that are left alone (the first ones do what is done once), that warm the profiler up, and
+that are traced."""
+
+PARTS = {
+    "batches": "enumerate(DataLoader)",
+    "forward": "asr.forward",
+    "backward": "asr.backward",
+    "optimizer": "Optimizer.step",
+}
+"""What a step's time is divided into, by how the profiler's names of it begin."""
+
+
+class StepProfile:
+    """Told of each step, it traces some early ones by torch's profiler."""
+
+    def __init__(self, out: Path) -> None:
+        """Begin.
+
+        Args:
+            out: the run's folder, for `profile/trace.json.gz` (chrome://tracing, Perfetto) and
+                `profile/steps.json`.
+        """
+        self.folder = out / FOLDER
+        self.summary: dict[str, Any] | None = None
+        """Once the steps are traced; as in `steps.json`."""
+        activities = [ProfilerActivity.CPU]
+        if torch.cuda.is_available():
+            activities.append(ProfilerActivity.CUDA)
+        self._walls: list[float] = []
+        self._profiler: profile | None = profile(
+            activities=activities,
+            schedule=schedule(wait=SKIPPED, warmup=WARM, active=STEPS, repeat=1),
+            on_trace_ready=self._write,
+            acc_events=True,  # there is one cycle; without it, a warning says so
+        )
+        self._profiler.start()
+
+    def step_done(self, record: StepRecord) -> None:
+        """A step is over; the last one that is traced writes the files.
+
+        Raises:
+            UserError: the disk is full or not writable.
+        """
+        if self._profiler is None:
+            return
+        self._walls.append(record.wall)
+        self._profiler.step()
+        if self.summary is not None:
+            self.close()
+
+    def close(self) -> None:
+        """The run is over, perhaps before all steps were traced."""
+        if self._profiler is not None:
+            profiler, self._profiler = self._profiler, None
+            profiler.stop()
+
+    def _write(self, profiler: profile) -> None:
+        walls = self._walls[SKIPPED + WARM :]
+        if not walls:
+            return
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            profiler.export_chrome_trace(str(self.folder / "trace.json.gz"))
+        except OSError as error:
+            raise UserError(f"{self.folder}: cannot be written ({error.strerror})") from error
+        # Microseconds, of all traced steps together.
+        found = [(e.key, e.cpu_time_total, e.device_time_total) for e in profiler.key_averages()]
+        steps, wall = len(walls), sum(walls)
+        parts = {
+            name: {
+                "processor_ms": sum(cpu for key, cpu, _ in found if key.startswith(lead))
+                / steps / 1e3,
+                "device_ms": sum(dev for key, _, dev in found if key.startswith(lead))
+                / steps / 1e3,
+            }
+            for name, lead in PARTS.items()
+        }  # fmt: skip
+        self.summary = {"steps": steps, "step_ms": 1e3 * wall / steps, "parts": parts}
+        write_json(self.folder / "steps.json", self.summary)
+
+
+def in_words(summary: dict[str, Any]) -> str:
+    """The breakdown in one line."""
+    parts = ", ".join(
+        f"{name} {max(part['processor_ms'], part['device_ms']):.1f}"
+        for name, part in summary["parts"].items()
+    )
+    return f"a step takes {summary['step_ms']:.1f} ms ({parts}), mean of {summary['steps']}"
