@@ -370,6 +370,53 @@ def cached(
     return [*lines, "", *verdicts]
 
 
+def whole_steps(
+    rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
+) -> list[str]:
+    """Seconds of phase B a batch, from audio files to AdamW, from the second epoch on."""
+    encoder, official = Encoder(processor, recipe.Data()), Official(processor)
+    lines = ["| model | official, s | ours with the cache, s | ratio |", "|---|---:|---:|---:|"]
+    verdicts = []
+    chosen = [[rows[index] for index in batch] for batch in _typical(planned, 2)]
+    used = [row for batch in chosen for row in batch]
+    for shape in (TINY, WORDY, EIGHTH):
+        config = shape.config(processor)
+        # Each side its own model: they would train one another's otherwise.
+        models = [build_random(config, untie=True, seed=1).train() for _ in range(2)]
+        optimizers = [torch.optim.AdamW(_phase_b(model), lr=1e-5) for model in models]
+        theirs = step(official_loss(models[0]), optimizers[0])
+        ours = step(our_loss(models[1]), optimizers[1])
+        with TemporaryDirectory() as folder:
+            cpu = torch.device("cpu")
+            cache = AudioCache(models[1], used, bound=2**30, device=cpu, folder=Path(folder))
+            sides = [
+                partial(_from_files, theirs, official, chosen),
+                partial(_from_memory, ours, encoder, cache, chosen),
+            ]
+            first, second = (each / len(chosen) for each in in_turn(sides, rounds))
+            assert cache.misses == len(used)
+        lines.append(f"| {shape} | {first:.2f} | {second:.2f} | {first / second:.2f} |")
+        verdicts.append(_verdict(shape.name, first / second, 2.0))
+    return [*lines, "", *verdicts]
+
+
+def _from_files(
+    stepped: Callable[..., None], official: Official, chosen: Sequence[Sequence[Row]]
+) -> None:
+    for batch in chosen:
+        stepped(**official(batch))
+
+
+def _from_memory(
+    stepped: Callable[..., None],
+    encoder: Encoder,
+    cache: AudioCache,
+    chosen: Sequence[Sequence[Row]],
+) -> None:
+    for batch in chosen:
+        stepped(**cache.hear(_batch(encoder, batch)))
+
+
 def _phase_b(model: Qwen3ASRForConditionalGeneration) -> list[nn.Parameter]:
     """Projector, the upper twelve 28ths of the language model, and head, as in `round2`."""
     layers = len(model.model.language_model.layers)
@@ -426,6 +473,7 @@ TABLES = {
     "logits": logits,
     "checkpointing": checkpointed,
     "cache": cached,
+    "phase-b": whole_steps,
 }
 
 
