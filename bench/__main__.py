@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import estimate, example, real_speech, train
+from bench import estimate, example, real_speech, tracking, train
 from bench.detection import __main__ as detection
 from bench.missing import Missing
 
@@ -10,6 +10,7 @@ if __name__ == "__main__":
     example.main()
     estimate.main()
     train.main()
+    tracking.main()
     for measurement in (real_speech, detection):
         try:
             measurement.main()

@@ -36,7 +36,7 @@ FLAGS = (
     "wandb.group=of-the-key",
 )  # fmt: skip
 TRAINING = (
-    "train", "round2-tiny", "--data", "small.jsonl", "--report", "reports/phase0", "--profile",
+    "train", "round2-tiny", "--data", "small.jsonl", "--report", "reports/phase0",
     "model.tiny.vocabulary=300", "data.batch_seconds=30", "data.evaluation_share=0.2",
     "evaluation.max_new_tokens=8", "phases.0.epochs=[1]", "phases.1.epochs=[2]",
     "wandb.log_interval=2", "wandb.detailed_interval=4",
