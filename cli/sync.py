@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from cli.main import debug_option, show
+
+if TYPE_CHECKING:
+    from tracking.sync import Synced
 
 
 @click.command(
@@ -31,18 +35,23 @@ def command(runs: tuple[Path, ...], as_json: bool) -> int:
 
     folders = list(runs) or pending()
     results = []
-    for result in sync(folders):
-        results.append(result)
+    try:
+        for result in sync(folders):
+            results.append(result)
+            if not as_json:
+                _print(result)
+    finally:  # a server that is lost midway does not undo what was sent
         if as_json:
-            continue
-        if result.run:
-            click.echo(f"{result.folder}: {'sent to' if result.sent else 'is at'} {result.run}")
-        for artifact in result.linked:
-            click.echo(f"{result.folder}: linked to {artifact}")
-        if result.problem:
-            click.echo(f"asr: {result.folder}: {result.problem}", err=True)
-    if as_json:
-        show(lambda: click.echo(json.dumps([asdict(one) for one in results], indent=2)))
-    elif not folders:
+            show(lambda: click.echo(json.dumps([asdict(one) for one in results], indent=2)))
+    if not folders and not as_json:
         click.echo("Nothing waits to be sent.")
     return 2 if any(one.problem for one in results) else 0
+
+
+def _print(result: Synced) -> None:
+    if result.run:
+        click.echo(f"{result.folder}: {'sent to' if result.sent else 'is at'} {result.run}")
+    for artifact in result.linked:
+        click.echo(f"{result.folder}: linked to {artifact}")
+    if result.problem:
+        click.echo(f"asr: {result.folder}: {result.problem}", err=True)

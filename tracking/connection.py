@@ -14,8 +14,9 @@ import shlex
 import subprocess
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ from tracking.settings import Mode, TrackerSettings
 if TYPE_CHECKING:
     import wandb
     from wandb.apis.public import Api
+    from wandb.sdk.artifacts.artifact import Artifact
 
 # A start waits for the server at most PROBE + INIT, and about a second for the client itself.
 PROBE_SECONDS = 5
@@ -87,19 +89,19 @@ def start_run(
     reason: str | None = None
     try:
         if settings.mode == "online":
-            api, reason = _log_in(settings)
+            api, reason = _log_in(settings, PROBE_SECONDS)
             if api is not None:
                 try:
                     run = _init(settings, "online", run_name, config, run_id)
                     _reuse_api(run, api)
                     return Started(run, "online", None)
                 except client_errors() as error:
-                    if run_id is not None and settings.resume == "must":
-                        raise TrackingError(
-                            f"the W&B run {run_id} cannot be gone on with ({one_line(error)});"
-                            " start anew, or set wandb.resume=allow"
-                        ) from error
                     reason = f"the server did not start the run ({one_line(error)})"
+            if run_id is not None and settings.resume == "must":
+                raise TrackingError(
+                    f"the W&B run {run_id} cannot be gone on with: {reason};"
+                    " start anew, or set wandb.resume=allow"
+                )
         return Started(_init(settings, "offline", run_name, config), "offline", reason)
     except ValidationError as error:
         # The client checks all of its WANDB_… variables itself, and says so over many lines.
@@ -248,6 +250,36 @@ def open_api(base_url: str | None = None, *, timeout: int = PROBE_SECONDS) -> Ap
     return api
 
 
+def find_artifact(api: Api, path: str, digest: str) -> Artifact | None:
+    """The version that has a digest, of an artifact, by `ENTITY/PROJECT/NAME:ALIAS`.
+
+    None: the server does not have it. Raises what the client does where it does not answer.
+
+    Args:
+        api: of the server.
+        path: the alias may have moved on to another version since it was noted.
+        digest: of the artifact, or the one in its metadata; empty: whatever has the alias.
+    """
+    import wandb
+
+    try:
+        found: Artifact = api.artifact(path)
+        versions = [found] if not digest else chain([found], _versions(api, found, path))
+        return next((v for v in versions if _has(v, digest)), None)
+    except (ValueError, wandb.errors.CommError) as error:
+        if isinstance(error, ValueError) or "not found" in str(error) or "does not" in str(error):
+            return None
+        raise
+
+
+def _versions(api: Api, found: Artifact, path: str) -> Iterator[Artifact]:
+    yield from api.artifacts(found.type, path.rpartition(":")[0])
+
+
+def _has(version: Artifact, digest: str) -> bool:
+    return not digest or digest in (version.digest, version.metadata.get("digest"))
+
+
 def download(reference: str, folder: Path) -> bool:
     """Fetch the files of an artifact, `ENTITY/PROJECT/NAME:ALIAS`; whether the server has it.
 
@@ -288,9 +320,7 @@ def missing_artifacts(api: Api, project: str, artifacts: Mapping[str, str]) -> l
     return problems
 
 
-def _log_in(
-    settings: TrackerSettings, timeout: int = PROBE_SECONDS
-) -> tuple[Api | None, str | None]:
+def _log_in(settings: TrackerSettings, timeout: int) -> tuple[Api | None, str | None]:
     """Find credentials and ask the server whose they are; else the reason to be offline."""
     import wandb
 

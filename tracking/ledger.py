@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from tracking.errors import TrackingError
 
@@ -41,7 +40,9 @@ class Ledger:
 
         if self.state == "running":
             try:
-                return bool(psutil.Process(self.process).create_time() != self.began)
+                began: float = psutil.Process(self.process).create_time()
+                # A clock that was set in between moves it a little.
+                return abs(began - self.began) > 2
             except psutil.Error:
                 return True
         return self.state == "unsent" or bool(self.uses or self.links)
@@ -60,16 +61,20 @@ def read_ledger(folder: Path) -> Ledger:
     Raises:
         TrackingError: there is none, or it is damaged.
     """
-    path = folder / FILE
+    from pydantic import TypeAdapter
+
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        ledger = Ledger(**content)
+        content = (folder / FILE).read_bytes()
+        ledger = TypeAdapter(Ledger).validate_json(content)
         for use in ledger.uses:
-            _ = str(use["reference"]) + str(use["digest"])
-    except FileNotFoundError as error:
+            _ = use["reference"] + use["digest"]
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise TrackingError(
             f"{folder}: no run of asr (no {FILE}); name a folder such as wandb/offline-run-…"
         ) from error
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise TrackingError(f"{path}: damaged ({type(error).__name__}); use wandb sync") from error
+    except (OSError, ValueError, KeyError) as error:
+        # wandb sync sends it, too; what is lost with the file is its lineage.
+        raise TrackingError(
+            f"{folder}: {FILE} is damaged ({type(error).__name__}); send it with wandb sync"
+        ) from error
     return ledger

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 FILE = "log.jsonl"
 
@@ -64,9 +66,17 @@ def _file(
 ) -> logging.Handler:
     from pythonjsonlogger.json import JsonFormatter
 
+    class Formatter(JsonFormatter):
+        def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
+            """NaN and infinity as texts: JSON has no numbers for them."""
+            return {
+                key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+                for key, value in log_data.items()
+            }
+
     handler = _File(path, say, round(megabytes * 1e6), files - 1)
     handler.setFormatter(
-        JsonFormatter(
+        Formatter(
             ["levelname", "message"],
             rename_fields={"levelname": "level"},
             timestamp="time",
@@ -81,12 +91,25 @@ class _File(logging.handlers.RotatingFileHandler):
     """A file that the work does without where the disk does not take it."""
 
     def __init__(self, path: Path, say: Callable[[str], None], size: int, older: int) -> None:
-        super().__init__(path, maxBytes=size, backupCount=older, encoding="utf-8")
+        # A path that is no text is no reason for a gap.
+        super().__init__(
+            path, maxBytes=size, backupCount=older, encoding="utf-8", errors="backslashreplace"
+        )
         self._say = say
         self._broken = False
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Say so once, in place of the library's traceback for each line."""
+        self._say_once()
+
+    def close(self) -> None:
+        """As the library does; the last lines may find no room, too."""
+        try:
+            super().close()
+        except OSError:
+            self._say_once()
+
+    def _say_once(self) -> None:
         if not self._broken:
             self._broken = True
             self._say(

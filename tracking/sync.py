@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracking.connection import open_api, refusals
+from tracking.connection import find_artifact, missing_artifacts, open_api, refusals, sync_command
 from tracking.errors import TrackingError
 from tracking.ledger import FILE, Ledger, read_ledger
 from tracking.redact import one_line
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 20
 """Seconds that one question to the server may take."""
+PATIENCE = 20.0
+"""Seconds of sending after which the server is asked whether it is still there."""
 
 
 @dataclass(frozen=True)
@@ -43,29 +47,34 @@ class Synced:
 def pending(root: Path | None = None) -> list[Path]:
     """Folders of the runs in `<root>/wandb` that a server does not have whole, oldest first.
 
-    Runs that a process is making now are left out.
+    Runs that a process is making now are left out. One whose ledger is damaged waits for its user.
     """
     root = root or TrackerSettings.resolve().folder or Path()
-    found = [(path.parent, read_ledger(path.parent)) for path in root.glob(f"wandb/*run-*/{FILE}")]
-    # A folder's name has its date after the first `run-`.
-    found.sort(key=lambda pair: pair[0].name.partition("run-")[2])
-    return [folder for folder, ledger in found if ledger.waits]
+    folders = [path.parent for path in root.glob(f"wandb/*run-*/{FILE}")]
+    return [folder for folder in sorted(folders, key=_date) if _waits(folder)]
 
 
-def sync(folders: Sequence[Path]) -> Iterator[Synced]:
-    """Send runs, those that audits were sent to first; then link each to what it used.
+def sync(folders: Iterable[Path]) -> Iterator[Synced]:
+    """Send runs, the oldest first, as audits come before what rests on them; link each to that.
 
     Whatever was sent is noted in its folder at once: a second call goes on where this one was
     stopped, and sends nothing twice.
 
     Raises:
-        TrackingError: a folder is no run's, W&B is switched off or not installed, there is no
-            login, or no server that answers.
+        TrackingError: W&B is switched off or not installed, there is no login, or no server that
+            answers.
     """
-    ledgers = [(folder, read_ledger(folder)) for folder in folders]
-    for folder, ledger in ledgers:
+    for folder in sorted(folders, key=_date):
+        try:
+            ledger = read_ledger(folder)
+        except TrackingError as error:
+            problem = str(error).removeprefix(f"{folder}: ")
+            yield Synced(str(folder), "", False, [], problem)
+            continue
         if ledger.state == "running" and not ledger.waits:
-            raise TrackingError(f"{folder}: is being made; send it when its command has ended")
+            problem = "is being made; send it when its command has ended"
+            yield Synced(str(folder), "", False, [], problem)
+            continue
         api = open_api(ledger.base_url, timeout=TIMEOUT)
         sent = ledger.state != "sent"
         if sent:
@@ -73,7 +82,7 @@ def sync(folders: Sequence[Path]) -> Iterator[Synced]:
             if problem:
                 yield Synced(str(folder), "", False, [], problem)
                 continue
-            ledger = replace(ledger, state="sent", entity=ledger.entity or api.default_entity or "")
+            ledger = replace(ledger, state="sent", entity=_entity(ledger, api))
             ledger.write(folder)
         path = f"{ledger.entity}/{ledger.project}/{ledger.run_id}"
         linked, left, problem = _link(api, path, ledger.uses)
@@ -96,12 +105,14 @@ def link(run: str) -> Synced:
     if (folder / FILE).is_file():
         ledger = read_ledger(folder)
         if ledger.state != "sent":
-            raise TrackingError(f"{folder}: was not sent yet; send it with asr sync {folder}")
+            raise TrackingError(f"{folder}: was not sent yet; send it: {sync_command(folder)}")
         api = open_api(ledger.base_url, timeout=TIMEOUT)
         path = f"{ledger.entity}/{ledger.project}/{ledger.run_id}"
     else:
         api = open_api(timeout=TIMEOUT)
-        path = _told_in(folder, api) if folder.is_dir() else run
+        # The client leaves empty folders ENTITY/PROJECT/RUN in $WANDB_DIR.
+        is_address = run.count("/") == 2 and not (folder / "run.json").is_file()
+        path = _told_in(folder, api) if folder.is_dir() and not is_address else run
     if path.count("/") != 2:
         raise TrackingError(
             f"{run}: no run; name its folder, such as runs/round2, or ENTITY/PROJECT/RUN"
@@ -118,6 +129,22 @@ def link(run: str) -> Synced:
         ) from error
     linked, _, problem = _link(api, path, uses)
     return Synced(run, path, False, linked, problem)
+
+
+def _date(folder: Path) -> str:
+    """When a run began, as the name of its folder says after the first `run-`."""
+    return folder.name.partition("run-")[2]
+
+
+def _waits(folder: Path) -> bool:
+    try:
+        return read_ledger(folder).waits
+    except TrackingError:
+        return True
+
+
+def _entity(ledger: Ledger, api: Api) -> str:
+    return ledger.entity or api.default_entity or ""
 
 
 def _told_in(folder: Path, api: Api) -> str:
@@ -137,34 +164,68 @@ def _told_in(folder: Path, api: Api) -> str:
 
 def _send(folder: Path, ledger: Ledger, api: Api) -> str:
     """Send one run by the client's own command; what went wrong, or empty."""
+    command = [sys.executable, "-m", "wandb", "sync"]
     # It takes a run that was online for sent, unless told otherwise.
-    online = [] if folder.name.startswith("offline-") else ["--include-online"]
+    command += [] if folder.name.startswith("offline-") else ["--include-online"]
+    # One that went on after it was sent is sent again.
+    command += ["--include-synced"] if _went_on(folder) else []
     environment = {k: v for k, v in os.environ.items() if k != "WANDB_MODE"}
-    if ledger.base_url:
-        environment.setdefault("WANDB_BASE_URL", ledger.base_url)
-    command = [sys.executable, "-m", "wandb", "sync", *online, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    marker = next(folder.glob("*.wandb.synced"), None)
-    if done.returncode or (not online and marker is None):
-        said = (done.stderr + done.stdout).strip().splitlines()
-        reason = one_line(TrackingError(said[-1] if said else f"code {done.returncode}"))
-        return f"not sent ({reason}); send it again with asr sync {folder}"
-    path = f"{ledger.entity or api.default_entity}/{ledger.project}"
-    for name, digest in ledger.artifacts.items():
+    if ledger.base_url and not environment.get("WANDB_BASE_URL"):
+        environment["WANDB_BASE_URL"] = ledger.base_url
+    try:
+        _run([*command, str(folder)], environment, ledger)
+        project = f"{_entity(ledger, api)}/{ledger.project}"
+        missing = missing_artifacts(api, project, ledger.artifacts)
+    except TrackingError as error:
+        missing = [one_line(error)]
+    except refusals() as error:
+        missing = [one_line(error)]
+    if not missing:
+        return ""
+    # The command leaves its mark whatever the server took.
+    for mark in folder.glob("*.wandb.synced"):
+        mark.unlink()
+    return f"not sent whole ({missing[0]}); send it again: {sync_command(folder)}"
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], ledger: Ledger) -> None:
+    """Run `wandb sync` as long as the server is there: by itself it waits for hours.
+
+    Raises TrackingError where it fails; it ends with 0 then, too.
+    """
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
-            found = api.artifact(f"{path}/{name}")
-        except refusals() as error:
-            return f"artifact {name} did not arrive ({one_line(error)}); send it again"
-        if found.digest != digest and not _has(api, found, digest):
-            return f"artifact {name} did not arrive; send it again with asr sync {folder}"
-    return ""
+            while process.poll() is None:
+                try:
+                    process.wait(PATIENCE)
+                except subprocess.TimeoutExpired:
+                    open_api(ledger.base_url, timeout=TIMEOUT)
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)  # its service, too
+                process.wait()
+        output.seek(0)
+        lines = output.read().decode(errors="replace").strip().splitlines()
+    faults = [line for line in lines if line.startswith("wandb: ERROR")]
+    if faults or process.returncode:
+        said = [*faults, *lines[-1:], f"code {process.returncode}"][0]
+        raise TrackingError(said.removeprefix("wandb: ERROR").strip())
 
 
-def _has(api: Api, newer: Artifact, digest: str) -> bool:
-    """Whether any version of an artifact has a digest: a later run may have moved the alias."""
-    name = newer.name.rpartition(":")[0]
-    versions = api.artifacts(newer.type, f"{newer.entity}/{newer.project}/{name}")
-    return any(version.digest == digest for version in versions)
+def _went_on(folder: Path) -> bool:
+    """Whether a run was written to after `wandb sync` had marked it as sent."""
+    return any(
+        mark.stat().st_mtime < mark.with_suffix("").stat().st_mtime
+        for mark in folder.glob("*.wandb.synced")
+    )
 
 
 def _link(
@@ -208,24 +269,10 @@ def _link_models(api: Api, path: str, links: Mapping[str, str]) -> tuple[dict[st
 
 
 def _find(api: Api, path: str, use: dict[str, str]) -> Artifact | None:
-    """What a reference means by now: the version with its digest, or else its alias.
-
-    None: the server does not have it. Raises what the client does where it does not answer.
-    """
-    import wandb
-
+    """What a reference means by now; None: the server does not have it. Errors of the client."""
     address, _, alias = use["reference"].rpartition(":")
     name = address.rpartition("/")[2]
     online = use["reference"].startswith("wandb:")
     # Made offline, it has no address: it is looked for where the run is.
     collection = address.removeprefix("wandb:") if online else f"{path.rpartition('/')[0]}/{name}"
-    try:
-        found: Artifact = api.artifact(f"{collection}:{alias}")
-        if not use["digest"] or found.metadata.get("digest") == use["digest"]:
-            return found
-        versions: Iterable[Artifact] = api.artifacts(found.type, collection)
-        return next((v for v in versions if v.metadata.get("digest") == use["digest"]), None)
-    except wandb.errors.CommError as error:
-        if "not found" in str(error) or "does not" in str(error):
-            return None
-        raise
+    return find_artifact(api, f"{collection}:{alias}", use["digest"])

@@ -16,6 +16,7 @@ from tracking.board import Board, as_markdown
 from tracking.charts import Points, bar_image, line_image
 from tracking.connection import (
     client_errors,
+    find_artifact,
     finish_run,
     log_artifact,
     require_client,
@@ -127,6 +128,10 @@ class Tracker:
     def run_path(self) -> Path | None:
         """The run's folder on this disk, for `asr sync`; None where there is none."""
         return self._run_path
+
+    def digest_of(self, reference: str) -> str:
+        """W&B's digest of what this run logged, by what `log_artifact` returned; else empty."""
+        return self._artifacts.get(reference.rpartition("/")[2], "")
 
     def __enter__(self) -> Self:
         return self
@@ -303,12 +308,7 @@ class Tracker:
             board, at = self._board, self._step if step is None else step
             self._on_board(lambda: _table_on_board(board, name, columns, cells, at))
         if self._run is not None:
-            import wandb
-
-            data = [[_cell(cell) for cell in row] for row in cells]
-            # Mixed types: a column of figures in which one cell says "n/a" is no reason to fail.
-            table = wandb.Table(columns=list(columns), data=data, allow_mixed_types=True)
-            self._to_wandb({name: table}, step)
+            self._to_wandb({name: _table(columns, cells)}, step)
 
     def log_predictions(
         self,
@@ -507,18 +507,23 @@ class Tracker:
 
         Args:
             reference: `wandb:ENTITY/PROJECT/NAME:ALIAS`, or what `log_artifact` returned offline.
-            digest: of the report in it, by which it is found among its versions later.
+            digest: of the artifact, or of the report in it, by which its version is found although
+                the alias may have moved on.
         """
         run = self._live_run()
         if run is None or not reference:
             return False
         if self._mode == "online" and reference.startswith("wandb:"):
-            done = self._guard(
-                f"the use of {reference}",
-                lambda: run.use_artifact(reference.removeprefix("wandb:")),
-                mend="asr sync links it later",
-            )
-            if done is not _FAILED:
+            path = reference.removeprefix("wandb:")
+
+            def use() -> bool:
+                found = find_artifact(run._public_api(), path, digest)
+                if found is not None:
+                    run.use_artifact(found)
+                return found is not None
+
+            mend = "asr sync links it later"
+            if self._guard(f"the use of {reference}", use, mend=mend) is True:
                 return True
         self._note_down(uses=[{"reference": reference, "digest": digest}])
         return False
@@ -714,6 +719,18 @@ def _cell(cell: object) -> object:
     import wandb
 
     return wandb.Audio(cell.samples, sample_rate=cell.sample_rate)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> wandb.Table:
+    import wandb
+
+    names: list[Any] = list(columns)
+    data = [[_cell(cell) for cell in row] for row in rows]
+    try:
+        return wandb.Table(columns=names, data=data)
+    except TypeError:
+        # A column of figures in which one cell says "n/a" has no type, which costs its charts.
+        return wandb.Table(columns=names, data=data, allow_mixed_types=True)
 
 
 def _table_on_board(

@@ -365,7 +365,8 @@ class Journal:
             },
         )
         if reference:
-            self.content["tracking"]["models"][folder.name] = reference
+            logged = {"reference": reference, "digest": self.tracker.digest_of(reference)}
+            self.content["tracking"]["models"][folder.name] = logged
 
     def _tell_profile(self) -> None:
         """Say it once, when the steps are traced or the run ends before."""

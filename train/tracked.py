@@ -150,7 +150,7 @@ def log_result(
         for one in transcripts
     )
     if logged := _logged_as(Path(result.checkpoint)):
-        tracker.use_artifact(logged)
+        tracker.use_artifact(*logged)
     overall = result.overall
     metadata = {"checkpoint": result.checkpoint, "wer": overall.wer, "cer": overall.cer}
     files = [path, predictions_file(path)]
@@ -176,7 +176,7 @@ def _use_base(tracker: Tracker, settings: Recipe) -> None:
         return
     if Path(source).exists():
         if logged := _logged_as(Path(source)):
-            tracker.use_artifact(logged)
+            tracker.use_artifact(*logged)
         return
     revision = settings.model.revision or "main"
     uri = f"https://huggingface.co/{source}/tree/{revision}"
@@ -184,11 +184,12 @@ def _use_base(tracker: Tracker, settings: Recipe) -> None:
     tracker.use_reference(uri, "model", re.sub(r"[^\w.-]", "_", source), metadata)
 
 
-def _logged_as(checkpoint: Path) -> str:
-    """The artifact that a run of ours logged a checkpoint as; empty: none."""
+def _logged_as(checkpoint: Path) -> tuple[str, str] | None:
+    """Reference and digest of the artifact that a run of ours logged a checkpoint as."""
     folder = checkpoint.resolve()
     try:
         told = json.loads((folder.parent / RUN_FILE).read_text(encoding="utf-8"))
-        return str(told["tracking"]["models"][folder.name])
+        logged = told["tracking"]["models"][folder.name]
+        return str(logged["reference"]), str(logged["digest"])
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return None
