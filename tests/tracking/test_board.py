@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -146,6 +147,7 @@ def test_what_an_earlier_start_logged_later_no_longer_counts(tmp_path: Path) -> 
             for step in values:
                 value = step if after is None else -step
                 tracker.log_metrics({"a": value}, step=step)
+        time.sleep(1.1)  # TensorBoard orders files by the second in their names
     events = read_events(tmp_path)
     assert [value for _, value in scalars(events)["a"]] == [1, 2, 3, 4, -5, -6, -7, -8]
     assert len(texts(events, "config")) == 1
