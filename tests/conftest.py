@@ -9,6 +9,8 @@ import pytest
 from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_environment
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's client is imported
+# Read once, too. Workers share the cores, and models so small gain nothing from more threads.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -69,7 +69,7 @@ def test_the_files_of_an_audit(audited: Path) -> None:
     names = {path.name for path in folder.iterdir()}
     tables = {"utterances.parquet", "words.parquet", "gaps.parquet"}
     shown = {"report.md", "findings.sarif", "junit.xml", "clean.jsonl"}
-    assert names == {"alignment_report.json", "rows.jsonl", *shown, *tables}
+    assert names == {"alignment_report.json", "rows.jsonl", "tensorboard", *shown, *tables}
     rows = [json.loads(line) for line in (folder / "clean.jsonl").read_text().splitlines()]
     report = read_report(folder)
     utterances = pyarrow.parquet.read_table(folder / "utterances.parquet").to_pylist()
