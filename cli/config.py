@@ -73,7 +73,8 @@ def _of_recipe(
     changed = {
         key: origin
         for key, origin in settings.sources.items()
-        if origin not in ("", "default") and (key not in fixed or key in flags)
+        if origin not in ("", "default")
+        and (key not in fixed or key in flags or origin == "WANDB_DISABLED")
     }
     config = {key: value for key, value in settings.as_config().items() if key in changed}
     return found | _with_origins(config, changed)

@@ -64,18 +64,21 @@ def command(
 ) -> int:
     """Train by RECIPE from a verified report, or refuse before any model is loaded.
 
-    RECIPE is round2, round2-tiny (a small random model, for a CPU), or a YAML file; KEY=VALUE
+    RECIPE is round2, full, lora, projector-only, round2-tiny (a small random model, for a CPU), or
+    a YAML file; KEY=VALUE
     overrides any key of it. `asr train average RUN` averages the best checkpoints of a run.
 
     Exit codes: 10 CAUTION not accepted, 20 STOP, 30 no verdict for this data, 2 bad input.
     """
     from rich.console import Console
 
+    from train.distributed import ranks
     from train.run import run
 
     names, root, said = manifests_or_default(data, audio_root)
     console = Console()
-    if said:
+    main = ranks().main  # of several processes the first one speaks
+    if said and main:
         click.echo(said)
     result = run(
         recipe,
@@ -94,6 +97,8 @@ def command(
         profile=profile,
         console=console,
     )
+    if not main:
+        return 0
     if result.stopped is not None:
         click.echo(f"Stopped after step {result.stopped}; go on with the same command and --resume")
     elif result.final is not None and console is not None:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import re
 import shlex
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tracking.errors import TrackingError
-from tracking.redact import one_line
+from tracking.redact import one_line, redact
 from tracking.settings import Mode, TrackerSettings
 
 if TYPE_CHECKING:
@@ -246,6 +248,7 @@ def open_api(base_url: str | None = None, *, timeout: int = PROBE_SECONDS) -> Ap
         settings = settings.model_copy(update={"base_url": base_url})
     api, reason = _log_in(settings, timeout)
     if api is None:
+        _stop_service()  # else the client's exit hook may wait for it
         raise TrackingError(f"W&B cannot be reached: {reason}")
     return api
 
@@ -354,22 +357,41 @@ def _init(
 
     client_settings = _client_settings(settings, mode)
     wandb.setup(client_settings)
-    return wandb.init(
-        project=settings.project,
-        entity=settings.entity,
-        name=run_name or settings.run_name,
-        group=settings.group,
-        job_type=settings.job_type,
-        tags=settings.tags or None,
-        notes=settings.notes,
-        config=config,
-        mode="online" if mode == "online" else "offline",
-        id=run_id if settings.resume != "never" else None,
-        resume=settings.resume if run_id is not None and settings.resume != "never" else None,
-        # Another run of this process, such as a caller's own, is neither reused nor finished.
-        reinit="create_new",
-        settings=client_settings,
-    )
+    named: dict[str, Any] = {
+        "name": run_name or settings.run_name,
+        "group": settings.group,
+        "job_type": settings.job_type,
+        "tags": list(settings.tags) or None,
+        "notes": settings.notes,
+    }
+    with _arguments_hidden():
+        run = wandb.init(
+            project=settings.project,
+            entity=settings.entity,
+            **cast(dict[str, Any], redact(named)),
+            config=config,
+            mode="online" if mode == "online" else "offline",
+            id=run_id if settings.resume != "never" else None,
+            resume=settings.resume if run_id is not None and settings.resume != "never" else None,
+            # Another run of this process, such as a caller's own, is neither reused nor finished.
+            reinit="create_new",
+            settings=client_settings,
+        )
+    for handler in logging.getLogger("wandb").handlers:
+        # Its debug log on a full disk: else a traceback for each line of it.
+        handler.handleError = lambda record: None  # type: ignore[method-assign]
+    return run
+
+
+@contextlib.contextmanager
+def _arguments_hidden() -> Iterator[None]:
+    """The client keeps the command line with the run; secrets in it are hidden meanwhile."""
+    before = sys.argv
+    sys.argv = cast(list[str], redact(before))
+    try:
+        yield
+    finally:
+        sys.argv = before
 
 
 def _client_settings(settings: TrackerSettings, mode: Mode) -> wandb.Settings:

@@ -7,8 +7,9 @@ Offline, so that nothing leaves this machine: the W&B run lies in `tracking-demo
 
 from __future__ import annotations
 
+import argparse
 import math
-import sys
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ def main(folder: Path = FOLDER) -> None:
     from torch import nn
 
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)  # an earlier demo's curves
     model = nn.Linear(4, 1)
     noise = torch.Generator().manual_seed(0)
     tracker = Tracker(
@@ -84,4 +86,8 @@ def main(folder: Path = FOLDER) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else FOLDER)
+    parser = argparse.ArgumentParser(
+        prog="python -m tracking.demo", description=(__doc__ or "").partition(":")[0] + "."
+    )
+    parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
+    main(parser.parse_args().folder)

@@ -25,7 +25,7 @@ class Ledger:
     """… and when that one began, in seconds since 1970: ids are used again."""
     base_url: str | None = None
     state: str = "running"
-    """`running`, `sent` or `unsent`."""
+    """`running`, `sent`, `unsent`, or `continued`: another folder goes on with the same run."""
     artifacts: dict[str, str] = field(default_factory=dict)
     """Digest by NAME:ALIAS of what it logged."""
     links: dict[str, str] = field(default_factory=dict)
@@ -45,6 +45,8 @@ class Ledger:
                 return abs(began - self.began) > 2
             except psutil.Error:
                 return True
+        if self.state == "continued":
+            return False
         return self.state == "unsent" or bool(self.uses or self.links)
 
     def write(self, folder: Path) -> None:

@@ -25,7 +25,8 @@ from tracking.connection import (
 )
 from tracking.differences import difference
 from tracking.errors import TrackingError
-from tracking.ledger import Ledger
+from tracking.ledger import FILE as LEDGER
+from tracking.ledger import Ledger, read_ledger
 from tracking.redact import one_line, redact
 from tracking.settings import Mode, TrackerSettings
 from tracking.system import system_metrics
@@ -191,7 +192,10 @@ class Tracker:
             return self
         self._run_id = started.run.id
         self._run_path = Path(started.run.dir).parent
-        self._guard("the note for asr sync", self._begin_ledger)
+        try:
+            self._guard("the note for asr sync", self._begin_ledger)
+        except TrackingError as error:  # an earlier start's is damaged
+            self._warn("ledger", f"W&B: {error}")
         if started.mode == "offline":
             why = f" because {started.reason}" if started.reason else ""
             self._note(f"W&B is offline{why}. Send the run later: {sync_command(self._run_path)}")
@@ -234,6 +238,20 @@ class Tracker:
                 )
             return
         self._guard("metrics", lambda: run.log(dict(metrics), step=step))
+
+    def make_up(self, rows: Iterable[Mapping[str, object]]) -> None:
+        """Log to W&B what an earlier start logged and the server never got, killed as it was.
+
+        Args:
+            rows: in their order, each with its `train/step`; what the server has is left out.
+        """
+        run = self._live_run()
+        if run is None or not run.resumed:
+            return
+        for row in rows:
+            step = int(cast(int, row["train/step"]))
+            if step >= self._next_step(run):
+                self._to_wandb(dict(row), step)
 
     def log_training_metrics(
         self,
@@ -647,6 +665,16 @@ class Tracker:
             base_url=self.settings.base_url,
         )
         self._ledger.write(self._run_path)
+        for path in self._run_path.parent.glob(f"*run-*-{run.id}/{LEDGER}"):
+            if path.parent != self._run_path:
+                self._take_over(path.parent)
+
+    def _take_over(self, folder: Path) -> None:
+        """An earlier start's folder: sent after ours, it would be written over what we log."""
+        earlier = read_ledger(folder)
+        if earlier.state != "continued":
+            replace(earlier, state="continued", uses=[], links={}).write(folder)
+            self._note_down(uses=earlier.uses, links={**earlier.links, **self._links})
 
     def _note_down(self, **changes: Any) -> None:
         """Keep in the run's folder what `asr sync` needs."""

@@ -102,7 +102,21 @@ class Journal:
         self._recent: deque[float] = deque(at.recent if at else (), maxlen=RECENT)
         self._window: list[StepRecord] = []
         self._define()
+        if goes_on:
+            self.tracker.make_up(self._rows())
         self.save()
+
+    def _rows(self) -> list[dict[str, Any]]:
+        """Losses and evaluations that were told before, as W&B's rows, in the order of steps."""
+        rows = [
+            {"train/loss": one["loss"], "train/step": one["step"], "train/epoch": one["epoch"]}
+            for one in self.content["steps"]
+        ]
+        for one in self.content["evaluations"]:
+            found = one["evaluation"] or {}
+            rates = {f"eval/{key}": found[key] for key in ("loss", "wer", "cer") if key in found}
+            rows.append({**rates, "train/step": one["steps"], "train/epoch": one["epoch"]})
+        return sorted(rows, key=lambda row: int(row["train/step"]))
 
     def saving(self) -> None:
         """Write what was told so far."""

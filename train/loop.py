@@ -261,12 +261,7 @@ class _Training:
 
     def _go_on(self, state: Path) -> None:
         found = resume.position(state)
-        if found.chunk_size != self.position.chunk_size:
-            raise UserError(
-                f"{state}: had {found.chunk_size} batches a step, now there are "
-                f"{self.position.chunk_size}; go on with as many processes times "
-                "optimizer.accumulate as before"
-            )
+        resume.require_chunk_size(state, found, self.position.chunk_size)
         self.position = found
         self.restored = resume.restore_parameters(state, self.model)
 

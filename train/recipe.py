@@ -13,6 +13,7 @@ from corpus.errors import UserError
 from corpus.files import write_atomically
 from corpus.utterance import Seconds
 from tracking import TrackerSettings
+from tracking.redact import redact
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -323,7 +324,8 @@ def write(path: Path, recipe: Recipe) -> None:
     """
     import yaml
 
-    content = yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    plain = redact(recipe.model_dump(mode="json"))
+    content = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
     try:
         write_atomically(path, content.encode())
     except OSError as error:
@@ -347,7 +349,8 @@ def origins(recipe: str, overrides: Sequence[str] = ()) -> dict[str, tuple[Any, 
     given = {override.partition("=")[0] for override in overrides}
 
     def origin(key: str) -> str:
-        if any(key == one or key.startswith(f"{one}.") for one in given):
+        # A list is one value, and an override may name a part of it.
+        if any(f"{key}.".startswith(f"{one}.") or one.startswith(f"{key}.") for one in given):
             return "command line"
         inside = any(one == key or one.startswith(f"{key}.") for one in written)
         return f"recipe {name}" if inside else "default"

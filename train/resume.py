@@ -112,6 +112,19 @@ def position(folder: Path) -> Position:
         raise _damaged(folder, error) from error
 
 
+def require_chunk_size(folder: Path, position: Position, size: int) -> None:
+    """Refuse to go on from a state with another number of batches a step, over all processes.
+
+    Raises:
+        UserError: it is another.
+    """
+    if position.chunk_size != size:
+        raise UserError(
+            f"{folder}: had {position.chunk_size} batches a step, now there are {size}; go on with "
+            "as many processes times optimizer.accumulate as before"
+        )
+
+
 def restore_parameters(folder: Path, model: nn.Module) -> set[str]:
     """Give the model the parameters of a state; returns their names.
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from corpus.errors import UserError
 from tracking import Tracker
 from tracking.logs import logs
+from tracking.redact import redact
 from train import recipe as recipes
 from train.distributed import choose_device, ranks, together
 from train.plan import Plan, PlannedGroup, PlannedPhase
@@ -273,7 +274,7 @@ def _train(
     plan, here = prepared.plan, prepared.ranks
     header: dict[str, Any] = {
         "recipe": plan.recipe,
-        "config": settings.model_dump(mode="json"),
+        "config": redact(settings.model_dump(mode="json")),
         **clearance.run_config(),
         "plan": plan.as_dict(),
     }
@@ -282,6 +283,8 @@ def _train(
         return TrainResult(plan, out, out / "final", [])
     state = resume.newest(out)
     at = resume.position(state) if state else resume.Position()
+    if state:
+        resume.require_chunk_size(state, at, settings.optimizer.accumulate * here.world)
     shown = reporter(console, settings.wandb.log_interval)
     # Through the reporter, so that its lines go above the progress bar.
     tracker = tracker_of(settings, plan, out if here.main else None, say=shown.note)

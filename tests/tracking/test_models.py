@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+import tracking.connection
 from tests.tracking.loopback import ENTITY, ORGANISATION, Loopback
 from tracking import Tracker, TrackingError
+from tracking.sync import pending
 
 PROJECT = f"{ENTITY}/speech"
 REGISTRY = "wandb-registry-model/asr"
@@ -189,6 +191,23 @@ def test_a_run_goes_on_at_its_step(server: Loopback) -> None:
     assert rows == [(1, 1), (2, 2), (3, 3), (4, -4), (5, -5)]
     assert server.runs[first.run_id]["state"] == "finished"
     assert again.run_path != first.run_path
+
+
+def test_what_a_killed_start_did_not_send_is_made_up_for(server: Loopback) -> None:
+    first = begin()
+    for step in (1, 2, 3):
+        first.log_metrics({"train/loss": step, "train/step": step}, step=step)
+    assert pending(Path()) == []  # it is being made
+    tracking.connection._stop_service()  # with rows that it has not sent
+    rows = [{"train/loss": step, "train/step": step} for step in (1, 2, 3)]
+    with begin(run_id=first.run_id, after=3) as again:
+        again.make_up(rows)
+        again.log_metrics({"train/loss": 4, "train/step": 4}, step=4)
+    history = server.history(first.run_id)
+    assert [(row["_step"], row["train/loss"]) for row in history] == [(n, n) for n in (1, 2, 3, 4)]
+    # Sent now, the earlier folder would be written over all that.
+    assert ledger(first)["state"] == "continued"
+    assert (ledger(again)["state"], pending(Path())) == ("sent", [])
 
 
 def test_never_begins_another(server: Loopback) -> None:

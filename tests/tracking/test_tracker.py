@@ -248,8 +248,10 @@ def test_no_secret_reaches_the_run_folder(monkeypatch: pytest.MonkeyPatch) -> No
     key = "s3cr3t" * 7
     monkeypatch.setenv("WANDB_API_KEY", key)
     said: list[str] = []
-    with offline_tracker(said, silent=True) as tracker:
+    monkeypatch.setattr(sys, "argv", ["asr", "train", f"wandb.notes={key}"])
+    with offline_tracker(said, silent=True, notes=f"key {key}", group=key) as tracker:
         tracker.init(config={"command": f"login {key}", "hf_token": "hidden-too"})
+        assert sys.argv[-1] == f"wandb.notes={key}"
         tracker.log_metrics({"a": 1})
     assert said == []  # silent
     assert tracker.run_path is not None

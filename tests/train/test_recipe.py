@@ -113,6 +113,20 @@ def test_a_hostile_recipe_is_one_line(content: str, says: str, tmp_path: Path) -
         recipe.load(str(tmp_path / "r.yaml"), [])
 
 
+def test_a_recipe_is_kept_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_" + "s3cr3t" * 5)
+    _, settings = recipe.load("round2-tiny", ["wandb.notes=hf_" + "s3cr3t" * 5])
+    recipe.write(tmp_path / "kept.yaml", settings)
+    assert "s3cr3t" not in (tmp_path / "kept.yaml").read_text()
+
+
+def test_where_values_come_from() -> None:
+    found = recipe.origins("round2-tiny", ["phases.0.epochs=[1]", "phases.1.epochs=[2]", "seed=7"])
+    assert found["phases"][1] == found["seed"][1] == "command line"
+    assert found["wandb.log_interval"] == (10, "recipe round2-tiny")
+    assert found["optimizer.leap"][1] == "default"
+
+
 def test_a_divided_model_cannot_be_watched() -> None:
     with pytest.raises(recipe.RecipeError, match="sharded model"):
         recipe.load("round2-tiny", ["wandb.watch.gradients=true", "sharding=fsdp2"])
