@@ -91,6 +91,9 @@ class Journal:
             "mode": tracker.mode,
             "models": (earlier or {}).get("tracking", {}).get("models", {}),
         }
+        if earlier is not None and not tracker.run_id:
+            # Not tracked this time: the run that it was tracked in is still there.
+            self.content["tracking"] = earlier.get("tracking", self.content["tracking"])
         self._refused = {row["id"] for row in self.content["refused_while_reading"]}
         self._step = at.step if at else 0
         # An evaluation in which the earlier start was stopped: W&B's run may have that step's row
@@ -386,6 +389,9 @@ class Journal:
         """Say it once, when the steps are traced or the run ends before."""
         if self.profile is not None and self.profile.summary is not None:
             self.log.info(f"profile: {in_words(self.profile.summary)}: {self.profile.folder}")
+            self.profile = None
+        elif self.profile is not None and self.content["status"] != "running":
+            self.log.info("profile: the run took too few steps for a trace")
             self.profile = None
 
     def _watch_loss(self, record: StepRecord) -> None:
