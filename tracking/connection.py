@@ -171,7 +171,11 @@ def finish_run(
             problems.extend(missing_artifacts(run._public_api(), path, artifacts))
             if not problems:
                 sent.set()
-                problems.extend(_not_linked(run, links))
+                refused = link_models(run._public_api(), path, links)
+                problems.extend(
+                    f"{name} is not linked to {links[name]} ({why})"
+                    for name, why in refused.items()
+                )
                 _retire(run, keep)
         except TimeoutError:
             problems.append(f"the server did not take the rest in {FINISH_SECONDS:.0f} s")
@@ -267,7 +271,7 @@ def find_artifact(api: Api, path: str, digest: str) -> Artifact | None:
 
     try:
         found: Artifact = api.artifact(path)
-        versions = [found] if not digest else chain([found], _versions(api, found, path))
+        versions = chain([found], _versions(api, found, path))
         return next((v for v in versions if _has(v, digest)), None)
     except (ValueError, wandb.errors.CommError) as error:
         if isinstance(error, ValueError) or "not found" in str(error) or "does not" in str(error):
@@ -291,12 +295,12 @@ def download(reference: str, folder: Path) -> bool:
     """
     api = open_api()
     try:
-        api.artifact(reference).download(root=str(folder))
+        found = find_artifact(api, reference, "")
+        if found is not None:
+            found.download(root=str(folder))
     except refusals() as error:
-        if "not found" in str(error) or "does not exist" in str(error):
-            return False
         raise TrackingError(f"it was not sent whole: {one_line(error)}") from error
-    return True
+    return found is not None
 
 
 def refusals() -> tuple[type[Exception], ...]:
@@ -321,6 +325,20 @@ def missing_artifacts(api: Api, project: str, artifacts: Mapping[str, str]) -> l
         except refusals() as error:
             problems.append(f"the server has no artifact {name} ({one_line(error)})")
     return problems
+
+
+def link_models(api: Api, project: str, links: Mapping[str, str]) -> dict[str, str]:
+    """Link models, by NAME:ALIAS, each to its collection; why, by name, those that were refused.
+
+    `project` is ENTITY/PROJECT.
+    """
+    refused = {}
+    for name, target in links.items():
+        try:
+            api.artifact(f"{project}/{name}").link(target)
+        except refusals() as error:
+            refused[name] = one_line(error)
+    return refused
 
 
 def _log_in(settings: TrackerSettings, timeout: int) -> tuple[Api | None, str | None]:
@@ -424,17 +442,6 @@ def _reuse_api(run: wandb.Run, api: Api) -> None:
     """
     api.settings.update(run=run.id, entity=run.entity, project=run.project)
     run._cached_public_api = api
-
-
-def _not_linked(run: wandb.Run, links: dict[str, str]) -> list[str]:
-    """Link artifacts of an online run that has finished; what could not be, and why."""
-    problems = []
-    for name, target in links.items():
-        try:
-            run._public_api().artifact(f"{run.entity}/{run.project}/{name}").link(target)
-        except refusals() as error:
-            problems.append(f"{name} is not linked to {target} ({one_line(error)})")
-    return problems
 
 
 def _retire(run: wandb.Run, keep: dict[str, int]) -> None:

@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracking.connection import find_artifact, missing_artifacts, open_api, refusals, sync_command
+from tracking.connection import (
+    find_artifact,
+    link_models,
+    missing_artifacts,
+    open_api,
+    refusals,
+    sync_command,
+)
 from tracking.errors import TrackingError
 from tracking.ledger import FILE, Ledger, read_ledger
 from tracking.redact import one_line
@@ -86,10 +93,14 @@ def sync(folders: Iterable[Path]) -> Iterator[Synced]:
             ledger.write(folder)
         path = f"{ledger.entity}/{ledger.project}/{ledger.run_id}"
         linked, left, problem = _link(api, path, ledger.uses)
-        links, refused = _link_models(api, path, ledger.links)
+        refused = link_models(api, f"{ledger.entity}/{ledger.project}", ledger.links)
+        links = {name: ledger.links[name] for name in refused}
         if linked or len(links) < len(ledger.links):
             replace(ledger, uses=left, links=links).write(folder)
-        yield Synced(str(folder), path, sent, linked, problem or refused)
+        for name, why in refused.items():
+            again = f"{name} cannot be linked to {links[name]} ({why}); try asr sync again"
+            problem = problem or again
+        yield Synced(str(folder), path, sent, linked, problem)
 
 
 def link(run: str) -> Synced:
@@ -253,19 +264,6 @@ def _link(
             continue
         linked.append(str(artifact.qualified_name))
     return linked, left, problem
-
-
-def _link_models(api: Api, path: str, links: Mapping[str, str]) -> tuple[dict[str, str], str]:
-    """Link a run's models to their collections: what is left, and why."""
-    left: dict[str, str] = {}
-    problem = ""
-    for name, target in links.items():
-        try:
-            api.artifact(f"{path.rpartition('/')[0]}/{name}").link(target)
-        except refusals() as error:
-            left[name] = target
-            problem = f"{name} cannot be linked to {target} ({one_line(error)}); try asr sync again"
-    return left, problem
 
 
 def _find(api: Api, path: str, use: dict[str, str]) -> Artifact | None:

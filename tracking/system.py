@@ -57,21 +57,31 @@ def git_state(folder: Path | None = None) -> dict[str, object]:
 
     Empty where there is no repository or no git.
     """
-    try:
-        commit, status = (
-            subprocess.run(
-                ["git", *arguments],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=5,
-                check=True,
-            ).stdout.strip()
-            for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno"])
-        )
-    except (OSError, subprocess.SubprocessError):
+    commit, status = git_commit(folder), _git(folder, "status", "--porcelain", "-uno")
+    if commit is None or status is None:
         return {}
     return {"commit": commit, "dirty": bool(status)}
+
+
+def git_commit(folder: Path | None = None) -> str | None:
+    """Commit of the repository of a folder (default: the current one); None: there is none."""
+    return _git(folder, "rev-parse", "HEAD")
+
+
+def _git(folder: Path | None, *arguments: str) -> str | None:
+    """What git says; None where there is no repository or no git."""
+    try:
+        done = subprocess.run(
+            ["git", *arguments],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 def system_metrics() -> dict[str, float]:

@@ -219,9 +219,7 @@ class Tracker:
     def log_metrics(self, metrics: Mapping[str, object], step: int | None = None) -> None:
         """Log values under their names, such as `train/loss`, at a step that never goes back."""
         run = self._live_run()
-        if self._board is not None:
-            board, at = self._board, self._step if step is None else step
-            self._on_board(lambda: board.metrics(metrics, at))
+        self._on_board(lambda board, at: board.metrics(metrics, at), step)
         if step is not None:
             self._step = max(self._step, step)
         if self._watch is not None:
@@ -302,9 +300,7 @@ class Tracker:
         """Log counts (at most 512) between edges, of which there is one more."""
         # Lists of plain numbers: neither client needs numpy for these.
         bins = ([_number(count) for count in counts], [_number(edge) for edge in edges])
-        if self._board is not None:
-            board, at = self._board, self._step if step is None else step
-            self._on_board(lambda: board.histogram(name, *bins, at))
+        self._on_board(lambda board, at: board.histogram(name, *bins, at), step)
         if self._live_run() is not None:
             import wandb
 
@@ -322,9 +318,7 @@ class Tracker:
             self._live_run()
             return
         cells = [list(row) for row in rows]
-        if self._board is not None:
-            board, at = self._board, self._step if step is None else step
-            self._on_board(lambda: _table_on_board(board, name, columns, cells, at))
+        self._on_board(lambda board, at: _table_on_board(board, name, columns, cells, at), step)
         if self._run is not None:
             self._to_wandb({name: _table(columns, cells)}, step)
 
@@ -435,9 +429,8 @@ class Tracker:
             raise TrackingError(f"alert {title!r}: no level {level}; give INFO, WARN or ERROR")
         run = self._live_run()
         title, text = _hidden(title), _hidden(text)
-        if self._board is not None:
-            board, at = self._board, self._step
-            self._on_board(lambda: board.text("alerts", f"**{title}** ({level}): {text}", at))
+        line = f"**{title}** ({level}): {text}"
+        self._on_board(lambda board, at: board.text("alerts", line, at))
         if run is not None:
             self._guard("an alert", lambda: run.alert(title, text, level=level))
 
@@ -616,14 +609,18 @@ class Tracker:
             self._warn("board", f"{folder}: TensorBoard's files cannot be made ({reason}).")
             return
         if config and after is None:
-            board = self._board
             text = "```json\n" + json.dumps(config, indent=2, default=str) + "\n```"
-            self._on_board(lambda: board.text("config", text, 0))
+            self._on_board(lambda board, at: board.text("config", text, at), 0)
 
-    def _on_board(self, call: Callable[[], object]) -> None:
-        """Write TensorBoard's files; a disk that does not take them costs one line and the rest."""
+    def _on_board(self, write: Callable[[Board, int], object], step: int | None = None) -> None:
+        """Write TensorBoard's files, if there are any, at a step or at the last one.
+
+        A disk that does not take them costs one line and the rest of them.
+        """
+        if self._board is None:
+            return
         try:
-            call()
+            write(self._board, self._step if step is None else step)
         except OSError as error:
             self._board = None
             where = self._folder
@@ -643,9 +640,7 @@ class Tracker:
         return max(run.step, run.starting_step)
 
     def _log_image(self, name: str, pixels: Pixels, step: int | None) -> None:
-        if self._board is not None:
-            board, at = self._board, self._step if step is None else step
-            self._on_board(lambda: board.image(name, pixels, at))
+        self._on_board(lambda board, at: board.image(name, pixels, at), step)
         if self._run is not None:
             import wandb
 

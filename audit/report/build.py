@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,6 +38,7 @@ from audit.report.sight import blind_spots, no_verdict, too_few, why_it_ended
 from corpus.fingerprint import Fingerprint
 from corpus.speech.audio import stored_duration
 from corpus.utterance import Corpus, Seconds
+from tracking.system import git_commit
 
 if TYPE_CHECKING:
     from audit.engine.assess import Assessed
@@ -220,7 +220,7 @@ def build(
         ),
         policy=policy.model_dump(mode="json"),
         tables={},
-        tool=schema.Tool(version=version("asr-gate"), git_commit=git_commit()),
+        tool=schema.Tool(version=version("asr-gate"), git_commit=source_commit()),
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         digest="",
         seal="",
@@ -355,20 +355,7 @@ def _r(value: float) -> float:
     return round(float(value), DIGITS)
 
 
-def git_commit() -> str | None:
+def source_commit() -> str | None:
     """Commit of the source tree that runs; None where this is an installed package."""
     tree = Path(__file__).parents[2]
-    if not (tree / ".git").exists():
-        return None
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=tree,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()
+    return git_commit(tree) if (tree / ".git").exists() else None

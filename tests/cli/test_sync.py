@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 import pytest
 
 import tracking.sync
-from cli.main import main
 from tests.tracking.isolation import FAKE_KEY, isolated_wandb
 from tests.tracking.loopback import ENTITY, Loopback
 from tests.tracking.test_sync import bare, make_audit, make_training
@@ -25,25 +22,6 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback
         monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
         monkeypatch.setenv("WANDB_BASE_URL", server.url)
         yield server
-
-
-@pytest.fixture
-def asr(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """The command in this process: exit code and what it said on both outputs."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["asr", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert isinstance(end.value.code, int)
-        return end.value.code, *capsys.readouterr()
-
-    yield run
-    signal.signal(signal.SIGTERM, handler)
 
 
 Asr = Callable[..., tuple[int, str, str]]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parents[2]
 
 FAKE_KEY = "k" * 40
 """Of the length that the client accepts, and known to no server."""
@@ -53,3 +57,20 @@ def isolated_wandb(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield environment
         # Its service took over the environment above; the next test needs a fresh one.
         wandb.teardown()
+
+
+def in_a_subprocess(
+    folder: Path, *arguments: str, **variables: str
+) -> subprocess.CompletedProcess[str]:
+    """Run Python with the checkout importable, the client isolated and no terminal."""
+    environment = {k: v for k, v in os.environ.items() if k not in inherited_wandb_variables()}
+    environment |= isolated_wandb_environment(folder) | {"PYTHONPATH": str(ROOT)} | variables
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
-import subprocess
-import sys
 import time
 import wave
 from collections.abc import Iterator
@@ -20,9 +17,8 @@ import pytest
 from tests.tracking.events import read_events, scalars, texts
 from tests.tracking.isolation import (
     FAKE_KEY,
-    inherited_wandb_variables,
+    in_a_subprocess,
     isolated_wandb,
-    isolated_wandb_environment,
 )
 from tests.tracking.offline import OfflineRun, read_run
 from tracking import Clip, Tracker
@@ -185,19 +181,6 @@ def test_a_folder_that_cannot_be_made_costs_one_line(tmp_path: Path) -> None:
     assert line.startswith(f"{tmp_path}/file/board: TensorBoard's files cannot be made")
 
 
-def in_a_subprocess(folder: Path, code: str, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k not in inherited_wandb_variables()}
-    environment |= isolated_wandb_environment(folder) | {"PYTHONPATH": str(ROOT)} | more
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 def test_a_disk_that_gets_full_costs_one_line(tmp_path: Path) -> None:
     code = """
 import resource
@@ -209,7 +192,7 @@ with Tracker(tensorboard="board") as tracker:
         tracker.log_metrics({"a": step}, step=step)
 print("done")
 """
-    result = in_a_subprocess(tmp_path, code)
+    result = in_a_subprocess(tmp_path, "-c", code)
     assert (result.returncode, result.stdout) == (0, "done\n")
     (line,) = result.stderr.splitlines()
     assert line.startswith("board: TensorBoard's files end here")
@@ -234,7 +217,7 @@ with Tracker(enabled=True, tensorboard="board") as tracker:
 assert not [name for name in sys.modules if name.partition(".")[0] == "wandb"]
 """
     login = {"WANDB_API_KEY": FAKE_KEY, "WANDB_BASE_URL": "http://127.0.0.1:9"}
-    result = in_a_subprocess(tmp_path, code, WANDB_DISABLED="true", **login)
+    result = in_a_subprocess(tmp_path, "-c", code, WANDB_DISABLED="true", **login)
     assert (result.returncode, result.stdout) == (0, ""), result.stderr
     assert result.stderr == "W&B is off: WANDB_DISABLED is set.\n"
     files = [path for path in tmp_path.rglob("*") if path.is_file()]

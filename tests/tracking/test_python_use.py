@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +13,8 @@ import pytest
 
 from tests.tracking.events import read_events, scalars, texts
 from tests.tracking.isolation import (
-    inherited_wandb_variables,
+    in_a_subprocess,
     isolated_wandb,
-    isolated_wandb_environment,
 )
 from tests.tracking.offline import OfflineRun, read_run
 from tracking import Clip, Tracker, TrackerSettings, TrackingError, demo
@@ -251,19 +247,6 @@ def test_keywords_that_do_not_fit(given: dict[str, object]) -> None:
     with pytest.raises(TrackingError, match=next(iter(given))) as caught:
         Tracker(**given)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
-
-
-def in_a_subprocess(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {k: v for k, v in os.environ.items() if k not in inherited_wandb_variables()}
-    environment |= isolated_wandb_environment(folder) | {"PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
 
 
 def test_not_enabled_costs_nothing(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ import tracking.connection
 from tests.e2e.asr import asr
 from tests.tracking.isolation import (
     FAKE_KEY,
+    in_a_subprocess,
     inherited_wandb_variables,
     isolated_wandb_environment,
 )
@@ -39,23 +40,6 @@ def offline_tracker(said: list[str] | None = None, **settings: object) -> Tracke
     return Tracker(
         TrackerSettings(enabled=True, mode="offline", **settings),  # type: ignore[arg-type]
         say=lines.append,
-    )
-
-
-def in_a_subprocess(
-    tmp_path: Path, code: str, **variables: str
-) -> subprocess.CompletedProcess[str]:
-    """Run code with the checkout importable, the client isolated and no terminal."""
-    environment = {k: v for k, v in os.environ.items() if k not in inherited_wandb_variables()}
-    environment |= isolated_wandb_environment(tmp_path) | {"PYTHONPATH": str(ROOT)} | variables
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
     )
 
 
@@ -82,7 +66,7 @@ with Tracker(TrackerSettings.resolve()) as tracker:
     assert (tracker.mode, tracker.run_id, tracker.run_path) == ("disabled", "", None)
 assert not [name for name in sys.modules if name.partition(".")[0] == "wandb"]
 """
-    result = in_a_subprocess(tmp_path, code)
+    result = in_a_subprocess(tmp_path, "-c", code)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
     assert every_file(tmp_path) == []
 
@@ -102,7 +86,7 @@ with Tracker(TrackerSettings.resolve(enabled=True)) as tracker:
     assert tracker.mode == "disabled"
 assert "wandb" not in sys.modules
 """
-    result = in_a_subprocess(tmp_path, code, **{variable: value, "WANDB_API_KEY": FAKE_KEY})
+    result = in_a_subprocess(tmp_path, "-c", code, **{variable: value, "WANDB_API_KEY": FAKE_KEY})
     assert result.returncode == 0, result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert variable in result.stderr
@@ -385,7 +369,7 @@ with Tracker(TrackerSettings.resolve(enabled=True)) as tracker:
     tracker.init()
     assert tracker.mode == "offline"
 """
-    result = in_a_subprocess(tmp_path, code, WANDB_API_KEY="tooshort")
+    result = in_a_subprocess(tmp_path, "-c", code, WANDB_API_KEY="tooshort")
     assert result.returncode == 0, result.stderr
     assert len(result.stderr.splitlines()) == 1
     assert "login is unusable" in result.stderr
