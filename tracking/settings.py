@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast, get_args
 from urllib.parse import urlsplit
@@ -47,7 +47,10 @@ _TEXTS = {
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # A run may be called 7, and YAML takes that for a number.
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, coerce_numbers_to_str=True
+    )
 
 
 class Watch(_Section):
@@ -187,10 +190,6 @@ class TrackerSettings(_Section):
         origin: str = "default",
         fixed: Collection[str] = (),
         environment: Mapping[str, str] | None = None,
-        enabled: bool | None = None,
-        project: str | None = None,
-        run_name: str | None = None,
-        tags: str | Iterable[str] | None = None,
         **given: Any,
     ) -> Self:
         """Settings by precedence: command line, environment, recipe, default.
@@ -203,8 +202,7 @@ class TrackerSettings(_Section):
             fixed: names in it that the command line set (`wandb.project=…`), which the environment
                 does not replace.
             environment: variables; None: those of this process.
-            enabled, project, run_name, tags: flags of the command line; None: not given.
-            given: any other setting, likewise.
+            given: what the command line set, by name; None is a value as well.
 
         Raises:
             TrackingError: a bad value, also one in the environment that is overridden: the client
@@ -212,9 +210,7 @@ class TrackerSettings(_Section):
         """
         base = defaults if defaults is not None else cls()
         env = os.environ if environment is None else environment
-        flags = {"enabled": enabled, "project": project, "run_name": run_name, "tags": tags}
-        found = {name: (value, "command line") for name, value in {**given, **flags}.items()}
-        found = {name: pair for name, pair in found.items() if pair[0] is not None}
+        found = {name: (value, "command line") for name, value in given.items()}
         # All of the environment is read, so that a bad value is named whatever overrides it.
         for name, (value, variable) in _from_environment(env).items():
             if name not in found and name not in fixed:
@@ -263,9 +259,11 @@ def _build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(map(str, fault["loc"]))
-        said = fault["msg"]
+        said = f"{fault['msg']}, not {fault['input']!r}"
         if fault["type"] == "extra_forbidden":
-            said = f"there is no such setting; there are {', '.join(TrackerSettings.model_fields)}"
+            sections: dict[object, type[_Section]] = {"watch": Watch, "alerts": Alerts}
+            section = sections.get(fault["loc"][0], TrackerSettings)
+            said = f"there is no such setting; there are {', '.join(section.model_fields)}"
         raise TrackingError(f"{where}wandb.{key}: {said}") from error
 
 

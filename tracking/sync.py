@@ -113,6 +113,8 @@ def link(run: str) -> Synced:
         TrackingError: no such run, or as in `sync`.
     """
     folder = Path(run)
+    if not folder.is_dir() and run.count("/") != 2:
+        raise TrackingError(_no_run(run))
     if (folder / FILE).is_file():
         ledger = read_ledger(folder)
         if ledger.state != "sent":
@@ -125,9 +127,7 @@ def link(run: str) -> Synced:
         is_address = run.count("/") == 2 and not (folder / "run.json").is_file()
         path = _told_in(folder, api) if folder.is_dir() and not is_address else run
     if path.count("/") != 2:
-        raise TrackingError(
-            f"{run}: no run; name its folder, such as runs/round2, or ENTITY/PROJECT/RUN"
-        )
+        raise TrackingError(_no_run(run))
     try:
         phase0 = api.run(path).config["phase0"]
         uses = [{"reference": str(phase0["artifact"]), "digest": str(phase0["digest"])}]
@@ -140,6 +140,10 @@ def link(run: str) -> Synced:
         ) from error
     linked, _, problem = _link(api, path, uses)
     return Synced(run, path, False, linked, problem)
+
+
+def _no_run(name: str) -> str:
+    return f"{name}: no run; name its folder, such as runs/round2, or ENTITY/PROJECT/RUN"
 
 
 def _date(folder: Path) -> str:

@@ -47,34 +47,41 @@ def test_environment_beats_the_defaults_that_a_command_gives() -> None:
 
 
 @pytest.mark.parametrize(
-    ("environment", "explicit", "enabled"),
+    ("environment", "given", "enabled"),
     [
-        ({}, None, False),
-        ({"WANDB_PHASE0_LOGGING": "true"}, None, True),
-        ({"WANDB_PHASE0_LOGGING": "true"}, False, False),
-        ({"WANDB_PHASE0_LOGGING": "0"}, True, True),
-        ({"WANDB_PHASE0_LOGGING": ""}, None, False),
+        ({}, {}, False),
+        ({"WANDB_PHASE0_LOGGING": "true"}, {}, True),
+        ({"WANDB_PHASE0_LOGGING": "true"}, {"enabled": False}, False),
+        ({"WANDB_PHASE0_LOGGING": "0"}, {"enabled": True}, True),
+        ({"WANDB_PHASE0_LOGGING": ""}, {}, False),
     ],
 )
-def test_enabled(environment: dict[str, str], explicit: bool | None, enabled: bool) -> None:
-    assert TrackerSettings.resolve(environment=environment, enabled=explicit).enabled is enabled
+def test_enabled(environment: dict[str, str], given: dict[str, bool], enabled: bool) -> None:
+    assert TrackerSettings.resolve(environment=environment, **given).enabled is enabled
+
+
+def test_nothing_is_a_value_too() -> None:
+    environment = {"WANDB_ENTITY": "team", "WANDB_RUN_NAME": "friday"}
+    settings = TrackerSettings.resolve(environment=environment, entity=None, run_name=7)
+    assert (settings.entity, settings.sources["entity"]) == (None, "command line")
+    assert settings.run_name == "7"
 
 
 @pytest.mark.parametrize(
-    ("environment", "explicit", "mode"),
+    ("environment", "given", "mode"),
     [
-        ({}, None, "online"),
-        ({"WANDB_MODE": "dryrun"}, None, "offline"),
-        ({"WANDB_MODE": "run"}, None, "online"),
-        ({"WANDB_MODE": "disabled"}, None, "disabled"),
-        ({"WANDB_MODE": "disabled"}, "offline", "offline"),
-        ({"WANDB_DISABLED": "true"}, "online", "disabled"),
-        ({"WANDB_DISABLED": "1", "WANDB_MODE": "online"}, None, "disabled"),
-        ({"WANDB_DISABLED": "false"}, None, "online"),
+        ({}, {}, "online"),
+        ({"WANDB_MODE": "dryrun"}, {}, "offline"),
+        ({"WANDB_MODE": "run"}, {}, "online"),
+        ({"WANDB_MODE": "disabled"}, {}, "disabled"),
+        ({"WANDB_MODE": "disabled"}, {"mode": "offline"}, "offline"),
+        ({"WANDB_DISABLED": "true"}, {"mode": "online"}, "disabled"),
+        ({"WANDB_DISABLED": "1", "WANDB_MODE": "online"}, {}, "disabled"),
+        ({"WANDB_DISABLED": "false"}, {}, "online"),
     ],
 )
-def test_mode(environment: dict[str, str], explicit: str | None, mode: str) -> None:
-    assert TrackerSettings.resolve(environment=environment, mode=explicit).mode == mode
+def test_mode(environment: dict[str, str], given: dict[str, str], mode: str) -> None:
+    assert TrackerSettings.resolve(environment=environment, **given).mode == mode
 
 
 def test_tags_and_folder() -> None:
@@ -182,9 +189,12 @@ def test_tags_as_a_text_or_a_list(tags: Any) -> None:
     ("given", "named"),
     [
         ({"tags": 5}, "wandb.tags"),
-        ({"tags": [1]}, "wandb.tags.0"),
+        ({"tags": [[]]}, "wandb.tags.0"),
         ({"watch": {"every": 0}}, "wandb.watch.every"),
-        ({"watch": {"gradient": True}}, "wandb.watch.gradient"),
+        (
+            {"watch": {"gradient": True}},
+            "wandb.watch.gradient: there is no such setting; there are g",
+        ),
         ({"alerts": {"loss_spike": 1}}, "wandb.alerts.loss_spike"),
         ({"alerts": {"best_wer": float("nan")}}, "wandb.alerts.best_wer"),
         ({"alerts": 3}, "wandb.alerts"),

@@ -17,6 +17,9 @@ from ..network import MELS, PHONES, SAMPLE_RATE, length_mask
 from .dataset import NO_WORD
 
 DECIBEL = math.log(10) / 10
+BENDS, BEND = 7, 0.04
+"""Bent frequency scales besides the straight one, and how far they bend: deviation of the first
+order of a smooth curve over the mels, a logarithm of frequency."""
 
 
 @dataclass
@@ -44,13 +47,22 @@ class Augment:
         self.hertz = 700 * (10 ** (mel / 2595) - 1)
         self.warps = torch.linspace(0.80, 1.25, 37)
         self.blurs = (0.0, 0.4, 0.8, 1.2, 1.8)
+        self.bends = torch.cat([torch.zeros(1, MELS), self._colour(BENDS, BEND)[:, 0]])
         self.matrices = torch.stack(
-            [self._warp(float(warp), blur) for warp in self.warps for blur in self.blurs]
+            [
+                self._warp(float(warp), bend, blur)
+                for warp in self.warps
+                for bend in self.bends
+                for blur in self.blurs
+            ]
         )
 
-    def _warp(self, factor: float, blur: float) -> Tensor:
-        """(mels, mels): the spectrum stretched by `factor` and smeared over `blur` bands."""
-        source = 2595 * torch.log10(1 + self.hertz / factor / 700)
+    def _warp(self, factor: float, bend: Tensor, blur: float) -> Tensor:
+        """(mels, mels): the spectrum stretched by `factor`, bent and smeared over `blur` bands.
+
+        `bend`, (mels,), is a logarithm of frequency: it moves each formant by itself.
+        """
+        source = 2595 * torch.log10(1 + self.hertz / factor * torch.exp(bend) / 700)
         step = (_mel(SAMPLE_RATE / 2) - _mel(20.0)) / (MELS + 1)
         source = ((source - _mel(20.0)) / step - 1).clamp(0, MELS - 1)
         distance = torch.arange(MELS)[:, None] - source[None]
@@ -107,9 +119,10 @@ class Augment:
 
     def _warp_choice(self, count: int, strength: float) -> Tensor:
         warp = torch.randint(len(self.warps), (count,), generator=self.generator)
+        bend = torch.randint(len(self.bends), (count,), generator=self.generator)
         odds = torch.tensor([1 - 0.5 * strength] + [0.125 * strength] * 4)
         blur = torch.multinomial(odds, count, replacement=True, generator=self.generator)
-        return self.matrices[warp * len(self.blurs) + blur]
+        return self.matrices[(warp * len(self.bends) + bend) * len(self.blurs) + blur]
 
     def _stretch(self, batch: Batch) -> Batch:
         """Another speed, with local warps, and silence before and after."""

@@ -234,7 +234,8 @@ def train(
 ) -> None:
     """Train for `settings.minutes` on the set in `data`; leaves the model in `out`.
 
-    With `resume`, go on from the averaged weights in `out` at the share of the time that they had.
+    With `resume`, go on from the averaged weights in `out` at the share of the time that they had,
+    or, where that time was over, with a schedule of its own.
 
     One thread in each process, gradients averaged once a step: where other programs want the
     processors too, several threads would wait for each other at every layer instead.
@@ -264,6 +265,14 @@ def _run(
     torch.manual_seed(settings.seed)
     net = load(folder=out).train() if resume else EmbeddedNet(Shape()).train()
     before = net.card.get("trained", {"steps": 0, "minutes": 0.0, "progress": 0.0})
+    if before["progress"] >= 1:
+        card = {
+            **card,
+            "began_with": {key: net.card[key] for key in ("revision", "data", "trained")},
+        }
+        before = {**before, "progress": 0.0}
+    elif "began_with" in net.card:
+        card = {**card, "began_with": net.card["began_with"]}
     average = Average(net, settings.average, before["steps"])
     seed = settings.seed + rank + world * before["steps"]
     rng = random.Random(seed)
