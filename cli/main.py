@@ -139,7 +139,7 @@ def main() -> None:
         context = error.ctx if isinstance(error, click.UsageError) else None
         name = context.command_path if context else "asr"
         line = plain(" ".join(error.format_message().split()).rstrip("."))
-        click.echo(f"{name}: {line}; see {name} --help", err=True)
+        click.echo(f"asr: {line}; see {name} --help", err=True)
         code = 2
     except (click.Abort, KeyboardInterrupt):
         click.echo("asr: interrupted", err=True)
