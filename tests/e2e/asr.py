@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from cli.main import main
 
 ASR = [str(Path(sys.executable).parent / "asr")]
 
@@ -23,6 +29,28 @@ def asr(*arguments: object, cwd: Path, **environment: str) -> subprocess.Complet
         stdin=subprocess.DEVNULL,
         timeout=280,
     )
+
+
+def asr_here(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run `asr` to its end in this process, which has loaded all that is slow to load."""
+    command = ["asr", *map(str, arguments)]
+    out, err = io.StringIO(), io.StringIO()
+    code: object = None
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        with (
+            contextlib.chdir(cwd),
+            mock.patch.object(sys, "argv", command),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            main()
+    except SystemExit as end:
+        code = end.code
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert isinstance(code, int)
+    return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:

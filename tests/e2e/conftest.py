@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.asr import asr
+from tests.e2e.asr import asr, asr_here
 from tests.speech import PROCEED, STOP
 from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_environment
 from tests.tracking.offline import OfflineRun, read_run
@@ -19,7 +19,9 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `reports/proceed` and `reports/stop`, of all rows of the bundled corpus."""
     folder = tmp_path_factory.mktemp("audited")
     for manifest, code in ((PROCEED, 0), (STOP, 20)):
-        done = asr("audit", manifest, "--all", "--name", manifest.stem, "--no-wandb", cwd=folder)
+        done = asr_here(
+            "audit", manifest, "--all", "--name", manifest.stem, "--no-wandb", cwd=folder
+        )
         assert done.returncode == code, done.stderr
     return folder
 

@@ -15,7 +15,7 @@ import pyarrow.parquet
 import pytest
 
 from audit.report import read_report
-from tests.e2e.asr import ASR, asr, one_line, report_in, start
+from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
 from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT, STOP
 
 pytestmark = pytest.mark.slow
@@ -133,7 +133,7 @@ def test_quality_ranks_the_broken_first(audited: Path) -> None:
 
 
 def test_without_controls_it_says_that_it_has_no_proof(small: Path, tmp_path: Path) -> None:
-    done = asr("audit", small, "--no-wandb", "--controls", "0", "--json", cwd=tmp_path)
+    done = asr_here("audit", small, "--no-wandb", "--controls", "0", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["controls"] == {}
@@ -169,12 +169,12 @@ def test_a_killed_audit_goes_on_where_it_was(audited: Path, tmp_path: Path) -> N
         time.sleep(0.02)
     running.kill()
     running.communicate()
-    refused = asr(*arguments, cwd=tmp_path)
+    refused = asr_here(*arguments, cwd=tmp_path)
     assert refused.returncode == 2
     assert "--resume" in one_line(refused)
-    other = asr(*arguments, "--resume", "--seed", "1", "--fraction", "0.5", cwd=tmp_path)
+    other = asr_here(*arguments, "--resume", "--seed", "1", "--fraction", "0.5", cwd=tmp_path)
     assert other.returncode == 2, "--all and --fraction contradict each other"
-    other = asr("audit", STOP, *arguments[2:], "--resume", cwd=tmp_path)
+    other = asr_here("audit", STOP, *arguments[2:], "--resume", cwd=tmp_path)
     assert other.returncode == 2
     assert "another dataset" in one_line(other)
     done = asr(*arguments, "--resume", cwd=tmp_path)
@@ -197,7 +197,7 @@ def test_the_number_of_threads_changes_nothing(small: Path, tmp_path: Path) -> N
 
 def test_damaged_parts_are_measured_again(small: Path, tmp_path: Path) -> None:
     arguments = ("audit", small, "--no-wandb", "--batch-seconds", "1")
-    whole = asr(*arguments, "--name", "whole", cwd=tmp_path)
+    whole = asr_here(*arguments, "--name", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     running = start(*arguments, cwd=tmp_path)
     parts = tmp_path / "reports" / "phase0" / "parts"
@@ -210,11 +210,11 @@ def test_damaged_parts_are_measured_again(small: Path, tmp_path: Path) -> None:
     (parts / "part-00001.json").write_text('[{"id": ')
     plan = (parts / "plan.json").read_text()
     (parts / "plan.json").write_text("{")
-    lost = asr(*arguments, "--resume", cwd=tmp_path)
+    lost = asr_here(*arguments, "--resume", cwd=tmp_path)
     assert lost.returncode == 2
     assert "plan.json: missing or damaged" in one_line(lost)
     (parts / "plan.json").write_text(plan)
-    done = asr(*arguments, "--resume", cwd=tmp_path)
+    done = asr_here(*arguments, "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folders = (parts.parent, tmp_path / "reports" / "whole")
     one, other = (report_in(folder)["digest"] for folder in folders)
@@ -243,7 +243,7 @@ def test_one_name_has_one_audit_at_a_time(tmp_path: Path) -> None:
     held = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
-        refused = asr("audit", PROCEED, "--no-wandb", cwd=tmp_path)
+        refused = asr_here("audit", PROCEED, "--no-wandb", cwd=tmp_path)
     finally:
         os.close(held)
     assert refused.returncode == 2
@@ -252,7 +252,7 @@ def test_one_name_has_one_audit_at_a_time(tmp_path: Path) -> None:
 
 def test_a_second_audit_replaces_the_first(small: Path, small_stop: Path, tmp_path: Path) -> None:
     for manifest, code in ((small_stop, 20), (small, 0)):
-        done = asr("audit", manifest, "--no-wandb", "--json", cwd=tmp_path)
+        done = asr_here("audit", manifest, "--no-wandb", "--json", cwd=tmp_path)
         assert done.returncode == code, done.stderr
         assert json.loads(done.stdout) == report_in(tmp_path / "reports" / "phase0")
     read_report(tmp_path / "reports" / "phase0")
@@ -277,7 +277,7 @@ def test_bad_rows_are_skipped_or_found_and_nothing_is_lost(tmp_path: Path) -> No
     ]
     manifest = tmp_path / "m.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = asr("audit", manifest, "--all", "--no-wandb", cwd=tmp_path)
+    done = asr_here("audit", manifest, "--all", "--no-wandb", cwd=tmp_path)
     assert done.returncode == 20, done.stderr
     assert "Traceback" not in done.stderr
     report = report_in(tmp_path / "reports" / "phase0")
@@ -312,7 +312,7 @@ def test_what_steers_a_terminal_is_shown_and_not_obeyed(small: Path, tmp_path: P
     for row in rows:
         row |= {"domain": "[red]x[/red]\x1b[31m\u202e\ny", "text": row["text"] + " \x1b]0;t\x07"}
     small.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    done = asr("audit", small, "--no-wandb", cwd=tmp_path)
+    done = asr_here("audit", small, "--no-wandb", cwd=tmp_path)
     page = (tmp_path / "reports" / "phase0" / "report.md").read_text()
     for text in (done.stdout, done.stderr, page):
         assert not {"\x1b", "\x07", "\u202e"} & set(text)
@@ -320,7 +320,7 @@ def test_what_steers_a_terminal_is_shown_and_not_obeyed(small: Path, tmp_path: P
 
 
 def test_another_language_is_refused(small: Path, tmp_path: Path) -> None:
-    done = asr("audit", small, "--no-wandb", "--language", "he", cwd=tmp_path)
+    done = asr_here("audit", small, "--no-wandb", "--language", "he", cwd=tmp_path)
     assert done.returncode == 2
     assert "embedded is a model of 'en'" in one_line(done)
 
@@ -340,7 +340,7 @@ def test_another_language_is_refused(small: Path, tmp_path: Path) -> None:
 def test_mistakes_end_with_one_line(arguments: list[object], says: str, tmp_path: Path) -> None:
     (tmp_path / "bad.jsonl").write_text("{oops\n")
     (tmp_path / "outside.jsonl").write_text('{"audio_filepath": "../x.wav", "text": "x"}\n')
-    done = asr("audit", "--no-wandb", *arguments, cwd=tmp_path)
+    done = asr_here("audit", "--no-wandb", *arguments, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert says in one_line(done)
 
@@ -359,7 +359,7 @@ def test_mistakes_end_with_one_line(arguments: list[object], says: str, tmp_path
     ],
 )
 def test_bad_usage_exits_2(arguments: list[str], tmp_path: Path) -> None:
-    done = asr(*arguments, cwd=tmp_path)
+    done = asr_here(*arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert "--help" in one_line(done)
     assert not (tmp_path / "reports").exists()
@@ -368,15 +368,15 @@ def test_bad_usage_exits_2(arguments: list[str], tmp_path: Path) -> None:
 def test_without_a_manifest_the_project_names_it_or_the_example_is_used(
     small_stop: Path, tmp_path: Path
 ) -> None:
-    done = asr("audit", "--aligner", "none", cwd=tmp_path)
+    done = asr_here("audit", "--aligner", "none", cwd=tmp_path)
     assert done.returncode == 2
     assert "using the bundled example corpus" in done.stderr
     (tmp_path / "asr.toml").write_text(f'[corpus]\nmanifests = ["{small_stop}"]\n')
-    done = asr("audit", "--no-wandb", cwd=tmp_path)
+    done = asr_here("audit", "--no-wandb", cwd=tmp_path)
     assert done.returncode == 20, done.stderr
     assert "corpus of asr.toml" in done.stderr
     (tmp_path / "asr.toml").write_text('[corpus]\nmanifest = "x"\n')
-    done = asr("audit", "--no-wandb", cwd=tmp_path)
+    done = asr_here("audit", "--no-wandb", cwd=tmp_path)
     assert done.returncode == 2
     assert "asr.toml: corpus.manifest" in one_line(done)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from audit.report.schema import Report
-from tests.e2e.asr import asr, one_line, report_in
+from tests.e2e.asr import asr_here, one_line, report_in
 from tests.speech import EXAMPLE
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def test_a_stopped_corpus_is_cleaned_and_audits_again(
 ) -> None:
     report = audited / "reports" / "stop"
     manifest = corpus / "stop.jsonl"
-    done = asr("clean", report, "--data", manifest, "--json", cwd=tmp_path)
+    done = asr_here("clean", report, "--data", manifest, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     found = report_in(report)
@@ -54,12 +54,14 @@ def test_a_stopped_corpus_is_cleaned_and_audits_again(
         skipped = line["reason"] != "low quality"
         assert skipped or any(finding["severity"] == "error" for finding in line["findings"])
 
-    again = asr("audit", written["path"], "--all", "--name", "again", "--no-wandb", cwd=tmp_path)
+    again = asr_here(
+        "audit", written["path"], "--all", "--name", "again", "--no-wandb", cwd=tmp_path
+    )
     assert again.returncode in (0, 20), again.stderr
     assert report_in(tmp_path / "reports" / "again")["dataset"]["utterances"] == written["kept"]
-    gate = asr("gate", "reports/again", "--data", written["path"], cwd=tmp_path)
+    gate = asr_here("gate", "reports/again", "--data", written["path"], cwd=tmp_path)
     assert gate.returncode == again.returncode
-    once_more = asr("clean", report, "--data", manifest, cwd=tmp_path)
+    once_more = asr_here("clean", report, "--data", manifest, cwd=tmp_path)
     assert once_more.returncode == 0
     assert "rows kept" in once_more.stdout
     assert "not heard" not in once_more.stdout
@@ -68,12 +70,12 @@ def test_a_stopped_corpus_is_cleaned_and_audits_again(
 
 def test_what_nobody_heard_is_kept_and_said(corpus: Path, tmp_path: Path) -> None:
     manifest = corpus / "proceed.jsonl"
-    audit = asr("audit", manifest, "--fraction", "0.2", "--no-wandb", cwd=tmp_path)
+    audit = asr_here("audit", manifest, "--fraction", "0.2", "--no-wandb", cwd=tmp_path)
     assert audit.returncode == 0, audit.stderr
     found = report_in(tmp_path / "reports" / "phase0")
     unheard = found["dataset"]["utterances"] - found["total_samples"]
     assert unheard > 0
-    done = asr("clean", "--data", manifest, cwd=tmp_path)
+    done = asr_here("clean", "--data", manifest, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert f"{unheard} of the kept rows were not heard" in done.stdout
     kept = (corpus / "proceed.clean.jsonl").read_text().splitlines()
@@ -90,12 +92,12 @@ def test_what_is_refused(audited: Path, corpus: Path, tmp_path: Path) -> None:
         (["--data", manifest, "--out", tmp_path / "x.jsonl"], 2, "would not find their audio"),
         (["--data", manifest, "--split", "train"], 2, "no column 'split'"),
     ):
-        done = asr("clean", report, *arguments, cwd=tmp_path)
+        done = asr_here("clean", report, *arguments, cwd=tmp_path)
         assert done.returncode == code, done.stderr
         assert says in one_line(done)
-    done = asr("clean", "reports/none", "--data", manifest, cwd=tmp_path)
+    done = asr_here("clean", "reports/none", "--data", manifest, cwd=tmp_path)
     assert done.returncode == 30
-    done = asr("clean", report, cwd=tmp_path)
+    done = asr_here("clean", report, cwd=tmp_path)
     assert done.returncode == 2
     assert "--data MANIFEST" in done.stderr
 
@@ -104,12 +106,12 @@ def test_what_is_refused(audited: Path, corpus: Path, tmp_path: Path) -> None:
     changed = changed.model_copy(update={"digest": changed.compute_digest()})
     changed = changed.model_copy(update={"seal": changed.compute_seal()})
     (untold / "alignment_report.json").write_bytes(changed.to_bytes())
-    done = asr("clean", untold, "--data", manifest, cwd=tmp_path)
+    done = asr_here("clean", untold, "--data", manifest, cwd=tmp_path)
     assert done.returncode == 30
     assert "no verdict, so nothing to drop" in one_line(done)
     (untold / "alignment_report.json").write_bytes((report / "alignment_report.json").read_bytes())
     (untold / "utterances.parquet").unlink()
-    done = asr("clean", untold, "--data", manifest, cwd=tmp_path)
+    done = asr_here("clean", untold, "--data", manifest, cwd=tmp_path)
     assert done.returncode == 30
     assert "utterances.parquet" in one_line(done)
     assert not list(corpus.glob("*.clean*"))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.asr import asr, asr_without, one_line
+from tests.e2e.asr import asr_here, asr_without, one_line
 from tests.train.layouts import write_older, write_small
 from tests.train.support import WORDS, write_corpus
 
@@ -27,7 +27,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     processor = build_processor([" ".join(WORDS)] * 3, vocabulary=290)
     write_small(folder / "native", processor)
     write_older(folder / "older", folder / "native")
-    done = asr(
+    done = asr_here(
         "eval", "older", "corpus/corpus.jsonl", "--out", "first", "--json",
         cwd=folder, OMP_NUM_THREADS="1",
     )  # fmt: skip
@@ -80,7 +80,7 @@ def test_two_results_are_compared_without_torch(evaluated: Path) -> None:
     )
     assert better.returncode == 0, better.stderr
     assert "WER rose nowhere beyond its interval" in better.stdout
-    worse = asr(
+    worse = asr_here(
         "eval", "compare", "good", "mixed/result.json", "--markdown", "rounds.md", "--json",
         cwd=evaluated,
     )  # fmt: skip
@@ -95,7 +95,7 @@ def test_two_results_are_compared_without_torch(evaluated: Path) -> None:
 
 def test_other_rows_are_refused(evaluated: Path) -> None:
     rewritten(evaluated, "fewer", lambda row: row if row["id"] != "u003" else None)
-    done = asr("eval", "compare", "first", "fewer", cwd=evaluated)
+    done = asr_here("eval", "compare", "first", "fewer", cwd=evaluated)
     assert done.returncode == 2
     assert "1 only in first: 'u003'" in one_line(done)
 
@@ -110,7 +110,7 @@ def test_other_rows_are_refused(evaluated: Path) -> None:
     ],
 )
 def test_mistakes_end_with_one_line(arguments: list[str], says: str, evaluated: Path) -> None:
-    done = asr("eval", *arguments, cwd=evaluated)
+    done = asr_here("eval", *arguments, cwd=evaluated)
     assert done.returncode == 2, done.stderr
     assert says in one_line(done)
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from audit.report.schema import Report
-from tests.e2e.asr import asr, asr_without, one_line, report_in
+from tests.e2e.asr import asr_here, asr_without, one_line, report_in
 from tests.speech import PROCEED, ROOT, STOP
 
 pytestmark = pytest.mark.slow
@@ -45,11 +45,11 @@ def test_the_verdict_is_the_exit_code(
     decision: str, options: list[str], code: int, audited: Path, tmp_path: Path
 ) -> None:
     folder = copy(audited, "proceed", tmp_path, decision=decision)
-    done = asr("gate", folder, *options, cwd=tmp_path)
+    done = asr_here("gate", folder, *options, cwd=tmp_path)
     assert done.returncode == code
     said = done.stdout if code == 0 else one_line(done)
     assert (decision if code != 30 else "no verdict") in said
-    plain = asr("gate", folder, *options, "--json", cwd=tmp_path)
+    plain = asr_here("gate", folder, *options, "--json", cwd=tmp_path)
     assert plain.returncode == code
     verdict = json.loads(plain.stdout)
     assert (verdict["decision"], verdict["exit_code"]) == (decision, code)
@@ -59,15 +59,15 @@ def test_the_verdict_is_the_exit_code(
 def test_the_newest_report_is_read_without_a_name(audited: Path, tmp_path: Path) -> None:
     copy(audited, "stop", tmp_path, created_at="2031-01-01T00:00:00+00:00")
     copy(audited, "proceed", tmp_path, created_at="2030-01-01T00:00:00+00:00")
-    done = asr("gate", cwd=tmp_path)
+    done = asr_here("gate", cwd=tmp_path)
     assert done.returncode == 20
     assert "reports/stop" in one_line(done)
 
 
 def test_data_is_checked(audited: Path) -> None:
     report = audited / "reports" / "proceed"
-    assert asr("gate", report, "--data", PROCEED, cwd=audited).returncode == 0
-    foreign = asr("gate", report, "--data", STOP, cwd=audited)
+    assert asr_here("gate", report, "--data", PROCEED, cwd=audited).returncode == 0
+    foreign = asr_here("gate", report, "--data", STOP, cwd=audited)
     assert foreign.returncode == 30
     assert "made for other data" in one_line(foreign)
 
@@ -90,7 +90,7 @@ def test_an_altered_report_is_no_verdict(
     changed = change(path.read_text())
     assert changed != path.read_text()
     path.write_text(changed)
-    done = asr("gate", path, cwd=tmp_path)
+    done = asr_here("gate", path, cwd=tmp_path)
     assert done.returncode == 30
     assert says in one_line(done)
 
@@ -100,17 +100,17 @@ def test_an_altered_table_is_no_verdict_and_a_missing_one_no_fault(
 ) -> None:
     folder = copy(audited, "proceed", tmp_path)
     (folder / "words.parquet").unlink()
-    assert asr("gate", folder, cwd=tmp_path).returncode == 0
+    assert asr_here("gate", folder, cwd=tmp_path).returncode == 0
     with (folder / "utterances.parquet").open("ab") as table:
         table.write(b"x")
-    done = asr("gate", folder, cwd=tmp_path)
+    done = asr_here("gate", folder, cwd=tmp_path)
     assert done.returncode == 30
     assert "utterances.parquet: altered" in one_line(done)
 
 
 def test_no_report_is_no_verdict(tmp_path: Path) -> None:
     for arguments in ([], ["reports/phase0"]):
-        done = asr("gate", *arguments, cwd=tmp_path)
+        done = asr_here("gate", *arguments, cwd=tmp_path)
         assert done.returncode == 30
         assert "asr audit" in one_line(done)
 

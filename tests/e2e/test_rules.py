@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from audit.checks import RULES
 from corpus.readers import read_corpus
 from corpus.speech.audio import load
-from tests.e2e.asr import asr, asr_without, one_line, report_in
+from tests.e2e.asr import asr_here, asr_without, one_line, report_in
 from tests.speech import PROCEED
 
 RATE = 16000
@@ -65,7 +65,7 @@ def test_a_rule_is_explained(code: str, tmp_path: Path) -> None:
 
 def test_every_page_is_there_and_can_be_had_as_json(tmp_path: Path) -> None:
     for rule in (RULES[0], RULES[-1]):
-        done = asr("explain", rule.code, "--json", cwd=tmp_path)
+        done = asr_here("explain", rule.code, "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         told = json.loads(done.stdout)
         assert (told["code"], told["mend"]) == (rule.code, rule.mend)
@@ -77,7 +77,7 @@ def test_every_page_is_there_and_can_be_had_as_json(tmp_path: Path) -> None:
     [("A05", "A005"), ("S099", "S009"), ("unspoken", "A005"), ("leaked", "D005")],
 )
 def test_an_unknown_code_has_near_ones(code: str, near: str, tmp_path: Path) -> None:
-    done = asr("explain", code, cwd=tmp_path)
+    done = asr_here("explain", code, cwd=tmp_path)
     assert done.returncode == 2
     said = one_line(done)
     assert said.startswith(f"asr: {code}: no such rule")
@@ -86,11 +86,11 @@ def test_an_unknown_code_has_near_ones(code: str, near: str, tmp_path: Path) -> 
 
 def test_nonsense_is_no_fault_of_ours(tmp_path: Path) -> None:
     for code in ("", "\x1b[31m", "../../secret", "א" * 5000):
-        done = asr("explain", code, cwd=tmp_path)
+        done = asr_here("explain", code, cwd=tmp_path)
         assert done.returncode == 2
         assert "\x1b" not in one_line(done)
-    assert asr("explain", cwd=tmp_path).returncode == 2
-    assert asr("rules", "A005", cwd=tmp_path).returncode == 2
+    assert asr_here("explain", cwd=tmp_path).returncode == 2
+    assert asr_here("rules", "A005", cwd=tmp_path).returncode == 2
 
 
 def recording(folder: Path, name: str, samples: NDArray[np.float32], rate: int = RATE) -> str:
@@ -144,7 +144,7 @@ def test_what_is_planted_in_a_corpus_is_found(tmp_path: Path) -> None:
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     policy = tmp_path / "policy.toml"
     policy.write_text('[rules]\nS007 = "error"\n')
-    done = asr(
+    done = asr_here(
         *("audit", manifest, "--split", "train", "--all", "--controls", 0, "--no-wandb"),
         *("--policy", policy),
         cwd=tmp_path,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.asr import asr, asr_without, one_line, report_in
+from tests.e2e.asr import asr, asr_here, asr_without, one_line, report_in
 from tests.speech import BROKEN, PROCEED, STOP
 from tests.tracking.offline import read_run
 
@@ -28,16 +28,16 @@ def test_stop_refuses_before_torch_is_loaded(recipe: str, audited: Path) -> None
 
 
 def test_the_latest_audit_decides_where_none_is_named(audited: Path) -> None:
-    done = asr("train", "round2", "--data", STOP, cwd=audited)
+    done = asr_here("train", "round2", "--data", STOP, cwd=audited)
     assert done.returncode == 20
     assert "reports/stop" in one_line(done)
 
 
 def test_no_report_and_foreign_data_are_no_verdict(audited: Path, tmp_path: Path) -> None:
-    none = asr("train", "round2-tiny", "--data", PROCEED, cwd=tmp_path)
+    none = asr_here("train", "round2-tiny", "--data", PROCEED, cwd=tmp_path)
     assert none.returncode == 30
     assert "asr audit" in one_line(none)
-    foreign = asr(
+    foreign = asr_here(
         "train", "round2-tiny", "--data", STOP, "--report", "reports/proceed", cwd=audited
     )
     assert foreign.returncode == 30
@@ -48,7 +48,7 @@ def test_an_altered_table_is_no_verdict(audited: Path, tmp_path: Path) -> None:
     shutil.copytree(audited / "reports" / "proceed", tmp_path / "reports" / "proceed")
     with (tmp_path / "reports" / "proceed" / "utterances.parquet").open("ab") as table:
         table.write(b"x")
-    done = asr("train", "round2-tiny", "--data", PROCEED, cwd=tmp_path)
+    done = asr_here("train", "round2-tiny", "--data", PROCEED, cwd=tmp_path)
     assert done.returncode == 30
     assert "utterances.parquet: altered" in one_line(done)
 
@@ -87,7 +87,7 @@ def test_proceed_trains(audited: Path, tmp_path: Path) -> None:
 
 
 def test_a_dry_run_shows_and_stops(audited: Path) -> None:
-    done = asr(
+    done = asr_here(
         "train", "round2-tiny", "--data", PROCEED, "--report", "reports/proceed", "--dry-run",
         cwd=audited,
     )  # fmt: skip
@@ -107,13 +107,17 @@ def test_a_dry_run_shows_and_stops(audited: Path) -> None:
     ],
 )
 def test_mistakes_end_with_one_line(arguments: list[str], says: str, audited: Path) -> None:
-    done = asr("train", *arguments, "--data", PROCEED, "--report", "reports/proceed", cwd=audited)
+    done = asr_here(
+        "train", *arguments, "--data", PROCEED, "--report", "reports/proceed", cwd=audited
+    )
     assert done.returncode == 2, done.stderr
     assert says in one_line(done)
 
 
 def test_weights_that_are_not_here_are_one_line(audited: Path) -> None:
-    done = asr("train", "round2", "--data", PROCEED, "--report", "reports/proceed", cwd=audited)
+    done = asr_here(
+        "train", "round2", "--data", PROCEED, "--report", "reports/proceed", cwd=audited
+    )
     assert done.returncode == 2, done.stderr
     assert "Qwen/Qwen3-ASR-1.7B-hf" in one_line(done)
 
@@ -128,7 +132,7 @@ def test_ten_utterances_are_learnt_by_heart(
         row["audio_filepath"] = str(PROCEED.parent / row["audio_filepath"])
     manifest = tmp_path / "few.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in chosen))
-    audited = asr("audit", manifest, "--all", "--controls", 0, "--no-wandb", cwd=tmp_path)
+    audited = asr_here("audit", manifest, "--all", "--controls", 0, "--no-wandb", cwd=tmp_path)
     assert audited.returncode == 0, audited.stderr
     epochs = ["phases.0.epochs=[1,2,3,4,5,6,7,8,9,10]", f"phases.1.epochs={[*range(11, 31)]}"]
     quick = ["evaluation.max_new_tokens=1", "checkpoints.keep=1"]
@@ -142,6 +146,6 @@ def test_ten_utterances_are_learnt_by_heart(
     seen = [row for row in chosen if row["id"] not in told["plan"]["evaluation"]]
     assert len(seen) >= 10
     manifest.write_text("".join(json.dumps(row) + "\n" for row in seen))
-    done = asr("eval", "runs/round2-tiny/final", manifest, "--json", cwd=tmp_path)
+    done = asr_here("eval", "runs/round2-tiny/final", manifest, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["overall"]["wer"] < 0.1

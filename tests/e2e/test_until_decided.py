@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.e2e.asr import ASR, asr, one_line, report_in, start
+from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
 from tests.speech import PROCEED, STOP
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,7 @@ def test_near_a_threshold_the_budget_ends_it(tmp_path: Path) -> None:
     policy = tmp_path / "p.toml"
     policy.write_text("[decision]\nstop_above = 6\nproceed_below = 3\n")
     run = ["audit", PROCEED, "--until-decided", "--fraction", "0.9", "--no-wandb"]
-    done = asr(*run, "--policy", policy, cwd=tmp_path)
+    done = asr_here(*run, "--policy", policy, cwd=tmp_path)
     report = report_in(tmp_path / "reports" / "phase0")
     sequential = report["sampling"]["sequential"]
     assert report["total_samples"] == sequential["budget"] < report["dataset"]["utterances"]
@@ -84,13 +84,13 @@ def test_near_a_threshold_the_budget_ends_it(tmp_path: Path) -> None:
     assert report["decision"] == "CAUTION"
     corrected = tmp_path / "c.toml"
     corrected.write_text("[decision]\ncorrect_for_controls = true\n")
-    refused = asr(*run, "--policy", corrected, "--name", "c", cwd=tmp_path)
+    refused = asr_here(*run, "--policy", corrected, "--name", "c", cwd=tmp_path)
     assert refused.returncode == 2
     assert "--until-decided" in one_line(refused)
 
 
 def test_signed_and_checked_from_the_command_line(small: Path, tmp_path: Path) -> None:
-    audited = asr(
+    audited = asr_here(
         "audit", small, "--all", "--controls", 0, "--name", "proceed", "--no-wandb", cwd=tmp_path
     )
     assert audited.returncode == 0, audited.stderr
@@ -100,50 +100,53 @@ def test_signed_and_checked_from_the_command_line(small: Path, tmp_path: Path) -
     ):
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     gate = ["gate", "reports/proceed", "--data", small, "--verify-key", "key.pub"]
-    unsigned = asr(*gate, cwd=tmp_path)
+    unsigned = asr_here(*gate, cwd=tmp_path)
     assert unsigned.returncode == 30
     assert "not signed" in one_line(unsigned)
-    signed = asr("sign", "--key", "key.pem", cwd=tmp_path)
+    signed = asr_here("sign", "--key", "key.pem", cwd=tmp_path)
     assert signed.returncode == 0, signed.stderr
-    assert asr(*gate, cwd=tmp_path).returncode == 0
+    assert asr_here(*gate, cwd=tmp_path).returncode == 0
     train = ["train", "round2-tiny", "--report", "reports/proceed", "--data", small, "--dry-run"]
-    assert asr(*train, "--verify-key", "key.pub", cwd=tmp_path).returncode == 0
+    assert asr_here(*train, "--verify-key", "key.pub", cwd=tmp_path).returncode == 0
     envelope = tmp_path / "reports" / "proceed" / "alignment_report.intoto.jsonl"
     envelope.write_text(envelope.read_text().replace('"sig": "', '"sig": "AA'))
-    refused = asr(*train, "--verify-key", "key.pub", cwd=tmp_path)
+    refused = asr_here(*train, "--verify-key", "key.pub", cwd=tmp_path)
     assert refused.returncode == 30
     assert "not a signature by" in one_line(refused)
 
 
 def test_policies_are_shown_and_checked(tmp_path: Path) -> None:
-    default = asr("policy", "show", cwd=tmp_path)
+    default = asr_here("policy", "show", cwd=tmp_path)
     assert default.returncode == 0
     (tmp_path / "p.toml").write_text(default.stdout)
-    same = asr("policy", "check", "p.toml", cwd=tmp_path)
+    same = asr_here("policy", "check", "p.toml", cwd=tmp_path)
     assert "with 0 values other than the default's" in same.stdout
     (tmp_path / "p.toml").write_text("[decision]\nstop_above = 12\n")
     assert (
-        "decision.stop_above: 15.0 -> 12.0" in asr("policy", "check", "p.toml", cwd=tmp_path).stdout
+        "decision.stop_above: 15.0 -> 12.0"
+        in asr_here("policy", "check", "p.toml", cwd=tmp_path).stdout
     )
-    shown = asr("policy", "show", "p.toml", cwd=tmp_path).stdout
+    shown = asr_here("policy", "show", "p.toml", cwd=tmp_path).stdout
     assert "stop_above = 12.0  # p.toml" in shown
     assert "proceed_below = 10.0  # default" in shown
     (tmp_path / "again.toml").write_text(shown)
-    assert asr("policy", "check", "again.toml", cwd=tmp_path).returncode == 0, "it is TOML itself"
+    assert asr_here("policy", "check", "again.toml", cwd=tmp_path).returncode == 0, (
+        "it is TOML itself"
+    )
     (tmp_path / "p.toml").write_text("[decision]\nstop_abov = 12\n")
-    wrong = asr("policy", "check", "p.toml", cwd=tmp_path)
+    wrong = asr_here("policy", "check", "p.toml", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "decision.stop_abov" in one_line(wrong)
 
 
 def test_nobody_listening_changes_no_exit_code(small: Path, tmp_path: Path) -> None:
-    audited = asr("audit", small, "--all", "--controls", 0, "--no-wandb", cwd=tmp_path)
+    audited = asr_here("audit", small, "--all", "--controls", 0, "--no-wandb", cwd=tmp_path)
     assert audited.returncode == 0, audited.stderr
     report = report_in(tmp_path / "reports" / "phase0")
     assert report["policy"]["controls"]["per_kind"] == 0, "what was done, and not what might be"
     assert any(reason.startswith("no controls were planted") for reason in report["reasons"])
     listed = tmp_path / "reports" / "phase0" / "clean.jsonl"
-    again = asr(
+    again = asr_here(
         "audit", listed, "--all", "--controls", 0, "--no-wandb", "--name", "again", cwd=tmp_path
     )
     assert again.returncode == 0, "its paths lead to the audio from anywhere"
