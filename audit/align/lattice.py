@@ -1,24 +1,25 @@
 """The alignment lattice: CTC alignment that may say no.
 
 The states are those of CTC (Graves et al., 2006) for the transcript: its tokens and a blank before,
-between and after them. Three kinds of arc are added, each at a price in nats:
+between and after them. Three kinds of arc are added:
 
 - *skip*: from the end of word i - 1 to the beginning of word i + 1; word i is not said;
-- *unclaimed speech*: from the end of word i - 1 into a state that follows the model's greedy output
-  for free but for a price on entering and on every token that it begins, and back to word i; the
-  transcript lacks what is said there. The first gap lies before all words, the last one after them;
+- *unclaimed speech*: from the end of word i - 1 into a state that follows the model's greedy
+  output, and back to word i; the transcript lacks what is said there. The first gap lies before all
+  words, the last one after them;
 - *replaced*: the same, and back to word i + 1; other speech stands in the place of word i.
 
 Scores are Viterbi's (the best path's; max-marginals rather than sums, which were no better at
 telling defects and take longer). With A[t, s] the best score of reaching state s by frame t and
 B[t, s] that of going on from there to the end, max over t of A + B is the best path through s.
 
-Two passes forward and back are made. In the *strict* one a path may use no arc, or exactly one:
-its gain over the path without any is the evidence for that one defect. A word that is spelled
-twice and said once is found only so, since a lattice free to skip either copy needs neither. In the
-*free* one a path may use any number: its best path is the alignment, which keeps the words that it
-goes through; and a replaced word in bad company (noise) shows better, because its neighbours need
-not suffer for it.
+Two passes forward and back are made. In the *strict* one a path may use no arc, or exactly one, for
+nothing: its gain over the path without any is the evidence for that one defect. A word that is
+spelled twice and said once is found only so, since a lattice free to skip either copy needs
+neither. In the *free* one a path may use any number, each at a price in nats, unclaimed speech at
+one for entering and one for every token that begins in it: its best path is the alignment, which
+keeps the words that it goes through; and a replaced word in bad company (noise) shows better,
+because its neighbours need not suffer for it.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ Floats: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices of the arcs, nats."""
+    """Prices of the arcs in the free pass, nats."""
 
     skip: float = 4.0
     replace: float = 1.0
@@ -60,6 +61,7 @@ class Prices:
 
 
 PRICES = Prices()
+FOR_NOTHING = Prices(0.0, 0.0, 0.0, 0.0).scaled(1.0)
 
 BLOCK = 24_000_000
 """Scores held at a time (4 bytes each); longer alignments are computed in blocks, the forward pass
@@ -172,7 +174,7 @@ def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment |
             f"{frames} frames times {len(p.tokens)} letters are over {MAX_CELLS:.0e}; "
             "cut the recording into utterances",
         )
-    strict, free = solve_strict(p, model.temperature), solve_free(p, model.temperature)
+    strict, free = solve_strict(p), solve_free(p, model.temperature)
     first_frames = _first_frames(p, free.path)
     times, passed = (first_frames + 0.5) * model.stride, first_frames >= 0
     separators = p.first[1:][p.spaced[1:-1]] - 1
@@ -353,14 +355,12 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
     )
 
 
-def solve_strict(p: Problem, temperature: float) -> Strict:
+def solve_strict(p: Problem) -> Strict:
     """The strict pass: the best path without arcs, and the best ones with exactly one.
 
-    Leaving a word out or replacing it costs nothing here, since there is nothing to choose between.
+    Arcs cost nothing here, since there is nothing to choose between.
     """
-    _, _, enter, onset = PRICES.scaled(temperature)
-    nothing = np.float32(0.0)
-    return Strict(*_passes(p, (nothing, nothing, enter, onset), arcs=False))
+    return Strict(*_passes(p, FOR_NOTHING, arcs=False))
 
 
 def solve_free(p: Problem, temperature: float) -> Free:
@@ -442,7 +442,7 @@ def text_loss(heard: Heard, transcript: Transcript, model: ModelInfo) -> float |
     p = problem(heard, transcript, model)
     if p.needed > len(heard.scores):
         return None
-    score, _, _ = _passes(p, PRICES.scaled(1.0), arcs=False, back=False)
+    score, _, _ = _passes(p, FOR_NOTHING, arcs=False, back=False)
     return -score / transcript.letters
 
 

@@ -55,7 +55,7 @@ def _evidence(
     if p.needed > frames or frames * len(p.tokens) > MAX_CELLS:
         return None
     at = planted.at
-    strict = lattice.solve_strict(p, model.temperature)
+    strict = lattice.solve_strict(p)
     free = lattice.solve_free(p, model.temperature)
     if planted.kind == "replaced":
         return float(lattice.other(p, strict, free)[at])

@@ -42,7 +42,7 @@ def speeds(given: Material) -> list[Speed]:
 
     def both(emission: Emission, transcript: Transcript) -> None:
         problem = lattice.problem(lattice.hear(emission, info), transcript, info)
-        lattice.solve_strict(problem, info.temperature)
+        lattice.solve_strict(problem)
         lattice.solve_free(problem, info.temperature)
 
     def whole(emission: Emission, transcript: Transcript) -> None:
