@@ -379,11 +379,15 @@ def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     free pass keeps, and that gains less than a neighbour, only the gain in the free pass counts,
     where the neighbour may be left out instead.
     """
-    gain = strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score
     instead = (free.best[kernels.SKIP] - _said(free))[:-1]
     kept = _first_frames(p, free.path)[p.first] >= 0
-    weight = p.letters + 2
-    return np.maximum(LEAST, _local(gain / weight, instead / weight, ~kept))
+    return _local(unsaid_alone(p, strict), instead / (p.letters + 2), ~kept)
+
+
+def unsaid_alone(p: Problem, strict: Strict) -> NDArray[np.float64]:
+    """The gain in the strict pass, of which `unsaid` speaks; that itself where it is of `peaks`."""
+    gain = strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score
+    return np.asarray(np.maximum(LEAST, gain / (p.letters + 2)))
 
 
 def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -422,19 +426,30 @@ def speech(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
 
     The gain in the strict pass, or in the free one, as with `unsaid`.
     """
-    gain = strict.best[kernels.SPEECH].astype(np.float64) - strict.score
     instead = free.best[kernels.SPEECH].astype(np.float64) - free.best[kernels.KEEP]
-    taken = np.isin(np.arange(len(gain)), free.path - 2 * len(p.tokens) - 1)
-    return np.asarray(np.maximum(LEAST, _local(gain, instead, taken)))
+    taken = np.isin(np.arange(len(instead)), free.path - 2 * len(p.tokens) - 1)
+    return _local(speech_alone(strict), instead, taken)
+
+
+def speech_alone(strict: Strict) -> NDArray[np.float64]:
+    """The gain in the strict pass, of which `speech` speaks; that itself where it is of `peaks`."""
+    return np.asarray(
+        np.maximum(LEAST, strict.best[kernels.SPEECH].astype(np.float64) - strict.score)
+    )
+
+
+def peaks(gain: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which gains are the highest among their neighbours."""
+    padded = np.concatenate([[-np.inf], gain, [-np.inf]])
+    return (gain >= padded[:-2]) & (gain >= padded[2:])
 
 
 def _local(
     gain: NDArray[np.float64], instead: NDArray[np.float64], sure: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Gains that are sure or highest among their neighbours; of others the smaller of the two."""
-    padded = np.concatenate([[-np.inf], gain, [-np.inf]])
-    peak = (gain >= padded[:-2]) & (gain >= padded[2:])
-    return np.where(sure | peak, gain, np.minimum(gain, instead))
+    least = np.maximum(LEAST, np.minimum(gain, instead))
+    return np.where(sure | peaks(gain), gain, least)
 
 
 def text_loss(heard: Heard, transcript: Transcript, model: ModelInfo) -> float | None:
