@@ -57,6 +57,8 @@ class Measured:
     """What the transcript costs over the model's greedy output, nats a letter."""
     foreign: float | None
     """What texts of other utterances cost on this audio, their median; None: there are none."""
+    tokens: int
+    """That begin in the model's greedy output; blank and separator aside."""
     lags: tuple[float, ...]
     """Of `audit.align.times.lag_profile`."""
     controls: tuple[Control, ...]

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit.checks.rule import Context, Found, Rule
+from audit.checks.single import aligned
 
 if TYPE_CHECKING:
     from audit.measured import Measured
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
     least = context.policy.quality.min_coverage
-    for row in rows:
-        # Where no speech can be heard, that is the finding (S003).
-        if row.fault is None and row.speech_seconds and row.coverage < least:
+    for row in aligned(rows, context):
+        # Where there is no speech, that is the finding (S003).
+        if row.speech_seconds and row.coverage < least:
             unsaid = [word.text for word in row.words if not word.kept]
             example = f", not '{' '.join(unsaid[:6])}'" if unsaid else ""
             yield Found(

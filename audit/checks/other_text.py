@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
-    for row in aligned(rows):
+    for row in aligned(rows, context):
         if is_other_text(row, context):
             yield Found(
                 row.id,

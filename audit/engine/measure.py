@@ -94,6 +94,7 @@ class Measurer:
         noise: float | None = None
         signal: Signal | None = None
         activity: tuple[Span, ...] = ()
+        tokens = 0
         lags: tuple[float, ...] = ()
         aligned: Alignment | None = None
         foreign: float | None = None
@@ -106,6 +107,7 @@ class Measurer:
             activity = spans(active)
             peak, noise = float(level.max()), speech_to_noise(level)
             heard = hear(emission, model)
+            tokens = int(heard.onsets.sum())
             found = align(heard, transcript, model)
             if isinstance(found, Unalignable):
                 fault = Fault(found.code, found.reason)
@@ -134,6 +136,7 @@ class Measurer:
             unclaimed=aligned.unclaimed if aligned else (),
             loss=aligned.loss if aligned else 0.0,
             foreign=foreign,
+            tokens=tokens,
             lags=lags,
             controls=controls,
             fault=fault,

@@ -45,6 +45,9 @@ class Tally:
     alarms: Counter[Evidence] = field(default_factory=Counter)
     """Utterances as they are in which the evidence passes."""
     any_alarm: int = 0
+    unheard: int = 0
+    """Utterances of which the audit says that the model hears too little; it looks for nothing in
+    them, so that what is planted there is not found."""
     flagged: Counter[tuple[str, Evidence]] = field(default_factory=Counter)
     thresholds: dict[Evidence, list[float]] = field(
         default_factory=lambda: {evidence: [] for evidence in EVIDENCE}
@@ -131,6 +134,10 @@ def _tally(
         tally.thresholds[evidence].append(threshold)
     for row in counting:
         tally.heard += 1
+        if not sight.hears(row):
+            tally.unheard += 1
+            tally.planted.update(control.kind for control in row.controls)
+            continue
         passing = [
             evidence
             for evidence in EVIDENCE

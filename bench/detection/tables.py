@@ -43,6 +43,11 @@ def detection(condition: str, found: Measurement) -> str:
         f"\nUtterances as they are in which any of the evidence passes: "
         f"{100 * tally.any_alarm / tally.heard:.1f} %."
     )
+    if tally.unheard:
+        lines.append(
+            f" Not heard, so that nothing is looked for in them: "
+            f"{100 * tally.unheard / tally.heard:.1f} %."
+        )
     if found.unfit:
         lines.append(
             f" Planted transcripts that the audio is too short for, left out: {found.unfit}."

@@ -51,6 +51,7 @@ GOOD = Measured(
     unclaimed=(),
     loss=0.1,
     foreign=1.0,
+    tokens=14,
     lags=(),
     controls=(),
     fault=None,
@@ -85,6 +86,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "A007": {"gaps": with_gap(1, untranscribed=0.9)},
     "A008": {"loss": 0.9},
     "A009": {"gaps": with_gap(0, end=0.5, speech=20.0)},
+    "A010": {"tokens": 2},
     "D001": {"id": "z-copy"},
     "D002": {"duration": 0.1},
     "D003": {"letters": 40},
@@ -125,6 +127,7 @@ def context(
         slopes=dict.fromkeys(EVIDENCE, 5.0),
         power={domain: {} for domain in domains},
         blind=dict.fromkeys(domains, blind),
+        pace=16.0,
     )
     utterances = [
         Utterance(row.id, row.text, Path("a.wav"), "a.wav", "m:1", lang=row.lang, domain=row.domain)
@@ -176,6 +179,19 @@ def test_mostly_unknown_text_is_low_quality_whatever_else_fits() -> None:
         ("bad", "T003", "warning"),
         ("bad", "T004", "error"),
     ]
+
+
+def test_of_what_is_not_heard_nothing_else_is_said() -> None:
+    unlike = {"loss": 0.9, "text_coverage": 0.1, "confidence": 0.1, "words": UNKEPT}
+    found = findings(replace(GOOD, id="bad", tokens=2, **unlike))
+    assert [f.code for f in found] == ["A010"]
+    assert found[0].message == (
+        "the model hears 2 letters in 0.8 s of speech, where 13 are usual; nothing can be said "
+        "about its transcript"
+    )
+    # In half a second eight letters are usual, and chance may leave most of them out.
+    short = replace(GOOD, id="bad", tokens=2, speech_seconds=0.5)
+    assert findings(short) == []
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ def row(
         unclaimed=(),
         loss=0.0 if mismatch is None else mismatch,
         foreign=None if mismatch is None else 1.0,
+        tokens=8,
         lags=(),
         controls=tuple(Control(kind, value) for kind, value in (planted or {}).items()),
         fault=None,

@@ -184,6 +184,26 @@ def test_what_was_not_aligned_counts_for_nothing() -> None:
     assert sight.power == without.power
 
 
+def test_what_is_not_heard_sets_no_threshold_and_nothing_is_found_in_it() -> None:
+    rows = normal_rows(200, 0)
+    planted = dict.fromkeys(KINDS, 50.0)
+    unheard = [
+        replace(row(n, unsaid=50.0, mismatch=5.0, planted=planted), id=f"u{n}", tokens=0)
+        for n in range(30)
+    ]
+    heard, deaf = (
+        [replace(one, speech_seconds=2.0, tokens=10 * one.tokens) for one in rows]
+        for rows in (rows, unheard)
+    )
+    sight, without = sight_of([*heard, *deaf]), sight_of(heard)
+    assert sight.thresholds == without.thresholds
+    assert not any(sight.hears(one) for one in deaf)
+    assert all(sight.hears(one) for one in heard)
+    for kind in KINDS:
+        power, sound = sight.power["d"][kind], without.power["d"][kind]
+        assert power == replace(sound, planted=sound.planted + 30)
+
+
 def test_texts_of_others_set_no_threshold_for_single_words() -> None:
     rows = normal_rows(200, 0)
     wrong = [replace(row(n, mismatch=1.0, unsaid=3.0, other=3.0), id=f"w{n}") for n in range(30)]
