@@ -90,4 +90,7 @@ if __name__ == "__main__":
         prog="python -m tracking.demo", description=(__doc__ or "").partition(":")[0] + "."
     )
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
-    main(parser.parse_args().folder)
+    try:
+        main(parser.parse_args().folder)
+    except OSError as error:
+        parser.exit(2, f"{error.filename}: {error.strerror}; name a folder that can be written\n")
