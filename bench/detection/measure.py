@@ -26,6 +26,8 @@ class Measurement:
     """Ours, by the utterance's strongest evidence of the kind."""
     quality: dict[Kind, Rate]
     """Ours, by the one score that ranks utterances."""
+    boundary: Rate
+    """Ours, of removed words: the boundaries that they were taken from, among all boundaries."""
     others: dict[int, dict[Kind, Rate]]
     """By number in `COMPETITORS`; those that are installed."""
     unfit: int
@@ -42,11 +44,15 @@ def measure(given: Material, policy: Policy) -> Measurement:
     doubt: dict[Kind | None, list[float]] = {kind: [] for kind in (None, *KINDS)}
     here = {n: c for n, c in enumerate(COMPETITORS) if not c.absent}
     theirs: dict[int, dict[Kind, list[float]]] = {n: {kind: [] for kind in KINDS} for n in here}
+    taken: list[float] = []
+    whole: list[float] = []
     unfit = 0
     natural: list[Measured] = []
     for seed in range(DRAWS):
         audited = audit(given, seed)
         natural = audited.natural
+        whole += [gap.speech for row in natural for gap in row.gaps]
+        taken += [c.value for row in natural for c in row.controls if c.kind == "removed"]
         tally_halves(natural, policy, tally, seed)
         for kind in KINDS:
             ours[kind] += worst(audited.planted[kind], EVIDENCE_OF[kind])
@@ -74,6 +80,7 @@ def measure(given: Material, policy: Policy) -> Measurement:
         tally=tally,
         evidence={kind: rate(ours[kind], right[kind]) for kind in KINDS},
         quality={kind: rate(doubt[kind], doubt[None]) for kind in KINDS},
+        boundary=rate(taken, whole),
         others=others,
         unfit=unfit,
         natural=natural,

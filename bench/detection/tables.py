@@ -41,7 +41,8 @@ def detection(condition: str, found: Measurement) -> str:
         )
     lines.append(
         f"\nUtterances as they are in which any of the evidence passes: "
-        f"{100 * tally.any_alarm / tally.heard:.1f} %."
+        f"{100 * tally.any_alarm / tally.heard:.1f} %. Removed words, by boundary rather than by "
+        f"utterance: {found.boundary}."
     )
     if tally.unheard:
         lines.append(

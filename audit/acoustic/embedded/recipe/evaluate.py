@@ -225,9 +225,11 @@ def about(net: EmbeddedNet) -> str:
     """One line on the model that was measured."""
     card = net.card
     data, trained = card["data"], card["trained"]
+    before = card.get("began_with")
+    earlier = f" after {before['data']['hours']} h of others" if before else ""
     return (
         f"Model `{card['revision']}`: {card['parameters']:,} parameters; {data['hours']} h,"
-        f" {data['utterances']:,} utterances; {trained['steps']:,} steps in"
+        f" {data['utterances']:,} utterances{earlier}; {trained['steps']:,} steps in"
         f" {trained['minutes']:.0f} minutes. On its held-out voice: CER"
         f" {trained['held_out_character_error_rate']:.2f}, word starts {1000 * card['delay']:.0f}"
         " ms late."
