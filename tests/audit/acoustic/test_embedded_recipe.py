@@ -1,0 +1,88 @@
+"""What the embedded model is trained by; its synthesizers are not needed."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from audit.acoustic.embedded.network import MELS, PHONES, TOKENS
+from audit.acoustic.embedded.recipe.augment import Augment, Batch
+from audit.acoustic.embedded.recipe.dataset import NO_WORD
+from audit.acoustic.embedded.recipe.train import allowed_tokens, encode, windowed_ctc
+
+
+def losses(logits: torch.Tensor, allowed: torch.Tensor, text: str) -> float:
+    frames = torch.tensor([logits.shape[1]])
+    targets, sizes = torch.tensor(encode(text)), torch.tensor([len(text)])
+    return float(windowed_ctc(logits, frames, allowed, targets, sizes))
+
+
+def test_where_all_is_allowed_it_is_ctc() -> None:
+    logits = torch.randn(1, 20, len(TOKENS), generator=torch.Generator().manual_seed(0))
+    everything = torch.ones_like(logits, dtype=torch.bool)
+    expected = F.ctc_loss(
+        logits.log_softmax(-1).transpose(0, 1),
+        torch.tensor(encode("a cat")),
+        torch.tensor([20]),
+        torch.tensor([5]),
+        reduction="sum",
+    )
+    assert math.isclose(losses(logits, everything, "a cat"), float(expected) / 5, rel_tol=1e-5)
+
+
+def test_only_paths_that_keep_to_their_windows_count() -> None:
+    """Against all paths of six frames that spell "ab", one by one."""
+    logits = torch.randn(1, 6, len(TOKENS), generator=torch.Generator().manual_seed(1))
+    a, b = encode("ab")
+    allowed = torch.zeros_like(logits, dtype=torch.bool)
+    allowed[..., 0] = True
+    allowed[0, :3, a] = True
+    allowed[0, 2:5, b] = True
+    logs = logits[0].double().log_softmax(-1).numpy()
+    total = -np.inf
+    for path in itertools.product((0, a, b), repeat=6):
+        spelled = [token for token, _ in itertools.groupby(path) if token]
+        if spelled == [a, b] and all(allowed[0, t, token] for t, token in enumerate(path)):
+            total = np.logaddexp(total, sum(logs[t, token] for t, token in enumerate(path)))
+    assert math.isclose(losses(logits, allowed, "ab"), -total / 2, rel_tol=1e-4)
+
+
+def test_a_words_letters_are_allowed_near_the_word() -> None:
+    words = torch.full((1, 12), NO_WORD)
+    words[0, 2:6] = 0
+    words[0, 8:10] = 1
+    allowed = allowed_tokens(words, ["ab c"], tolerance=1)[0]
+    a, _, _, c = encode("ab c")
+    assert allowed[:, 0].all()
+    assert allowed[:, a].nonzero().flatten().tolist() == [1, 2, 3, 4, 5, 6]
+    assert allowed[:, c].nonzero().flatten().tolist() == [7, 8, 9, 10]
+    space = allowed[:, TOKENS.index(" ")]
+    assert space[5:8].all(), "between the words"
+    assert not space[3:5].any(), "within one"
+
+
+def test_augmentation_keeps_labels_with_their_sound() -> None:
+    """A loud word in silence is where its labels say, however it was stretched and warped."""
+    frames = 200
+    mel = torch.full((4, frames, MELS), -9.0)
+    mel[:, 80:120] = 3.0
+    words = torch.full((4, frames), NO_WORD)
+    words[:, 80:120] = 0
+    phones = torch.full((4, frames), PHONES.index("sil"))
+    phones[:, 80:120] = PHONES.index("aa")
+    batch = Batch(mel, torch.full((4,), frames), phones, words, torch.full((4,), 10))
+    augment = Augment(0)
+    for _ in range(5):
+        out = augment(replace(batch, mel=mel.clone()), 0.0)
+        assert out.mel.shape[:2] == out.words.shape == out.phones.shape
+        assert torch.isfinite(out.mel).all()
+        inside = out.words == 0
+        assert ((out.phones == PHONES.index("aa")) == inside).all()
+        for row, loud, size in zip(out.mel, inside, out.frames, strict=True):
+            level = row[:size].mean(1)
+            assert level[loud[:size]].mean() > level[~loud[:size]].mean() + 1
