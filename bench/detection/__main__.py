@@ -31,7 +31,7 @@ from bench.detection.flagged import flagged
 from bench.detection.material import collect
 from bench.detection.measure import DRAWS, measure
 from bench.detection.ours import HALVINGS
-from bench.detection.speed import speeds
+from bench.detection.speed import cost_of_controls, speeds
 from bench.docs import replace_figures
 from bench.missing import Missing
 from corpus.utterance import Utterance
@@ -94,6 +94,7 @@ def _measure(
             replace_figures(PAGE, f"flagged-{name}", _show(tables.flagged(doubted, len(chosen))))
             if name == "main":
                 replace_figures(PAGE, "speed", _show(tables.speed(speeds(given))))
+            detected += _show(tables.cost(cost_of_controls(model, given)))
     replace_figures(PAGE, f"detection-{name}", detected)
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from audit.acoustic import Emission
+from audit.acoustic import AcousticModel, Emission
 from audit.acoustic.interface import ModelInfo
 from audit.align import align, lattice
+from audit.controls.plant import Planting, plan_controls
+from audit.engine.measure import Measurer
 from bench.detection.competitors import COMPETITORS, Competitor, TorchaudioFree, strict_path
-from bench.detection.material import Material
+from bench.detection.material import BATCH_SECONDS, Material
 from corpus.text.letters import Transcript
 
 RUNS = 7
+TURNS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,27 @@ def speeds(given: Material) -> list[Speed]:
             name = f"{other.title}: its words and scores"
             jobs.append((name, partial(_score, other, info)))
     return [_best(name, job, given) for name, job in jobs]
+
+
+def cost_of_controls(model: AcousticModel, given: Material) -> float:
+    """Processor time of an audit's measurements with every control in every utterance, over that
+    with none; of each the best of several runs, in turns.
+    """
+    everything = plan_controls(
+        given.utterances, given.transcripts, per_kind=len(given.utterances), seed=0
+    )
+
+    def seconds(plantings: Mapping[str, Planting]) -> float:
+        measurer = Measurer(model, given.transcripts, plantings, BATCH_SECONDS)
+        begin = time.process_time()
+        try:
+            measurer.start(given.utterances)()
+        finally:
+            measurer.stop()
+        return time.process_time() - begin
+
+    pairs = [(seconds(everything), seconds({})) for _ in range(TURNS)]
+    return min(pair[0] for pair in pairs) / min(pair[1] for pair in pairs)
 
 
 def _score(other: Competitor, info: ModelInfo, emission: Emission, transcript: Transcript) -> None:

@@ -102,6 +102,14 @@ def speed(found: Sequence[Speed]) -> str:
     return "".join(lines)
 
 
+def cost(times: float) -> str:
+    """What the controls cost."""
+    return (
+        f"An audit's measurements (decoding, emissions, alignment) take {times:.2f} times as long "
+        "with every kind of control in every utterance as with none.\n\n"
+    )
+
+
 def flagged(found: Sequence[Flagged], of: int) -> str:
     """Utterances with nothing planted that the audit holds wrong."""
     lines = [
