@@ -42,8 +42,8 @@ USUAL: dict[Evidence, float] = {
     "mismatch": 0.8,
     "unsaid": 2.5,
     "other": 1.5,
-    "speech": 6.0,
-    "edge": 6.0,
+    "speech": 12.0,
+    "edge": 12.0,
 }
 """Thresholds where too little is planted to set any: those that English speech set for a good
 English model."""
@@ -51,10 +51,11 @@ LEAST_THRESHOLD: dict[Evidence, float] = {
     "mismatch": 0.1,
     "unsaid": 0.0,
     "other": 0.0,
-    "speech": 0.0,
-    "edge": 0.0,
+    "speech": 3.0,
+    "edge": 3.0,
 }
-"""Below it the evidence speaks for the transcript, whatever the data's own rates."""
+"""Below it the evidence speaks for the transcript, whatever the data's own rates; or is worth
+little, as with speech, for which there is always some: 3 nats are odds of 20 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,17 +213,23 @@ class _Values:
         """
         if len(self.all_planted) < MIN_PLANTED or not len(self.natural):
             return USUAL[self.evidence]
-        # Half of all defects like the planted ones lie beyond their median.
+        # Half of all defects like the planted ones lie beyond their median, and nine tenths beyond
+        # their lowest tenth. Where these would be most of all, they are right transcripts.
         defects = 2 * float((self.natural > np.median(self.all_planted)).mean())
-        least = self._least(false_alarm, defects if defects <= MAX_DEFECTS else 0.0)
+        low = float((self.natural > np.quantile(self.all_planted, 0.1)).mean()) / 0.9
+        weak = max(defects, low) > MAX_DEFECTS
+        least = self._least(false_alarm, 0.0 if weak else defects, weak)
         if defects and (self.all_planted > least).mean() < SEPARATE:
             # What looks like defects is then as likely the aligner's own weakness.
-            least = self._least(false_alarm, 0.0)
+            least = self._least(false_alarm, 0.0, weak)
         return max(least, (least + float(np.quantile(self.all_planted, 1 - NEARLY_ALL))) / 2)
 
-    def _least(self, false_alarm: float, defects: float) -> float:
-        """The least threshold, given the share of defects among the utterances as they are."""
-        least = self._extrapolated(false_alarm, defects)
+    def _least(self, false_alarm: float, defects: float, weak: bool) -> float:
+        """The least threshold, given the share of defects among the utterances as they are.
+
+        With weak evidence right transcripts reach up to the planted defects themselves.
+        """
+        least = self._extrapolated(false_alarm, defects, weak)
         if len(self.natural) * false_alarm >= MIN_ALARMS:
             counted = self._right(1 - false_alarm, defects)
             # The share of defects is off by a few, which then are counted as right.
@@ -233,7 +240,7 @@ class _Values:
         """Quantile of the right transcripts' evidence: all but the highest, the defects."""
         return float(np.quantile(self.natural, share * (1 - defects)))
 
-    def _extrapolated(self, false_alarm: float, defects: float) -> float:
+    def _extrapolated(self, false_alarm: float, defects: float, weak: bool) -> float:
         """From too few to count: a normal tail through the median and the 90th percentile, or the
         75th where defects may reach down to the 90th; where even that looks like one, the tail is
         the mirror of the lower one.
@@ -243,7 +250,7 @@ class _Values:
         steps = normal.inv_cdf(1 - false_alarm)
         for share in (0.9, 0.75):
             upper = self._right(share, defects)
-            if upper < limit:
+            if weak or upper < limit:
                 return middle + (upper - middle) * steps / normal.inv_cdf(share)
         return middle + (middle - self._right(0.1, defects)) * steps / normal.inv_cdf(0.9)
 
