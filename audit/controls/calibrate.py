@@ -131,14 +131,12 @@ def calibrate(
     speaking = [row for row in rows if row.speech_seconds]
     pace = float(np.median([r.tokens / r.speech_seconds for r in speaking])) if speaking else 0.0
     heard = [row for row in speaking if _hears(row, pace)]
-    # Nothing is found where nothing is heard.
-    missed = Counter(
-        (row.domain, control.kind)
-        for row in speaking
-        if not _hears(row, pace)
-        for control in row.controls
-    )
     domains = sorted({row.domain for row in rows})
+    # Nothing is found where nothing is heard.
+    missed: dict[str, Counter[Kind]] = {domain: Counter() for domain in domains}
+    for row in speaking:
+        if not _hears(row, pace):
+            missed[row.domain].update(control.kind for control in row.controls)
     thresholds: dict[str, dict[Evidence, float]] = {domain: {} for domain in domains}
     power: dict[str, dict[Kind, Power]] = {domain: {} for domain in domains}
     slopes: dict[Evidence, float] = {}
@@ -150,10 +148,7 @@ def calibrate(
             values = _Values([row for row in heard if row.domain == domain], evidence)
             own = values.threshold(false_alarm) if values.enough(false_alarm) else pooled
             thresholds[domain][evidence] = own
-            power[domain] |= {
-                kind: replace(here, planted=here.planted + missed[domain, kind])
-                for kind, here in values.power(own).items()
-            }
+            power[domain] |= values.power(own, missed[domain])
         if evidence == "mismatch":
             # Nothing single can be told of a text that is another's altogether.
             heard = [
@@ -254,13 +249,13 @@ class _Values:
                 return middle + (upper - middle) * steps / normal.inv_cdf(share)
         return middle + (middle - self._right(0.1, defects)) * steps / normal.inv_cdf(0.9)
 
-    def power(self, threshold: float) -> dict[Kind, Power]:
-        """How many planted and natural utterances pass, by kind."""
+    def power(self, threshold: float, missed: Counter[Kind]) -> dict[Kind, Power]:
+        """How many planted and natural utterances pass, by kind; `missed` were planted besides."""
         flagged = int((self.natural > threshold).sum())
         return {
-            kind: Power(len(values), int((values > threshold).sum()), flagged, len(self.natural))
+            kind: Power(count, int((values > threshold).sum()), flagged, len(self.natural))
             for kind, values in self.planted.items()
-            if len(values)
+            if (count := len(values) + missed[kind])
         }
 
     def slope(self) -> float:

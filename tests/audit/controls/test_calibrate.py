@@ -202,6 +202,9 @@ def test_what_is_not_heard_sets_no_threshold_and_nothing_is_found_in_it() -> Non
     for kind in KINDS:
         power, sound = sight.power["d"][kind], without.power["d"][kind]
         assert power == replace(sound, planted=sound.planted + 30)
+    # A domain in which nothing is heard at all is blind, and so without a verdict.
+    noisy = [replace(one, domain="noisy") for one in deaf]
+    assert "swapped" in sight_of([*heard, *noisy]).blind["noisy"]
 
 
 @pytest.mark.parametrize("count", [1000, 83, 20])
