@@ -242,7 +242,7 @@ def test_the_environment_is_heeded_and_keywords_beat_it(monkeypatch: pytest.Monk
     assert Tracker(enabled=True, mode="online").settings.mode == "disabled"
 
 
-@pytest.mark.parametrize("given", [{"tags": 5}, {"tags": [1]}, {"watch": True}, {"projct": "x"}])
+@pytest.mark.parametrize("given", [{"tags": 5}, {"tags": [[]]}, {"watch": True}, {"projct": "x"}])
 def test_keywords_that_do_not_fit(given: dict[str, object]) -> None:
     with pytest.raises(TrackingError, match=next(iter(given))) as caught:
         Tracker(**given)  # type: ignore[arg-type]
