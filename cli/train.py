@@ -65,8 +65,8 @@ def command(
     """Train by RECIPE from a verified report, or refuse before any model is loaded.
 
     RECIPE is round2, full, lora, projector-only, round2-tiny (a small random model, for a CPU), or
-    a YAML file; KEY=VALUE
-    overrides any key of it. `asr train average RUN` averages the best checkpoints of a run.
+    a YAML file; KEY=VALUE overrides any key of it. `asr train average RUN` averages the best
+    checkpoints of a run.
 
     Exit codes: 10 CAUTION not accepted, 20 STOP, 30 no verdict for this data, 2 bad input.
     """

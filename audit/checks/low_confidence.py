@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import aligned
+from audit.checks.single import heard
 
 if TYPE_CHECKING:
     from audit.measured import Measured
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
     least = context.policy.quality.min_confidence
-    for row in aligned(rows, context):
+    for row in heard(rows, context):
         # Where no word was kept, that is the finding (A001).
         kept = any(word.kept for word in row.words)
         if kept and row.confidence < least:

@@ -6,14 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit.checks.rule import Context, Found, Rule
+from audit.checks.single import aligned
 
 if TYPE_CHECKING:
     from audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
-    for row in rows:
-        if row.fault is None and row.words and not context.sight.hears(row):
+    for row in aligned(rows):
+        if not context.sight.hears(row):
             yield Found(
                 row.id,
                 f"the model hears {row.tokens} letters in {row.speech_seconds:.1f} s of speech, "

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import aligned, is_other_text
+from audit.checks.single import heard, is_other_text
 
 if TYPE_CHECKING:
     from audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
-    for row in aligned(rows, context):
+    for row in heard(rows, context):
         if is_other_text(row, context):
             yield Found(
                 row.id,

@@ -11,9 +11,14 @@ if TYPE_CHECKING:
     from audit.measured import Measured
 
 
-def aligned(rows: Sequence[Measured], context: Context) -> Iterator[Measured]:
+def aligned(rows: Sequence[Measured]) -> Iterator[Measured]:
+    """Rows with words."""
+    return (row for row in rows if row.fault is None and row.words)
+
+
+def heard(rows: Sequence[Measured], context: Context) -> Iterator[Measured]:
     """Rows with words, in which the model hears enough to compare them with."""
-    return (row for row in rows if row.fault is None and row.words and context.sight.hears(row))
+    return (row for row in aligned(rows) if context.sight.hears(row))
 
 
 def is_other_text(row: Measured, context: Context) -> bool:
@@ -25,7 +30,7 @@ def is_other_text(row: Measured, context: Context) -> bool:
 
 def own_text(rows: Sequence[Measured], context: Context) -> Iterator[Measured]:
     """Rows with words of their own, whose single words and gaps can be looked at."""
-    return (row for row in aligned(rows, context) if not is_other_text(row, context))
+    return (row for row in heard(rows, context) if not is_other_text(row, context))
 
 
 def runs(flags: Sequence[bool]) -> Iterator[tuple[int, int]]:

@@ -130,12 +130,13 @@ def calibrate(
     """
     speaking = [row for row in rows if row.speech_seconds]
     pace = float(np.median([r.tokens / r.speech_seconds for r in speaking])) if speaking else 0.0
-    heard = [row for row in speaking if _hears(row, pace)]
     domains = sorted({row.domain for row in rows})
-    # Nothing is found where nothing is heard.
+    heard: list[Measured] = []
     missed: dict[str, Counter[Kind]] = {domain: Counter() for domain in domains}
     for row in speaking:
-        if not _hears(row, pace):
+        if _hears(row, pace):
+            heard.append(row)
+        else:  # nothing is found where nothing is heard
             missed[row.domain].update(control.kind for control in row.controls)
     thresholds: dict[str, dict[Evidence, float]] = {domain: {} for domain in domains}
     power: dict[str, dict[Kind, Power]] = {domain: {} for domain in domains}
@@ -213,7 +214,9 @@ class _Values:
         defects = 2 * float((self.natural > np.median(self.all_planted)).mean())
         low = float((self.natural > np.quantile(self.all_planted, 0.1)).mean()) / 0.9
         weak = max(defects, low) > MAX_DEFECTS
-        least = self._least(false_alarm, 0.0 if weak else defects, weak)
+        if weak:
+            defects = 0.0
+        least = self._least(false_alarm, defects, weak)
         if defects and (self.all_planted > least).mean() < SEPARATE:
             # What looks like defects is then as likely the aligner's own weakness.
             least = self._least(false_alarm, 0.0, weak)
@@ -238,7 +241,8 @@ class _Values:
     def _extrapolated(self, false_alarm: float, defects: float, weak: bool) -> float:
         """From too few to count: a normal tail through the median and the 90th percentile, or the
         75th where defects may reach down to the 90th; where even that looks like one, the tail is
-        the mirror of the lower one.
+        the mirror of the lower one. With weak evidence it is always the 90th: so far down right
+        transcripts reach, and nothing tells them from defects.
         """
         middle, normal = self._right(0.5, defects), NormalDist()
         limit = (middle + float(np.median(self.all_planted))) / 2

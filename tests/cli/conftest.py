@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from cli.main import main
+from tests.e2e.asr import asr_here
 
 
 @pytest.fixture
-def asr(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """The command in this process: exit code and what it said on both outputs."""
-    handler = signal.getsignal(signal.SIGTERM)
+def asr() -> Callable[..., tuple[int, str, str]]:
+    """The command in the current folder: exit code and what it said on both outputs."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["asr", *map(str, arguments)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        assert isinstance(end.value.code, int)
-        return end.value.code, *capsys.readouterr()
+        done = asr_here(*arguments, cwd=Path.cwd())
+        return done.returncode, done.stdout, done.stderr
 
-    yield run
-    signal.signal(signal.SIGTERM, handler)
+    return run
