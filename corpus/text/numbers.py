@@ -13,6 +13,8 @@ num2words names the numbers, `habits` the symbols. One reading is chosen where s
 - Digit by digit: a leading zero, telephone numbers, more than nine digits in a row.
 - `$2.50` is "two dollars fifty"; 12:30 is "twelve thirty"; dates and versions go part by part.
 - One before a noun is as one counts: `1 €` is "eins Euro".
+- Roman numerals from II to XXXIX, in capitals and alone, are cardinals ("World War two"), of kings
+  too. A lone I is a word, and where all is in capitals so may the others be (VI, XX).
 
 A word too few or in another case costs some letters of one word; left as digits, all of it.
 """
@@ -40,6 +42,7 @@ _SCALE = (
 """Words of magnitude, said between a sum and its currency."""
 _MONEY = "$€£₪¥₽₴"
 _SYMBOLS = "%&@+=°" + _MONEY
+_ROMAN = r"(?<![\w.'’])(?=[IVX]{2})X{0,3}(?:IX|IV|V?I{0,3})(?![\w'’-]|\.\w)"
 
 # num2words keeps the state of a conversion in one object for all threads.
 _one_at_a_time = Lock()
@@ -59,9 +62,10 @@ def read_out(text: str, language: str) -> str:
         return text
     plain = "".join(str(unicodedata.decimal(c)) if _is_digit(c) else c for c in text)
     reader = _Reader(code)
+    shouted = re.sub(_ROMAN, "", plain).isupper()
 
     def spoken(match: re.Match[str]) -> str:
-        words = reader.read(match)
+        words = None if match["roman"] and shouted else reader.read(match)
         if words is None:
             return match[0]
         start, end = match.span()
@@ -124,6 +128,7 @@ def _pattern(code: str) -> re.Pattern[str]:
         rf"|(?P<number>(?:(?P<minus>(?<![^\s(\[])[-−])(?=[0-9{money}]))?{before}"
         rf"(?P<whole>{whole}){fraction}"
         rf"(?:{decade}{ordinal}(?P<scale>\s{_SCALE})?{after})?))"
+        rf"|(?P<roman>{_ROMAN})"
         rf"|(?P<symbol>[{_SYMBOLS}]+)"
     )
 
@@ -143,6 +148,8 @@ class _Reader:
             return self.symbol(found["symbol"]) if found["symbol"] in self.habits.symbols else None
         if found["number"]:
             words = self.number(found)
+        elif found["roman"]:
+            words = self.integer(str(_roman(found["roman"])))
         elif found["time"]:
             words = self.time(found["time"])
         elif found["phone"]:
@@ -266,6 +273,13 @@ class _Reader:
         if any(word is None for word in words):
             return None
         return " ".join(word.strip() for word in words if word)
+
+
+def _roman(numeral: str) -> int:
+    """The value of a Roman numeral below 40."""
+    values = [{"I": 1, "V": 5, "X": 10}[letter] for letter in numeral]
+    following = [*values[1:], 0]
+    return sum(-v if v < after else v for v, after in zip(values, following, strict=True))
 
 
 def _converter(code: str) -> Any:

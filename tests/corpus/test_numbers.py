@@ -41,6 +41,13 @@ ENGLISH = {
     "1,2,3 10. 1.2.3 1/2": "one, two, three ten. one two three one/ two",
     "٣٤": "thirty-four",
     "C++ ==== ½ x²": "C++ ==== ½ x²",
+    "World War II, Part IV.": "World War two, Part four.",
+    "II From XIX to (XXXIX)": "two From nineteen to (thirty-nine)",
+    "I, Henry VIII": "I, Henry eight",
+    "IIII VV IXI XXXX IL vi MIX V.I.P. XI's X-ray IV-b": "IIII VV IXI XXXX IL vi MIX V.I.P. XI's "
+    "X-ray IV-b",
+    "THE VI EDITOR": "THE VI EDITOR",
+    "XIV": "fourteen",
 }
 HEBREW = {
     "0 1 2 3 8 10 12": "אפס אחת שתיים שלוש שמונה עשר שתים עשרה",
@@ -53,6 +60,7 @@ HEBREW = {
     "ב-12:30 ל-050-1234567": "בשתים עשרה שלושים לאפס חמש אפס אחת שתיים שלוש ארבע חמש שש שבע",
     "5 ₪ 2$ 15% 3.5 -5": "חמישה שקלים שני דולר חמישה עשר אחוז שלוש נקודה חמש מינוס חמש",
     "30°": "שלושים מעלות",
+    "פרק XII": "פרק שתים עשרה",
 }
 OTHERS = {
     ("de", "1.234 1 234 2,5 2.0"): "eintausendzweihundertvierunddreißig "
