@@ -32,9 +32,19 @@ place, has unclaimed speech in the gap before it and says it."""
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled once a machine; holds no interpreter lock. No NaN can arise: nothing is +inf."""
-    compile_it = numba.njit(nogil=True, cache=True, fastmath={"nnan", "nsz"}, error_model="numpy")
-    return cast(Callable[..., Any], compile_it(function))
+    """Compiled once a machine, or once a process where no folder takes what is compiled; holds no
+    interpreter lock. No NaN can arise: nothing is +inf.
+    """
+    options: dict[str, Any] = {
+        "nogil": True,
+        "fastmath": {"nnan", "nsz"},
+        "error_model": "numpy",
+    }
+    try:
+        compiled = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither beside this file nor in the user's cache can be written
+        compiled = numba.njit(**options)(function)
+    return cast(Callable[..., Any], compiled)
 
 
 @numba.njit(inline="always")

@@ -9,12 +9,14 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
+import numba
 import numpy as np
 import pytest
 import torch
 import torchaudio
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from numba.core import caching
 
 from audit.acoustic.interface import Emission, ModelInfo
 from audit.align import Alignment, Unalignable, hear, kernels, lattice
@@ -538,3 +540,19 @@ def test_an_hour_is_aligned_in_little_memory() -> None:
     assert found["kept"]
     assert found["late"] < 1e-6
     assert found["unsaid"] < 0
+
+
+def test_where_nothing_can_be_cached_it_is_compiled_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(**_: object) -> None:
+        raise OSError("read-only file system")
+
+    monkeypatch.setattr(caching.tempfile, "TemporaryFile", refuse)
+    with pytest.raises(RuntimeError, match="cannot cache"):
+        numba.njit(cache=True)(_double)
+    assert kernels._compiled(_double)(21) == 42
+
+
+def _double(number: int) -> int:
+    return 2 * number
