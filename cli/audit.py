@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +178,10 @@ def command(
         click.echo(
             f"\nasr: interrupted: {interrupt}; go on with the same command and --resume", err=True
         )
-        return 130
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Python's own exit would wait for the alignments under way: minutes for an hour of speech.
+        os._exit(130)
     folder = out / name
     # Files of an earlier audit of this name would be drawn over ours.
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)

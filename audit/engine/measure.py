@@ -80,8 +80,8 @@ class Measurer:
         return lambda: [job.result() for job in jobs]
 
     def stop(self) -> None:
-        """Drop what has not begun."""
-        self._pool.shutdown(cancel_futures=True)
+        """Drop what has not begun, and leave what is under way to itself."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _measure_one(
         self, utterance: Utterance, recording: Recording | Fault, emission: Emission | None

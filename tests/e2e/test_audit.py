@@ -235,6 +235,33 @@ def test_interrupted_it_says_how_to_go_on(number: signal.Signals, tmp_path: Path
     assert "Traceback" not in errors
 
 
+ENDLESS = """
+import time
+from pathlib import Path
+from audit.engine import measure
+from cli.main import main
+
+def align(*arguments):
+    Path("aligning").touch()
+    time.sleep(3600)
+
+measure.align = align
+main()
+"""
+
+
+def test_interrupted_it_does_not_wait_for_alignments_under_way(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ENDLESS, "audit", str(PROCEED), "--all", "--no-wandb"]
+    running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "aligning").exists():
+        assert running.poll() is None, "it ended before it could be interrupted"
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130
+    assert "--resume" in errors
+
+
 def test_one_name_has_one_audit_at_a_time(tmp_path: Path) -> None:
     import fcntl
 
