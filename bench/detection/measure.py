@@ -53,7 +53,7 @@ def measure(given: Material, policy: Policy) -> Measurement:
         natural = audited.natural
         whole += [gap.speech for row in natural for gap in row.gaps]
         taken += [c.value for row in natural for c in row.controls if c.kind == "removed"]
-        tally_halves(natural, policy, tally, seed)
+        tally_halves(audited, policy, tally, seed)
         for kind in KINDS:
             ours[kind] += worst(audited.planted[kind], EVIDENCE_OF[kind])
             right[kind] += worst(natural, EVIDENCE_OF[kind])

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from audit.align import Unalignable, align, hear
+from audit.align import Alignment, Unalignable, align, hear
 from audit.controls.calibrate import calibrate
 from audit.controls.kinds import EVIDENCE, EVIDENCE_OF, KINDS, Evidence, Kind
-from audit.controls.plant import Planting, plan_controls
+from audit.controls.plant import Planted, Planting, plan_controls
 from audit.engine.judge import judge
 from audit.engine.measure import Measurer
 from audit.gate.policy import Policy
@@ -29,6 +29,8 @@ class Audited:
     natural: list[Measured]
     planted: dict[Kind, list[Measured]]
     """Utterances as if the planted transcript were their own."""
+    there: dict[tuple[str, Kind], dict[Evidence, float]]
+    """By utterance and kind: evidence of every sort at the words and gaps of the planted defect."""
 
 
 @dataclass
@@ -37,7 +39,9 @@ class Tally:
 
     planted: Counter[Kind] = field(default_factory=Counter)
     found: Counter[Kind] = field(default_factory=Counter)
-    """At the planted place."""
+    """At the planted place, by the evidence that must find the kind."""
+    pointed: Counter[Kind] = field(default_factory=Counter)
+    """At the planted place, by evidence of any sort."""
     blind: Counter[Kind] = field(default_factory=Counter)
     """Calibrations that found themselves blind."""
     calibrations: int = 0
@@ -57,6 +61,10 @@ class Tally:
         """Of the planted defects."""
         return self.found[kind] / max(1, self.planted[kind])
 
+    def share_pointed(self, kind: Kind) -> float:
+        """Of the planted defects, by evidence of any sort."""
+        return self.pointed[kind] / max(1, self.planted[kind])
+
     def share_alarms(self, kind: Kind) -> float:
         """Of the utterances as they are, by the evidence that must find this kind."""
         return self.alarms[EVIDENCE_OF[kind]] / max(1, self.heard)
@@ -73,11 +81,13 @@ def audit(given: Material, seed: int) -> Audited:
     finally:
         measurer.stop()
     planted: dict[Kind, list[Measured]] = {kind: [] for kind in KINDS}
+    there: dict[tuple[str, Kind], dict[Evidence, float]] = {}
     for row, emission in zip(natural, given.emissions, strict=True):
         heard = hear(emission, given.info)
         for defect in plantings[row.id].planted:
             found = align(heard, defect.transcript, given.info)
             if not isinstance(found, Unalignable):
+                there[row.id, defect.kind] = _evidence_there(found, defect)
                 planted[defect.kind].append(
                     replace(
                         row,
@@ -89,7 +99,28 @@ def audit(given: Material, seed: int) -> Audited:
                         lags=(),
                     )
                 )
-    return Audited(plantings, natural, planted)
+    return Audited(plantings, natural, planted, there)
+
+
+def _evidence_there(found: Alignment, defect: Planted) -> dict[Evidence, float]:
+    """Evidence at the words of a defect and the gaps around them; at the words beside the gap where
+    words are missing; of a swapped text none, since it has no place.
+    """
+    at, last = defect.at, len(found.words)
+    if defect.kind == "swapped":
+        return {}
+    if defect.kind in ("removed", "cut"):
+        words, gaps = range(max(0, at - 1), min(last, at + 1)), range(at, at + 1)
+    else:
+        words = range(at, at + 1 + (defect.kind == "doubled"))
+        gaps = range(at, words.stop + 1)
+    values: dict[Evidence, float] = {
+        "unsaid": max(found.words[i].unsaid for i in words),
+        "other": max(found.words[i].other for i in words),
+        "speech": max(found.gaps[i].speech for i in gaps),
+    }
+    edges = [found.gaps[i].speech for i in gaps if i in (0, last)]
+    return {**values, "edge": max(edges)} if edges else values
 
 
 def worst(rows: Sequence[Measured], evidence: Evidence) -> list[float]:
@@ -111,17 +142,21 @@ def doubts(audited: Audited, given: Material, policy: Policy) -> dict[Kind | Non
     return {kind: [1 - next(judged).quality for _ in rows] for kind, rows in groups.items()}
 
 
-def tally_halves(rows: Sequence[Measured], policy: Policy, tally: Tally, seed: int) -> None:
+def tally_halves(audited: Audited, policy: Policy, tally: Tally, seed: int) -> None:
     """Set thresholds on one half of the utterances and count on the other, both ways, often."""
     for number in range(HALVINGS):
-        order = list(rows)
+        order = list(audited.natural)
         random.Random(f"{seed}:{number}").shuffle(order)
         for start in (0, 1):
-            _tally(order[start::2], order[1 - start :: 2], policy, tally)
+            _tally(order[start::2], order[1 - start :: 2], audited.there, policy, tally)
 
 
 def _tally(
-    setting: Sequence[Measured], counting: Sequence[Measured], policy: Policy, tally: Tally
+    setting: Sequence[Measured],
+    counting: Sequence[Measured],
+    there: Mapping[tuple[str, Kind], Mapping[Evidence, float]],
+    policy: Policy,
+    tally: Tally,
 ) -> None:
     sight = calibrate(
         setting, false_alarm=policy.controls.false_alarm, floors=policy.controls.floors()
@@ -148,4 +183,9 @@ def _tally(
         tally.flagged.update((row.id, evidence) for evidence in passing)
         for control in row.controls:
             tally.planted[control.kind] += 1
-            tally.found[control.kind] += control.value > thresholds[EVIDENCE_OF[control.kind]]
+            found = control.value > thresholds[EVIDENCE_OF[control.kind]]
+            tally.found[control.kind] += found
+            tally.pointed[control.kind] += found or any(
+                value > thresholds[evidence]
+                for evidence, value in there.get((row.id, control.kind), {}).items()
+            )

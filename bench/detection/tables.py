@@ -20,8 +20,17 @@ def detection(condition: str, found: Measurement) -> str:
     titles = [f"{c.package}: {c.score}" for c in COMPETITORS]
     lines = [
         f"**{condition}** (greedy WER {100 * found.wer:.0f} %)\n\n",
-        _row("defect", "audit: found", "false alarms", "blind", "evidence", "quality", *titles),
-        _row("---", *["---:"] * (5 + len(titles))),
+        _row(
+            "defect",
+            "audit: found",
+            "any finding there",
+            "false alarms",
+            "blind",
+            "evidence",
+            "quality",
+            *titles,
+        ),
+        _row("---", *["---:"] * (6 + len(titles))),
     ]
     for kind in KINDS:
         others = [
@@ -32,6 +41,7 @@ def detection(condition: str, found: Measurement) -> str:
             _row(
                 kind,
                 f"**{tally.share_found(kind):.2f}**",
+                f"{tally.share_pointed(kind):.2f}",
                 f"{100 * tally.share_alarms(kind):.1f} %",
                 f"{100 * tally.blind[kind] / tally.calibrations:.0f} %",
                 str(found.evidence[kind]),
