@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from audit.acoustic.embedded.network import MELS, PHONES, TOKENS
 from audit.acoustic.embedded.recipe.augment import Augment, Batch
 from audit.acoustic.embedded.recipe.dataset import NO_WORD
+from audit.acoustic.embedded.recipe.kokoro import FRAME, LATE, RATE, Piece, timed
 from audit.acoustic.embedded.recipe.train import allowed_tokens, encode, windowed_ctc
 
 
@@ -86,3 +87,26 @@ def test_augmentation_keeps_labels_with_their_sound() -> None:
         for row, loud, size in zip(out.mel, inside, out.frames, strict=True):
             level = row[:size].mean(1)
             assert level[loud[:size]].mean() > level[~loud[:size]].mean() + 1
+
+
+def test_planned_durations_become_phone_and_word_times() -> None:
+    pieces = [
+        Piece("ˈI", "ay", 0),
+        Piece(" ", "?", None),
+        Piece("s", "s", 1),
+        Piece("O", "ow", 1),
+        Piece(".", "sil", None),
+    ]
+    # Edge, two tokens of the first phone, space, two phones, full stop, edge.
+    durations = np.array([8, 1, 5, 1, 4, 6, 10, 5], np.float32)
+    wave = np.zeros(round(40 * FRAME * RATE), np.float32)
+    wave[: round(22 * FRAME * RATE)] = 0.5  # silent before the last phone's planned end
+    speech = timed("I so.", pieces, wave, durations, "kokoro:x")
+    assert [phone for phone, _ in speech.phones] == ["sil", "ay", "?", "s", "ow", "sil"]
+    ends = np.array([8, 14, 15, 19]) * FRAME - LATE
+    np.testing.assert_allclose([end for _, end in speech.phones[:4]], ends, rtol=1e-6)
+    assert abs(speech.phones[4][1] - 22 * FRAME) < 1e-3
+    first, second = speech.words
+    assert first is not None and second is not None
+    np.testing.assert_allclose([*first, second[0]], ends[[0, 1, 2]], rtol=1e-6)
+    assert abs(second[1] - 22 * FRAME) < 1e-3

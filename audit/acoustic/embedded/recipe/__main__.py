@@ -14,7 +14,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from . import text
+from . import kokoro, text
 from .dataset import build, summary
 from .speech import SHARES
 from .train import Settings, train
@@ -52,10 +52,11 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--resume", action="store_true", help="go on from the weights in --out")
     options = parser.parse_args()
-    versions = installed()
+    versions = {**installed(), **kokoro.installed()}
     missing = [name for name, version in versions.items() if not version]
     if missing:
-        print(f"error: packages missing; apt-get install {' '.join(missing)}", file=sys.stderr)
+        readme = Path(__file__).with_name("README.md")
+        print(f"error: missing: {', '.join(missing)}; see {readme}", file=sys.stderr)
         return 2
     speech = options.out / "speech"
     settings = Settings(options.minutes, options.seed)

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import torch
 
 from ..network import HOP, PHONES, SAMPLE_RATE, LogMel
-from .speech import HELD_OUT, SHARES, Speech, as_recorded, synthesize
+from .speech import HELD_OUT, SHARES, as_recorded, synthesize
+from .spoken import Speech
 from .text import Sentence, sentences
 
 JOB = 120
