@@ -12,6 +12,7 @@ folder for TensorBoard never does. `python -m tracking.demo` shows all of it.
 
 from tracking.errors import TrackingError
 from tracking.settings import TrackerSettings
-from tracking.tracker import Clip, Tracker
+from tracking.tables import Clip
+from tracking.tracker import Tracker
 
 __all__ = ["Clip", "Tracker", "TrackerSettings", "TrackingError"]

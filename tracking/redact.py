@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping
 from enum import Enum
+from typing import Any, cast
 
 HIDDEN = "[hidden]"
 
@@ -28,6 +29,11 @@ def redact(value: object) -> object:
     that is logged later.
     """
     return _plain(value, _environment_secrets())
+
+
+def plain_dict(values: Mapping[str, object]) -> dict[str, Any]:
+    """`redact` of a mapping."""
+    return cast(dict[str, Any], redact(values))
 
 
 def one_line(error: BaseException) -> str:

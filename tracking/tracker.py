@@ -6,13 +6,14 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from tracking.board import Board, as_markdown
+from tracking.artifacts import check_aliases, check_paths, new_artifact
+from tracking.board import Board
 from tracking.charts import Points, bar_image, line_image
 from tracking.connection import (
     client_errors,
@@ -27,14 +28,13 @@ from tracking.differences import difference
 from tracking.errors import TrackingError
 from tracking.ledger import FILE as LEDGER
 from tracking.ledger import Ledger, read_ledger
-from tracking.redact import one_line, redact
+from tracking.redact import one_line, plain_dict, redact
 from tracking.settings import Mode, TrackerSettings
 from tracking.system import system_metrics
+from tracking.tables import wandb_table, write_table
 
 if TYPE_CHECKING:
-    import numpy as np
     import wandb
-    from numpy.typing import NDArray
     from torch import nn
 
     from tracking.charts import Pixels
@@ -43,15 +43,6 @@ if TYPE_CHECKING:
 
 def _print_to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A recording as the cell of a table."""
-
-    samples: NDArray[np.float32]
-    """Shape (n,), from -1 to 1."""
-    sample_rate: int
 
 
 class Tracker:
@@ -175,7 +166,7 @@ class Tracker:
         if self._stage != "new":
             raise RuntimeError("Tracker.init() was called before; use one tracker a run")
         self._stage = "running"
-        plain = _plain_dict(config or {})
+        plain = plain_dict(config or {})
         self._open_board(plain, after)
         if not self.settings.enabled:
             return self
@@ -291,7 +282,7 @@ class Tracker:
         run = self._live_run()
         if run is not None:
             summary: Any = run.summary
-            plain = _plain_dict(values)
+            plain = plain_dict(values)
             self._guard("the summary", lambda: summary.update(plain))
 
     def log_histogram(
@@ -318,9 +309,9 @@ class Tracker:
             self._live_run()
             return
         cells = [list(row) for row in rows]
-        self._on_board(lambda board, at: _table_on_board(board, name, columns, cells, at), step)
+        self._on_board(lambda board, at: write_table(board, name, columns, cells, at), step)
         if self._run is not None:
-            self._to_wandb({name: _table(columns, cells)}, step)
+            self._to_wandb({name: wandb_table(columns, cells)}, step)
 
     def log_predictions(
         self,
@@ -439,7 +430,7 @@ class Tracker:
         run = self._live_run()
         if run is not None:
             config: Any = run.config
-            plain = _plain_dict(values)
+            plain = plain_dict(values)
             self._guard("the config", lambda: config.update(plain, allow_val_change=True))
 
     def log_artifact(
@@ -463,10 +454,10 @@ class Tracker:
         if run is None:
             return ""
         paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(part) for part in path]
-        _check_paths(name, paths)
+        check_paths(name, paths)
         all_aliases = list(dict.fromkeys([*_listed(aliases), "latest"]))
-        _check_aliases(name, all_aliases)
-        artifact = _new_artifact(name, type, metadata)
+        check_aliases(name, all_aliases)
+        artifact = new_artifact(name, type, metadata)
 
         def log() -> None:
             for part in paths:
@@ -550,7 +541,7 @@ class Tracker:
         run = self._live_run()
         if run is None:
             return
-        artifact = _new_artifact(name, type, metadata)
+        artifact = new_artifact(name, type, metadata)
         try:
             artifact.add_reference(uri, checksum=False)
         except ValueError as error:
@@ -718,56 +709,8 @@ def _exit_code(error: BaseException | None) -> int:
     return 1
 
 
-def _plain_dict(values: Mapping[str, object]) -> dict[str, Any]:
-    return cast(dict[str, Any], redact(values))
-
-
-def _new_artifact(name: str, type: str, metadata: Mapping[str, object] | None) -> wandb.Artifact:
-    import wandb
-
-    try:
-        return wandb.Artifact(name, type, metadata=_plain_dict(metadata or {}))
-    except ValueError as error:
-        raise TrackingError(f"W&B artifact {name!r} (type {type!r}): {error}") from error
-
-
 def _hidden(text: str) -> str:
     return cast(str, redact(text))
-
-
-def _cell(cell: object) -> object:
-    """A table's cell as W&B takes it."""
-    if not isinstance(cell, Clip):
-        return cell
-    import wandb
-
-    return wandb.Audio(cell.samples, sample_rate=cell.sample_rate)
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> wandb.Table:
-    import wandb
-
-    names: list[Any] = list(columns)
-    data = [[_cell(cell) for cell in row] for row in rows]
-    try:
-        return wandb.Table(columns=names, data=data)
-    except TypeError:
-        # A column of figures in which one cell says "n/a" has no type, which costs its charts.
-        return wandb.Table(columns=names, data=data, allow_mixed_types=True)
-
-
-def _table_on_board(
-    board: Board, name: str, columns: Sequence[str], rows: Sequence[Sequence[object]], step: int
-) -> None:
-    """A table as text, with its recordings beside it."""
-    shown = []
-    for index, row in enumerate(rows):
-        for column, cell in zip(columns, row, strict=True):
-            if isinstance(cell, Clip):
-                title = f"{name}/{column}/{index}"
-                board.audio(title, cell.samples, cell.sample_rate, step)
-        shown.append([f"{name}: {index}" if isinstance(c, Clip) else c for c in row])
-    board.text(name, as_markdown(columns, shown), step)
 
 
 def _number(value: Any) -> float:
@@ -777,19 +720,3 @@ def _number(value: Any) -> float:
 
 def _listed(aliases: str | Sequence[str]) -> Sequence[str]:
     return [aliases] if isinstance(aliases, str) else aliases
-
-
-def _check_aliases(name: str, aliases: Sequence[str]) -> None:
-    for alias in aliases:
-        if not alias or set(alias) & set("/:"):
-            raise TrackingError(f"W&B artifact {name}: alias {alias!r} is empty or holds / or :")
-
-
-def _check_paths(name: str, paths: Sequence[Path]) -> None:
-    for part in paths:
-        if not part.exists():
-            raise TrackingError(f"W&B artifact {name}: {part} does not exist")
-    file_names = [part.name for part in paths if not part.is_dir()]
-    for file_name in file_names:
-        if file_names.count(file_name) > 1:
-            raise TrackingError(f"W&B artifact {name}: two files are named {file_name}")
