@@ -14,7 +14,8 @@ num2words names the numbers, `habits` the symbols. One reading is chosen where s
 - `$2.50` is "two dollars fifty"; 12:30 is "twelve thirty"; dates and versions go part by part.
 - One before a noun is as one counts: `1 €` is "eins Euro".
 - Roman numerals from II to XXXIX, in capitals and alone, are cardinals ("World War two"), of kings
-  too. A lone I is a word, and where all is in capitals so may the others be (VI, XX).
+  too. A lone I is a word, XX and XXX stand for what was left out, and where all words are in
+  capitals others may be words as well (VI).
 
 A word too few or in another case costs some letters of one word; left as digits, all of it.
 """
@@ -42,7 +43,12 @@ _SCALE = (
 """Words of magnitude, said between a sum and its currency."""
 _MONEY = "$€£₪¥₽₴"
 _SYMBOLS = "%&@+=°" + _MONEY
-_ROMAN = r"(?<![\w.'’])(?=[IVX]{2})X{0,3}(?:IX|IV|V?I{0,3})(?![\w'’-]|\.\w)"
+_ROMAN = (
+    r"(?<![\w.])(?<!\w['’])(?=[IVX]{2})(?!XXX?(?!\w))X{0,3}(?:IX|IV|V?I{0,3})"
+    r"(?!\w|['’.]\w|-(?![IVX]{1,7}(?!\w))\w)"
+)
+_NO_WORDS = re.compile(rf"{_ROMAN}|\[[^]]{{0,40}}]|<[^>]{{0,40}}>|(?<![0-9])[0-9]++[^\W\d_]+")
+"""What may be in small letters where all words are in capitals, and Roman numerals themselves."""
 
 # num2words keeps the state of a conversion in one object for all threads.
 _one_at_a_time = Lock()
@@ -62,7 +68,8 @@ def read_out(text: str, language: str) -> str:
         return text
     plain = "".join(str(unicodedata.decimal(c)) if _is_digit(c) else c for c in text)
     reader = _Reader(code)
-    shouted = re.sub(_ROMAN, "", plain).isupper()
+    letters = [c for c in _NO_WORDS.sub("", plain) if c.isalpha()]
+    shouted = bool(letters) and all(c.isupper() for c in letters)
 
     def spoken(match: re.Match[str]) -> str:
         words = None if match["roman"] and shouted else reader.read(match)
@@ -115,11 +122,12 @@ def _pattern(code: str) -> re.Pattern[str]:
     before = rf"(?:(?P<money>[{money}])\s?)?" if money else ""
     after = rf"(?:\s?(?P<counted>[{counted}])(?![0-9]))?" if counted else ""
     # One, two or three of the letters that Hebrew writes together with the next word.
-    prefix = r"(?:(?P<prefix>(?<![^\W_])[ובהכלמש]{1,3})[-־–]?(?=[0-9]))?" if code == "he" else ""
+    before_it = r"(?:[-־–]?(?=[0-9])|[-־–](?=[IVX]{2}))"
+    prefix = rf"(?:(?P<prefix>(?<![^\W_])[ובהכלמש]{{1,3}}){before_it})?" if code == "he" else ""
     whole = f"(?:{grouped}|[0-9]++)" if groups else "[0-9]++"
     not_grouped = f"(?!{grouped.replace('group', 'other')})" if groups else ""
     return re.compile(
-        rf"{prefix}(?:(?P<time>(?<![0-9:.,])[0-9]{{1,2}}:[0-5][0-9](?::[0-5][0-9])?(?![0-9:]))"
+        rf"{prefix}(?:(?P<roman>{_ROMAN})|(?P<time>(?<![0-9:.,])[0-9]{{1,2}}:[0-5][0-9](?::[0-5][0-9])?(?![0-9:]))"
         rf"|(?P<date>(?<![0-9])(?<![0-9]-)"
         rf"(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}|[0-9]{{1,2}}-[0-9]{{1,2}}-[0-9]{{4}})(?!-?[0-9]))"
         rf"|(?P<chain>(?<![0-9.,/]){not_grouped}[0-9]{{1,4}}(?P<link>[./])[0-9]{{1,4}}"
@@ -128,7 +136,6 @@ def _pattern(code: str) -> re.Pattern[str]:
         rf"|(?P<number>(?:(?P<minus>(?<![^\s(\[])[-−])(?=[0-9{money}]))?{before}"
         rf"(?P<whole>{whole}){fraction}"
         rf"(?:{decade}{ordinal}(?P<scale>\s{_SCALE})?{after})?))"
-        rf"|(?P<roman>{_ROMAN})"
         rf"|(?P<symbol>[{_SYMBOLS}]+)"
     )
 

@@ -46,7 +46,9 @@ ENGLISH = {
     "I, Henry VIII": "I, Henry eight",
     "IIII VV IXI XXXX IL vi MIX V.I.P. XI's X-ray IV-b": "IIII VV IXI XXXX IL vi MIX V.I.P. XI's "
     "X-ray IV-b",
-    "THE VI EDITOR": "THE VI EDITOR",
+    "THE VI EDITOR IN THE 1990s [noise]": "THE VI EDITOR IN THE nineteen nineties [noise]",
+    "chapters II-IV, 'Part II' ‘Rocky II’": "chapters two-four, 'Part two' ‘Rocky two’",
+    "Mr. XX said XXX, World War II- the": "Mr. XX said XXX, World War two- the",
     "XIV": "fourteen",
 }
 HEBREW = {
@@ -61,6 +63,8 @@ HEBREW = {
     "5 ₪ 2$ 15% 3.5 -5": "חמישה שקלים שני דולר חמישה עשר אחוז שלוש נקודה חמש מינוס חמש",
     "30°": "שלושים מעלות",
     "פרק XII": "פרק שתים עשרה",
+    "מלחמת העולם II לפי BBC": "מלחמת העולם שתיים לפי BBC",
+    "ה-II ה-IVF": "השתיים ה-IVF",
 }
 OTHERS = {
     ("de", "1.234 1 234 2,5 2.0"): "eintausendzweihundertvierunddreißig "
