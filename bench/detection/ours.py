@@ -41,7 +41,7 @@ class Tally:
     found: Counter[Kind] = field(default_factory=Counter)
     """At the planted place, by the evidence that must find the kind."""
     pointed: Counter[Kind] = field(default_factory=Counter)
-    """At the planted place, by evidence of any sort."""
+    """At the planted place, by that or by evidence of any other sort that counts."""
     blind: Counter[Kind] = field(default_factory=Counter)
     """Calibrations that found themselves blind."""
     calibrations: int = 0
@@ -62,7 +62,7 @@ class Tally:
         return self.found[kind] / max(1, self.planted[kind])
 
     def share_pointed(self, kind: Kind) -> float:
-        """Of the planted defects, by evidence of any sort."""
+        """Of the planted defects, by any finding there."""
         return self.pointed[kind] / max(1, self.planted[kind])
 
     def share_alarms(self, kind: Kind) -> float:
@@ -186,6 +186,6 @@ def _tally(
             found = control.value > thresholds[EVIDENCE_OF[control.kind]]
             tally.found[control.kind] += found
             tally.pointed[control.kind] += found or any(
-                value > thresholds[evidence]
+                value > thresholds[evidence] and sight.sees(domain, evidence)
                 for evidence, value in there.get((row.id, control.kind), {}).items()
             )

@@ -47,7 +47,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Make the embedded acoustic model.")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--minutes", type=float, required=True, help="training, after synthesis")
-    parser.add_argument("--utterances", type=int, default=26_000)
+    parser.add_argument("--utterances", type=int, default=12_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--resume", action="store_true", help="go on from the weights in --out")
@@ -60,7 +60,7 @@ def main() -> int:
         return 2
     speech = options.out / "speech"
     settings = Settings(options.minutes, options.seed)
-    plan = f"{options.utterances} utterances, seed {options.seed}\n"
+    plan = f"{options.utterances} utterances, seed {options.seed}, shares {SHARES}\n"
     done = speech / "done"
     if not done.exists() or done.read_text("utf-8") != plan:
         shutil.rmtree(speech, ignore_errors=True)
@@ -71,7 +71,6 @@ def main() -> int:
         "recipe": {**asdict(settings), "processes": options.processes},
         "data": {
             **summary(speech),
-            "shares": SHARES,
             "texts": {name: source.license for name, source in text.SOURCES.items()},
             "packages": versions,
         },

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,14 +138,22 @@ def read(out: Path, split: str, part: int = 0, parts: int = 1) -> list[Item]:
 
 def summary(out: Path) -> dict[str, object]:
     """What the training split holds."""
-    frames = count = 0
-    voices: set[str] = set()
+    frames = 0
+    voices: Counter[str] = Counter()
     for path in sorted(out.glob("*.npz")):
         with np.load(path) as shard:
             about = json.loads(str(shard["about"]))
             if about[0]["split"] == "train":
                 frames += int(shard["frames"].sum())
-                count += len(about)
-                voices |= {row["voice"] for row in about}
-    hours = round(frames / FRAMES_PER_SECOND / 3600, 2)
-    return {"utterances": count, "hours": hours, "named_voices": len(voices), "held_out": HELD_OUT}
+                voices.update(row["voice"] for row in about)
+    count = voices.total()
+    shares: Counter[str] = Counter()
+    for voice, spoken in voices.items():
+        shares[next(kind for kind in SHARES if voice.startswith(kind))] += spoken
+    return {
+        "utterances": count,
+        "hours": round(frames / FRAMES_PER_SECOND / 3600, 2),
+        "named_voices": len(voices),
+        "held_out": HELD_OUT,
+        "shares": {kind: round(shares[kind] / count, 3) for kind in SHARES},
+    }

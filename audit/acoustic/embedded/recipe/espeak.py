@@ -100,10 +100,10 @@ def random_variant(rng: random.Random) -> str:
 
 
 class Espeak:
-    """espeak-ng's library, started once a process with a data folder of its own."""
+    """espeak-ng's library, started once a process."""
 
     def __init__(self, data: Path) -> None:
-        """`data`: a copy of espeak-ng-data, to which random variants may be added."""
+        """`data`: espeak-ng-data; for `speak` a copy, as that adds random variants."""
         self.folder = data
         self.library = ctypes.CDLL("libespeak-ng.so.1")
         synchronous, phoneme_events_in_ipa = 2, 3
@@ -200,7 +200,8 @@ class Espeak:
 
 def _words_by_position(raw: str) -> dict[int, int]:
     """Each word's number by the position of its first letter, counted from 1 as espeak-ng does."""
-    return {m.start() + 1: i for i, m in enumerate(re.finditer(r"\S+", raw))}
+    marks = re.finditer(r"(?<!\S)(?=\S)[^\w\s]*", raw)  # before the first letter
+    return {mark.end() + 1: number for number, mark in enumerate(marks)}
 
 
 ESPEAK_LATE = 0.025

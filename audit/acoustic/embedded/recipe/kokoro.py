@@ -47,7 +47,7 @@ BRITISH = ("en", "en-gb-x-rp", "en-gb-scotland")
 PAUSES = ",;:.!?"
 EDGE = 0
 """The token before and after a text."""
-SPELLING = {"r": "ɹ", "g": "ɡ", "x": "k", "ɬ": "l", "ɫ": "l"}
+SPELLING = {"r": "ɹ", "g": "ɡ", "x": "k", "ɬ": "l", "ɫ": "l", "ʉ": "u", "ʍ": "w"}
 """espeak-ng's symbols that Kokoro writes otherwise."""
 
 
@@ -118,7 +118,7 @@ class Kokoro:
         self.espeak = Espeak(ESPEAK_DATA)
 
     def speak(self, raw: str, rng: random.Random) -> Speech | None:
-        """The sentence in a random style and pace; None where its phonemes do not add up."""
+        """The sentence in a random style and pace; None where it cannot be spoken whole."""
         name, styles = _style(rng)
         british = name.startswith("b") or rng.random() < 0.15
         accent = rng.choice(BRITISH) if british else "en-us"
@@ -134,11 +134,15 @@ class Kokoro:
                 "speed": np.array([rng.uniform(0.9, 1.5)], np.float32),
             },
         )
+        if not np.abs(wave).max(initial=0.0) > 0:
+            return None
         return timed(raw, pieces, wave.ravel(), durations.ravel(), f"kokoro:{name}")
 
     def _pieces(self, raw: str, accent: str) -> list[Piece]:
-        """The phonemes of a text with its stresses, spaces and pauses; none where espeak-ng's two
-        ways of giving them differ, of which one has the stresses and the other the words.
+        """The phonemes of a text with its stresses, spaces and pauses.
+
+        None where Kokoro has no token for a phoneme, or where espeak-ng's two ways of giving them
+        differ, of which one has the stresses and the other the words.
         """
         spelled, events = self.espeak.phonemes(raw, accent)
         words = raw.split()
@@ -156,8 +160,10 @@ class Kokoro:
                     pieces.append(Piece(words[before][-1], "sil", None))
                 pieces.append(Piece(" ", "?", None))
             before = word
-            stress = marks.group().strip()
-            pieces.append(Piece(stress + self._letters(symbol), phone_of_ipa(symbol), word))
+            letters = self._letters(symbol)
+            if not letters.strip("ː"):
+                return []
+            pieces.append(Piece(marks.group().strip() + letters, phone_of_ipa(symbol), word))
         pieces.append(Piece(".", "sil", None))
         return pieces if not spelled[at:].strip() else []
 
