@@ -131,6 +131,8 @@ def assess(
     )
     refused += [NotEvaluated(**asdict(one)) for one in unread]
     if found is None:
+        if out is None:
+            path.parent.rmdir()  # made for this result alone
         raise _nothing(manifests, refused)
     result = Result(
         checkpoint=checkpoint,

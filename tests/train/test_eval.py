@@ -224,6 +224,9 @@ def test_nothing_to_evaluate_is_an_error_with_the_reasons(checkpoint: Path, tmp_
     with pytest.raises(UserError, match=r"not one row could be evaluated \(unreadable 3; u000"):
         assess(str(checkpoint), [manifest], out=tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
+    with pytest.raises(UserError, match="not one row could be evaluated"):
+        assess(str(checkpoint), [manifest])
+    assert not any(Path("evals").iterdir())
 
 
 def test_a_disk_that_is_full_leaves_the_former_result(
