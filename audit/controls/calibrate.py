@@ -239,19 +239,27 @@ class _Values:
         return float(np.quantile(self.natural, share * (1 - defects)))
 
     def _extrapolated(self, false_alarm: float, defects: float, weak: bool) -> float:
-        """From too few to count: a normal tail through the median and the 90th percentile, or the
-        75th where defects may reach down to the 90th; where even that looks like one, the tail is
-        the mirror of the lower one. With weak evidence it is always the 90th: so far down right
-        transcripts reach, and nothing tells them from defects.
+        """From too few to count: a normal tail through two quantiles of the right transcripts.
+
+        Through the median and the 90th percentile. Evidence for a transcript knows no bounds, which
+        draws the median far down; so if the tail through the 75th and the 90th ends lower, halfway
+        to that, as it rests on few. Where defects may reach down to the 90th, through the median
+        and the 75th; where even that looks like one, the tail is the mirror of the lower one. With
+        weak evidence it is always the median and the 90th: so far down right transcripts reach, and
+        nothing tells them from defects.
         """
-        middle, normal = self._right(0.5, defects), NormalDist()
+        low, middle, quarter, upper = (self._right(q, defects) for q in (0.1, 0.5, 0.75, 0.9))
         limit = (middle + float(np.median(self.all_planted))) / 2
-        steps = normal.inv_cdf(1 - false_alarm)
-        for share in (0.9, 0.75):
-            upper = self._right(share, defects)
-            if weak or upper < limit:
-                return middle + (upper - middle) * steps / normal.inv_cdf(share)
-        return middle + (middle - self._right(0.1, defects)) * steps / normal.inv_cdf(0.9)
+        z, z_quarter, z_upper = map(NormalDist().inv_cdf, (1 - false_alarm, 0.75, 0.9))
+        far = middle + (upper - middle) * z / z_upper
+        if weak:
+            return far
+        if upper < limit:
+            near = upper + (upper - quarter) * (z - z_upper) / (z_upper - z_quarter)
+            return min(far, (far + near) / 2)
+        if quarter < limit:
+            return middle + (quarter - middle) * z / z_quarter
+        return middle + (middle - low) * z / z_upper
 
     def power(self, threshold: float, missed: Counter[Kind]) -> dict[Kind, Power]:
         """How many planted and natural utterances pass, by kind; `missed` were planted besides."""
