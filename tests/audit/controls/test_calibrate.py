@@ -46,6 +46,20 @@ def test_thresholds_hold_the_false_alarm_rate(
     assert max(rates) < {1000: 0.03, 83: 0.1, 20: 0.35}[count]
 
 
+def test_evidence_for_a_transcript_that_knows_no_bounds_raises_no_threshold() -> None:
+    def stretched(r: Measured) -> Measured:
+        """What speaks for the transcript, or hardly against it, three times as strongly."""
+        words = (replace(w, unsaid=min(w.unsaid, 3 * w.unsaid - 1.2)) for w in r.words)
+        return replace(r, words=tuple(words))
+
+    rates = [
+        passing(sight_of([stretched(r) for r in normal_rows(83, seed, apart=5.0)]), "unsaid")
+        for seed in range(30)
+    ]
+    # A tail through the median and the 90th percentile alone would let less than a tenth pass.
+    assert RATE / 6 < mean(rates) < 2 * RATE
+
+
 @pytest.mark.parametrize("count", [1000, 83, 20])
 def test_where_there_is_room_nearly_all_is_found_and_nothing_else(count: int) -> None:
     for seed in range(5):
