@@ -225,8 +225,10 @@ def about(net: EmbeddedNet) -> str:
     """One line on the model that was measured."""
     card = net.card
     data, trained = card["data"], card["trained"]
-    before = card.get("began_with")
-    earlier = f" after {before['data']['hours']} h of others" if before else ""
+    hours, before = 0.0, dict(card)
+    while before := before.get("began_with", {}):
+        hours += before["data"]["hours"]
+    earlier = f" after {hours:.2f} h of others" if hours else ""
     return (
         f"Model `{card['revision']}`: {card['parameters']:,} parameters; {data['hours']} h,"
         f" {data['utterances']:,} utterances{earlier}; {trained['steps']:,} steps in"

@@ -44,6 +44,8 @@ from .evaluate import align, greedy
 from .temperature import best_temperature
 
 SPACE = TOKENS.index(" ")
+HISTORY = ("revision", "data", "trained", "began_with")
+"""What the card of a model keeps of the one that its training began with."""
 FORBIDDEN = -30.0
 """Log-probability of a letter outside its word: out of reach, yet finite where labels err."""
 
@@ -268,7 +270,7 @@ def _run(
     if before["progress"] >= 1:
         card = {
             **card,
-            "began_with": {key: net.card[key] for key in ("revision", "data", "trained")},
+            "began_with": {key: net.card[key] for key in HISTORY if key in net.card},
         }
         before = {**before, "progress": 0.0}
     elif "began_with" in net.card:
