@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -11,6 +12,8 @@ from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_e
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's client is imported
 # Read once, too. Workers share the cores, and models so small gain nothing from more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A job that a shell starts in the background ignores Ctrl-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
