@@ -68,8 +68,7 @@ def read_out(text: str, language: str) -> str:
         return text
     plain = "".join(str(unicodedata.decimal(c)) if _is_digit(c) else c for c in text)
     reader = _Reader(code)
-    letters = [c for c in _NO_WORDS.sub("", plain) if c.isalpha()]
-    shouted = bool(letters) and all(c.isupper() for c in letters)
+    shouted = re.search(_ROMAN, plain) is not None and _shouted(plain)
 
     def spoken(match: re.Match[str]) -> str:
         words = None if match["roman"] and shouted else reader.read(match)
@@ -82,6 +81,12 @@ def read_out(text: str, language: str) -> str:
         return " " * apart + words + " " * after.isalnum()
 
     return _pattern(code).sub(spoken, plain)
+
+
+def _shouted(text: str) -> bool:
+    """Whether all words are in capitals."""
+    letters = [c for c in _NO_WORDS.sub("", text) if c.isalpha()]
+    return bool(letters) and all(c.isupper() for c in letters)
 
 
 def _is_digit(character: str) -> bool:
@@ -127,7 +132,8 @@ def _pattern(code: str) -> re.Pattern[str]:
     whole = f"(?:{grouped}|[0-9]++)" if groups else "[0-9]++"
     not_grouped = f"(?!{grouped.replace('group', 'other')})" if groups else ""
     return re.compile(
-        rf"{prefix}(?:(?P<roman>{_ROMAN})|(?P<time>(?<![0-9:.,])[0-9]{{1,2}}:[0-5][0-9](?::[0-5][0-9])?(?![0-9:]))"
+        rf"{prefix}(?:(?P<roman>{_ROMAN})"
+        rf"|(?P<time>(?<![0-9:.,])[0-9]{{1,2}}:[0-5][0-9](?::[0-5][0-9])?(?![0-9:]))"
         rf"|(?P<date>(?<![0-9])(?<![0-9]-)"
         rf"(?:[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}|[0-9]{{1,2}}-[0-9]{{1,2}}-[0-9]{{4}})(?!-?[0-9]))"
         rf"|(?P<chain>(?<![0-9.,/]){not_grouped}[0-9]{{1,4}}(?P<link>[./])[0-9]{{1,4}}"

@@ -10,6 +10,9 @@ what is measured anew on the voice held out.
 import argparse
 import sys
 from pathlib import Path
+from typing import cast
+
+from torch.optim.swa_utils import AveragedModel
 
 from ..network import EmbeddedNet, load
 from .dataset import read, summary
@@ -27,16 +30,10 @@ def main() -> int:
     options = parser.parse_args()
     nets = [load(folder=folder) for folder in options.folders]
     last = nets[-1]
-    mean = EmbeddedNet(last.shape).eval()
-    states = [net.state_dict() for net in nets]
-    mean.load_state_dict(
-        {
-            name: sum(state[name] for state in states) / len(states)
-            if tensor.is_floating_point()
-            else tensor
-            for name, tensor in states[-1].items()
-        }
-    )
+    averaged = AveragedModel(last, use_buffers=True)
+    for net in nets:
+        averaged.update_parameters(net)
+    mean = cast(EmbeddedNet, averaged.module.eval())
     found = figures(mean, read(options.speech, "held_out"))
     about = {
         **last.card["trained"],

@@ -225,9 +225,10 @@ def about(net: EmbeddedNet) -> str:
     """One line on the model that was measured."""
     card = net.card
     data, trained = card["data"], card["trained"]
-    hours, before = 0.0, dict(card)
-    while before := before.get("began_with", {}):
+    hours, before = 0.0, card.get("began_with")
+    while before:
         hours += before["data"]["hours"]
+        before = before.get("began_with")
     earlier = f" after {hours:.2f} h of others" if hours else ""
     return (
         f"Model `{card['revision']}`: {card['parameters']:,} parameters; {data['hours']} h,"
