@@ -26,6 +26,8 @@ class AlignedWord:
     """Evidence that it is not said, nats a letter: what leaving it out gains; below 0 it loses."""
     other: float
     """Evidence that other speech stands in its place, nats a letter."""
+    audible: float = 1.0
+    """0 to 1; how sure it is that the model would hear it if it were said."""
     spoken: float | None = None
     """Probability that the word is said at all, once the audit's controls have calibrated it."""
     replaced: float | None = None

@@ -19,7 +19,9 @@ spelled twice and said once is found only so, since a lattice free to skip eithe
 neither. In the *free* one a path may use any number, each at a price in nats, unclaimed speech at
 one for entering and one for every token that begins in it: its best path is the alignment, which
 keeps the words that it goes through; and a replaced word in bad company (noise) shows better,
-because its neighbours need not suffer for it.
+because its neighbours need not suffer for it. Where it leaves out several words in a row, and there
+is sound in which they may have been said though the model heard nothing, that is no evidence that
+they were not.
 """
 
 from __future__ import annotations
@@ -73,6 +75,9 @@ LEAST = -100.0
 IMPOSSIBLE = -1e4
 """Stands for a log-probability of minus infinity."""
 
+NO_ROOM, ROOM = 0.03, 0.06
+"""Seconds a letter in which nobody, and anybody, says a word; people need about 0.07."""
+
 MAX_CELLS = 100_000_000_000
 """Frames times tokens of one alignment: several hours of speech, several minutes of work."""
 
@@ -86,6 +91,8 @@ class Heard:
     wildcard and the blank."""
     onsets: Floats
     """1 where the greedy output begins a token other than blank and separator, shape (frames,)."""
+    sound: NDArray[np.float64]
+    """Seconds of speech activity before each frame and in all, shape (frames + 1,)."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,7 @@ class Problem:
 
     scores: Floats
     onsets: Floats
+    sound: NDArray[np.float64]
     """Of `Heard`."""
     tokens: NDArray[np.int64]
     """Column of each token of the transcript."""
@@ -206,7 +214,7 @@ def _words(
     gaps: Sequence[Span],
     stride: Seconds,
 ) -> tuple[AlignedWord, ...]:
-    evidence = unsaid(p, strict, free), other(p, strict, free)
+    evidence = unsaid(p, strict, free), other(p, strict, free), audible(p, free)
     said = _said(free)
     starts, ends = _spans(p, free.path)
     scores = _path_scores(p, free.path)
@@ -229,6 +237,7 @@ def _words(
                 confidence=math.exp(fit / len(word.letters)),
                 unsaid=float(evidence[0][i]) if known else LEAST,
                 other=float(evidence[1][i]) if known else LEAST,
+                audible=float(evidence[2][i]),
             )
         )
     return tuple(words)
@@ -287,7 +296,7 @@ def _unclaimed(p: Problem, path: NDArray[np.int64], stride: Seconds) -> list[Spa
     return stretches
 
 
-def hear(emission: Emission, model: ModelInfo) -> Heard:
+def hear(emission: Emission, model: ModelInfo, activity: Sequence[Span] | None = None) -> Heard:
     """Prepare an emission for the lattice.
 
     A character that the model does not know is a wildcard, which costs what an average letter
@@ -296,7 +305,8 @@ def hear(emission: Emission, model: ModelInfo) -> Heard:
 
     Args:
         emission: log-probabilities, shape (frames, tokens).
-        model: blank and separator.
+        model: blank, separator and stride.
+        activity: where speech activity is; None: everywhere.
     """
     frames, columns = emission.shape
     scores = np.empty((frames, columns + 2), np.float32)
@@ -315,7 +325,17 @@ def hear(emission: Emission, model: ModelInfo) -> Heard:
     begins[1:] = greedy[1:] != greedy[:-1]
     for column in special:
         begins &= greedy != column
-    return Heard(scores, begins.astype(np.float32))
+    edges = np.arange(frames + 1) * model.stride
+    sound = edges if activity is None else _seconds_before(edges, activity)
+    return Heard(scores, begins.astype(np.float32), sound)
+
+
+def _seconds_before(times: NDArray[np.float64], spans: Sequence[Span]) -> NDArray[np.float64]:
+    """Seconds that lie in any of the spans and before each time; the spans are in order."""
+    bounds = np.array([(0.0, 0.0), *spans])
+    inside = np.cumsum(bounds[:, 1] - bounds[:, 0])
+    known = np.stack([np.concatenate([[0.0], inside[:-1]]), inside], axis=1)
+    return np.asarray(np.interp(times, bounds.ravel(), known.ravel()))
 
 
 def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
@@ -347,6 +367,7 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
     return Problem(
         scores=heard.scores,
         onsets=heard.onsets,
+        sound=heard.sound,
         tokens=columns,
         repeat=repeat,
         first=np.array(first, np.int64),
@@ -377,17 +398,41 @@ def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
 
     The gain in the strict pass. A defect beside it makes a word gain too; so of a word that the
     free pass keeps, and that gains less than a neighbour, only the gain in the free pass counts,
-    where the neighbour may be left out instead.
+    where the neighbour may be left out instead. Of words that the model may just not have heard
+    there is the less evidence; see `audible`.
     """
-    instead = (free.best[kernels.SKIP] - _said(free))[:-1]
+    evidence = _unheard(p, strict, free)
+    return evidence * np.where(evidence > 0, audible(p, free), 1.0)
+
+
+def _unheard(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
+    """Of `unsaid`, whether or not the model would hear the words."""
+    alone = (strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score) / (p.letters + 2)
+    instead = (free.best[kernels.SKIP] - _said(free))[:-1] / (p.letters + 2)
     kept = _first_frames(p, free.path)[p.first] >= 0
-    return _local(unsaid_alone(p, strict), instead / (p.letters + 2), ~kept)
+    return _local(np.maximum(LEAST, alone), instead, ~kept)
 
 
-def unsaid_alone(p: Problem, strict: Strict) -> NDArray[np.float64]:
-    """The gain in the strict pass, of which `unsaid` speaks; that itself where it is of `peaks`."""
-    gain = strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score
-    return np.asarray(np.maximum(LEAST, gain / (p.letters + 2)))
+def audible(p: Problem, free: Free) -> NDArray[np.float64]:
+    """How sure it is that the model would hear a word if it were said, 0 to 1; shape (words,).
+
+    Below 1 where several words in a row are left out and there is sound in their place, time enough
+    to have said them, in which the greedy output has next to nothing: noise may drown them.
+    """
+    starts, ends = _spans(p, free.path)
+    onsets = np.concatenate([[0.0], np.cumsum(p.onsets)])
+    sure = np.ones(len(starts))
+    edges = np.flatnonzero(np.diff(starts < 0, prepend=False, append=False))
+    for first, behind in edges.reshape(-1, 2):
+        if behind - first < 2:
+            continue
+        start = ends[first - 1] if first else 0
+        end = starts[behind] if behind < len(starts) else len(free.path)
+        letters = float((p.letters[first:behind] + 1).sum())
+        missed = max(0.0, 1 - (onsets[end] - onsets[start]) / letters)
+        room = missed * (p.sound[end] - p.sound[start]) / letters
+        sure[first:behind] = 1 - np.clip((room - NO_ROOM) / (ROOM - NO_ROOM), 0, 1)
+    return sure
 
 
 def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -412,7 +457,7 @@ def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     left_out = strictly[ends] - strictly[starts]
     cost = np.where(firsts < 0, left_out, freely[lasts] - freely[firsts])
     gain = free.best[kernels.REPLACE, :-1].astype(np.float64) - _said(free)[:-1]
-    evidence = (cost + gain) / 2 / (p.letters + 4) - np.maximum(0, unsaid(p, strict, free)) / 4
+    evidence = (cost + gain) / 2 / (p.letters + 4) - np.maximum(0, _unheard(p, strict, free)) / 4
     return np.asarray(np.maximum(LEAST, evidence * share))
 
 

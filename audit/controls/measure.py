@@ -54,18 +54,17 @@ def _evidence(
     frames = len(heard.scores)
     if p.needed > frames or frames * len(p.tokens) > MAX_CELLS:
         return None
-    at = planted.at
-    strict = lattice.solve_strict(p)
-    if planted.kind == "replaced":
-        return float(lattice.other(p, strict, lattice.solve_free(p, model.temperature))[at])
-    if planted.kind in ("inserted", "doubled"):
-        # Either of two copies may be the one that is not said.
-        copies = 2 if planted.kind == "doubled" else 1
-        gain, evidence = lattice.unsaid_alone(p, strict), lattice.unsaid
-    else:
-        copies, gain, evidence = 1, lattice.speech_alone(strict), lattice.speech
-    best = at + int(gain[at : at + copies].argmax())
-    if lattice.peaks(gain)[best]:  # nearly always, and the free pass is half the work
-        return float(gain[best])
+    at, strict = planted.at, lattice.solve_strict(p)
+    missing = planted.kind in ("removed", "cut")
+    if missing:
+        gain = lattice.speech_alone(strict)
+        if lattice.peaks(gain)[at]:  # nearly always, and the free pass is half the work
+            return float(gain[at])
     free = lattice.solve_free(p, model.temperature)
-    return float(evidence(p, strict, free)[at : at + copies].max())
+    if missing:
+        return float(lattice.speech(p, strict, free)[at])
+    if planted.kind == "replaced":
+        return float(lattice.other(p, strict, free)[at])
+    # Either of two copies may be the one that is not said.
+    copies = 2 if planted.kind == "doubled" else 1
+    return float(lattice.unsaid(p, strict, free)[at : at + copies].max())

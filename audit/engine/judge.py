@@ -70,9 +70,11 @@ def _believe(word: AlignedWord, domain: str, sight: Sight) -> AlignedWord:
     """A word with its probabilities; one that the path left out is kept unless they say so too.
 
     The path's prices are the same for all models; a weak one loses more right words to them than
-    to the thresholds of its own controls. Where those are blind, the path stands.
+    to the thresholds of its own controls. Where those are blind, the path stands. Of one that the
+    model may just not have heard nothing is known: its probability is one half.
     """
     spoken = 1 - sight.probability(domain, "unsaid", word.unsaid)
+    spoken = min(spoken, (1 + word.audible) / 2)
     replaced = sight.probability(domain, "other", word.other)
     cleared = sight.sees(domain, "unsaid") and spoken >= DOUBTED and replaced <= DOUBTED
     return replace(word, spoken=spoken, replaced=replaced, kept=word.kept or cleared)

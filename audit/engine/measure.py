@@ -106,7 +106,7 @@ class Measurer:
             speech_seconds = float(active.sum()) * HOP
             activity = spans(active)
             peak, noise = float(level.max()), speech_to_noise(level)
-            heard = hear(emission, model)
+            heard = hear(emission, model, activity)
             tokens = int(heard.onsets.sum())
             found = align(heard, transcript, model)
             if isinstance(found, Unalignable):

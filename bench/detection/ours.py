@@ -83,7 +83,7 @@ def audit(given: Material, seed: int) -> Audited:
     planted: dict[Kind, list[Measured]] = {kind: [] for kind in KINDS}
     there: dict[tuple[str, Kind], dict[Evidence, float]] = {}
     for row, emission in zip(natural, given.emissions, strict=True):
-        heard = hear(emission, given.info)
+        heard = hear(emission, given.info, row.activity)
         for defect in plantings[row.id].planted:
             found = align(heard, defect.transcript, given.info)
             if not isinstance(found, Unalignable):
@@ -103,17 +103,18 @@ def audit(given: Material, seed: int) -> Audited:
 
 
 def _evidence_there(found: Alignment, defect: Planted) -> dict[Evidence, float]:
-    """Evidence at the words of a defect and the gaps around them; at the words beside the gap where
-    words are missing; of a swapped text none, since it has no place.
+    """Evidence at the words of a defect and the gaps around them; where words are missing, at those
+    beside the gap and around, since a short one of them may be heard on either side of what is
+    missing; of a swapped text none, since it has no place.
     """
     at, last = defect.at, len(found.words)
     if defect.kind == "swapped":
         return {}
     if defect.kind in ("removed", "cut"):
-        words, gaps = range(max(0, at - 1), min(last, at + 1)), range(at, at + 1)
+        words = range(max(0, at - 1), min(last, at + 1))
     else:
         words = range(at, at + 1 + (defect.kind == "doubled"))
-        gaps = range(at, words.stop + 1)
+    gaps = range(words.start, words.stop + 1)
     values: dict[Evidence, float] = {
         "unsaid": max(found.words[i].unsaid for i in words),
         "other": max(found.words[i].other for i in words),

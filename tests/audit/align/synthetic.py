@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,6 +11,7 @@ from audit.acoustic.interface import Emission, ModelInfo
 from audit.align import Alignment, Unalignable, align, hear
 from audit.align.lattice import Problem, problem
 from corpus.text.letters import Transcript, Word, spell
+from corpus.utterance import Span
 
 TOKENS = ("-", " ", *"abcdefghijklmnopqrstuvwxyz'")
 ALPHABET = frozenset(TOKENS[2:])
@@ -31,14 +33,21 @@ def said(text: str, room: int = 3) -> str:
     return "-" * room + "".join(letter + "-" * room for letter in text)
 
 
-def align_text(emission: Emission, text: str, model: ModelInfo = MODEL) -> Alignment | Unalignable:
+def align_text(
+    emission: Emission,
+    text: str,
+    model: ModelInfo = MODEL,
+    activity: Sequence[Span] | None = None,
+) -> Alignment | Unalignable:
     """A text as written on an emission."""
-    return align(hear(emission, model), spell(text, ALPHABET), model)
+    return align(hear(emission, model, activity), spell(text, ALPHABET), model)
 
 
-def aligned(frames: str, text: str, model: ModelInfo = MODEL) -> Alignment:
+def aligned(
+    frames: str, text: str, model: ModelInfo = MODEL, activity: Sequence[Span] | None = None
+) -> Alignment:
     """The alignment of a text that can be aligned."""
-    found = align_text(says(frames), text, model)
+    found = align_text(says(frames), text, model, activity)
     assert isinstance(found, Alignment)
     return found
 

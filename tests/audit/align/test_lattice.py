@@ -22,6 +22,7 @@ from audit.acoustic.interface import Emission, ModelInfo
 from audit.align import Alignment, Unalignable, hear, kernels, lattice
 from audit.align.lattice import LEAST, PRICES, Problem, solve_free, solve_strict
 from audit.controls.calibrate import USUAL
+from corpus.speech.activity import spans
 from tests.audit.align.grammar import Prices, best_of, score_of
 from tests.audit.align.synthetic import (
     JOINED,
@@ -339,11 +340,60 @@ def test_words_at_the_edges_may_be_left_out(text: str) -> None:
 
 
 def test_of_a_text_that_nobody_says_no_word_is_kept() -> None:
-    found = aligned("-" * 40, "the bird")
+    found = aligned("-" * 40, "the bird", activity=())
     assert not any(w.kept for w in found.words)
     assert all(w.unsaid > USUAL["unsaid"] for w in found.words)
     assert all((w.start, w.end) == (0, pytest.approx(0.8)) for w in found.words)
     assert found.letter_times == ()
+
+
+BEFORE, AFTER = said("the green "), said("sat down")
+NOISE = "-" * 60
+"""A second in which the model hears nothing."""
+INSIDE = (0.02 * len(BEFORE), 0.02 * (len(BEFORE) + len(NOISE)))
+
+
+@pytest.mark.parametrize(
+    ("middle", "text", "sound", "drowned"),
+    [
+        (NOISE, "the green old bird sat down", True, True),
+        (NOISE, "the green old bird sat down", False, False),
+        ("", "the green old bird sat down", True, False),
+        (NOISE, "the green bird sat down", True, False),
+        (said("cupcup", 4), "the green old bird sat down", True, False),
+    ],
+    ids=["drowned", "a pause", "no time", "a single word", "other speech"],
+)
+def test_words_that_noise_may_drown_are_no_evidence(
+    middle: str, text: str, sound: bool, drowned: bool
+) -> None:
+    """Several in a row, with sound and time enough, in which the model hears nothing."""
+    frames = BEFORE + middle + AFTER
+    whole = 0.02 * len(frames)
+    activity = [(0.0, whole)] if sound else [(0.0, INSIDE[0]), (INSIDE[1], whole)]
+    found = aligned(frames, text, activity=activity)
+    middles = [w for w in found.words if w.text in ("old", "bird")]
+    assert not any(w.kept for w in middles)
+    if drowned:
+        assert [w.unsaid for w in middles] == [0.0, 0.0]
+    else:
+        assert all(w.unsaid > USUAL["unsaid"] for w in middles)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 30), st.integers(1, 30)), max_size=4),
+    st.integers(0, 200),
+)
+@settings(max_examples=100, deadline=None)
+def test_sound_before_each_frame_is_that_of_the_activity(
+    parts: list[tuple[int, int]], frames: int
+) -> None:
+    """Pauses and stretches of sound in hops of 10 ms, counted hop by hop."""
+    active = np.concatenate([np.zeros(0), *(np.repeat([0, 1], pair) for pair in parts)])
+    heard = hear(random_emission(frames, 5, 0), SMALL, spans(active.astype(bool)))
+    counted = np.concatenate([[0], np.cumsum(active)]) / 100
+    at = np.minimum(2 * np.arange(frames + 1), len(active))
+    np.testing.assert_allclose(heard.sound, counted[at], atol=1e-9)
 
 
 def test_a_doubled_word_is_doubted_in_both_places() -> None:

@@ -87,6 +87,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "A008": {"loss": 0.9},
     "A009": {"gaps": with_gap(0, end=0.5, speech=20.0)},
     "A010": {"tokens": 2},
+    "A011": {"words": with_words(audible={1: 0.2, 2: 0.2})},
     "D001": {"id": "z-copy"},
     "D002": {"duration": 0.1},
     "D003": {"letters": 40},
