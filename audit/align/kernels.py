@@ -328,8 +328,8 @@ def trace(
                     state = _state_before_skips(
                         row_l, row_b, row_s, row_k, row_e, last, close, skip, replace, i
                     )
-            elif jump > come and jump > stay:
+            elif jump > stay and jump >= come:
                 state -= 2
-            elif come > stay and come > jump:
+            elif come > stay:
                 state -= 1
     return state

@@ -78,6 +78,9 @@ IMPOSSIBLE = -1e4
 NO_ROOM, ROOM = 0.03, 0.06
 """Seconds a letter in which nobody, and anybody, says a word; people need about 0.07."""
 
+SILENT = frozenset("'’-")
+"""Characters of an alphabet that stand for no sound; some models never write them."""
+
 MAX_CELLS = 100_000_000_000
 """Frames times tokens of one alignment: several hours of speech, several minutes of work."""
 
@@ -301,7 +304,8 @@ def hear(emission: Emission, model: ModelInfo, activity: Sequence[Span] | None =
 
     A character that the model does not know is a wildcard, which costs what an average letter
     costs: the expected log-probability, at each frame, of a letter drawn from the letters' own
-    distribution there.
+    distribution there. A character that stands for no sound is as good as a blank, and a blank as
+    good as that: the column of either has the better of the two.
 
     Args:
         emission: log-probabilities, shape (frames, tokens).
@@ -312,8 +316,10 @@ def hear(emission: Emission, model: ModelInfo, activity: Sequence[Span] | None =
     scores = np.empty((frames, columns + 2), np.float32)
     np.subtract(emission, emission.max(axis=1, keepdims=True), out=scores[:, :columns])
     np.maximum(scores[:, :columns], IMPOSSIBLE, out=scores[:, :columns])
-    scores[:, columns + 1] = scores[:, model.blank]
-    special = [model.blank] if model.space is None else [model.blank, model.space]
+    silent = {c for c, token in enumerate(model.tokens) if token in SILENT} | {model.blank}
+    nothing = [*sorted(silent), columns + 1]
+    scores[:, nothing] = scores[:, sorted(silent)].max(axis=1, keepdims=True)
+    special = sorted(silent if model.space is None else silent | {model.space})
     logs = np.delete(scores[:, :columns], special, axis=1)
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
