@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from audit.acoustic.interface import Emission, ModelInfo
 from audit.align import kernels
 from audit.align.interface import AlignedWord, Alignment, Gap, Unalignable
-from corpus.text.letters import Transcript
+from corpus.text.letters import APOSTROPHES, Transcript
 from corpus.utterance import Seconds, Span
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -78,7 +78,7 @@ IMPOSSIBLE = -1e4
 NO_ROOM, ROOM = 0.03, 0.06
 """Seconds a letter in which nobody, and anybody, says a word; people need about 0.07."""
 
-SILENT = frozenset("'’-")
+SILENT = frozenset([*APOSTROPHES, "-"])
 """Characters of an alphabet that stand for no sound; some models never write them."""
 
 MAX_CELLS = 100_000_000_000
@@ -304,8 +304,7 @@ def hear(emission: Emission, model: ModelInfo, activity: Sequence[Span] | None =
 
     A character that the model does not know is a wildcard, which costs what an average letter
     costs: the expected log-probability, at each frame, of a letter drawn from the letters' own
-    distribution there. A character that stands for no sound is as good as a blank, and a blank as
-    good as that: the column of either has the better of the two.
+    distribution there. A character that stands for no sound is a blank.
 
     Args:
         emission: log-probabilities, shape (frames, tokens).
@@ -316,10 +315,9 @@ def hear(emission: Emission, model: ModelInfo, activity: Sequence[Span] | None =
     scores = np.empty((frames, columns + 2), np.float32)
     np.subtract(emission, emission.max(axis=1, keepdims=True), out=scores[:, :columns])
     np.maximum(scores[:, :columns], IMPOSSIBLE, out=scores[:, :columns])
-    silent = {c for c, token in enumerate(model.tokens) if token in SILENT} | {model.blank}
-    nothing = [*sorted(silent), columns + 1]
-    scores[:, nothing] = scores[:, sorted(silent)].max(axis=1, keepdims=True)
-    special = sorted(silent if model.space is None else silent | {model.space})
+    silent = [c for c, token in enumerate(model.tokens) if c == model.blank or token in SILENT]
+    scores[:, columns + 1] = scores[:, silent].max(axis=1)
+    special = silent if model.space is None else [*silent, model.space]
     logs = np.delete(scores[:, :columns], special, axis=1)
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
@@ -354,7 +352,7 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
     """
     wildcard, blank = heard.scores.shape[1] - 2, heard.scores.shape[1] - 1
     column_of: dict[str | None, int] = {token: c for c, token in enumerate(model.tokens)}
-    column_of[model.tokens[model.blank]] = blank
+    column_of |= dict.fromkeys([model.tokens[model.blank], *SILENT], blank)
     column_of[None] = wildcard
     tokens: list[int] = []
     first: list[int] = []
@@ -363,7 +361,8 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
         if number and model.space is not None:
             tokens.append(model.space)
         first.append(len(tokens))
-        tokens += [column_of[letter] for letter in word.letters]
+        sounds = [letter for letter in word.letters if letter not in SILENT]
+        tokens += [column_of[letter] for letter in sounds or word.letters]
         last.append(len(tokens) - 1)
     columns = np.array(tokens, np.int64)
     repeat = np.zeros(len(columns), np.float32)

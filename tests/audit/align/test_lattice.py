@@ -360,6 +360,22 @@ def test_an_apostrophe_is_no_sound(heard: str, written: str) -> None:
     assert aligned(said(heard), written.replace("don", "dorn")).loss > 0.3
 
 
+def test_a_mark_that_stands_alone_is_no_word_that_is_missing() -> None:
+    found = aligned(said("we dont know"), "we ' dont know")
+    assert found.loss == pytest.approx(0, abs=1e-5)
+    assert all(w.unsaid < USUAL["unsaid"] for w in found.words)
+
+
+def test_an_apostrophe_at_the_edge_of_a_word_takes_no_time_of_a_pause() -> None:
+    frames = said("so ") + "-" * 40 + said("tis the dogs ") + "-" * 40 + said("bone")
+    plain, marked = (
+        aligned(frames, "so tis the dogs bone"),
+        aligned(frames, "so 'tis the dogs' bone"),
+    )
+    for one, other in zip(plain.words, marked.words, strict=True):
+        assert (other.start, other.end) == pytest.approx((one.start, one.end), abs=1e-9)
+
+
 BEFORE, AFTER = said("the green "), said("sat down")
 NOISE = "-" * 60
 """A second in which the model hears nothing."""
