@@ -58,7 +58,7 @@ class Measured:
     foreign: float | None
     """What texts of other utterances cost on this audio, their median; None: there are none."""
     tokens: int
-    """That begin in the model's greedy output; blank and separator aside."""
+    """Letters that begin in the model's greedy output."""
     lags: tuple[float, ...]
     """Of `audit.align.times.lag_profile`."""
     controls: tuple[Control, ...]

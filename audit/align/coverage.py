@@ -19,7 +19,7 @@ class Coverage:
     speech: float
     """Share of the speech, in seconds, that kept words claim."""
     confidence: float
-    """Geometric mean over the letters of the kept words; 0 where none is kept."""
+    """Geometric mean over the letters of the kept words that the model hears; 0: there are none."""
 
     @property
     def coverage(self) -> float:
@@ -44,12 +44,14 @@ def coverage(
         return Coverage(0.0, 0.0, 0.0)
     speech = math.fsum(end - start for start, end in activity)
     lost = common(unclaimed, activity)
-    logs = sum(word.letters * math.log(max(word.confidence, 1e-12)) for word in kept)
+    heard = [word for word in kept if not word.drowned]
+    logs = sum(word.letters * math.log(max(word.confidence, 1e-12)) for word in heard)
+    heard_letters = sum(word.letters for word in heard)
     return Coverage(
         text=kept_letters / letters,
         # No speech at all: there is nothing that the words could claim.
         speech=max(0.0, 1 - lost / speech) if speech else 0.0,
-        confidence=math.exp(logs / kept_letters),
+        confidence=math.exp(logs / heard_letters) if heard_letters else 0.0,
     )
 
 

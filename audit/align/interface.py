@@ -13,7 +13,7 @@ class AlignedWord:
 
     text: str
     letters: int
-    """Letters that the model knows; those aligned to a wildcard prove nothing and do not count."""
+    """Letters that the model knows and that stand for a sound; others prove nothing."""
     start: Seconds
     end: Seconds
     """Of a word that is not kept: from the word kept before it to the one after it, or the speech
@@ -26,8 +26,8 @@ class AlignedWord:
     """Evidence that it is not said, nats a letter: what leaving it out gains; below 0 it loses."""
     other: float
     """Evidence that other speech stands in its place, nats a letter."""
-    audible: float = 1.0
-    """0 to 1; how sure it is that the model would hear it if it were said."""
+    drowned: bool
+    """Whether it may be said without the model's hearing it, so that nothing is known of it."""
     spoken: float | None = None
     """Probability that the word is said at all, once the audit's controls have calibrated it."""
     replaced: float | None = None

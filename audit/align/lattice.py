@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from audit.acoustic.interface import Emission, ModelInfo
 from audit.align import kernels
 from audit.align.interface import AlignedWord, Alignment, Gap, Unalignable
-from corpus.text.letters import APOSTROPHES, Transcript
+from corpus.text.letters import APOSTROPHES, GERSHAYIM, Transcript, Word
 from corpus.utterance import Seconds, Span
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -75,11 +75,14 @@ LEAST = -100.0
 IMPOSSIBLE = -1e4
 """Stands for a log-probability of minus infinity."""
 
-NO_ROOM, ROOM = 0.03, 0.06
-"""Seconds a letter in which nobody, and anybody, says a word; people need about 0.07."""
+ROOM: Seconds = 0.04
+"""Of sound that it takes to say a letter, and as much for each word; quick speech has 0.06."""
+BESIDE: Seconds = 0.2
+"""Of the sound between two words that is theirs: letters last, and the model hears them late."""
 
-SILENT = frozenset([*APOSTROPHES, "-"])
-"""Characters of an alphabet that stand for no sound; some models never write them."""
+SILENT = frozenset([*APOSTROPHES, *GERSHAYIM, "-"])
+"""Characters that stand for no sound, and that some models never write; or, in a romanised text,
+for one that is hardly heard (ayin, hamza)."""
 
 MAX_CELLS = 100_000_000_000
 """Frames times tokens of one alignment: several hours of speech, several minutes of work."""
@@ -93,7 +96,7 @@ class Heard:
     """Relative to each frame's best token, shape (frames, tokens + 2); the last two columns are the
     wildcard and the blank."""
     onsets: Floats
-    """1 where the greedy output begins a token other than blank and separator, shape (frames,)."""
+    """1 where the greedy output begins a letter, shape (frames,)."""
     sound: NDArray[np.float64]
     """Seconds of speech activity before each frame and in all, shape (frames + 1,)."""
 
@@ -169,7 +172,7 @@ def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment |
     """
     if not transcript.words:
         return Unalignable("T001", "the transcript has no letters")
-    if transcript.unknown == transcript.letters:
+    if not any(_known(word) for word in transcript.words):
         return Unalignable(
             "T002", f"none of its {transcript.unknown} characters is in the model's alphabet"
         )
@@ -217,13 +220,13 @@ def _words(
     gaps: Sequence[Span],
     stride: Seconds,
 ) -> tuple[AlignedWord, ...]:
-    evidence = unsaid(p, strict, free), other(p, strict, free), audible(p, free)
+    evidence, lost = (unsaid(p, strict, free), other(p, strict, free)), drowned(p, free)
     said = _said(free)
     starts, ends = _spans(p, free.path)
     scores = _path_scores(p, free.path)
     words = []
     for i, word in enumerate(transcript.words):
-        known = sum(letter is not None for letter in word.letters)
+        known = _known(word)
         kept = starts[i] >= 0
         if kept:
             start, end = float(starts[i] * stride), float(ends[i] * stride)
@@ -237,13 +240,18 @@ def _words(
                 start=start,
                 end=end,
                 kept=bool(kept),
-                confidence=math.exp(fit / len(word.letters)),
+                confidence=math.exp(fit / float(p.letters[i])),
                 unsaid=float(evidence[0][i]) if known else LEAST,
                 other=float(evidence[1][i]) if known else LEAST,
-                audible=float(evidence[2][i]),
+                drowned=bool(lost[i]),
             )
         )
     return tuple(words)
+
+
+def _known(word: Word) -> int:
+    """Letters that the model can hear."""
+    return sum(letter is not None for letter in word.letters if letter not in SILENT)
 
 
 def _said(free: Free) -> NDArray[np.float64]:
@@ -309,7 +317,7 @@ def hear(emission: Emission, model: ModelInfo, activity: Sequence[Span] | None =
     Args:
         emission: log-probabilities, shape (frames, tokens).
         model: blank, separator and stride.
-        activity: where speech activity is; None: everywhere.
+        activity: where speech activity is, in order; None: not known, and no word drowns.
     """
     frames, columns = emission.shape
     scores = np.empty((frames, columns + 2), np.float32)
@@ -329,8 +337,7 @@ def hear(emission: Emission, model: ModelInfo, activity: Sequence[Span] | None =
     begins[1:] = greedy[1:] != greedy[:-1]
     for column in special:
         begins &= greedy != column
-    edges = np.arange(frames + 1) * model.stride
-    sound = edges if activity is None else _seconds_before(edges, activity)
+    sound = _seconds_before(np.arange(frames + 1) * model.stride, activity or ())
     return Heard(scores, begins.astype(np.float32), sound)
 
 
@@ -352,7 +359,7 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
     """
     wildcard, blank = heard.scores.shape[1] - 2, heard.scores.shape[1] - 1
     column_of: dict[str | None, int] = {token: c for c, token in enumerate(model.tokens)}
-    column_of |= dict.fromkeys([model.tokens[model.blank], *SILENT], blank)
+    column_of[model.tokens[model.blank]] = blank
     column_of[None] = wildcard
     tokens: list[int] = []
     first: list[int] = []
@@ -362,7 +369,7 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
             tokens.append(model.space)
         first.append(len(tokens))
         sounds = [letter for letter in word.letters if letter not in SILENT]
-        tokens += [column_of[letter] for letter in sounds or word.letters]
+        tokens += [column_of[letter] for letter in sounds] or [blank]
         last.append(len(tokens) - 1)
     columns = np.array(tokens, np.int64)
     repeat = np.zeros(len(columns), np.float32)
@@ -403,30 +410,32 @@ def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
 
     The gain in the strict pass. A defect beside it makes a word gain too; so of a word that the
     free pass keeps, and that gains less than a neighbour, only the gain in the free pass counts,
-    where the neighbour may be left out instead. Of words that the model may just not have heard
-    there is the less evidence; see `audible`.
+    where the neighbour may be left out instead. For one of `drowned` there is none.
     """
-    evidence = _unheard(p, strict, free)
-    return evidence * np.where(evidence > 0, audible(p, free), 1.0)
+    return _but_drowned(_gain_of_skipping(p, strict, free), p, free)
 
 
-def _unheard(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
-    """Of `unsaid`, whether or not the model would hear the words."""
+def _gain_of_skipping(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
+    """Of `unsaid`, drowned or not."""
     alone = (strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score) / (p.letters + 2)
     instead = (free.best[kernels.SKIP] - _said(free))[:-1] / (p.letters + 2)
     kept = _first_frames(p, free.path)[p.first] >= 0
     return _local(np.maximum(LEAST, alone), instead, ~kept)
 
 
-def audible(p: Problem, free: Free) -> NDArray[np.float64]:
-    """How sure it is that the model would hear a word if it were said, 0 to 1; shape (words,).
+def _but_drowned(evidence: NDArray[np.float64], p: Problem, free: Free) -> NDArray[np.float64]:
+    return np.where(drowned(p, free), np.minimum(evidence, 0.0), evidence)
 
-    Below 1 where several words in a row are left out and there is sound in their place, time enough
-    to have said them, in which the greedy output has next to nothing: noise may drown them.
+
+def drowned(p: Problem, free: Free) -> NDArray[np.bool_]:
+    """Which words may be said without the model's hearing them; shape (words,).
+
+    Several in a row that the best path leaves out, in a stretch with sound for which the greedy
+    output has next to nothing, and enough of it to have said them.
     """
     starts, ends = _spans(p, free.path)
     onsets = np.concatenate([[0.0], np.cumsum(p.onsets)])
-    sure = np.ones(len(starts))
+    found = np.zeros(len(starts), np.bool_)
     edges = np.flatnonzero(np.diff(starts < 0, prepend=False, append=False))
     for first, behind in edges.reshape(-1, 2):
         if behind - first < 2:
@@ -435,9 +444,9 @@ def audible(p: Problem, free: Free) -> NDArray[np.float64]:
         end = starts[behind] if behind < len(starts) else len(free.path)
         letters = float((p.letters[first:behind] + 1).sum())
         missed = max(0.0, 1 - (onsets[end] - onsets[start]) / letters)
-        room = missed * (p.sound[end] - p.sound[start]) / letters
-        sure[first:behind] = 1 - np.clip((room - NO_ROOM) / (ROOM - NO_ROOM), 0, 1)
-    return sure
+        sound = p.sound[end] - p.sound[start] - BESIDE
+        found[first:behind] = missed * sound > ROOM * letters
+    return found
 
 
 def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -462,8 +471,10 @@ def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     left_out = strictly[ends] - strictly[starts]
     cost = np.where(firsts < 0, left_out, freely[lasts] - freely[firsts])
     gain = free.best[kernels.REPLACE, :-1].astype(np.float64) - _said(free)[:-1]
-    evidence = (cost + gain) / 2 / (p.letters + 4) - np.maximum(0, _unheard(p, strict, free)) / 4
-    return np.asarray(np.maximum(LEAST, evidence * share))
+    evidence = (cost + gain) / 2 / (p.letters + 4) - np.maximum(
+        0, _gain_of_skipping(p, strict, free)
+    ) / 4
+    return _but_drowned(np.maximum(LEAST, evidence * share), p, free)
 
 
 def _costs(p: Problem, path: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -70,14 +70,15 @@ def _believe(word: AlignedWord, domain: str, sight: Sight) -> AlignedWord:
     """A word with its probabilities; one that the path left out is kept unless they say so too.
 
     The path's prices are the same for all models; a weak one loses more right words to them than
-    to the thresholds of its own controls. Where those are blind, the path stands. Of one that the
-    model may just not have heard nothing is known: its probability is one half.
+    to the thresholds of its own controls. Where those are blind, the path stands. A drowned word is
+    as likely said as not, and kept.
     """
-    spoken = 1 - sight.probability(domain, "unsaid", word.unsaid)
-    spoken = min(spoken, (1 + word.audible) / 2)
+    spoken = DOUBTED if word.drowned else 1 - sight.probability(domain, "unsaid", word.unsaid)
     replaced = sight.probability(domain, "other", word.other)
     cleared = sight.sees(domain, "unsaid") and spoken >= DOUBTED and replaced <= DOUBTED
-    return replace(word, spoken=spoken, replaced=replaced, kept=word.kept or cleared)
+    return replace(
+        word, spoken=spoken, replaced=replaced, kept=word.kept or word.drowned or cleared
+    )
 
 
 def _overlap(start: Seconds, end: Seconds, begin: Seconds, stop: Seconds) -> bool:

@@ -343,7 +343,7 @@ def test_words_at_the_edges_may_be_left_out(text: str) -> None:
 
 
 def test_of_a_text_that_nobody_says_no_word_is_kept() -> None:
-    found = aligned("-" * 40, "the bird", activity=())
+    found = aligned("-" * 40, "the bird")
     assert not any(w.kept for w in found.words)
     assert all(w.unsaid > USUAL["unsaid"] for w in found.words)
     assert all((w.start, w.end) == (0, pytest.approx(0.8)) for w in found.words)
@@ -360,10 +360,16 @@ def test_an_apostrophe_is_no_sound(heard: str, written: str) -> None:
     assert aligned(said(heard), written.replace("don", "dorn")).loss > 0.3
 
 
-def test_a_mark_that_stands_alone_is_no_word_that_is_missing() -> None:
-    found = aligned(said("we dont know"), "we ' dont know")
-    assert found.loss == pytest.approx(0, abs=1e-5)
-    assert all(w.unsaid < USUAL["unsaid"] for w in found.words)
+def test_a_word_of_nothing_that_sounds_proves_nothing() -> None:
+    words = transcript("we", "''", "dont", "?'", "know")
+    heard = hear(says(said("we dont know")), MODEL)
+    found = lattice.align(heard, words, MODEL)
+    assert isinstance(found, Alignment)
+    assert [w.letters for w in found.words] == [2, 0, 4, 0, 4]
+    assert [w.unsaid for w in found.words if not w.letters] == [LEAST, LEAST]
+    nothing = lattice.align(heard, transcript("''", "?'"), MODEL)
+    assert isinstance(nothing, Unalignable)
+    assert nothing.code == "T002"
 
 
 def test_an_apostrophe_at_the_edge_of_a_word_takes_no_time_of_a_pause() -> None:
@@ -403,8 +409,9 @@ def test_words_that_noise_may_drown_are_no_evidence(
     found = aligned(frames, text, activity=activity)
     middles = [w for w in found.words if w.text in ("old", "bird")]
     assert not any(w.kept for w in middles)
+    assert [w.drowned for w in found.words] == [drowned and w in middles for w in found.words]
     if drowned:
-        assert [w.unsaid for w in middles] == [0.0, 0.0]
+        assert all(w.unsaid == 0 and w.other <= 0 for w in middles)
     else:
         assert all(w.unsaid > USUAL["unsaid"] for w in middles)
 

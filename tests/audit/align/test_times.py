@@ -11,7 +11,7 @@ import pytest
 from audit.align import AlignedWord, Alignment, Gap
 from audit.align.times import MIN_LETTERS, Delay, lag_profile, measure_delay, place
 
-WORD = AlignedWord("cat", 3, 0.0, 0.0, True, 0.9, -5.0, -5.0)
+WORD = AlignedWord("cat", 3, 0.0, 0.0, True, 0.9, -5.0, -5.0, drowned=False)
 
 
 def word(start: float, end: float, kept: bool = True) -> AlignedWord:

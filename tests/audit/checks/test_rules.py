@@ -24,7 +24,17 @@ from tests.audit.controls.rows import SIGNAL
 
 def word(text: str, start: float, end: float) -> AlignedWord:
     return AlignedWord(
-        text, len(text), start, end, True, 0.9, -5.0, -5.0, spoken=0.98, replaced=0.02
+        text,
+        len(text),
+        start,
+        end,
+        True,
+        0.9,
+        -5.0,
+        -5.0,
+        drowned=False,
+        spoken=0.98,
+        replaced=0.02,
     )
 
 
@@ -87,7 +97,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "A008": {"loss": 0.9},
     "A009": {"gaps": with_gap(0, end=0.5, speech=20.0)},
     "A010": {"tokens": 2},
-    "A011": {"words": with_words(audible={1: 0.2, 2: 0.2})},
+    "A011": {"words": with_words(drowned={1: True, 2: True}, spoken={1: 0.5, 2: 0.5})},
     "D001": {"id": "z-copy"},
     "D002": {"duration": 0.1},
     "D003": {"letters": 40},

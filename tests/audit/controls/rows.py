@@ -34,7 +34,8 @@ def row(
 ) -> Measured:
     """One utterance of two words and three gaps."""
     words = tuple(
-        AlignedWord("word", 4, at, at + 0.4, True, confidence, unsaid, other) for at in (0.1, 0.5)
+        AlignedWord("word", 4, at, at + 0.4, True, confidence, unsaid, other, drowned=False)
+        for at in (0.1, 0.5)
     )
     gaps = tuple(
         Gap(at, at, None, evidence)

@@ -55,10 +55,12 @@ def test_a_word_left_out_stays_where_its_evidence_does_not_pass() -> None:
     assert found.text_coverage == 1
 
 
-def test_of_a_word_that_would_not_be_heard_nothing_is_known() -> None:
-    (found,) = judged(left_out(1, unsaid=0.0, audible=0.0))
+def test_of_a_drowned_word_nothing_is_known() -> None:
+    (found,) = judged(left_out(1, unsaid=0.0, drowned=True, confidence=1e-3))
     assert [w.kept for w in found.words] == [True, True]
     assert [w.spoken for w in found.words] == [pytest.approx(1, abs=0.01), 0.5]
+    assert found.confidence == pytest.approx(0.9), "of the other word alone"
+    assert found.text_coverage == 1
     (sure,) = judged(left_out(1, unsaid=0.0))
     assert found.quality < sure.quality
 
