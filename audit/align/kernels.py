@@ -235,6 +235,23 @@ def turned(scores, tokens, repeat, first, last, close, before, after):
 
 
 @_compiled
+def quiet(sound, letters, room, beside):
+    """Whether in any stretch so many letters, or more, may drown; `lattice.drowned` says when.
+
+    Args:
+        sound: seconds of it before each letter of the greedy output, and before the ends.
+    """
+    for start in range(len(sound)):
+        for end in range(start + 1, len(sound)):
+            heard = end - start - 1
+            # Of how many letters the fewest seconds are needed.
+            most = max(letters, 2 * heard)
+            if (1 - heard / most) * (sound[end] - sound[start] - beside) > room * most:
+                return True
+    return False
+
+
+@_compiled
 def _ended_state(letters, blanks, last, close, i):
     """The best state in which word i - 1 is ended and word i not begun, after the first frame."""
     if i == 0:

@@ -417,10 +417,15 @@ def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
 
 def _gain_of_skipping(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     """Of `unsaid`, drowned or not."""
-    alone = (strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score) / (p.letters + 2)
     instead = (free.best[kernels.SKIP] - _said(free))[:-1] / (p.letters + 2)
     kept = _first_frames(p, free.path)[p.first] >= 0
-    return _local(np.maximum(LEAST, alone), instead, ~kept)
+    return _local(unsaid_alone(p, strict), instead, ~kept)
+
+
+def unsaid_alone(p: Problem, strict: Strict) -> NDArray[np.float64]:
+    """The gain in the strict pass; `unsaid` itself where it is of `peaks` and no word drowns."""
+    gain = strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score
+    return np.asarray(np.maximum(LEAST, gain / (p.letters + 2)))
 
 
 def _but_drowned(evidence: NDArray[np.float64], p: Problem, free: Free) -> NDArray[np.float64]:
@@ -447,6 +452,16 @@ def drowned(p: Problem, free: Free) -> NDArray[np.bool_]:
         sound = p.sound[end] - p.sound[start] - BESIDE
         found[first:behind] = missed * sound > ROOM * letters
     return found
+
+
+def may_drown(p: Problem, i: int) -> bool:
+    """Whether word i may be of `drowned`, whatever the free pass finds."""
+    beside = [p.letters[j] for j in (i - 1, i + 1) if 0 <= j < len(p.letters)]
+    if not beside:
+        return False
+    letters = int(p.letters[i] + min(beside)) + 2
+    at = np.concatenate([[0], np.flatnonzero(p.onsets), [len(p.onsets)]])
+    return bool(kernels.quiet(p.sound[at], letters, ROOM, BESIDE))
 
 
 def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:

@@ -24,14 +24,18 @@ MODEL_OF_THREE = replace(MODEL, tokens=("-", " ", "a", "b", "c"), temperature=1.
     st.integers(0, 4),
     st.integers(0, 2**32 - 1),
     st.sampled_from([0.5, 2.0, 8.0]),
+    st.floats(0.0, 1.0),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_it_is_the_evidence_of_the_alignment(
-    words: list[str], kind: Kind, place: int, seed: int, scale: float
+    words: list[str], kind: Kind, place: int, seed: int, scale: float, quiet: float
 ) -> None:
+    """Also where words drown, in a part in which nothing is heard."""
     at = place % (len(words) - 1)
     planted = Planted(kind, transcript(*words), at)
-    heard = hear(random_emission(50, 5, seed, scale), MODEL_OF_THREE)
+    emission = random_emission(50, 5, seed, scale)
+    emission[: round(50 * quiet), 0] = 3.0
+    heard = hear(emission, MODEL_OF_THREE, [(0.0, 1.0)])
     found = align(heard, planted.transcript, MODEL_OF_THREE)
     assume(not isinstance(found, Unalignable))
     assert not isinstance(found, Unalignable)
