@@ -235,18 +235,19 @@ def turned(scores, tokens, repeat, first, last, close, before, after):
 
 
 @_compiled
-def quiet(sound, letters, room, beside):
-    """Whether in any stretch so many letters, or more, may drown; `lattice.drowned` says when.
+def quiet(sound, fewest, most, room, beside):
+    """Whether in any stretch so many letters may drown; `lattice.Free.drowned` says when.
 
     Args:
         sound: seconds of it before each letter of the greedy output, and before the ends.
+        fewest, most: letters.
     """
     for start in range(len(sound)):
-        for end in range(start + 1, len(sound)):
+        # Where as many letters are heard as may drown, none is missed.
+        for end in range(start + 1, min(len(sound), start + 1 + most)):
             heard = end - start - 1
-            # Of how many letters the fewest seconds are needed.
-            most = max(letters, 2 * heard)
-            if (1 - heard / most) * (sound[end] - sound[start] - beside) > room * most:
+            easiest = max(fewest, 2 * heard)  # needs the least sound
+            if (1 - heard / easiest) * (sound[end] - sound[start] - beside) > room * easiest:
                 return True
     return False
 

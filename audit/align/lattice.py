@@ -154,6 +154,8 @@ class Free:
     score: float
     best: Floats
     path: NDArray[np.int64]
+    drowned: NDArray[np.bool_]
+    """Of `_drowned`."""
 
 
 def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment | Unalignable:
@@ -220,7 +222,7 @@ def _words(
     gaps: Sequence[Span],
     stride: Seconds,
 ) -> tuple[AlignedWord, ...]:
-    evidence, lost = (unsaid(p, strict, free), other(p, strict, free)), drowned(p, free)
+    evidence = unsaid(p, strict, free), other(p, strict, free)
     said = _said(free)
     starts, ends = _spans(p, free.path)
     scores = _path_scores(p, free.path)
@@ -243,15 +245,20 @@ def _words(
                 confidence=math.exp(fit / float(p.letters[i])),
                 unsaid=float(evidence[0][i]) if known else LEAST,
                 other=float(evidence[1][i]) if known else LEAST,
-                drowned=bool(lost[i]),
+                drowned=bool(free.drowned[i]),
             )
         )
     return tuple(words)
 
 
+def _sounds(word: Word) -> list[str | None]:
+    """The letters that stand for a sound."""
+    return [letter for letter in word.letters if letter not in SILENT]
+
+
 def _known(word: Word) -> int:
     """Letters that the model can hear."""
-    return sum(letter is not None for letter in word.letters if letter not in SILENT)
+    return sum(letter is not None for letter in _sounds(word))
 
 
 def _said(free: Free) -> NDArray[np.float64]:
@@ -368,8 +375,7 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
         if number and model.space is not None:
             tokens.append(model.space)
         first.append(len(tokens))
-        sounds = [letter for letter in word.letters if letter not in SILENT]
-        tokens += [column_of[letter] for letter in sounds] or [blank]
+        tokens += [column_of[letter] for letter in _sounds(word)] or [blank]
         last.append(len(tokens) - 1)
     columns = np.array(tokens, np.int64)
     repeat = np.zeros(len(columns), np.float32)
@@ -402,7 +408,8 @@ def solve_free(p: Problem, temperature: float) -> Free:
     Time is linear in frames times tokens; so is memory up to `BLOCK`, and beyond that it grows with
     the square root.
     """
-    return Free(*_passes(p, PRICES.scaled(temperature), arcs=True))
+    score, best, path = _passes(p, PRICES.scaled(temperature), arcs=True)
+    return Free(score, best, path, _drowned(p, path))
 
 
 def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -410,9 +417,9 @@ def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
 
     The gain in the strict pass. A defect beside it makes a word gain too; so of a word that the
     free pass keeps, and that gains less than a neighbour, only the gain in the free pass counts,
-    where the neighbour may be left out instead. For one of `drowned` there is none.
+    where the neighbour may be left out instead. For a drowned one there is none.
     """
-    return _but_drowned(_gain_of_skipping(p, strict, free), p, free)
+    return _but_drowned(_gain_of_skipping(p, strict, free), free)
 
 
 def _gain_of_skipping(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -428,17 +435,17 @@ def unsaid_alone(p: Problem, strict: Strict) -> NDArray[np.float64]:
     return np.asarray(np.maximum(LEAST, gain / (p.letters + 2)))
 
 
-def _but_drowned(evidence: NDArray[np.float64], p: Problem, free: Free) -> NDArray[np.float64]:
-    return np.where(drowned(p, free), np.minimum(evidence, 0.0), evidence)
+def _but_drowned(evidence: NDArray[np.float64], free: Free) -> NDArray[np.float64]:
+    return np.where(free.drowned, np.minimum(evidence, 0.0), evidence)
 
 
-def drowned(p: Problem, free: Free) -> NDArray[np.bool_]:
+def _drowned(p: Problem, path: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which words may be said without the model's hearing them; shape (words,).
 
     Several in a row that the best path leaves out, in a stretch with sound for which the greedy
     output has next to nothing, and enough of it to have said them.
     """
-    starts, ends = _spans(p, free.path)
+    starts, ends = _spans(p, path)
     onsets = np.concatenate([[0.0], np.cumsum(p.onsets)])
     found = np.zeros(len(starts), np.bool_)
     edges = np.flatnonzero(np.diff(starts < 0, prepend=False, append=False))
@@ -446,7 +453,7 @@ def drowned(p: Problem, free: Free) -> NDArray[np.bool_]:
         if behind - first < 2:
             continue
         start = ends[first - 1] if first else 0
-        end = starts[behind] if behind < len(starts) else len(free.path)
+        end = starts[behind] if behind < len(starts) else len(path)
         letters = float((p.letters[first:behind] + 1).sum())
         missed = max(0.0, 1 - (onsets[end] - onsets[start]) / letters)
         sound = p.sound[end] - p.sound[start] - BESIDE
@@ -455,13 +462,13 @@ def drowned(p: Problem, free: Free) -> NDArray[np.bool_]:
 
 
 def may_drown(p: Problem, i: int) -> bool:
-    """Whether word i may be of `drowned`, whatever the free pass finds."""
+    """Whether word i may drown, whatever the free pass finds."""
     beside = [p.letters[j] for j in (i - 1, i + 1) if 0 <= j < len(p.letters)]
     if not beside:
         return False
-    letters = int(p.letters[i] + min(beside)) + 2
+    fewest, most = int(p.letters[i] + min(beside)) + 2, int((p.letters + 1).sum())
     at = np.concatenate([[0], np.flatnonzero(p.onsets), [len(p.onsets)]])
-    return bool(kernels.quiet(p.sound[at], letters, ROOM, BESIDE))
+    return bool(kernels.quiet(p.sound[at], fewest, most, ROOM, BESIDE))
 
 
 def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -486,10 +493,9 @@ def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     left_out = strictly[ends] - strictly[starts]
     cost = np.where(firsts < 0, left_out, freely[lasts] - freely[firsts])
     gain = free.best[kernels.REPLACE, :-1].astype(np.float64) - _said(free)[:-1]
-    evidence = (cost + gain) / 2 / (p.letters + 4) - np.maximum(
-        0, _gain_of_skipping(p, strict, free)
-    ) / 4
-    return _but_drowned(np.maximum(LEAST, evidence * share), p, free)
+    nothing = np.maximum(0, _gain_of_skipping(p, strict, free))
+    evidence = (cost + gain) / 2 / (p.letters + 4) - nothing / 4
+    return _but_drowned(np.maximum(LEAST, evidence * share), free)
 
 
 def _costs(p: Problem, path: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -55,18 +55,14 @@ def _evidence(
     if p.needed > frames or frames * len(p.tokens) > MAX_CELLS:
         return None
     at, strict = planted.at, lattice.solve_strict(p)
-    # The free pass is half the work, and mostly it adds nothing.
-    if planted.kind in ("removed", "cut"):
-        gain = lattice.speech_alone(strict)
-        if lattice.peaks(gain)[at]:
-            return float(gain[at])
-        return float(lattice.speech(p, strict, lattice.solve_free(p, model.temperature))[at])
     if planted.kind == "replaced":
         return float(lattice.other(p, strict, lattice.solve_free(p, model.temperature))[at])
+    missing = planted.kind in ("removed", "cut")
+    gain = lattice.speech_alone(strict) if missing else lattice.unsaid_alone(p, strict)
     # Either of two copies may be the one that is not said.
     copies = slice(at, at + (2 if planted.kind == "doubled" else 1))
-    gain = lattice.unsaid_alone(p, strict)
     best = at + int(gain[copies].argmax())
-    if lattice.peaks(gain)[best] and not lattice.may_drown(p, best):
-        return float(gain[best])
-    return float(lattice.unsaid(p, strict, lattice.solve_free(p, model.temperature))[copies].max())
+    if lattice.peaks(gain)[best] and (missing or not lattice.may_drown(p, best)):
+        return float(gain[best])  # mostly, and the free pass is half the work
+    evidence = lattice.speech if missing else lattice.unsaid
+    return float(evidence(p, strict, lattice.solve_free(p, model.temperature))[copies].max())
