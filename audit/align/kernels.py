@@ -26,6 +26,8 @@ import numba
 import numpy as np
 
 NEVER = np.float32(-np.inf)
+NOT_SOUGHT = np.float32(-1e30)
+"""Score where no path was looked for."""
 KEEP, SKIP, REPLACE, SPEECH = 0, 1, 2, 3
 """Rows of `best` in `backward`: best path that says word i, leaves it out, has other speech in its
 place, has unclaimed speech in the gap before it and says it."""
@@ -55,18 +57,19 @@ def _max(a, b):
 
 @_compiled
 def forward(
-    scores, onsets, tokens, repeat, first, last, close, prices, arcs, begin,
+    scores, onsets, tokens, repeat, first, last, close, prices, arcs, near, begin,
     letters, blanks, speech, skipped, ended,
 ):  # fmt: skip
     """Fill rows 1 to n of one block from its row 0; `scores` and `onsets` are the block's frames.
 
     Where `arcs` is false, unclaimed speech is scored beside the strict path and never leads back
-    into it: one arc at a time, for `backward` to join.
+    into it: one arc at a time, for `backward` to join. That is done for the gaps `near` alone (from
+    the first to before the second); with arcs all are needed.
     """
     skip, replace, enter, onset = prices
     count, words, blank = len(tokens), len(first), scores.shape[1] - 1
+    low, high = (0, words + 1) if arcs else near
     emitted = np.empty(count, np.float32)
-    over = np.empty(count, np.float32)  # at token j or at the blank after it
     if begin:
         letters[0, :] = NEVER
         blanks[0, :] = NEVER
@@ -93,7 +96,7 @@ def forward(
                 _max(_max(letters[r - 1, j], blanks[r - 1, j]), letters[r - 1, j - 1] + repeat[j])
                 + emitted[j]
             )
-        for i in range(words + 1):
+        for i in range(low, high):
             speech[r, i] = _max(speech[r - 1, i], ended[r - 1, i] - enter) - price
         if arcs:
             for i in range(words):
@@ -101,11 +104,12 @@ def forward(
                 letters[r, j] = _max(
                     letters[r, j], _max(speech[r - 1, i], skipped[r - 1, i]) + emitted[j]
                 )
-        for j in range(count):
-            over[j] = _max(letters[r, j], blanks[r, j + 1])
         ended[r, 0] = blanks[r, 0]
-        for i in range(words):
-            ended[r, i + 1] = _max(over[last[i]], over[close[i]])
+        for i in range(max(1, low), high):
+            j, q = last[i - 1], close[i - 1]
+            ended[r, i] = _max(
+                _max(letters[r, j], blanks[r, j + 1]), _max(letters[r, q], blanks[r, q + 1])
+            )
         if arcs:
             chain = NEVER
             skipped[r, 0] = NEVER
@@ -116,7 +120,7 @@ def forward(
 
 @_compiled
 def backward(
-    scores, onsets, tokens, repeat, first, last, close, prices, arcs, end,
+    scores, onsets, tokens, repeat, first, last, close, prices, arcs, near, end,
     letters, blanks, speech, skipped, ended, to_letters, to_blanks, to_speech, best,
 ):  # fmt: skip
     """Go back through one block, joining its forward rows with the best ways to the end.
@@ -125,11 +129,14 @@ def backward(
         end: whether the block holds the last frame.
         to_letters, to_blanks, to_speech: best scores from each state after the block's last frame
             to the end (ignored where `end`); on return those after the frame before the block.
+        near: gaps for which, and for the words after which, `best` is wanted: from the first to
+            before the second.
         best: shape (4, words + 1), raised where this block knows a better path; entry `words` of
             its rows KEEP and SPEECH is the gap after the last word.
     """
     skip, replace, enter, onset = prices
     count, words, blank = len(tokens), len(first), scores.shape[1] - 1
+    low, high = near
     keeping, skipping, replacing, hearing = best[KEEP], best[SKIP], best[REPLACE], best[SPEECH]
     emitted = np.empty(count, np.float32)
     begun = np.empty(words + 1, np.float32)  # word i starts with the next frame
@@ -163,13 +170,17 @@ def backward(
             for j in range(count):
                 to_blanks[j] = _max(silence + to_blanks[j], emitted[j])
             to_blanks[count] = silence + to_blanks[count]
-            for i in range(words):
-                begun[i] = emitted[first[i]]
             begun[words] = NEVER
-            for i in range(words + 1):
-                spoken[i] = to_speech[i] - price
-        ready[words] = begun[words]
+            if arcs:
+                for i in range(words):
+                    begun[i] = emitted[first[i]]
+                for i in range(words + 1):
+                    spoken[i] = to_speech[i] - price
+            else:
+                for i in range(low, min(high + 1, words)):
+                    begun[i] = emitted[first[i]]
         if arcs:
+            ready[words] = begun[words]
             for i in range(words - 1, -1, -1):
                 ready[i] = _max(begun[i], ready[i + 1] - skip)
             for i in range(words + 1):
@@ -182,18 +193,19 @@ def backward(
                     to_letters[j] = _max(to_letters[j], away[i + 1])
                     to_blanks[j + 1] = _max(to_blanks[j + 1], away[i + 1])
         else:
-            ready[:words] = begun[:words]
+            for i in range(low, min(high, words) + 1):
+                ready[i] = begun[i]
         arrived[0] = blanks[r, 0]
-        for i in range(1, words):
+        for i in range(max(1, low), min(high, words)):
             j = first[i]
             arrived[i] = _max(blanks[r, j], letters[r, j - 1] + repeat[j])
-        for i in range(words + 1):
+        for i in range(low, high):
             start, gone = begun[i], ready[i + 1]
             keeping[i] = _max(keeping[i], _max(arrived[i], chain[i]) + start)
             skipping[i] = _max(skipping[i], _max(ended[r, i], chain[i]) - skip + gone)
             replacing[i] = _max(replacing[i], speech[r, i] - replace + gone)
             hearing[i] = _max(hearing[i], speech[r, i] + start)
-        if last_frame:
+        if last_frame and high > words:
             keeping[words] = _max(ended[r, words], chain[words])
 
 
@@ -232,24 +244,6 @@ def turned(scores, tokens, repeat, first, last, close, before, after):
             behind[0] += silence
         found[i] = _max(at[count - 1], behind[count])
     return found
-
-
-@_compiled
-def quiet(sound, fewest, most, room, beside):
-    """Whether in any stretch so many letters may drown; `lattice.Free.drowned` says when.
-
-    Args:
-        sound: seconds of it before each letter of the greedy output, and before the ends.
-        fewest, most: letters.
-    """
-    for start in range(len(sound)):
-        # Where as many letters are heard as may drown, none is missed.
-        for end in range(start + 1, min(len(sound), start + 1 + most)):
-            heard = end - start - 1
-            easiest = max(fewest, 2 * heard)  # needs the least sound
-            if (1 - heard / easiest) * (sound[end] - sound[start] - beside) > room * easiest:
-                return True
-    return False
 
 
 @_compiled
@@ -351,3 +345,81 @@ def trace(
             elif come > stay:
                 state -= 1
     return state
+
+
+@_compiled
+def best_paths(
+    scores, onsets, tokens, repeat, first, last, close, prices, arcs, near, back, block
+):  # fmt: skip
+    """One pass: forward, and back if that is wanted, so many frames at a time.
+
+    Blocks but the last are gone through twice, forward from the row at their edge.
+
+    Returns:
+        Score of the best path; `best` as in `backward`; state of each frame as in `trace`.
+    """
+    frames, count, words = len(scores), len(tokens), len(first)
+    letters = np.empty((block + 1, count), np.float32)
+    blanks = np.empty((block + 1, count + 1), np.float32)
+    speech = np.empty((block + 1, words + 1), np.float32)
+    skipped = np.empty((block + 1, words + 1), np.float32)
+    ended = np.empty((block + 1, words + 1), np.float32)
+    blocks = (frames + block - 1) // block
+    edges = blocks if back else 1
+    edge_l = np.empty((edges, count), np.float32)
+    edge_b = np.empty((edges, count + 1), np.float32)
+    edge_s = np.empty((edges, words + 1), np.float32)
+    edge_k = np.empty((edges, words + 1), np.float32)
+    edge_e = np.empty((edges, words + 1), np.float32)
+    length = 0
+    for number in range(blocks):
+        if number > 0:
+            letters[0], blanks[0] = letters[length], blanks[length]
+            speech[0], skipped[0], ended[0] = speech[length], skipped[length], ended[length]
+            if back:
+                edge_l[number], edge_b[number] = letters[0], blanks[0]
+                edge_s[number], edge_k[number], edge_e[number] = speech[0], skipped[0], ended[0]
+        start = number * block
+        length = min(block, frames - start)
+        forward(
+            scores[start : start + length], onsets[start : start + length],
+            tokens, repeat, first, last, close, prices, arcs, near, number == 0,
+            letters, blanks, speech, skipped, ended,
+        )  # fmt: skip
+    score = _max(letters[length, count - 1], blanks[length, count])
+    if arcs:
+        score = _max(score, _max(speech[length, words], skipped[length, words]))
+    best = np.full((4, words + 1), NOT_SOUGHT, np.float32)
+    best[:, near[0] : near[1]] = NEVER
+    path = np.zeros(frames, np.int64)
+    if not back:
+        return score, best, path
+    state = end_state(
+        letters[length], blanks[length], speech[length], skipped[length], ended[length],
+        last, close, prices, arcs,
+    )  # fmt: skip
+    to_letters = np.empty(count, np.float32)
+    to_blanks = np.empty(count + 1, np.float32)
+    to_speech = np.full(words + 1, NEVER, np.float32)
+    for number in range(blocks - 1, -1, -1):
+        start = number * block
+        if number < blocks - 1:
+            length = block
+            if number > 0:
+                letters[0], blanks[0] = edge_l[number], edge_b[number]
+                speech[0], skipped[0], ended[0] = edge_s[number], edge_k[number], edge_e[number]
+            forward(
+                scores[start : start + length], onsets[start : start + length],
+                tokens, repeat, first, last, close, prices, arcs, near, number == 0,
+                letters, blanks, speech, skipped, ended,
+            )  # fmt: skip
+        state = trace(
+            repeat, first, last, close, prices, arcs, number == 0, state,
+            letters, blanks, speech, skipped, ended, path[start : start + length],
+        )  # fmt: skip
+        backward(
+            scores[start : start + length], onsets[start : start + length],
+            tokens, repeat, first, last, close, prices, arcs, near, number == blocks - 1,
+            letters, blanks, speech, skipped, ended, to_letters, to_blanks, to_speech, best,
+        )  # fmt: skip
+    return score, best, path

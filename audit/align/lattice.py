@@ -394,21 +394,26 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
     )
 
 
-def solve_strict(p: Problem) -> Strict:
+def solve_strict(p: Problem, near: range | None = None) -> Strict:
     """The strict pass: the best path without arcs, and the best ones with exactly one.
 
     Arcs cost nothing here, since there is nothing to choose between.
+
+    Args:
+        p: the transcript.
+        near: gaps for which, and for the words after which, best paths with an arc are looked for;
+            None: all. The others' stay at `kernels.NOT_SOUGHT`.
     """
-    return Strict(*_passes(p, FOR_NOTHING, arcs=False))
+    return Strict(*_passes(p, FOR_NOTHING, near, arcs=False))
 
 
-def solve_free(p: Problem, temperature: float) -> Free:
+def solve_free(p: Problem, temperature: float, near: range | None = None) -> Free:
     """The free pass: the best paths with any arcs.
 
     Time is linear in frames times tokens; so is memory up to `BLOCK`, and beyond that it grows with
     the square root.
     """
-    score, best, path = _passes(p, PRICES.scaled(temperature), arcs=True)
+    score, best, path = _passes(p, PRICES.scaled(temperature), near, arcs=True)
     return Free(score, best, path, _drowned(p, path))
 
 
@@ -446,29 +451,44 @@ def _drowned(p: Problem, path: NDArray[np.int64]) -> NDArray[np.bool_]:
     output has next to nothing, and enough of it to have said them.
     """
     starts, ends = _spans(p, path)
-    onsets = np.concatenate([[0.0], np.cumsum(p.onsets)])
     found = np.zeros(len(starts), np.bool_)
     edges = np.flatnonzero(np.diff(starts < 0, prepend=False, append=False))
     for first, behind in edges.reshape(-1, 2):
-        if behind - first < 2:
-            continue
-        start = ends[first - 1] if first else 0
-        end = starts[behind] if behind < len(starts) else len(path)
-        letters = float((p.letters[first:behind] + 1).sum())
-        missed = max(0.0, 1 - (onsets[end] - onsets[start]) / letters)
-        sound = p.sound[end] - p.sound[start] - BESIDE
-        found[first:behind] = missed * sound > ROOM * letters
+        if behind - first > 1:
+            start = ends[first - 1] if first else 0
+            end = starts[behind] if behind < len(starts) else len(path)
+            found[first:behind] = _drown(p, first, behind, start, end)
     return found
 
 
-def may_drown(p: Problem, i: int) -> bool:
-    """Whether word i may drown, whatever the free pass finds."""
-    beside = [p.letters[j] for j in (i - 1, i + 1) if 0 <= j < len(p.letters)]
-    if not beside:
-        return False
-    fewest, most = int(p.letters[i] + min(beside)) + 2, int((p.letters + 1).sum())
-    at = np.concatenate([[0], np.flatnonzero(p.onsets), [len(p.onsets)]])
-    return bool(kernels.quiet(p.sound[at], fewest, most, ROOM, BESIDE))
+def _drown(p: Problem, first: int, behind: int, start: int, end: int) -> bool:
+    """Whether the words from one to before another may drown between two frames."""
+    letters = int((p.letters[first:behind] + 1).sum())
+    missed = max(0.0, 1 - float(p.onsets[start:end].sum()) / letters)
+    sound = float(p.sound[end] - p.sound[start]) - BESIDE
+    return missed * sound > ROOM * letters
+
+
+def may_drown(p: Problem, i: int, own: Alignment, stride: Seconds) -> bool:
+    """Whether word i may drown, whatever the free pass finds.
+
+    It drowns only together with a word beside it. Where the best path leaves out both, it is the
+    best path of the transcript without word i, and dearer by a skip: what is better there would be
+    better here. So that path leaves out the word beside it, too.
+
+    Args:
+        p: a transcript with a word more than another.
+        i: that word.
+        own: the alignment of the other transcript.
+        stride: of the model.
+    """
+    first, behind = i, i + 1
+    while first > 0 and not own.words[first - 1].kept:
+        first -= 1
+    while behind <= len(own.words) and not own.words[behind - 1].kept:
+        behind += 1
+    start, end = (round(time / stride) for time in (own.gaps[i].start, own.gaps[i].end))
+    return behind - first > 1 and _drown(p, first, behind, start, end)
 
 
 def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -539,52 +559,25 @@ def text_loss(heard: Heard, transcript: Transcript, model: ModelInfo) -> float |
     p = problem(heard, transcript, model)
     if p.needed > len(heard.scores):
         return None
-    score, _, _ = _passes(p, FOR_NOTHING, arcs=False, back=False)
+    score, _, _ = _passes(p, FOR_NOTHING, range(0), arcs=False, back=False)
     return -score / transcript.letters
 
 
 def _passes(
-    p: Problem, prices: tuple[np.float32, ...], *, arcs: bool, back: bool = True
+    p: Problem,
+    prices: tuple[np.float32, ...],
+    near: range | None = None,
+    *,
+    arcs: bool,
+    back: bool = True,
 ) -> tuple[float, Floats, NDArray[np.int64]]:
-    """One pass forward and back, block by block; returns score, best paths and states."""
+    """One pass, or half of one, for the gaps `near`; returns score, best paths and states."""
     frames, count, words = len(p.scores), len(p.tokens), len(p.first)
-    widths = (count, count + 1, words + 1, words + 1, words + 1)
+    near = range(words + 1) if near is None else near
     # Without going back nothing is held but the last frame.
-    block = min(frames, max(BLOCK // sum(widths), math.isqrt(frames)) if back else 256)
-    starts = list(range(0, frames, block))
-    rows = [np.empty((block + 1, width), np.float32) for width in widths]
-    edges: list[list[Floats]] = []
-    shape = (p.repeat, p.first, p.last, p.close, prices, arcs)
-
-    def onward(start: int) -> int:
-        part = slice(start, min(start + block, frames))
-        kernels.forward(p.scores[part], p.onsets[part], p.tokens, *shape, start == 0, *rows)
-        return part.stop - start
-
-    for start in starts:
-        length = onward(start)
-        edges.append([row[0].copy() for row in rows])
-        ends = [row[length].copy() for row in rows]
-        for row, end in zip(rows, ends, strict=True):
-            row[0] = end
-    letters, blanks, speech, skipped, _ = ends
-    score = max(letters[-1], blanks[-1])
-    if arcs:
-        score = max(score, speech[-1], skipped[-1])
-    best = np.full((4, words + 1), kernels.NEVER, np.float32)
-    states = np.zeros(frames, np.int64)
-    if not back:
-        return float(score), best, states
-    onwards = [np.full(width, kernels.NEVER, np.float32) for width in widths[:3]]
-    state = kernels.end_state(*ends, p.last, p.close, prices, arcs)
-    for start, edge in zip(reversed(starts), reversed(edges), strict=True):
-        for row, value in zip(rows, edge, strict=True):
-            row[0] = value
-        length = onward(start) if len(starts) > 1 else frames
-        part, held = slice(start, start + length), [row[: length + 1] for row in rows]
-        state = kernels.trace(*shape, start == 0, state, *held, states[part])
-        last = start + length == frames
-        kernels.backward(
-            p.scores[part], p.onsets[part], p.tokens, *shape, last, *held, *onwards, best
-        )
-    return float(score), best, states
+    held = max(BLOCK // (2 * count + 3 * words + 4), math.isqrt(frames)) if back else 256
+    score, best, path = kernels.best_paths(
+        p.scores, p.onsets, p.tokens, p.repeat, p.first, p.last, p.close, prices, arcs,
+        (near.start, near.stop), back, min(frames, held),
+    )  # fmt: skip
+    return float(score), best, path

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from audit.acoustic.interface import ModelInfo
-from audit.align import lattice
+from audit.align import Alignment, lattice
 from audit.controls.kinds import Control
 from audit.controls.plant import Planted, Planting
 
@@ -28,24 +28,33 @@ def foreign_loss(heard: lattice.Heard, planting: Planting, model: ModelInfo) -> 
 
 
 def measure_controls(
-    heard: lattice.Heard, planting: Planting, foreign: float | None, model: ModelInfo
+    heard: lattice.Heard,
+    own: Alignment,
+    planting: Planting,
+    foreign: float | None,
+    model: ModelInfo,
 ) -> Iterator[Control]:
     """Align the planted transcripts of one utterance, less those that its audio is too short for.
 
     Args:
-        heard: the emission, which the utterance's own alignment used.
+        heard: the emission.
+        own: the utterance's own alignment on it.
         planting: what is planted.
         foreign: of `foreign_loss`.
         model: of the emission.
     """
     for planted in planting.planted:
-        value = _evidence(heard, planted, foreign, model)
+        value = _evidence(heard, own, planted, foreign, model)
         if value is not None:
             yield Control(planted.kind, value)
 
 
 def _evidence(
-    heard: lattice.Heard, planted: Planted, foreign: float | None, model: ModelInfo
+    heard: lattice.Heard,
+    own: Alignment,
+    planted: Planted,
+    foreign: float | None,
+    model: ModelInfo,
 ) -> float | None:
     if planted.kind == "swapped":
         loss = lattice.text_loss(heard, planted.transcript, model)
@@ -54,15 +63,24 @@ def _evidence(
     frames = len(heard.scores)
     if p.needed > frames or frames * len(p.tokens) > MAX_CELLS:
         return None
-    at, strict = planted.at, lattice.solve_strict(p)
-    if planted.kind == "replaced":
-        return float(lattice.other(p, strict, lattice.solve_free(p, model.temperature))[at])
-    missing = planted.kind in ("removed", "cut")
-    gain = lattice.speech_alone(strict) if missing else lattice.unsaid_alone(p, strict)
+    at = planted.at
     # Either of two copies may be the one that is not said.
     copies = slice(at, at + (2 if planted.kind == "doubled" else 1))
+    near = range(max(0, at - 1), min(len(p.first), copies.stop) + 1)
+    strict = lattice.solve_strict(p, near)
+
+    def free() -> lattice.Free:
+        return lattice.solve_free(p, model.temperature, near)
+
+    if planted.kind == "replaced":
+        return float(lattice.other(p, strict, free())[at])
+    missing = planted.kind in ("removed", "cut")
+    gain = lattice.speech_alone(strict) if missing else lattice.unsaid_alone(p, strict)
     best = at + int(gain[copies].argmax())
-    if lattice.peaks(gain)[best] and (missing or not lattice.may_drown(p, best)):
+    drown = not missing and any(
+        lattice.may_drown(p, i, own, model.stride) for i in range(at, copies.stop)
+    )
+    if lattice.peaks(gain)[best] and not drown:
         return float(gain[best])  # mostly, and the free pass is half the work
     evidence = lattice.speech if missing else lattice.unsaid
-    return float(evidence(p, strict, lattice.solve_free(p, model.temperature))[copies].max())
+    return float(evidence(p, strict, free())[copies].max())

@@ -115,7 +115,7 @@ class Measurer:
                 aligned = found
                 lags = tuple(lag_profile(found, level).tolist())
                 foreign = foreign_loss(heard, planting, model)
-                controls = tuple(measure_controls(heard, planting, foreign, model))
+                controls = tuple(measure_controls(heard, found, planting, foreign, model))
         return Measured(
             id=utterance.id,
             domain=utterance.domain,
