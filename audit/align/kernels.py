@@ -348,6 +348,30 @@ def trace(
 
 
 @_compiled
+def along(scores, tokens, path):
+    """When a path comes to each token and leaves it for good (-1: never), and what it costs so far.
+
+    Returns:
+        First frame and one past the last, shape (tokens,); nats, shape (frames + 1,).
+    """
+    count, blank = len(tokens), scores.shape[1] - 1
+    entered, left = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
+    costs = np.zeros(len(path) + 1)
+    for t in range(len(path)):
+        j, column = path[t] // 2, blank
+        if path[t] > 2 * count:
+            costs[t + 1] = costs[t]
+            continue
+        if path[t] % 2 == 1:
+            column = tokens[j]
+            left[j] = t + 1
+            if entered[j] < 0:
+                entered[j] = t
+        costs[t + 1] = costs[t] - scores[t, column]
+    return entered, left, costs
+
+
+@_compiled
 def best_paths(
     scores, onsets, tokens, repeat, first, last, close, prices, arcs, near, back, block
 ):  # fmt: skip

@@ -136,6 +136,22 @@ class Problem:
 
 
 @dataclass(frozen=True)
+class Path:
+    """A path through the lattice."""
+
+    states: NDArray[np.int64]
+    """Of each frame; see `kernels.trace`."""
+    entered: NDArray[np.int64]
+    """The frame at which it comes to each token; -1 where it never does."""
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    """First and one-past-last frame of each word; -1 where it is not kept."""
+    costs: NDArray[np.float64]
+    """Nats over the greedy output up to each frame, shape (frames + 1,); none in unclaimed
+    speech."""
+
+
+@dataclass(frozen=True)
 class Strict:
     """What the strict pass found; scores in nats relative to the greedy output."""
 
@@ -143,8 +159,8 @@ class Strict:
     """Best path without arcs."""
     best: Floats
     """Best paths with one arc, shape (4, words + 1); rows as in `kernels`."""
-    path: NDArray[np.int64]
-    """State of each frame of the best path without arcs; see `kernels.trace`."""
+    path: Path
+    """The best one without arcs."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +169,7 @@ class Free:
 
     score: float
     best: Floats
-    path: NDArray[np.int64]
+    path: Path
     drowned: NDArray[np.bool_]
     """Of `_drowned`."""
 
@@ -191,14 +207,14 @@ def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment |
             "cut the recording into utterances",
         )
     strict, free = solve_strict(p), solve_free(p, model.temperature)
-    first_frames = _first_frames(p, free.path)
-    times, passed = (first_frames + 0.5) * model.stride, first_frames >= 0
+    entered = free.path.entered
+    times, passed = (entered + 0.5) * model.stride, entered >= 0
     separators = p.first[1:][p.spaced[1:-1]] - 1
     between: list[Seconds | None] = [None] * (len(p.first) + 1)
     for i, j in enumerate(p.first[1:] - 1, start=1):
         if p.spaced[i] and passed[j]:
             between[i] = float(times[j])
-    spans = _gaps(p, free.path, model.stride)
+    spans = _gaps(free.path, model.stride)
     return Alignment(
         words=_words(p, strict, free, transcript, spans, model.stride),
         gaps=tuple(
@@ -224,15 +240,14 @@ def _words(
 ) -> tuple[AlignedWord, ...]:
     evidence = unsaid(p, strict, free), other(p, strict, free)
     said = _said(free)
-    starts, ends = _spans(p, free.path)
-    scores = _path_scores(p, free.path)
+    starts, ends, costs = free.path.starts, free.path.ends, free.path.costs
     words = []
     for i, word in enumerate(transcript.words):
         known = _known(word)
         kept = starts[i] >= 0
         if kept:
             start, end = float(starts[i] * stride), float(ends[i] * stride)
-            fit = float(scores[starts[i] : ends[i]].sum())
+            fit = float(costs[starts[i]] - costs[ends[i]])
         else:
             (start, end), fit = gaps[i], min(0.0, float(said[i]) - free.score)
         words.append(
@@ -268,42 +283,18 @@ def _said(free: Free) -> NDArray[np.float64]:
     )
 
 
-def _path_scores(p: Problem, path: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Score of each frame's token on a path; 0 in unclaimed speech."""
-    count = len(p.tokens)
-    column = np.full(len(path), p.scores.shape[1] - 1)
-    letters = (path % 2 == 1) & (path < 2 * count)
-    column[letters] = p.tokens[path[letters] // 2]
-    scores = p.scores[np.arange(len(path)), column].astype(np.float64)
-    return np.where(path > 2 * count, 0.0, scores)
-
-
-def _first_frames(p: Problem, path: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The frame at which a path comes to each token; -1 where it never does."""
-    at = np.full(2 * len(p.tokens) + 2 + len(p.first), -1)
-    at[path[::-1]] = np.arange(len(path))[::-1]  # the first of several wins
-    return at[1 : 2 * len(p.tokens) : 2]
-
-
-def _spans(p: Problem, path: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """First and one-past-last frame of each word on a path; -1 where it is not kept."""
-    after = np.full(2 * len(p.tokens) + 2 + len(p.first), -1)
-    after[path] = np.arange(len(path)) + 1
-    return _first_frames(p, path)[p.first], after[2 * p.last + 1]
-
-
-def _gaps(p: Problem, path: NDArray[np.int64], stride: Seconds) -> list[Span]:
+def _gaps(path: Path, stride: Seconds) -> list[Span]:
     """Of each gap, the time from the word kept before it to the word kept after it."""
-    starts, ends = _spans(p, path)
-    before = np.maximum.accumulate(np.concatenate([[0], ends]))
-    following = np.where(starts < 0, len(path), starts)
-    after = np.minimum.accumulate(np.concatenate([following, [len(path)]])[::-1])[::-1]
+    frames = len(path.states)
+    before = np.maximum.accumulate(np.concatenate([[0], path.ends]))
+    following = np.where(path.starts < 0, frames, path.starts)
+    after = np.minimum.accumulate(np.concatenate([following, [frames]])[::-1])[::-1]
     return [(float(a * stride), float(b * stride)) for a, b in zip(before, after, strict=True)]
 
 
-def _unclaimed(p: Problem, path: NDArray[np.int64], stride: Seconds) -> list[Span]:
+def _unclaimed(p: Problem, path: Path, stride: Seconds) -> list[Span]:
     """Stretches of unclaimed speech on a path, from the first token heard to the last."""
-    gap = np.where(path > 2 * len(p.tokens), path, 0)
+    gap = np.where(path.states > 2 * len(p.tokens), path.states, 0)
     edges = np.flatnonzero(np.diff(gap, prepend=0, append=0))
     heard = np.flatnonzero(p.onsets)
     stretches = []
@@ -404,7 +395,8 @@ def solve_strict(p: Problem, near: range | None = None) -> Strict:
         near: gaps for which, and for the words after which, best paths with an arc are looked for;
             None: all. The others' stay at `kernels.NOT_SOUGHT`.
     """
-    return Strict(*_passes(p, FOR_NOTHING, near, arcs=False))
+    score, best, states = _passes(p, FOR_NOTHING, near, arcs=False)
+    return Strict(score, best, _path(p, states))
 
 
 def solve_free(p: Problem, temperature: float, near: range | None = None) -> Free:
@@ -413,7 +405,8 @@ def solve_free(p: Problem, temperature: float, near: range | None = None) -> Fre
     Time is linear in frames times tokens; so is memory up to `BLOCK`, and beyond that it grows with
     the square root.
     """
-    score, best, path = _passes(p, PRICES.scaled(temperature), near, arcs=True)
+    score, best, states = _passes(p, PRICES.scaled(temperature), near, arcs=True)
+    path = _path(p, states)
     return Free(score, best, path, _drowned(p, path))
 
 
@@ -430,8 +423,7 @@ def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
 def _gain_of_skipping(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     """Of `unsaid`, drowned or not."""
     instead = (free.best[kernels.SKIP] - _said(free))[:-1] / (p.letters + 2)
-    kept = _first_frames(p, free.path)[p.first] >= 0
-    return _local(unsaid_alone(p, strict), instead, ~kept)
+    return _local(unsaid_alone(p, strict), instead, free.path.starts < 0)
 
 
 def unsaid_alone(p: Problem, strict: Strict) -> NDArray[np.float64]:
@@ -444,19 +436,19 @@ def _but_drowned(evidence: NDArray[np.float64], free: Free) -> NDArray[np.float6
     return np.where(free.drowned, np.minimum(evidence, 0.0), evidence)
 
 
-def _drowned(p: Problem, path: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _drowned(p: Problem, path: Path) -> NDArray[np.bool_]:
     """Which words may be said without the model's hearing them; shape (words,).
 
     Several in a row that the best path leaves out, in a stretch with sound for which the greedy
     output has next to nothing, and enough of it to have said them.
     """
-    starts, ends = _spans(p, path)
+    starts, ends = path.starts, path.ends
     found = np.zeros(len(starts), np.bool_)
     edges = np.flatnonzero(np.diff(starts < 0, prepend=False, append=False))
     for first, behind in edges.reshape(-1, 2):
         if behind - first > 1:
             start = ends[first - 1] if first else 0
-            end = starts[behind] if behind < len(starts) else len(path)
+            end = starts[behind] if behind < len(starts) else len(path.states)
             found[first:behind] = _drown(p, first, behind, start, end)
     return found
 
@@ -474,7 +466,8 @@ def may_drown(p: Problem, i: int, own: Alignment, stride: Seconds) -> bool:
 
     It drowns only together with a word beside it. Where the best path leaves out both, it is the
     best path of the transcript without word i, and dearer by a skip: what is better there would be
-    better here. So that path leaves out the word beside it, too.
+    better here. So that path leaves out the word beside it, too. (Of like words side by side either
+    may be left out; which it is by `own` counts.)
 
     Args:
         p: a transcript with a word more than another.
@@ -500,27 +493,22 @@ def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     other letters more: so all of it is multiplied by what the word costs on the strict path over
     what its letters backwards would (at most 1), both between the words beside it.
     """
-    strictly, freely = _costs(p, strict.path), _costs(p, free.path)
-    starts, ends = _spans(p, strict.path)
-    firsts, lasts = _spans(p, free.path)
-    before = np.concatenate([[0], ends[:-1]])
-    after = np.concatenate([starts[1:], [len(strict.path)]])
+    strictly, freely = strict.path, free.path
+    before = np.concatenate([[0], strictly.ends[:-1]])
+    after = np.concatenate([strictly.starts[1:], [len(strictly.states)]])
     backwards = -kernels.turned(
         p.scores, p.tokens, p.repeat, p.first, p.last, p.close, before, after
     )
     # A cost under one nat is as good as none.
-    share = np.minimum(1, (strictly[after] - strictly[before]) / np.maximum(1, backwards))
-    left_out = strictly[ends] - strictly[starts]
-    cost = np.where(firsts < 0, left_out, freely[lasts] - freely[firsts])
+    between = strictly.costs[after] - strictly.costs[before]
+    share = np.minimum(1, between / np.maximum(1, backwards))
+    left_out = strictly.costs[strictly.ends] - strictly.costs[strictly.starts]
+    kept = freely.costs[freely.ends] - freely.costs[freely.starts]
+    cost = np.where(freely.starts < 0, left_out, kept)
     gain = free.best[kernels.REPLACE, :-1].astype(np.float64) - _said(free)[:-1]
     nothing = np.maximum(0, _gain_of_skipping(p, strict, free))
     evidence = (cost + gain) / 2 / (p.letters + 4) - nothing / 4
     return _but_drowned(np.maximum(LEAST, evidence * share), free)
-
-
-def _costs(p: Problem, path: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What a path costs over the greedy output up to each frame, shape (frames + 1,)."""
-    return np.concatenate([[0.0], np.cumsum(-_path_scores(p, path))])
 
 
 def speech(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
@@ -529,7 +517,9 @@ def speech(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     The gain in the strict pass, or in the free one, as with `unsaid`.
     """
     instead = free.best[kernels.SPEECH].astype(np.float64) - free.best[kernels.KEEP]
-    taken = np.isin(np.arange(len(instead)), free.path - 2 * len(p.tokens) - 1)
+    taken = np.zeros(len(instead), np.bool_)
+    gap = free.path.states - 2 * len(p.tokens) - 1
+    taken[gap[gap >= 0]] = True
     return _local(speech_alone(strict), instead, taken)
 
 
@@ -563,6 +553,11 @@ def text_loss(heard: Heard, transcript: Transcript, model: ModelInfo) -> float |
     return -score / transcript.letters
 
 
+def _path(p: Problem, states: NDArray[np.int64]) -> Path:
+    entered, left, costs = kernels.along(p.scores, p.tokens, states)
+    return Path(states, entered, entered[p.first], left[p.last], costs)
+
+
 def _passes(
     p: Problem,
     prices: tuple[np.float32, ...],
@@ -576,8 +571,8 @@ def _passes(
     near = range(words + 1) if near is None else near
     # Without going back nothing is held but the last frame.
     held = max(BLOCK // (2 * count + 3 * words + 4), math.isqrt(frames)) if back else 256
-    score, best, path = kernels.best_paths(
+    score, best, states = kernels.best_paths(
         p.scores, p.onsets, p.tokens, p.repeat, p.first, p.last, p.close, prices, arcs,
         (near.start, near.stop), back, min(frames, held),
     )  # fmt: skip
-    return float(score), best, path
+    return float(score), best, states

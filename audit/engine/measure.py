@@ -50,8 +50,12 @@ class Measurer:
         self._plantings = plantings
         self._batch_seconds = batch_seconds
         # Threads, because decoding and alignment release the interpreter lock; the order of results
-        # is that of the utterances, whatever the number of workers.
-        self._pool = ThreadPoolExecutor(os.cpu_count())
+        # is that of the utterances, whatever the number of workers. Each has its own, so that a
+        # part is not decoded only after the one before it is aligned; and no more than the
+        # processor has cores for, since alignments that wait for each other's lock cost twice.
+        workers = max(1, (os.cpu_count() or 1) // 2)
+        self._decoders = ThreadPoolExecutor(workers)
+        self._aligners = ThreadPoolExecutor(workers)
 
     def start(self, utterances: Sequence[Utterance]) -> Callable[[], list[Measured]]:
         """Decode a part and compute its emissions; alignment goes on when this returns.
@@ -68,11 +72,11 @@ class Measurer:
             except AudioError as error:
                 return Fault("S001", str(error))
 
-        recordings = list(self._pool.map(decode, utterances))
+        recordings = list(self._decoders.map(decode, utterances))
         heard = [r for r in recordings if isinstance(r, Recording)]
         found = iter(emissions(self._model, [r.samples for r in heard], self._batch_seconds))
         jobs: list[Future[Measured]] = [
-            self._pool.submit(
+            self._aligners.submit(
                 self._measure_one, u, r, next(found) if isinstance(r, Recording) else None
             )
             for u, r in zip(utterances, recordings, strict=True)
@@ -81,7 +85,8 @@ class Measurer:
 
     def stop(self) -> None:
         """Drop what has not begun, and leave what is under way to itself."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._decoders, self._aligners):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _measure_one(
         self, utterance: Utterance, recording: Recording | Fault, emission: Emission | None

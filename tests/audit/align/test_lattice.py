@@ -106,7 +106,7 @@ def test_without_arcs_it_is_torchaudios_aligner(case: Case) -> None:
     path, scores = torchaudio.functional.forced_align(
         torch.from_numpy(case.emission)[None], torch.tensor([case.targets]), blank=0
     )
-    same_path(case, strict.path, path[0].tolist(), strict.score)
+    same_path(case, strict.path.states, path[0].tolist(), strict.score)
     greedy = float(case.emission.max(axis=1).sum())
     assert strict.score + greedy == pytest.approx(float(scores.sum()), abs=1e-3)
 
@@ -123,7 +123,7 @@ def test_without_arcs_it_is_ctc_forced_aligners(case: Case) -> None:
     paths, _ = align_sequences(
         case.emission[None], np.array([case.targets], np.int64), case.model.blank
     )
-    same_path(case, strict.path, paths[0].tolist(), strict.score)
+    same_path(case, strict.path.states, paths[0].tolist(), strict.score)
 
 
 @given(cases(unknown=True))
@@ -196,9 +196,9 @@ def test_the_path_has_the_score(case: Case, temperature: float, whole: bool) -> 
     p = case.problem
     free, strict = solve_free(p, temperature), solve_strict(p)
     prices = Prices(*(price / temperature for price in FREE))
-    assert score_of(p, free.path, prices) == pytest.approx(free.score, abs=1e-3)
-    assert score_of(p, strict.path, prices) == pytest.approx(strict.score, abs=1e-3)
-    assert strict.path.max() < 2 * len(p.tokens) + 1, "no unclaimed speech without arcs"
+    assert score_of(p, free.path.states, prices) == pytest.approx(free.score, abs=1e-3)
+    assert score_of(p, strict.path.states, prices) == pytest.approx(strict.score, abs=1e-3)
+    assert strict.path.states.max() < 2 * len(p.tokens) + 1, "no unclaimed speech without arcs"
 
 
 @given(cases(unknown=True), st.integers(1, 200))
@@ -214,7 +214,7 @@ def test_blocks_change_nothing(case: Case, block: int) -> None:
     for one, other in zip(whole, parts, strict=True):
         assert one.score == other.score
         np.testing.assert_array_equal(one.best, other.best)
-        np.testing.assert_array_equal(one.path, other.path)
+        np.testing.assert_array_equal(one.path.states, other.path.states)
     assert in_parts == lattice.align(heard, transcript(*case.words), case.model)
 
 
@@ -264,7 +264,7 @@ def test_a_word_that_is_the_same_backwards_has_its_own_score(words: list[str], s
     """With the separators beside it, between the words beside it."""
     palindromes = [word + word[::-1] for word in words]
     p = problem_of(random_emission(80, len(SMALL.tokens), seed), SMALL, *palindromes)
-    path = solve_strict(p).path
+    path = solve_strict(p).path.states
     frames = [np.flatnonzero(path == 2 * j + 1) for j in range(len(p.tokens))]
     before = [0, *(int(frames[j][-1]) + 1 for j in p.last[:-1])]
     after = [*(int(frames[j][0]) for j in p.first[1:]), len(path)]

@@ -30,8 +30,10 @@ MODEL_OF_THREE = replace(MODEL, tokens=("-", " ", "a", "b", "c"), temperature=1.
 def test_it_is_the_evidence_of_the_alignment(
     words: list[str], kind: Kind, place: int, seed: int, scale: float, quiet: float
 ) -> None:
-    """Also where words drown, in a part in which nothing is heard. (Which of two like words is left
-    out, by chance one path says as well as another.)"""
+    """Also where words drown, in a part in which nothing is heard.
+
+    The words differ: of like ones side by side either may be left out.
+    """
     at = place % (len(words) - 1)
     own = [*words[:at], *words[at + 1 :]] if kind == "inserted" else words
     if kind == "doubled":
