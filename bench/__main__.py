@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import estimate, example, real_speech, tracking, train
+from bench import estimate, example, limits, real_speech, tracking, train
 from bench.detection import __main__ as detection
 from bench.missing import Missing
 
@@ -11,7 +11,7 @@ if __name__ == "__main__":
     estimate.main()
     train.main()
     tracking.main()
-    for measurement in (real_speech, detection):
+    for measurement in (real_speech, limits, detection):
         try:
             measurement.main()
         except Missing as reason:

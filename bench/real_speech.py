@@ -16,6 +16,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,9 @@ def main() -> None:
     arguments = parser.parse_args()
     if not arguments.data.is_file():
         raise Missing(f"{arguments.data}: no such manifest; name one of English speech with --data")
+    kind, _, folder = arguments.aligner.partition(":")
+    if kind == "nemo" and not Path(folder).is_dir():
+        raise Missing(f"{folder}: no such model; name one with --aligner")
     rows = english(arguments.data)
     minutes = sum(row["duration"] for row in rows) / 60
     lines = [
@@ -50,7 +54,8 @@ def main() -> None:
             ("right, single words aside", [row for row in rows if len(row["text"].split()) > 1]),
             ("moved to the next", moved(rows)),
         ):
-            report = audit(changed, aligner, arguments.data.parent)
+            with tempfile.TemporaryDirectory() as temporary:
+                report = audit(changed, aligner, arguments.data.resolve().parent, Path(temporary))
             d = report["coverage_distribution"]
             lines.append(
                 f"| {report['aligner']['name']} | {kind} | {d['p50']:.2f} | {d['p10']:.2f} "
@@ -75,15 +80,15 @@ def moved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def audit(rows: list[dict[str, Any]], aligner: str, root: Path) -> dict[str, Any]:
-    """The report of `asr audit` on rows whose audio lies under `root`."""
-    with tempfile.TemporaryDirectory() as folder:
-        manifest = Path(folder) / "manifest.jsonl"
-        absolute = [{**row, "audio_filepath": str(root / row["audio_filepath"])} for row in rows]
-        manifest.write_text("".join(json.dumps(row) + "\n" for row in absolute), encoding="utf-8")
-        asr = Path(sys.executable).parent / "asr"
-        command = [str(asr), "audit", str(manifest), "--all", "--aligner", aligner, "--out", folder]
-        done = subprocess.run([*command, "--no-wandb", "--json"], capture_output=True, text=True)
+def audit(rows: Sequence[dict[str, Any]], aligner: str, root: Path, folder: Path) -> dict[str, Any]:
+    """The report of `asr audit`, which lands in a folder, on rows whose audio lies under `root`."""
+    manifest = folder / "manifest.jsonl"
+    absolute = [{**row, "audio_filepath": str(root / row["audio_filepath"])} for row in rows]
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in absolute), encoding="utf-8")
+    asr = Path(sys.executable).parent / "asr"
+    command = [str(asr), "audit", str(manifest), "--all", "--aligner", aligner]
+    command += ["--out", str(folder), "--no-wandb", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode not in (0, 20, 30):
         sys.exit(done.stderr)
     report = json.loads(done.stdout)

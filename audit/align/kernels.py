@@ -27,7 +27,7 @@ import numpy as np
 
 NEVER = np.float32(-np.inf)
 NOT_SOUGHT = np.float32(-1e30)
-"""Score where no path was looked for."""
+"""Score where no path was looked for; finite, so that a difference of two is a number."""
 KEEP, SKIP, REPLACE, SPEECH = 0, 1, 2, 3
 """Rows of `best` in `backward`: best path that says word i, leaves it out, has other speech in its
 place, has unclaimed speech in the gap before it and says it."""
@@ -144,9 +144,8 @@ def backward(
     ready = np.full(words + 2, NEVER, np.float32)
     spoken = np.empty(words + 1, np.float32)  # unclaimed speech goes on with the next frame
     arrived = np.full(words + 1, NEVER, np.float32)  # word i may start with the next frame
-    away = np.empty(
-        words + 1, np.float32
-    )  # word i is left out, or unclaimed speech comes before it
+    # Word i is left out, or unclaimed speech comes before it.
+    away = np.empty(words + 1, np.float32)
     chain = np.full(words + 1, NEVER, np.float32)
     for r in range(len(scores) if end else len(scores) - 1, -1, -1):
         last_frame = r == len(scores)

@@ -393,7 +393,8 @@ def solve_strict(p: Problem, near: range | None = None) -> Strict:
     Args:
         p: the transcript.
         near: gaps for which, and for the words after which, best paths with an arc are looked for;
-            None: all. The others' stay at `kernels.NOT_SOUGHT`.
+            None: all. Elsewhere, evidence means nothing; at the first and the last of them, it
+            lacks a neighbour to be compared with.
     """
     score, best, states = _passes(p, FOR_NOTHING, near, arcs=False)
     return Strict(score, best, _path(p, states))
@@ -403,7 +404,7 @@ def solve_free(p: Problem, temperature: float, near: range | None = None) -> Fre
     """The free pass: the best paths with any arcs.
 
     Time is linear in frames times tokens; so is memory up to `BLOCK`, and beyond that it grows with
-    the square root.
+    the square root. `near` is as in `solve_strict`.
     """
     score, best, states = _passes(p, PRICES.scaled(temperature), near, arcs=True)
     path = _path(p, states)
@@ -464,10 +465,10 @@ def _drown(p: Problem, first: int, behind: int, start: int, end: int) -> bool:
 def may_drown(p: Problem, i: int, own: Alignment, stride: Seconds) -> bool:
     """Whether word i may drown, whatever the free pass finds.
 
-    It drowns only together with a word beside it. Where the best path leaves out both, it is the
-    best path of the transcript without word i, and dearer by a skip: what is better there would be
-    better here. So that path leaves out the word beside it, too. (Of like words side by side either
-    may be left out; which it is by `own` counts.)
+    A word drowns only together with one beside it. If the best path leaves out both, then without
+    word i, and a skip cheaper, it is the best path of the other transcript: a better one would be a
+    better one here, too, as no word is dearer to leave out than by a skip. So `own` leaves out the
+    word beside it as well. (Of paths that score the same, `own` may have taken another.)
 
     Args:
         p: a transcript with a word more than another.

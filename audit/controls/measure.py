@@ -77,9 +77,7 @@ def _evidence(
     missing = planted.kind in ("removed", "cut")
     gain = lattice.speech_alone(strict) if missing else lattice.unsaid_alone(p, strict)
     best = at + int(gain[copies].argmax())
-    drown = not missing and any(
-        lattice.may_drown(p, i, own, model.stride) for i in range(at, copies.stop)
-    )
+    drown = not missing and lattice.may_drown(p, best, own, model.stride)
     if lattice.peaks(gain)[best] and not drown:
         return float(gain[best])  # mostly, and the free pass is half the work
     evidence = lattice.speech if missing else lattice.unsaid

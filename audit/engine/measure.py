@@ -50,10 +50,10 @@ class Measurer:
         self._plantings = plantings
         self._batch_seconds = batch_seconds
         # Threads, because decoding and alignment release the interpreter lock; the order of results
-        # is that of the utterances, whatever the number of workers. Each has its own, so that a
-        # part is not decoded only after the one before it is aligned; and no more than the
-        # processor has cores for, since alignments that wait for each other's lock cost twice.
-        workers = max(1, (os.cpu_count() or 1) // 2)
+        # is that of the utterances, whatever the number of workers. In one queue, a part would be
+        # decoded only after the part before it is aligned. One core is left to whoever feeds the
+        # model: on two, threads that pass the lock to and fro take longer than one.
+        workers = max(1, (os.cpu_count() or 1) - 1)
         self._decoders = ThreadPoolExecutor(workers)
         self._aligners = ThreadPoolExecutor(workers)
 

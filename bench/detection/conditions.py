@@ -53,7 +53,7 @@ def _telephone(samples: torch.Tensor, rate: int, seed: int) -> torch.Tensor:
     return heard[: len(samples)]
 
 
-def _noise(samples: torch.Tensor, rate: int, seed: int, *, snr: float) -> torch.Tensor:
+def noise(samples: torch.Tensor, rate: int, seed: int, *, snr: float) -> torch.Tensor:
     """Pink noise at a signal-to-noise ratio over the whole recording, dB."""
     white = torch.randn(len(samples), generator=torch.Generator().manual_seed(seed))
     spectrum = torch.fft.rfft(white)
@@ -68,5 +68,5 @@ CLEAN = Condition("clean", None)
 CONDITIONS = (
     CLEAN,
     Condition("telephone band, 8-bit µ-law", _telephone),
-    *(Condition(f"pink noise, {snr} dB", partial(_noise, snr=float(snr))) for snr in (10, 5, 0)),
+    *(Condition(f"pink noise, {snr} dB", partial(noise, snr=float(snr))) for snr in (10, 5, 0)),
 )
