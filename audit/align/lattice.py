@@ -241,6 +241,7 @@ def _words(
     evidence = unsaid(p, strict, free), other(p, strict, free)
     said = _said(free)
     starts, ends, costs = free.path.starts, free.path.ends, free.path.costs
+    letters = p.letters
     words = []
     for i, word in enumerate(transcript.words):
         known = _known(word)
@@ -257,7 +258,7 @@ def _words(
                 start=start,
                 end=end,
                 kept=bool(kept),
-                confidence=math.exp(fit / float(p.letters[i])),
+                confidence=math.exp(fit / float(letters[i])),
                 unsaid=float(evidence[0][i]) if known else LEAST,
                 other=float(evidence[1][i]) if known else LEAST,
                 drowned=bool(free.drowned[i]),
