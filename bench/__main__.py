@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bench import estimate, example, limits, real_speech, tracking, train
 from bench.detection import __main__ as detection
-from bench.missing import Missing
+from bench.needed import Missing
 
 if __name__ == "__main__":
     example.main()

@@ -12,7 +12,6 @@ Run: python -m bench.limits
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import tempfile
@@ -31,8 +30,8 @@ from onnx import numpy_helper
 from bench.detection.conditions import Condition, noise
 from bench.detection.data import utterances
 from bench.docs import replace_figures
-from bench.missing import Missing
-from bench.real_speech import PAGE, SHARED, audit, moved
+from bench.needed import Missing, speech_and_model
+from bench.real_speech import PAGE, audit, moved
 from corpus.utterance import Utterance
 
 DRAWS = 10
@@ -65,18 +64,12 @@ class Found:
 
 def main() -> None:
     """Measure, print, and put the table into the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=SHARED / "speech" / "manifest.jsonl")
-    parser.add_argument(
-        "--aligner", default=f"nemo:{SHARED / 'models' / 'quartznet15x5-en'}", metavar="SPEC"
-    )
-    arguments = parser.parse_args()
-    data = arguments.data.resolve()
+    data, aligner = speech_and_model(__doc__)
     english = utterances(data)
-    kind, _, folder = arguments.aligner.partition(":")
+    kind, _, folder = aligner.partition(":")
+    if kind != "nemo":
+        raise Missing(f"{aligner}: no NeMo export; name one with --aligner nemo:FOLDER")
     model = Path(folder).resolve()
-    if kind != "nemo" or not model.is_dir():
-        raise Missing(f"{arguments.aligner}: no NeMo export; name one with --aligner nemo:FOLDER")
     rows = romanised(data)
     hebrew = [row for row in rows if row["lang"] == "he"]
     read = [row for row in hebrew if row["id"].startswith(READ)]

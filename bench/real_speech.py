@@ -11,7 +11,6 @@ Run: python -m bench.real_speech
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -21,41 +20,29 @@ from pathlib import Path
 from typing import Any
 
 from bench.docs import replace_figures
-from bench.missing import Missing
+from bench.needed import speech_and_model
 
-ROOT = Path(__file__).parents[1]
-SHARED = ROOT.parent / "shared"
-PAGE = ROOT / "docs" / "real-speech.md"
+PAGE = Path(__file__).parents[1] / "docs" / "real-speech.md"
 
 
 def main() -> None:
     """Measure, print, and put the table into the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=SHARED / "speech" / "manifest.jsonl")
-    parser.add_argument(
-        "--aligner", default=f"nemo:{SHARED / 'models' / 'quartznet15x5-en'}", metavar="SPEC"
-    )
-    arguments = parser.parse_args()
-    if not arguments.data.is_file():
-        raise Missing(f"{arguments.data}: no such manifest; name one of English speech with --data")
-    kind, _, folder = arguments.aligner.partition(":")
-    if kind == "nemo" and not Path(folder).is_dir():
-        raise Missing(f"{folder}: no such model; name one with --aligner")
-    rows = english(arguments.data)
+    data, real = speech_and_model(__doc__)
+    rows = english(data)
     minutes = sum(row["duration"] for row in rows) / 60
     lines = [
         f"{len(rows)} English utterances without digits, {minutes:.1f} minutes.\n\n",
         "| aligner | transcripts | median coverage | p10 | p90 | low quality | decision |\n",
         "|---|---|---:|---:|---:|---:|---|\n",
     ]
-    for aligner in (arguments.aligner, "embedded"):
+    for aligner in (real, "embedded"):
         for kind, changed in (
             ("right", rows),
             ("right, single words aside", [row for row in rows if len(row["text"].split()) > 1]),
             ("moved to the next", moved(rows)),
         ):
             with tempfile.TemporaryDirectory() as temporary:
-                report = audit(changed, aligner, arguments.data.resolve().parent, Path(temporary))
+                report = audit(changed, aligner, data.parent, Path(temporary))
             d = report["coverage_distribution"]
             lines.append(
                 f"| {report['aligner']['name']} | {kind} | {d['p50']:.2f} | {d['p10']:.2f} "

@@ -12,7 +12,6 @@ Run: python -m bench.detection
 
 from __future__ import annotations
 
-import argparse
 import tempfile
 import time
 from collections.abc import Sequence
@@ -33,26 +32,16 @@ from bench.detection.measure import DRAWS, measure
 from bench.detection.ours import HALVINGS
 from bench.detection.speed import cost_of_controls, speeds
 from bench.docs import replace_figures
-from bench.missing import Missing
+from bench.needed import speech_and_model
 from corpus.utterance import Utterance
 
-ROOT = Path(__file__).parents[2]
-SHARED = ROOT.parent / "shared"
-PAGE = ROOT / "docs" / "detection.md"
+PAGE = Path(__file__).parents[2] / "docs" / "detection.md"
 
 
 def main() -> None:
     """Measure, print, and put the tables into the page."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--data", type=Path, default=SHARED / "speech" / "manifest.jsonl")
-    parser.add_argument(
-        "--aligner", default=f"nemo:{SHARED / 'models' / 'quartznet15x5-en'}", metavar="SPEC"
-    )
-    arguments = parser.parse_args()
-    chosen = utterances(arguments.data)
-    kind, _, folder = arguments.aligner.partition(":")
-    if kind == "nemo" and not Path(folder).is_dir():
-        raise Missing(f"{folder}: no such model; name one with --aligner")
+    data, aligner = speech_and_model(__doc__)
+    chosen = utterances(data)
     torch.set_num_threads(1)
     begin = time.perf_counter()
     minutes = sum(u.duration or 0.0 for u in chosen) / 60
@@ -62,8 +51,8 @@ def main() -> None:
         f"counted on the other, {2 * HALVINGS} times a draw. Beside "
         f"{', '.join(dict.fromkeys(c.title for c in COMPETITORS))}.\n\n"
     )
-    policy, hand = load_policy(), hand_times(arguments.data)
-    _measure("main", arguments.aligner, CONDITIONS, setting, chosen, policy, hand)
+    policy, hand = load_policy(), hand_times(data)
+    _measure("main", aligner, CONDITIONS, setting, chosen, policy, hand)
     _measure("embedded", "embedded", (CLEAN,), setting, chosen, policy, hand)
     print(f"{time.perf_counter() - begin:.0f} s")
 

@@ -1,0 +1,36 @@
+"""What a measurement cannot do without: speech and a model that are not part of the project."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+class Missing(SystemExit):
+    """They are not there; the message names what, and the option."""
+
+
+def speech_and_model(purpose: str | None) -> tuple[Path, str]:
+    """The manifest and the acoustic model that the command line names, or those of development.
+
+    Args:
+        purpose: of the measurement; its first line is for `--help`.
+
+    Raises:
+        Missing: one of them is not there.
+    """
+    parser = argparse.ArgumentParser(description=purpose.splitlines()[0] if purpose else None)
+    parser.add_argument("--data", type=Path, default=SHARED / "speech" / "manifest.jsonl")
+    parser.add_argument(
+        "--aligner", default=f"nemo:{SHARED / 'models' / 'quartznet15x5-en'}", metavar="SPEC"
+    )
+    arguments = parser.parse_args()
+    data: Path = arguments.data.resolve()
+    if not data.is_file():
+        raise Missing(f"{data}: no such manifest; name one of English speech with --data")
+    kind, _, folder = arguments.aligner.partition(":")
+    if kind == "nemo" and not Path(folder).is_dir():
+        raise Missing(f"{folder}: no such model; name one with --aligner")
+    return data, arguments.aligner
