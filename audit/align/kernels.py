@@ -394,55 +394,50 @@ def best_paths(
     edge_s = np.empty((edges, words + 1), np.float32)
     edge_k = np.empty((edges, words + 1), np.float32)
     edge_e = np.empty((edges, words + 1), np.float32)
-    length = 0
-    for number in range(blocks):
-        if number > 0:
+    best = np.full((4, words + 1), NOT_SOUGHT, np.float32)
+    best[:, near[0] : near[1]] = NEVER
+    path = np.zeros(frames, np.int64)
+    to_letters = np.empty(count, np.float32)
+    to_blanks = np.empty(count + 1, np.float32)
+    to_speech = np.full(words + 1, NEVER, np.float32)
+    score, state, length = NEVER, 0, 0
+    for step in range(2 * blocks if back else blocks):
+        # Forward from the first block to the last, then back from the last to the first.
+        returning = step >= blocks
+        number = 2 * blocks - 1 - step if returning else step
+        start = number * block
+        if returning and number > 0:
+            letters[0], blanks[0] = edge_l[number], edge_b[number]
+            speech[0], skipped[0], ended[0] = edge_s[number], edge_k[number], edge_e[number]
+        elif number > 0:
             letters[0], blanks[0] = letters[length], blanks[length]
             speech[0], skipped[0], ended[0] = speech[length], skipped[length], ended[length]
             if back:
                 edge_l[number], edge_b[number] = letters[0], blanks[0]
                 edge_s[number], edge_k[number], edge_e[number] = speech[0], skipped[0], ended[0]
-        start = number * block
         length = min(block, frames - start)
-        forward(
-            scores[start : start + length], onsets[start : start + length],
-            tokens, repeat, first, last, close, prices, arcs, near, number == 0,
-            letters, blanks, speech, skipped, ended,
-        )  # fmt: skip
-    score = _max(letters[length, count - 1], blanks[length, count])
-    if arcs:
-        score = _max(score, _max(speech[length, words], skipped[length, words]))
-    best = np.full((4, words + 1), NOT_SOUGHT, np.float32)
-    best[:, near[0] : near[1]] = NEVER
-    path = np.zeros(frames, np.int64)
-    if not back:
-        return score, best, path
-    state = end_state(
-        letters[length], blanks[length], speech[length], skipped[length], ended[length],
-        last, close, prices, arcs,
-    )  # fmt: skip
-    to_letters = np.empty(count, np.float32)
-    to_blanks = np.empty(count + 1, np.float32)
-    to_speech = np.full(words + 1, NEVER, np.float32)
-    for number in range(blocks - 1, -1, -1):
-        start = number * block
-        if number < blocks - 1:
-            length = block
-            if number > 0:
-                letters[0], blanks[0] = edge_l[number], edge_b[number]
-                speech[0], skipped[0], ended[0] = edge_s[number], edge_k[number], edge_e[number]
+        part, heard = scores[start : start + length], onsets[start : start + length]
+        if step != blocks:  # the last block's rows are still there
             forward(
-                scores[start : start + length], onsets[start : start + length],
-                tokens, repeat, first, last, close, prices, arcs, near, number == 0,
+                part, heard, tokens, repeat, first, last, close, prices, arcs, near, number == 0,
                 letters, blanks, speech, skipped, ended,
             )  # fmt: skip
-        state = trace(
-            repeat, first, last, close, prices, arcs, number == 0, state,
-            letters, blanks, speech, skipped, ended, path[start : start + length],
-        )  # fmt: skip
-        backward(
-            scores[start : start + length], onsets[start : start + length],
-            tokens, repeat, first, last, close, prices, arcs, near, number == blocks - 1,
-            letters, blanks, speech, skipped, ended, to_letters, to_blanks, to_speech, best,
-        )  # fmt: skip
+        if step == blocks - 1:
+            score = _max(letters[length, count - 1], blanks[length, count])
+            if arcs:
+                score = _max(score, _max(speech[length, words], skipped[length, words]))
+            state = end_state(
+                letters[length], blanks[length], speech[length], skipped[length], ended[length],
+                last, close, prices, arcs,
+            )  # fmt: skip
+        if returning:
+            state = trace(
+                repeat, first, last, close, prices, arcs, number == 0, state,
+                letters, blanks, speech, skipped, ended, path[start : start + length],
+            )  # fmt: skip
+            backward(
+                part, heard, tokens, repeat, first, last, close, prices, arcs, near,
+                number == blocks - 1, letters, blanks, speech, skipped, ended,
+                to_letters, to_blanks, to_speech, best,
+            )  # fmt: skip
     return score, best, path
