@@ -19,7 +19,7 @@ MODEL_OF_THREE = replace(MODEL, tokens=("-", " ", "a", "b", "c"), temperature=1.
 
 
 @given(
-    st.lists(st.text("abc", min_size=1, max_size=4), min_size=1, max_size=6, unique=True),
+    st.lists(st.text("abc", min_size=1, max_size=4), min_size=1, max_size=6),
     st.sampled_from([kind for kind in KINDS if kind != "swapped"]),
     st.integers(0, 6),
     st.integers(0, 2**32 - 1),
@@ -33,8 +33,9 @@ def test_it_is_the_evidence_of_the_alignment(
 ) -> None:
     """Also where words drown, in a part in which nothing is heard.
 
-    The words differ: of like ones side by side either may be left out.
+    Words that are put in, and those about them, differ: of like ones either may be left out.
     """
+    assume(kind not in ("inserted", "doubled") or len(set(words)) == len(words))
     model = MODEL_OF_THREE if spaced else replace(MODEL_OF_THREE, space=None)
     at = place % (len(words) + (kind in ("removed", "cut")))
     own = [*words[:at], *words[at + 1 :]] if kind == "inserted" else words
