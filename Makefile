@@ -50,7 +50,7 @@ bench: $(READY)
 	$(BIN)/python -m bench
 
 embedded: $(READY)
-	$(BIN)/python -m audit.acoustic.embedded.recipe --out build/embedded --minutes 60
+	$(BIN)/python -m recipes.embedded --out build/embedded --minutes 60
 	cp build/embedded/model.safetensors build/embedded/model.json audit/acoustic/embedded/
 
 lock: $(BIN)/uv

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from audit.report import NoVerdict, Report, condemned
+from asr_gate.audit.report import NoVerdict, Report, condemned
 
 
 def condemned_rows(report: Report, name: str, folder: Path) -> dict[str, dict[str, Any]]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.align import AlignedWord, Gap
-from audit.controls.kinds import Control, Evidence
-from corpus.speech.signal import Signal
-from corpus.utterance import Seconds, Span
+from asr_gate.audit.align import AlignedWord, Gap
+from asr_gate.audit.controls.kinds import Control, Evidence
+from asr_gate.corpus.speech.signal import Signal
+from asr_gate.corpus.utterance import Seconds, Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from corpus.utterance import Utterance
+from asr_gate.corpus.utterance import Utterance
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from audit.gate.estimate import Interval, StratumCount, estimate
-from audit.gate.policy import Policy, load_policy
-from audit.gate.sequential import Schedule, look
-from audit.gate.verdict import decide
-from audit.plan import allocate
-from audit.report.schema import Decision
+from asr_gate.audit.gate.estimate import Interval, StratumCount, estimate
+from asr_gate.audit.gate.policy import Policy, load_policy
+from asr_gate.audit.gate.sequential import Schedule, look
+from asr_gate.audit.gate.verdict import decide
+from asr_gate.audit.plan import allocate
+from asr_gate.audit.report.schema import Decision
 from bench.docs import replace_figures
 
 RATES = (0.02, 0.05, 0.09, 0.12, 0.16, 0.25, 0.50)

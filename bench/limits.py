@@ -27,12 +27,12 @@ import pyarrow.parquet
 import uroman
 from onnx import numpy_helper
 
+from asr_gate.corpus.utterance import Utterance
 from bench.detection.conditions import Condition, noise
 from bench.detection.data import utterances
 from bench.docs import replace_figures
 from bench.needed import Missing, speech_and_model
 from bench.real_speech import PAGE, audit, moved
-from corpus.utterance import Utterance
 
 DRAWS = 10
 SNR = -10

@@ -24,11 +24,11 @@ from tempfile import TemporaryDirectory
 import psutil
 import torch
 
+from asr_gate.tracking import TrackerSettings
+from asr_gate.train import journal
+from asr_gate.train.loop import Milestone, StepRecord
+from asr_gate.train.run import run
 from bench.docs import replace_figures
-from tracking import TrackerSettings
-from train import journal
-from train.loop import Milestone, StepRecord
-from train.run import run
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "tracking.md"

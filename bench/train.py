@@ -30,18 +30,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
 
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.speech.audio import load
+from asr_gate.train import loss as objectives
+from asr_gate.train import recipe
+from asr_gate.train.audio_cache import AudioCache
+from asr_gate.train.data import Row, batches
+from asr_gate.train.examples import IGNORE, Batch, Encoder, collate
+from asr_gate.train.loss import TranscriptLoss, supervised_tokens
+from asr_gate.train.model import build_random, tiny_config
+from asr_gate.train.phases import expand, set_gradient_checkpointing
+from asr_gate.train.tokenizer import build_processor
 from bench.docs import replace_figures
-from corpus.readers import read_corpus
-from corpus.speech.audio import load
-from train import loss as objectives
-from train import recipe
-from train.audio_cache import AudioCache
-from train.data import Row, batches
-from train.examples import IGNORE, Batch, Encoder, collate
-from train.loss import TranscriptLoss, supervised_tokens
-from train.model import build_random, tiny_config
-from train.phases import expand, set_gradient_checkpointing
-from train.tokenizer import build_processor
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "audit" / "example" / "proceed.jsonl"

@@ -13,9 +13,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from cli.main import debug_option, show
-from cli.options import split_overrides, wandb_options
-from cli.project import manifests_or_default
+from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import split_overrides, wandb_options
+from asr_gate.cli.project import manifests_or_default
 
 
 class _Console(Console):
@@ -134,13 +134,13 @@ def command(
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
     if not re.fullmatch(r"[\w+-][\w .+-]*", name):
         raise click.UsageError(f"--name {name!r}: letters, digits, and . + - _ only")
-    from audit.engine.local import Interrupted, Settings, audit
-    from audit.gate import load_policy
-    from audit.report.publish import coverage_histogram, publish, run_config
-    from audit.report.terminal import print_report
-    from cli.progress import AuditProgress
-    from corpus.readers import read_corpus
-    from tracking import Tracker, TrackerSettings
+    from asr_gate.audit.engine.local import Interrupted, Settings, audit
+    from asr_gate.audit.gate import load_policy
+    from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
+    from asr_gate.audit.report.terminal import print_report
+    from asr_gate.cli.progress import AuditProgress
+    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.tracking import Tracker, TrackerSettings
 
     manifests, more = split_overrides(manifests)
     names, root, said = manifests_or_default(manifests, audio_root)

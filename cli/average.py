@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.main import debug_option
+from asr_gate.cli.main import debug_option
 
 
 @click.command(
@@ -31,8 +31,8 @@ def command(run: Path, best: int, out: Path | None) -> int:
 
     RUN is a folder of asr train.
     """
-    from corpus.text.plain import plain
-    from train.average import average
+    from asr_gate.corpus.text.plain import plain
+    from asr_gate.train.average import average
 
     made = average(run, best=best, out=out)
     for one in made.parts:

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from audit.report import REPORT_FILE, SIGNATURE_FILE, Report
-from cli.main import show
-from corpus.errors import UserError
-from corpus.files import write_atomically
+from asr_gate.audit.report import REPORT_FILE, SIGNATURE_FILE, Report
+from asr_gate.cli.main import show
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import write_atomically
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Outputs:
         if self.sarif and self.sarif == self.junit:
             raise UserError(f"{self.sarif}: named for --sarif and --junit; name two files")
         self._spare(report, path, data)
-        from audit.report import github, junit, sarif
-        from audit.report.located import Places
+        from asr_gate.audit.report import github, junit, sarif
+        from asr_gate.audit.report.located import Places
 
         places = Places(data or (report.dataset.manifests if report else []), Path.cwd())
         reason = held or ""  # of a refusal there is always one

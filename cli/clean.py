@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from cli.main import debug_option, show
-from cli.options import corpus_options
-from cli.project import FILE, manifests_or_default
+from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import corpus_options
+from asr_gate.cli.project import FILE, manifests_or_default
 
 
 @click.command(
@@ -51,12 +51,12 @@ def command(
     """
     import json
 
-    from audit.clean import condemned_rows
-    from audit.gate import require_same_data
-    from audit.report import check_tables, find_latest, read_report
-    from corpus.readers import read_corpus
-    from corpus.text.plain import plain
-    from corpus.writers import write_without
+    from asr_gate.audit.clean import condemned_rows
+    from asr_gate.audit.gate import require_same_data
+    from asr_gate.audit.report import check_tables, find_latest, read_report
+    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.corpus.text.plain import plain
+    from asr_gate.corpus.writers import write_without
 
     if not data and not FILE.exists():
         raise click.UsageError("name what was audited with --data MANIFEST")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.main import debug_option, show
+from asr_gate.cli.main import debug_option, show
 
 if TYPE_CHECKING:
-    from train.compare import Comparison
+    from asr_gate.train.compare import Comparison
 
 
 @click.command(
@@ -50,8 +50,8 @@ def command(
     Exit codes: 0 WER rose nowhere beyond its interval; 20 it did, overall or in a domain; 2 bad
     input, or results on other rows.
     """
-    from train.compare import compare
-    from train.results import write
+    from asr_gate.train.compare import compare
+    from asr_gate.train.results import write
 
     found = compare(a, b, confidence=confidence, seed=seed)
     if markdown is not None:
@@ -68,8 +68,8 @@ def _print(found: Comparison, as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from corpus.text.plain import plain
-    from train.compare import points, rows
+    from asr_gate.corpus.text.plain import plain
+    from asr_gate.train.compare import points, rows
 
     if as_json:
         click.echo(json.dumps(found.as_dict(), ensure_ascii=False))

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from cli.main import debug_option, show
-from cli.options import split_overrides, wandb_options
+from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import split_overrides, wandb_options
 
 
 @click.group("config", context_settings={"help_option_names": ["-h", "--help"]})
@@ -50,7 +50,7 @@ def show_config(
 
 
 def _plain(overrides: tuple[str, ...], flags: dict[str, Any]) -> dict[str, tuple[Any, str]]:
-    from tracking import TrackerSettings
+    from asr_gate.tracking import TrackerSettings
 
     rest, given = split_overrides(overrides)
     if rest:
@@ -62,8 +62,8 @@ def _plain(overrides: tuple[str, ...], flags: dict[str, Any]) -> dict[str, tuple
 def _of_recipe(
     name: str, overrides: tuple[str, ...], flags: dict[str, Any]
 ) -> dict[str, tuple[Any, str]]:
-    from tracking import TrackerSettings
-    from train import recipe
+    from asr_gate.tracking import TrackerSettings
+    from asr_gate.train import recipe
 
     found = recipe.origins(name, overrides)
     _, loaded = recipe.load(name, overrides)
@@ -92,8 +92,8 @@ def _with_origins(config: dict[str, object], origins: dict[str, str]) -> dict[st
 
 
 def _print(values: dict[str, tuple[Any, str]], as_json: bool) -> None:
-    from corpus.text.plain import plain
-    from tracking.redact import redact
+    from asr_gate.corpus.text.plain import plain
+    from asr_gate.tracking.redact import redact
 
     hidden = {key: redact({key.rpartition(".")[2]: value}) for key, (value, _) in values.items()}
     shown = {key: next(iter(one.values())) for key, one in hidden.items() if isinstance(one, dict)}

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from cli.beside import WithOther
-from cli.main import debug_option, show
-from cli.options import corpus_options, split_overrides, wandb_options
+from asr_gate.cli.beside import WithOther
+from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
 
 if TYPE_CHECKING:
-    from train.results import Result
+    from asr_gate.train.results import Result
 
 
 @click.command(
     "eval",
     cls=WithOther,
     other="compare",
-    module="cli.compare",
+    module="asr_gate.cli.compare",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr eval runs/round2/final corpus/test.jsonl --language he",
 )
@@ -67,11 +67,11 @@ def command(
 
     Exit codes: 0 evaluated, whatever the rates; 2 bad input, or not one row could be evaluated.
     """
-    from cli.progress import AuditProgress
-    from tracking import Tracker, TrackerSettings
-    from train.assess import assess
-    from train.results import read_result
-    from train.tracked import log_result
+    from asr_gate.cli.progress import AuditProgress
+    from asr_gate.tracking import Tracker, TrackerSettings
+    from asr_gate.train.assess import assess
+    from asr_gate.train.results import read_result
+    from asr_gate.train.tracked import log_result
 
     manifests, more = split_overrides(manifests)
     if not manifests:
@@ -110,7 +110,7 @@ def _print(result: Result, path: Path, as_json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from corpus.text.plain import plain
+    from asr_gate.corpus.text.plain import plain
 
     if as_json:
         click.echo(result.model_dump_json(indent=2))

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import click
 
-from cli.main import debug_option, show
+from asr_gate.cli.main import debug_option, show
 
 
 @click.command(
@@ -25,8 +25,8 @@ def command(code: str, as_json: bool) -> None:
 
     CODE is a rule's code or its name; `asr rules` lists them.
     """
-    from audit.checks import RULES
-    from corpus.errors import UserError
+    from asr_gate.audit.checks import RULES
+    from asr_gate.corpus.errors import UserError
 
     wanted = code.strip().lower()
     rule = next((r for r in RULES if wanted in (r.code.lower(), r.name)), None)
@@ -35,7 +35,11 @@ def command(code: str, as_json: bool) -> None:
         near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.3)
         hint = f"; near it: {', '.join(dict.fromkeys(known[n] for n in near))}" if near else ""
         raise UserError(f"{code}: no such rule{hint}; asr rules lists them")
-    page = files("audit.checks").joinpath("pages", f"{rule.code}.md").read_text(encoding="utf-8")
+    page = (
+        files("asr_gate.audit.checks")
+        .joinpath("pages", f"{rule.code}.md")
+        .read_text(encoding="utf-8")
+    )
     if as_json:
         told = {
             "code": rule.code,

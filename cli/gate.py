@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from cli.main import debug_option, show
-from cli.options import corpus_options, trust_options
+from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import corpus_options, trust_options
 
 
 @click.command(
@@ -54,11 +54,11 @@ def command(
     Exit codes: 0 PROCEED, 10 CAUTION not accepted, 20 STOP, 30 no verdict (report missing,
     altered, stale, not signed, or for other data). What CI reads is written whatever the verdict.
     """
-    from audit.gate import admit, load_policy, require_same_data, vouched
-    from audit.report import Report, find_latest
-    from cli.ci import Outputs
-    from corpus.errors import UserError
-    from corpus.text.plain import plain
+    from asr_gate.audit.gate import admit, load_policy, require_same_data, vouched
+    from asr_gate.audit.report import Report, find_latest
+    from asr_gate.cli.ci import Outputs
+    from asr_gate.corpus.errors import UserError
+    from asr_gate.corpus.text.plain import plain
 
     verdict: dict[str, object] = {"report": None, "decision": None, "admitted": False}
     outputs = Outputs(sarif, junit, github, as_json)
@@ -80,8 +80,8 @@ def command(
         admit(found, str(path), accept_caution=accept_caution)
         deciding = None
         if data:
-            from cli.project import manifests_or_default
-            from corpus.readers import read_corpus
+            from asr_gate.cli.project import manifests_or_default
+            from asr_gate.corpus.readers import read_corpus
 
             names, root, _ = manifests_or_default(data, audio_root)
             corpus = read_corpus(names, audio_root=root, split=split)

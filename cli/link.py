@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from cli.main import debug_option, show
+from asr_gate.cli.main import debug_option, show
 
 
 @click.command(
@@ -26,7 +26,7 @@ def command(run: str, as_json: bool) -> int:
 
     Exit codes: 0 linked, 2 not, and why.
     """
-    from tracking.sync import link
+    from asr_gate.tracking.sync import link
 
     result = link(run)
     if as_json:

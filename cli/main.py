@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from corpus.text.plain import plain
+from asr_gate.corpus.text.plain import plain
 
 # Each command's module is loaded only when it is called: help and the gate never load torch.
 COMMANDS = {
@@ -94,7 +94,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"cli.{cmd_name}").command
+        command = importlib.import_module(f"asr_gate.cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -194,7 +194,3 @@ def show(printing: Callable[[], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):  # `asr … | head` is no accident
             click.echo(f"asr: the result could not be printed ({error.strerror})", err=True)
-
-
-if __name__ == "__main__":
-    main()

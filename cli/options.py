@@ -87,7 +87,7 @@ def split_overrides(arguments: Sequence[str]) -> tuple[tuple[str, ...], dict[str
                 raise click.UsageError(f"{argument}: wandb.{parent} was given a value before")
         node[last] = _yaml(argument, text)
     if found:
-        from tracking import TrackerSettings
+        from asr_gate.tracking import TrackerSettings
 
         for key in found.keys() - TrackerSettings.model_fields:
             there = ", ".join(TrackerSettings.model_fields)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from cli.main import debug_option
-from cli.main import show as print_out
+from asr_gate.cli.main import debug_option
+from asr_gate.cli.main import show as print_out
 
 
 @click.group("policy", context_settings={"help_option_names": ["-h", "--help"]})
@@ -34,7 +34,7 @@ def command() -> None:
 @debug_option
 def show(file: Path | None, as_json: bool) -> int:
     """Print the default policy, or every value in force under FILE and where it comes from."""
-    from audit.gate.policy import DEFAULT_FILE, load_policy, origins
+    from asr_gate.audit.gate.policy import DEFAULT_FILE, load_policy, origins
 
     policy = load_policy(file)
     if as_json:
@@ -75,7 +75,7 @@ def check(file: Path) -> int:
 
     Exit codes: 0 a policy; 2 not one, with the key that is wrong.
     """
-    from audit.gate.policy import load_policy, origins
+    from asr_gate.audit.gate.policy import load_policy, origins
 
     changed = [
         (line, default, value)

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
 
 FILE = Path("asr.toml")
 EXAMPLE = Path(__file__).parents[1] / "audit" / "example" / "proceed.jsonl"

@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from cli.main import debug_option, show
+from asr_gate.cli.main import debug_option, show
 
 
 @click.command(
@@ -26,7 +26,7 @@ def command(as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from audit.checks import RULES
+    from asr_gate.audit.checks import RULES
 
     if as_json:
         listed = [

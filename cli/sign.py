@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cli.main import debug_option, show
+from asr_gate.cli.main import debug_option, show
 
 
 @click.command(
@@ -28,9 +28,9 @@ def command(report: Path | None, key: Path) -> int:
     Without REPORT, the newest under reports/ is signed. The signature lies beside it; asr gate and
     asr train check it with --verify-key.
     """
-    from audit.gate.signature import sign
-    from audit.report import check_tables, find_latest, read_report
-    from corpus.text.plain import plain
+    from asr_gate.audit.gate.signature import sign
+    from asr_gate.audit.report import check_tables, find_latest, read_report
+    from asr_gate.corpus.text.plain import plain
 
     path = report or find_latest(Path("reports"))
     folder = path if path.is_dir() else path.parent

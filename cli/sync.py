@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.main import debug_option, show
+from asr_gate.cli.main import debug_option, show
 
 if TYPE_CHECKING:
-    from tracking.sync import Synced
+    from asr_gate.tracking.sync import Synced
 
 
 @click.command(
@@ -31,7 +31,7 @@ def command(runs: tuple[Path, ...], as_json: bool) -> int:
 
     Exit codes: 0 all is there, 2 something is left to be done, which the line says.
     """
-    from tracking.sync import pending, sync
+    from asr_gate.tracking.sync import pending, sync
 
     folders = list(runs) or pending()
     results = []

@@ -7,17 +7,17 @@ from typing import Any
 
 import click
 
-from cli.beside import WithOther
-from cli.main import debug_option
-from cli.options import corpus_options, trust_options, wandb_options
-from cli.project import manifests_or_default
+from asr_gate.cli.beside import WithOther
+from asr_gate.cli.main import debug_option
+from asr_gate.cli.options import corpus_options, trust_options, wandb_options
+from asr_gate.cli.project import manifests_or_default
 
 
 @click.command(
     "train",
     cls=WithOther,
     other="average",
-    module="cli.average",
+    module="asr_gate.cli.average",
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr train round2 --data corpus/train.jsonl --report reports/phase0 "
     "optimizer.accumulate=4",
@@ -72,8 +72,8 @@ def command(
     """
     from rich.console import Console
 
-    from train.distributed import ranks
-    from train.run import run
+    from asr_gate.train.distributed import ranks
+    from asr_gate.train.run import run
 
     names, root, said = manifests_or_default(data, audio_root)
     console = Console()

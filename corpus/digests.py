@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from corpus.files import cache_home
+from asr_gate.corpus.files import cache_home
 
 Method = Literal["full", "sampled"]
 

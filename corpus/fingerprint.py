@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from corpus.digests import Method, digests
-from corpus.utterance import Corpus, Utterance
+from asr_gate.corpus.digests import Method, digests
+from asr_gate.corpus.utterance import Corpus, Utterance
 
 PARTS = ("audio", "segment", "text", "labels")
 """Of a row's print, in the order in which a change is named."""

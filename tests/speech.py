@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.readers import read_corpus
-from corpus.speech.audio import load
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.speech.audio import load
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "audit" / "example"

@@ -1,18 +1,18 @@
 """One `Tracker` over Weights & Biases and TensorBoard, used by audit, train and eval alike.
 
-    from tracking import Tracker
+    from asr_gate.tracking import Tracker
 
     with Tracker(enabled=True, project="speech", tensorboard="runs/first/tensorboard") as tracker:
         tracker.init(run_name="first", config={"seed": 7})
         tracker.log_metrics({"train/loss": 1.5}, step=10)
 
 Importing this package imports neither wandb nor torch; a tracker that is not enabled and has no
-folder for TensorBoard never does. `python -m tracking.demo` shows all of it.
+folder for TensorBoard never does. `python -m asr_gate.tracking.demo` shows all of it.
 """
 
-from tracking.errors import TrackingError
-from tracking.settings import TrackerSettings
-from tracking.tables import Clip
-from tracking.tracker import Tracker
+from asr_gate.tracking.errors import TrackingError
+from asr_gate.tracking.settings import TrackerSettings
+from asr_gate.tracking.tables import Clip
+from asr_gate.tracking.tracker import Tracker
 
 __all__ = ["Clip", "Tracker", "TrackerSettings", "TrackingError"]

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracking.errors import TrackingError
-from tracking.redact import plain_dict
+from asr_gate.tracking.errors import TrackingError
+from asr_gate.tracking.redact import plain_dict
 
 if TYPE_CHECKING:
     import wandb

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracking.charts import Pixels
+    from asr_gate.tracking.charts import Pixels
 
 
 class Board:

@@ -22,9 +22,9 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tracking.errors import TrackingError
-from tracking.redact import one_line, redact
-from tracking.settings import Mode, TrackerSettings
+from asr_gate.tracking.errors import TrackingError
+from asr_gate.tracking.redact import one_line, redact
+from asr_gate.tracking.settings import Mode, TrackerSettings
 
 if TYPE_CHECKING:
     import wandb

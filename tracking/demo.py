@@ -1,4 +1,4 @@
-"""All that a tracker does, on a mock training: `python -m tracking.demo`.
+"""All that a tracker does, on a mock training: `python -m asr_gate.tracking.demo`.
 
 Offline, so that nothing leaves this machine: the W&B run lies in `tracking-demo/wandb` until
 `asr sync` sends it, TensorBoard's files in `tracking-demo/tensorboard`
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tracking import Clip, Tracker
+from asr_gate.tracking import Clip, Tracker
 
 FOLDER = Path("tracking-demo")
 STEPS, EPOCH = 60, 20
@@ -87,7 +87,7 @@ def main(folder: Path = FOLDER) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(
-        prog="python -m tracking.demo", description=(__doc__ or "").partition(":")[0] + "."
+        prog="python -m asr_gate.tracking.demo", description=(__doc__ or "").partition(":")[0] + "."
     )
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
     try:

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tracking.errors import TrackingError
+from asr_gate.tracking.errors import TrackingError
 
 FILE = "asr.json"
 

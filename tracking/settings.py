@@ -18,7 +18,7 @@ from pydantic import (
     field_validator,
 )
 
-from tracking.errors import TrackingError
+from asr_gate.tracking.errors import TrackingError
 
 Mode = Literal["online", "offline", "disabled"]
 

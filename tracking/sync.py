@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tracking.connection import (
+from asr_gate.tracking.connection import (
     find_artifact,
     link_models,
     missing_artifacts,
@@ -21,10 +21,10 @@ from tracking.connection import (
     refusals,
     sync_command,
 )
-from tracking.errors import TrackingError
-from tracking.ledger import FILE, Ledger, read_ledger
-from tracking.redact import one_line
-from tracking.settings import TrackerSettings
+from asr_gate.tracking.errors import TrackingError
+from asr_gate.tracking.ledger import FILE, Ledger, read_ledger
+from asr_gate.tracking.redact import one_line
+from asr_gate.tracking.settings import TrackerSettings
 
 if TYPE_CHECKING:
     from wandb.apis.public import Api

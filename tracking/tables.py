@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tracking.board import Board, as_markdown
+from asr_gate.tracking.board import Board, as_markdown
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from tracking.artifacts import check_aliases, check_paths, new_artifact
-from tracking.board import Board
-from tracking.charts import Points, bar_image, line_image
-from tracking.connection import (
+from asr_gate.tracking.artifacts import check_aliases, check_paths, new_artifact
+from asr_gate.tracking.board import Board
+from asr_gate.tracking.charts import Points, bar_image, line_image
+from asr_gate.tracking.connection import (
     client_errors,
     find_artifact,
     finish_run,
@@ -24,21 +24,21 @@ from tracking.connection import (
     start_run,
     sync_command,
 )
-from tracking.differences import difference
-from tracking.errors import TrackingError
-from tracking.ledger import FILE as LEDGER
-from tracking.ledger import Ledger, read_ledger
-from tracking.redact import one_line, plain_dict, redact
-from tracking.settings import Mode, TrackerSettings
-from tracking.system import system_metrics
-from tracking.tables import wandb_table, write_table
+from asr_gate.tracking.differences import difference
+from asr_gate.tracking.errors import TrackingError
+from asr_gate.tracking.ledger import FILE as LEDGER
+from asr_gate.tracking.ledger import Ledger, read_ledger
+from asr_gate.tracking.redact import one_line, plain_dict, redact
+from asr_gate.tracking.settings import Mode, TrackerSettings
+from asr_gate.tracking.system import system_metrics
+from asr_gate.tracking.tables import wandb_table, write_table
 
 if TYPE_CHECKING:
     import wandb
     from torch import nn
 
-    from tracking.charts import Pixels
-    from tracking.watch import ModelWatch
+    from asr_gate.tracking.charts import Pixels
+    from asr_gate.tracking.watch import ModelWatch
 
 
 def _print_to_stderr(line: str) -> None:
@@ -400,7 +400,7 @@ class Tracker:
         watch = self.settings.watch
         if not self.active or not (watch.gradients or watch.parameters or every):
             return
-        from tracking.watch import ModelWatch
+        from asr_gate.tracking.watch import ModelWatch
 
         if self._watch is not None:
             self._watch.close()

@@ -14,18 +14,18 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from corpus.errors import UserError
-from corpus.readers import read_corpus
-from corpus.speech.audio import LONGEST
-from corpus.utterance import Corpus, Seconds
-from train import recipe, results
-from train.data import Refused, Row, to_row
-from train.distributed import Ranks, choose_device
-from train.results import NotEvaluated, Rates, Result
-from train.run import claim
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.speech.audio import LONGEST
+from asr_gate.corpus.utterance import Corpus, Seconds
+from asr_gate.train import recipe, results
+from asr_gate.train.data import Refused, Row, to_row
+from asr_gate.train.distributed import Ranks, choose_device
+from asr_gate.train.results import NotEvaluated, Rates, Result
+from asr_gate.train.run import claim
 
 if TYPE_CHECKING:
-    from train.scoring import Scores
+    from asr_gate.train.scoring import Scores
 
 EVALS = Path("evals")
 """Where results land unless the caller names a place."""
@@ -83,9 +83,9 @@ def assess(
     import torch
     from transformers.utils import logging as transformers_logging
 
-    from train.evaluate import evaluate
-    from train.examples import Encoder
-    from train.model import load_config, load_pretrained, load_processor
+    from asr_gate.train.evaluate import evaluate
+    from asr_gate.train.examples import Encoder
+    from asr_gate.train.model import load_config, load_pretrained, load_processor
 
     transformers_logging.disable_progress_bar()
     place = choose_device(device, Ranks(), "--device ")

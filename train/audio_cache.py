@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from transformers import Qwen3ASRForConditionalGeneration
 from transformers import __version__ as transformers_version
 
-from corpus.errors import UserError
-from corpus.files import cache_home, write_atomically
-from train.data import Row, audio_tokens
-from train.examples import Batch
-from train.phases import MatchedGroup
-from train.recipe import Data
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import cache_home, write_atomically
+from asr_gate.train.data import Row, audio_tokens
+from asr_gate.train.examples import Batch
+from asr_gate.train.phases import MatchedGroup
+from asr_gate.train.recipe import Data
 
 TOWER = "model.audio_tower."
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torchaudio import functional
 from torchaudio.transforms import FrequencyMasking, TimeMasking
 
-from train.recipe import Augment
+from asr_gate.train.recipe import Augment
 
 PERCENT = 100
 

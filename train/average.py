@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,8 +91,8 @@ def average(run: Path, *, best: int = 3, out: Path | None = None) -> Average:
         )
     from transformers.utils import logging as transformers_logging
 
-    from train.checkpoint import write_checkpoint, write_json
-    from train.model import load_pretrained, load_processor
+    from asr_gate.train.checkpoint import write_checkpoint, write_json
+    from asr_gate.train.model import load_pretrained, load_processor
 
     transformers_logging.disable_progress_bar()
     parts = there[:best]

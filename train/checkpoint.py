@@ -11,9 +11,9 @@ from typing import Any
 from safetensors import SafetensorError
 from transformers import Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
 
-from corpus.errors import UserError
-from corpus.files import write_atomically
-from train.lora import merged
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import write_atomically
+from asr_gate.train.lora import merged
 
 
 def write_checkpoint(

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpus.errors import UserError
-from corpus.text.plain import plain
-from train.results import Transcript, read_result
-from train.scoring import Errors, count_errors
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.text.plain import plain
+from asr_gate.train.results import Transcript, read_result
+from asr_gate.train.scoring import Errors, count_errors
 
 if TYPE_CHECKING:
     import numpy as np

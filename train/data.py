@@ -10,12 +10,12 @@ import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from corpus.errors import UserError
-from corpus.speech.audio import stored_duration
-from corpus.utterance import Seconds, Utterance
-from train import recipe
-from train.languages import language_name
-from train.scoring import normalise
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.speech.audio import stored_duration
+from asr_gate.corpus.utterance import Seconds, Utterance
+from asr_gate.train import recipe
+from asr_gate.train.languages import language_name
+from asr_gate.train.scoring import normalise
 
 FRAMES_PER_SECOND = 100
 """Mel frames a second of Qwen3-ASR."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
 
 if TYPE_CHECKING:
     import torch

@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from transformers import Qwen3ASRForConditionalGeneration
 
-from corpus.utterance import Seconds
-from train.data import Refused, Row, batches
-from train.distributed import Ranks
-from train.examples import Encoder, collate
-from train.loss import TranscriptLoss, compute_type
-from train.scoring import Errors, Scores, count_errors, score
+from asr_gate.corpus.utterance import Seconds
+from asr_gate.train.data import Refused, Row, batches
+from asr_gate.train.distributed import Ranks
+from asr_gate.train.examples import Encoder, collate
+from asr_gate.train.loss import TranscriptLoss, compute_type
+from asr_gate.train.scoring import Errors, Scores, count_errors, score
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Qwen3ASRProcessor
 
-from corpus.errors import UserError
-from corpus.speech.audio import AudioError, load
-from corpus.utterance import Seconds
-from train import recipe
-from train.augment import Augmentation
-from train.data import Refused, Row, audio_tokens, check_length, check_tokens
-from train.tokenizer import END_OF_TURN, TRANSCRIPT
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.speech.audio import AudioError, load
+from asr_gate.corpus.utterance import Seconds
+from asr_gate.train import recipe
+from asr_gate.train.augment import Augmentation
+from asr_gate.train.data import Refused, Row, audio_tokens, check_length, check_tokens
+from asr_gate.train.tokenizer import END_OF_TURN, TRANSCRIPT
 
 IGNORE = -100
 """Label of a position without loss."""

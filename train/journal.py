@@ -13,16 +13,16 @@ from typing import Any
 
 from torch import nn
 
-from tracking import Tracker
-from train.checkpoint import write_json
-from train.data import Refused
-from train.loop import RECENT, SETTLED, Milestone, StepRecord
-from train.phases import MatchedGroup
-from train.profile import StepProfile, in_words
-from train.progress import Reporter
-from train.recipe import Recipe
-from train.resume import Position
-from train.scoring import normalise
+from asr_gate.tracking import Tracker
+from asr_gate.train.checkpoint import write_json
+from asr_gate.train.data import Refused
+from asr_gate.train.loop import RECENT, SETTLED, Milestone, StepRecord
+from asr_gate.train.phases import MatchedGroup
+from asr_gate.train.profile import StepProfile, in_words
+from asr_gate.train.progress import Reporter
+from asr_gate.train.recipe import Recipe
+from asr_gate.train.resume import Position
+from asr_gate.train.scoring import normalise
 
 
 class Journal:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from corpus.errors import UserError
-from corpus.text.language import NAMES
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.text.language import NAMES
 
 
 def language_name(language: str) -> str:

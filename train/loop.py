@@ -27,17 +27,17 @@ from torch.profiler import record_function
 from torch.utils.data import DataLoader
 from transformers import Qwen3ASRForConditionalGeneration
 
-from corpus.errors import UserError
-from corpus.utterance import Seconds
-from train import resume
-from train.audio_cache import AudioCache, stands_still
-from train.checkpoint import mark_best, prune, write_checkpoint
-from train.data import Refused, Row, Selection, batches
-from train.distributed import Ranks
-from train.evaluate import EvaluationResult, evaluate
-from train.examples import Batch, Encoder, Example, Examples, collate
-from train.loss import TranscriptLoss, compute_type, supervised_tokens, weighted_tokens
-from train.phases import (
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.utterance import Seconds
+from asr_gate.train import resume
+from asr_gate.train.audio_cache import AudioCache, stands_still
+from asr_gate.train.checkpoint import mark_best, prune, write_checkpoint
+from asr_gate.train.data import Refused, Row, Selection, batches
+from asr_gate.train.distributed import Ranks
+from asr_gate.train.evaluate import EvaluationResult, evaluate
+from asr_gate.train.examples import Batch, Encoder, Example, Examples, collate
+from asr_gate.train.loss import TranscriptLoss, compute_type, supervised_tokens, weighted_tokens
+from asr_gate.train.phases import (
     MatchedGroup,
     build_optimizer,
     freeze_all_but,
@@ -46,8 +46,8 @@ from train.phases import (
     set_gradient_checkpointing,
     set_learning_rates,
 )
-from train.recipe import Phase, Recipe
-from train.sharding import sharded, whole
+from asr_gate.train.recipe import Phase, Recipe
+from asr_gate.train.sharding import sharded, whole
 
 
 class Diverged(UserError):

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from transformers import Qwen3ASRForConditionalGeneration
 
-from train import recipe
-from train.phases import expand, matches, summary
-from train.recipe import RecipeError
+from asr_gate.train import recipe
+from asr_gate.train.phases import expand, matches, summary
+from asr_gate.train.recipe import RecipeError
 
 ADAPTER = "default"
 """peft's own name for the only one."""

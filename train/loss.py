@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import Qwen3ASRForConditionalGeneration
 
-from train.examples import IGNORE
+from asr_gate.train.examples import IGNORE
 
 CHUNK = 256
 """Positions whose logits exist at a time; with Qwen3-ASR's vocabulary they take 156 MB in float32,

@@ -30,9 +30,9 @@ from transformers import (
     Qwen3Config,
 )
 
-from corpus.errors import UserError
-from train import recipe
-from train.tokenizer import AUDIO, AUDIO_END, AUDIO_START, CHAT_TEMPLATE, END_OF_TURN
+from asr_gate.corpus.errors import UserError
+from asr_gate.train import recipe
+from asr_gate.train.tokenizer import AUDIO, AUDIO_END, AUDIO_START, CHAT_TEMPLATE, END_OF_TURN
 
 HEADS = 4
 

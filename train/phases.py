@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from transformers import Qwen3ASRForConditionalGeneration
 
-from train import recipe
-from train.recipe import RecipeError
+from asr_gate.train import recipe
+from asr_gate.train.recipe import RecipeError
 
 
 @dataclass(frozen=True)

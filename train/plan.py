@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from corpus.utterance import Seconds
+from asr_gate.corpus.utterance import Seconds
 
 if TYPE_CHECKING:
     from rich.console import Console

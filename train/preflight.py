@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audit.gate import admit, load_policy, require_same_data, vouched
-from audit.report import (
+from asr_gate.audit.gate import admit, load_policy, require_same_data, vouched
+from asr_gate.audit.report import (
     LINK_FILE,
     REPORT_FILE,
     NoVerdict,
@@ -22,10 +22,10 @@ from audit.report import (
     condemned,
     find_latest,
 )
-from corpus.errors import UserError
-from corpus.readers import read_corpus
-from corpus.utterance import Corpus
-from tracking import TrackingError
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.utterance import Corpus
+from asr_gate.tracking import TrackingError
 
 REPORTS = Path("reports")
 """Where the latest audit is looked for."""
@@ -144,7 +144,7 @@ def _download(reference: str, folder: Path) -> Path:
     artifact = reference.removeprefix(WANDB)
     if not re.fullmatch(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/:\s]+", artifact):
         raise UserError(f"{reference}: a report on W&B reads wandb:ENTITY/PROJECT/NAME:ALIAS")
-    from tracking.connection import download
+    from asr_gate.tracking.connection import download
 
     try:
         found = download(artifact, folder)

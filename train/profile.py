@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
-from corpus.errors import UserError
-from train.checkpoint import write_json
-from train.loop import StepRecord
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.checkpoint import write_json
+from asr_gate.train.loop import StepRecord
 
 FOLDER = "profile"
 SKIPPED, WARM, STEPS = 2, 1, 5

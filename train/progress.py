@@ -9,7 +9,7 @@ from typing import Protocol
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from corpus.utterance import Seconds
+from asr_gate.corpus.utterance import Seconds
 
 
 class Reporter(Protocol):

@@ -9,11 +9,11 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from corpus.errors import UserError
-from corpus.files import write_atomically
-from corpus.utterance import Seconds
-from tracking import TrackerSettings
-from tracking.redact import redact
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import write_atomically
+from asr_gate.corpus.utterance import Seconds
+from asr_gate.tracking import TrackerSettings
+from asr_gate.tracking.redact import redact
 
 RECIPES = Path(__file__).parent / "recipes"
 

@@ -16,9 +16,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
-from corpus.errors import UserError
-from corpus.files import write_atomically
-from corpus.utterance import Seconds
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import write_atomically
+from asr_gate.corpus.utterance import Seconds
 
 FILE = "result.json"
 

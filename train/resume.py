@@ -16,8 +16,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from corpus.errors import UserError
-from train.sharding import like, whole
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.sharding import like, whole
 
 FOLDER = "resume"
 

@@ -16,27 +16,27 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from corpus.errors import UserError
-from tracking import Tracker
-from tracking.logs import logs
-from tracking.redact import redact
-from train import recipe as recipes
-from train.distributed import choose_device, ranks, together
-from train.plan import Plan, PlannedGroup, PlannedPhase
-from train.preflight import Clearance, clear
-from train.recipe import Recipe
-from train.tracked import RUN_FILE, begin, tracked, tracker_of
+from asr_gate.corpus.errors import UserError
+from asr_gate.tracking import Tracker
+from asr_gate.tracking.logs import logs
+from asr_gate.tracking.redact import redact
+from asr_gate.train import recipe as recipes
+from asr_gate.train.distributed import choose_device, ranks, together
+from asr_gate.train.plan import Plan, PlannedGroup, PlannedPhase
+from asr_gate.train.preflight import Clearance, clear
+from asr_gate.train.recipe import Recipe
+from asr_gate.train.tracked import RUN_FILE, begin, tracked, tracker_of
 
 if TYPE_CHECKING:
     import torch
     from rich.console import Console
     from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
 
-    from train.data import Selection
-    from train.distributed import Ranks
-    from train.examples import Encoder
-    from train.loop import Milestone
-    from train.phases import MatchedGroup
+    from asr_gate.train.data import Selection
+    from asr_gate.train.distributed import Ranks
+    from asr_gate.train.examples import Encoder
+    from asr_gate.train.loop import Milestone
+    from asr_gate.train.phases import MatchedGroup
 
 RUNS = Path("runs")
 """Where runs land unless the caller names a folder."""
@@ -168,13 +168,19 @@ def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> 
     import torch
     from transformers.utils import logging as transformers_logging
 
-    from train.data import refuse_long_texts, select
-    from train.examples import Encoder
-    from train.loop import count_steps, plan_batches
-    from train.lora import add_adapters
-    from train.model import build_on_meta, is_tied, load_config, load_processor, tiny_config
-    from train.phases import match
-    from train.tokenizer import build_processor
+    from asr_gate.train.data import refuse_long_texts, select
+    from asr_gate.train.examples import Encoder
+    from asr_gate.train.loop import count_steps, plan_batches
+    from asr_gate.train.lora import add_adapters
+    from asr_gate.train.model import (
+        build_on_meta,
+        is_tied,
+        load_config,
+        load_processor,
+        tiny_config,
+    )
+    from asr_gate.train.phases import match
+    from asr_gate.train.tokenizer import build_processor
 
     # Its bars would write across ours.
     transformers_logging.disable_progress_bar()
@@ -265,11 +271,11 @@ def _train(
     profile: bool,
     console: Console | None,
 ) -> TrainResult:
-    from train import resume
-    from train.journal import Journal
-    from train.loop import Diverged, Stopped, train
-    from train.profile import StepProfile
-    from train.progress import reporter
+    from asr_gate.train import resume
+    from asr_gate.train.journal import Journal
+    from asr_gate.train.loop import Diverged, Stopped, train
+    from asr_gate.train.profile import StepProfile
+    from asr_gate.train.progress import reporter
 
     plan, here = prepared.plan, prepared.ranks
     header: dict[str, Any] = {
@@ -390,8 +396,8 @@ def _read_run(out: Path, header: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _build(settings: Recipe, prepared: _Prepared) -> Qwen3ASRForConditionalGeneration:
-    from train.lora import add_adapters
-    from train.model import build_random, load_pretrained
+    from asr_gate.train.lora import add_adapters
+    from asr_gate.train.model import build_random, load_pretrained
 
     source, untie = settings.model, settings.model.untie_embeddings
     if source.pretrained is not None:
@@ -448,7 +454,7 @@ def _sigterm() -> Iterator[threading.Event]:
 
 
 def _interrupted(out: Path) -> Interrupted:
-    from train import resume
+    from asr_gate.train import resume
 
     state = resume.newest(out)
     if state is None:

@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from corpus.text.language import language_code
-from corpus.text.letters import APOSTROPHES, GERSHAYIM
-from corpus.text.scripts import scripts_of
+from asr_gate.corpus.text.language import language_code
+from asr_gate.corpus.text.letters import APOSTROPHES, GERSHAYIM
+from asr_gate.corpus.text.scripts import scripts_of
 
 _TATWEEL = "\N{ARABIC TATWEEL}"
 _TO_APOSTROPHE = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))

@@ -11,7 +11,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor, distribute_tensor
 from transformers import Qwen3ASRForConditionalGeneration
 
-from train.loss import TranscriptLoss
+from asr_gate.train.loss import TranscriptLoss
 
 
 def sharded(

@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracking import Tracker, TrackerSettings
-from tracking.system import git_state, gpu_names, hardware, hardware_tag
-from train import recipe as recipes
-from train.distributed import Ranks
-from train.plan import Plan
-from train.preflight import Clearance
-from train.recipe import Recipe
-from train.results import Result, Transcript, predictions_file
-from train.scoring import normalise
+from asr_gate.tracking import Tracker, TrackerSettings
+from asr_gate.tracking.system import git_state, gpu_names, hardware, hardware_tag
+from asr_gate.train import recipe as recipes
+from asr_gate.train.distributed import Ranks
+from asr_gate.train.plan import Plan
+from asr_gate.train.preflight import Clearance
+from asr_gate.train.recipe import Recipe
+from asr_gate.train.results import Result, Transcript, predictions_file
+from asr_gate.train.scoring import normalise
 
 if TYPE_CHECKING:
     from transformers import Qwen3ASRConfig

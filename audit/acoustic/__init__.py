@@ -1,5 +1,5 @@
 """CTC acoustic models behind one interface."""
 
-from audit.acoustic.interface import AcousticModel, Emission, load_model
+from asr_gate.audit.acoustic.interface import AcousticModel, Emission, load_model
 
 __all__ = ["AcousticModel", "Emission", "load_model"]

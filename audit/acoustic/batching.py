@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit.acoustic.interface import AcousticModel, Emission, Waveform
-from corpus.utterance import Seconds
+from asr_gate.audit.acoustic.interface import AcousticModel, Emission, Waveform
+from asr_gate.corpus.utterance import Seconds
 
 MAX_WORKERS = 4
 """Batches computed at a time on a CPU; each takes memory."""

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from audit.acoustic.weights import pick_device, sha256_of_state
-from corpus.errors import UserError
+from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
+from asr_gate.audit.acoustic.weights import pick_device, sha256_of_state
+from asr_gate.corpus.errors import UserError
 
 
 class HuggingFaceModel(AcousticModel):

@@ -13,10 +13,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.errors import UserError
-from corpus.text.language import same_language
-from corpus.text.letters import Transcript, spell
-from corpus.utterance import Seconds
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.text.language import same_language
+from asr_gate.corpus.text.letters import Transcript, spell
+from asr_gate.corpus.utterance import Seconds
 
 Waveform: TypeAlias = NDArray[np.float32]
 """Shape (n,), mono, at the model's sample rate, full scale 1.0."""
@@ -116,19 +116,19 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
 def _member(spec: str, language: str | None, device: str) -> AcousticModel:
     kind, _, name = spec.partition(":")
     if kind == "embedded" and not name:
-        from audit.acoustic.embedded.member import EmbeddedModel
+        from asr_gate.audit.acoustic.embedded.member import EmbeddedModel
 
         return EmbeddedModel(device)
     if kind == "mms" and not name:
-        from audit.acoustic.mms import MmsModel
+        from asr_gate.audit.acoustic.mms import MmsModel
 
         return MmsModel(language, device)
     if kind == "hf" and name:
-        from audit.acoustic.huggingface import HuggingFaceModel
+        from asr_gate.audit.acoustic.huggingface import HuggingFaceModel
 
         return HuggingFaceModel(name, language, device)
     if kind == "nemo" and name:
-        from audit.acoustic.nemo import NemoModel
+        from asr_gate.audit.acoustic.nemo import NemoModel
 
         return NemoModel(name, language, device)
     raise UserError(

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 import torchaudio
 
-from audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from audit.acoustic.weights import pick_device, sha256_of_state
-from corpus.errors import UserError
+from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
+from asr_gate.audit.acoustic.weights import pick_device, sha256_of_state
+from asr_gate.corpus.errors import UserError
 
 
 class MmsModel(AcousticModel):

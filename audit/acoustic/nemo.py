@@ -17,9 +17,9 @@ import torch
 import torchaudio
 import yaml
 
-from audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from audit.acoustic.weights import pick_device, sha256_of_files
-from corpus.errors import UserError
+from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
+from asr_gate.audit.acoustic.weights import pick_device, sha256_of_files
+from asr_gate.corpus.errors import UserError
 
 
 class NemoModel(AcousticModel):

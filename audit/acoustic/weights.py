@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
 
 
 def pick_device(wish: str) -> torch.device:

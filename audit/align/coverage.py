@@ -6,8 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from audit.align.interface import AlignedWord
-from corpus.utterance import Seconds, Span
+from asr_gate.audit.align.interface import AlignedWord
+from asr_gate.corpus.utterance import Seconds, Span
 
 
 @dataclass(frozen=True, slots=True)

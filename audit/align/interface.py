@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from corpus.utterance import Seconds, Span
+from asr_gate.corpus.utterance import Seconds, Span
 
 
 @dataclass(frozen=True, slots=True)

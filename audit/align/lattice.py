@@ -35,11 +35,11 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.acoustic.interface import Emission, ModelInfo
-from audit.align import kernels
-from audit.align.interface import AlignedWord, Alignment, Gap, Unalignable
-from corpus.text.letters import APOSTROPHES, GERSHAYIM, Transcript, Word
-from corpus.utterance import Seconds, Span
+from asr_gate.audit.acoustic.interface import Emission, ModelInfo
+from asr_gate.audit.align import kernels
+from asr_gate.audit.align.interface import AlignedWord, Alignment, Gap, Unalignable
+from asr_gate.corpus.text.letters import APOSTROPHES, GERSHAYIM, Transcript, Word
+from asr_gate.corpus.utterance import Seconds, Span
 
 Floats: TypeAlias = NDArray[np.float32]
 

@@ -16,9 +16,9 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.align.interface import AlignedWord, Alignment, Gap
-from corpus.speech.activity import HOP
-from corpus.utterance import Seconds, Span
+from asr_gate.audit.align.interface import AlignedWord, Alignment, Gap
+from asr_gate.corpus.speech.activity import HOP
+from asr_gate.corpus.utterance import Seconds, Span
 
 LAGS = np.arange(-20, 61) * HOP
 """Delays tried, seconds."""

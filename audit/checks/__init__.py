@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from audit.checks import (
+from asr_gate.audit.checks import (
     broken_characters,
     channels_differ,
     clipped_audio,
@@ -51,12 +51,12 @@ from audit.checks import (
     unspoken_word,
     untranscribed_speech,
 )
-from audit.checks.rule import Context, Found, Rule
-from audit.report.schema import Finding
+from asr_gate.audit.checks.rule import Context, Found, Rule
+from asr_gate.audit.report.schema import Finding
 
 # Rules are listed and explained where nothing is installed that measures.
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 RULES: tuple[Rule, ...] = (
     low_coverage.RULE,

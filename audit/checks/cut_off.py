@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import own_text
-from audit.controls.kinds import DOUBTED
+from asr_gate.audit.checks.rule import Context, Found, Rule
+from asr_gate.audit.checks.single import own_text
+from asr_gate.audit.controls.kinds import DOUBTED
 
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
@@ -22,7 +22,7 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
 def _text(row: Measured, context: Context) -> Iterator[Found]:
     """Speech before the first word or after the last one."""
     # Here, because the rules are listed where nothing is installed that aligns.
-    from audit.align.coverage import common
+    from asr_gate.audit.align.coverage import common
 
     least = context.policy.quality.max_cut * row.speech_seconds
     for gap, edge in ((row.gaps[0], "begins"), (row.gaps[-1], "ends")):

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import own_text, runs
+from asr_gate.audit.checks.rule import Context, Found, Rule
+from asr_gate.audit.checks.single import own_text, runs
 
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
     # Here, because the rules are listed where nothing is installed that aligns.
-    from audit.align.coverage import common
+    from asr_gate.audit.align.coverage import common
 
     for row in own_text(rows, context):
         for first, after in runs([w.drowned for w in row.words]):

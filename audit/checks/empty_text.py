@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from audit.checks.rule import Rule, faults
+from asr_gate.audit.checks.rule import Rule, faults
 
 RULE = Rule(
     code="T001",

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from math import fsum
 from typing import TYPE_CHECKING, NamedTuple
 
-from audit.checks.rule import Context
-from corpus.utterance import Utterance
+from asr_gate.audit.checks.rule import Context
+from asr_gate.corpus.utterance import Utterance
 
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 FEW = 50
 """Rows. The make-up of a smaller corpus is no statement."""

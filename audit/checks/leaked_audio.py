@@ -9,13 +9,13 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from audit.checks.rule import Context, Rule
-from audit.checks.splits import Splits, named, split
-from corpus.digests import Method, digests
-from corpus.utterance import Span, Utterance
+from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.splits import Splits, named, split
+from asr_gate.corpus.digests import Method, digests
+from asr_gate.corpus.utterance import Span, Utterance
 
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from audit.checks.rule import Context, Rule
-from corpus.text.scripts import mixed_words
+from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.corpus.text.scripts import mixed_words
 
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:

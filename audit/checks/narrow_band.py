@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule
 
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 FAR_BELOW = 0.75
 """Share of the highest frequency that a rate can hold; a low rate has a rule of its own (S005)."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from audit.checks.rule import Context, Rule
-from audit.checks.splits import split
-from corpus.utterance import Utterance
+from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.splits import split
+from asr_gate.corpus.utterance import Utterance
 
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from corpus.utterance import Corpus, Seconds, Utterance
+from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 
 # Rules are listed and explained where nothing is installed that measures.
 if TYPE_CHECKING:
-    from audit.controls.calibrate import Sight
-    from audit.gate.policy import Policy
-    from audit.measured import Measured
+    from asr_gate.audit.controls.calibrate import Sight
+    from asr_gate.audit.gate.policy import Policy
+    from asr_gate.audit.measured import Measured
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Context:
     @cached_property
     def written(self) -> list[Written]:
         """The transcripts of all rows, those of other splits last, with what they are like."""
-        from corpus.text.similar import bare, groups
+        from asr_gate.corpus.text.similar import bare, groups
 
         limits = self.policy.corpus
         rows = [*self.corpus.utterances, *self.corpus.others]

@@ -7,10 +7,10 @@ from math import exp, log
 from statistics import median
 from typing import TYPE_CHECKING
 
-from audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule
 
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 LEAST_LETTERS, LEAST_SPEECH = 15, 1.0
 """Letters, and seconds of speech. The rate of a shorter row says little."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from corpus.utterance import Corpus, Utterance
+from asr_gate.corpus.utterance import Corpus, Utterance
 
 
 class Splits:

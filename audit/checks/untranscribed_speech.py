@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from audit.checks.rule import Context, Found, Rule
-from audit.checks.single import own_text
-from audit.controls.kinds import DOUBTED
+from asr_gate.audit.checks.rule import Context, Found, Rule
+from asr_gate.audit.checks.single import own_text
+from asr_gate.audit.controls.kinds import DOUBTED
 
 if TYPE_CHECKING:
-    from audit.measured import Measured
+    from asr_gate.audit.measured import Measured
 
 
 def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:

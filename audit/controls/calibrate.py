@@ -16,9 +16,9 @@ from statistics import NormalDist
 
 import numpy as np
 
-from audit.controls.kinds import DOUBTED, EVIDENCE, Evidence, Kind
-from audit.gate.estimate import wilson
-from audit.measured import Measured
+from asr_gate.audit.controls.kinds import DOUBTED, EVIDENCE, Evidence, Kind
+from asr_gate.audit.gate.estimate import wilson
+from asr_gate.audit.measured import Measured
 
 MIN_PLANTED = 10
 """Fewer planted defects of a kind measure nothing."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from audit.controls.calibrate import MIN_PLANTED, Sight
-from audit.controls.kinds import Evidence
-from audit.gate.policy import Policy
-from audit.measured import Measured
+from asr_gate.audit.controls.calibrate import MIN_PLANTED, Sight
+from asr_gate.audit.controls.kinds import Evidence
+from asr_gate.audit.gate.policy import Policy
+from asr_gate.audit.measured import Measured
 
 DOUBTS: tuple[Evidence, ...] = ("mismatch", "edge")
 """Evidence against a text as a whole."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from audit.acoustic.interface import ModelInfo
-from audit.align import Alignment, lattice
-from audit.controls.kinds import Control
-from audit.controls.plant import Planted, Planting
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.align import Alignment, lattice
+from asr_gate.audit.controls.kinds import Control
+from asr_gate.audit.controls.plant import Planted, Planting
 
 NO_LOSS = 0.1
 """Nats a letter: a wrong text that costs less is as good as none to compare with."""

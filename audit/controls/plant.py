@@ -7,9 +7,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from audit.controls.kinds import KINDS, Kind
-from corpus.text.letters import Transcript, Word
-from corpus.utterance import Utterance
+from asr_gate.audit.controls.kinds import KINDS, Kind
+from asr_gate.corpus.text.letters import Transcript, Word
+from asr_gate.corpus.utterance import Utterance
 
 MIN_LETTERS = 3
 """Letters of a planted word, and of a word that is doubled, replaced or removed: shorter ones are

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from audit.acoustic.interface import ModelInfo
-from audit.align.times import Delay
-from audit.checks import run_rules
-from audit.checks.rule import Context
-from audit.controls.calibrate import Sight, calibrate
-from audit.controls.figures import figures_that_count
-from audit.engine.judge import judge
-from audit.gate.policy import Policy
-from audit.measured import Measured
-from audit.report.schema import Finding
-from corpus.fingerprint import Fingerprint
-from corpus.utterance import Corpus
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.align.times import Delay
+from asr_gate.audit.checks import run_rules
+from asr_gate.audit.checks.rule import Context
+from asr_gate.audit.controls.calibrate import Sight, calibrate
+from asr_gate.audit.controls.figures import figures_that_count
+from asr_gate.audit.engine.judge import judge
+from asr_gate.audit.gate.policy import Policy
+from asr_gate.audit.measured import Measured
+from asr_gate.audit.report.schema import Finding
+from asr_gate.corpus.fingerprint import Fingerprint
+from asr_gate.corpus.utterance import Corpus
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from audit.align import AlignedWord
-from audit.align.coverage import coverage
-from audit.align.times import Delay, measure_delay, place
-from audit.controls.calibrate import Sight
-from audit.controls.kinds import DOUBTED
-from audit.measured import Measured
-from corpus.utterance import Seconds
+from asr_gate.audit.align import AlignedWord
+from asr_gate.audit.align.coverage import coverage
+from asr_gate.audit.align.times import Delay, measure_delay, place
+from asr_gate.audit.controls.calibrate import Sight
+from asr_gate.audit.controls.kinds import DOUBTED
+from asr_gate.audit.measured import Measured
+from asr_gate.corpus.utterance import Seconds
 
 
 def judge(

@@ -10,21 +10,21 @@ from typing import Protocol
 
 import torch
 
-from audit.acoustic import AcousticModel, load_model
-from audit.controls.plant import plan_controls
-from audit.engine.assess import Assessor
-from audit.engine.measure import Measurer
-from audit.engine.parts import Parts, only_one
-from audit.engine.until import Deciding
-from audit.gate.policy import Policy
-from audit.measured import Measured
-from audit.plan import draw
-from audit.report.build import AuditResult, build
-from audit.report.write import write
-from corpus.errors import UserError
-from corpus.fingerprint import Fingerprint, fingerprint
-from corpus.speech.audio import stored_duration
-from corpus.utterance import Corpus, Seconds, Utterance
+from asr_gate.audit.acoustic import AcousticModel, load_model
+from asr_gate.audit.controls.plant import plan_controls
+from asr_gate.audit.engine.assess import Assessor
+from asr_gate.audit.engine.measure import Measurer
+from asr_gate.audit.engine.parts import Parts, only_one
+from asr_gate.audit.engine.until import Deciding
+from asr_gate.audit.gate.policy import Policy
+from asr_gate.audit.measured import Measured
+from asr_gate.audit.plan import draw
+from asr_gate.audit.report.build import AuditResult, build
+from asr_gate.audit.report.write import write
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
+from asr_gate.corpus.speech.audio import stored_duration
+from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 
 PART_BATCHES = 4
 """A part holds about so many batches: enough to fill them well, few enough to lose little."""

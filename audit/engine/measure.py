@@ -6,19 +6,19 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from audit.acoustic import AcousticModel, Emission
-from audit.acoustic.batching import emissions
-from audit.align import Alignment, Unalignable, align, hear
-from audit.align.times import lag_profile
-from audit.controls.kinds import Control
-from audit.controls.measure import foreign_loss, measure_controls
-from audit.controls.plant import Planting
-from audit.measured import Fault, Measured
-from corpus.speech.activity import HOP, level_db, spans, speech_activity
-from corpus.speech.audio import AudioError, EmptyAudio, Recording, load
-from corpus.speech.signal import Signal, speech_to_noise
-from corpus.text.letters import Transcript
-from corpus.utterance import Seconds, Span, Utterance
+from asr_gate.audit.acoustic import AcousticModel, Emission
+from asr_gate.audit.acoustic.batching import emissions
+from asr_gate.audit.align import Alignment, Unalignable, align, hear
+from asr_gate.audit.align.times import lag_profile
+from asr_gate.audit.controls.kinds import Control
+from asr_gate.audit.controls.measure import foreign_loss, measure_controls
+from asr_gate.audit.controls.plant import Planting
+from asr_gate.audit.measured import Fault, Measured
+from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
+from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording, load
+from asr_gate.corpus.speech.signal import Signal, speech_to_noise
+from asr_gate.corpus.text.letters import Transcript
+from asr_gate.corpus.utterance import Seconds, Span, Utterance
 
 NOTHING_PLANTED = Planting((), ())
 

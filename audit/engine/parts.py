@@ -16,12 +16,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from audit.align import AlignedWord, Gap
-from audit.controls.kinds import Control
-from audit.measured import Fault, Measured
-from corpus.errors import UserError
-from corpus.files import write_atomically
-from corpus.speech.signal import Signal
+from asr_gate.audit.align import AlignedWord, Gap
+from asr_gate.audit.controls.kinds import Control
+from asr_gate.audit.measured import Fault, Measured
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import write_atomically
+from asr_gate.corpus.speech.signal import Signal
 
 
 @contextmanager

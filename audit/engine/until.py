@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from audit.engine.assess import Assessor
-from audit.gate.estimate import StratumCount
-from audit.gate.policy import Policy
-from audit.gate.sequential import Ended, Look, Schedule, look
-from audit.measured import Measured
-from audit.plan import Plan, Stratum, in_random_order
-from audit.report.build import low_quality_ids
-from corpus.speech.audio import stored_duration
-from corpus.utterance import Corpus, Seconds, Utterance
+from asr_gate.audit.engine.assess import Assessor
+from asr_gate.audit.gate.estimate import StratumCount
+from asr_gate.audit.gate.policy import Policy
+from asr_gate.audit.gate.sequential import Ended, Look, Schedule, look
+from asr_gate.audit.measured import Measured
+from asr_gate.audit.plan import Plan, Stratum, in_random_order
+from asr_gate.audit.report.build import low_quality_ids
+from asr_gate.corpus.speech.audio import stored_duration
+from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 
 RESERVE = 200
 """Utterances of a domain that may be heard beyond the plan's share, to settle a small domain."""

@@ -9,7 +9,7 @@ from typing import TypeAlias, assert_never
 import numpy as np
 import soundfile
 
-from audit.example.sound import FLAC, WAV, Samples, silence, write
+from asr_gate.audit.example.sound import FLAC, WAV, Samples, silence, write
 
 CLIPPING_GAIN = 30.0
 TRUNCATED_SHARE = 0.4

@@ -1,4 +1,4 @@
-"""Make the bundled corpus: `python -m audit.example.build`.
+"""Make the bundled corpus: `python -m asr_gate.audit.example.build`.
 
 Speech comes from Debian's espeak-ng, flite and festival and from the recordings of its package
 pocketsphinx-testdata; sentences from `sentences.txt`. Everything is drawn from one seed.
@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from audit.example.breakage import Kind, Plan, Row, break_rows
-from audit.example.sound import (
+from asr_gate.audit.example.breakage import Kind, Plan, Row, break_rows
+from asr_gate.audit.example.sound import (
     FLAC,
     MP3,
     MU_LAW,
@@ -33,7 +33,7 @@ from audit.example.sound import (
     silence,
     write,
 )
-from audit.example.voices import VOICES, Voice, missing_programs, speak
+from asr_gate.audit.example.voices import VOICES, Voice, missing_programs, speak
 
 HERE = Path(__file__).parent
 POCKETSPHINX = Path("/usr/share/pocketsphinx/test/data")

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 import soxr
 
-from audit.example.sound import SAMPLE_RATE, Samples, trim
+from asr_gate.audit.example.sound import SAMPLE_RATE, Samples, trim
 
 FESTIVAL_VOICES = Path("/usr/share/festival/voices")
 ESPEAK_WORDS_A_MINUTE = 165

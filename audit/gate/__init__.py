@@ -1,7 +1,13 @@
 """Policy, estimate, verdict, admission."""
 
-from audit.gate.admission import CautionNotAccepted, Stopped, admit, require_same_data, vouched
-from audit.gate.policy import Policy, load_policy
+from asr_gate.audit.gate.admission import (
+    CautionNotAccepted,
+    Stopped,
+    admit,
+    require_same_data,
+    vouched,
+)
+from asr_gate.audit.gate.policy import Policy, load_policy
 
 __all__ = [
     "CautionNotAccepted",

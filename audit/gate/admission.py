@@ -9,13 +9,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from audit.gate.policy import GatePolicy, Policy, load_policy
-from audit.report.read import ROWS_FILE, NoVerdict, check_tables, read_report
-from audit.report.schema import Report
-from corpus.errors import UserError
-from corpus.files import read_regular
-from corpus.fingerprint import differences, fingerprint, from_lines
-from corpus.utterance import Corpus
+from asr_gate.audit.gate.policy import GatePolicy, Policy, load_policy
+from asr_gate.audit.report.read import ROWS_FILE, NoVerdict, check_tables, read_report
+from asr_gate.audit.report.schema import Report
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import read_regular
+from asr_gate.corpus.fingerprint import differences, fingerprint, from_lines
+from asr_gate.corpus.utterance import Corpus
 
 NAMED = 3
 """Rows that are named of those that changed."""
@@ -65,7 +65,7 @@ def vouched(
         )
     _require_age(report, name, asked)
     if verify_key is not None:
-        from audit.gate.signature import verify
+        from asr_gate.audit.gate.signature import verify
 
         verify(report, name, folder, verify_key)
     elif asked.require_signature:

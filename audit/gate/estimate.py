@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from corpus.utterance import Seconds
+from asr_gate.corpus.utterance import Seconds
 
 METHOD = (
     "stratified; overall Clopper-Pearson on the effective sample size (Korn and Graubard), "

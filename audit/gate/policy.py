@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from audit.controls.kinds import KINDS, Kind
-from corpus.errors import UserError
+from asr_gate.audit.controls.kinds import KINDS, Kind
+from asr_gate.corpus.errors import UserError
 
 DEFAULT_FILE = Path(__file__).with_name("policy.toml")
 
@@ -167,7 +167,7 @@ class Policy(_Section):
     @field_validator("rules", mode="before")
     @classmethod
     def _every_rule(cls, given: object) -> object:
-        from audit.checks import RULES  # which need a policy themselves
+        from asr_gate.audit.checks import RULES  # which need a policy themselves
 
         if not isinstance(given, dict):
             return given

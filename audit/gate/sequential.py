@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, gammaln
 
-from audit.gate.estimate import Interval, StratumCount
-from audit.gate.policy import DecisionPolicy
-from audit.report.schema import Decision
+from asr_gate.audit.gate.estimate import Interval, StratumCount
+from asr_gate.audit.gate.policy import DecisionPolicy
+from asr_gate.audit.report.schema import Decision
 
 METHOD = (
     "stratified; confidence sequence for sampling without replacement "

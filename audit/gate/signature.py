@@ -12,10 +12,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.report.read import REPORT_FILE, SIGNATURE_FILE, NoVerdict
-from audit.report.schema import Report
-from corpus.errors import UserError
-from corpus.files import read_regular, write_atomically
+from asr_gate.audit.report.read import REPORT_FILE, SIGNATURE_FILE, NoVerdict
+from asr_gate.audit.report.schema import Report
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import read_regular, write_atomically
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey

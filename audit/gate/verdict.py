@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from audit.gate.estimate import Interval
-from audit.gate.policy import DecisionPolicy
-from audit.report.schema import Decision
+from asr_gate.audit.gate.estimate import Interval
+from asr_gate.audit.gate.policy import DecisionPolicy
+from asr_gate.audit.report.schema import Decision
 
 RECOMMENDATIONS: dict[Decision, str] = {
     "PROCEED": "Train on this corpus, less the utterances that the audit condemned.",

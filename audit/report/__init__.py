@@ -1,6 +1,6 @@
 """The report: schema, write, read, verify, render."""
 
-from audit.report.read import (
+from asr_gate.audit.report.read import (
     LINK_FILE,
     REPORT_FILE,
     SIGNATURE_FILE,
@@ -10,7 +10,7 @@ from audit.report.read import (
     find_latest,
     read_report,
 )
-from audit.report.schema import Report
+from asr_gate.audit.report.schema import Report
 
 __all__ = [
     "LINK_FILE",

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
-from audit.acoustic.interface import ModelInfo
-from audit.controls.calibrate import Power, Sight
-from audit.controls.kinds import KINDS, Kind
-from audit.gate.estimate import (
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.controls.calibrate import Power, Sight
+from asr_gate.audit.controls.kinds import KINDS, Kind
+from asr_gate.audit.gate.estimate import (
     METHOD,
     Interval,
     StratumCount,
@@ -27,21 +27,21 @@ from audit.gate.estimate import (
     quantile_interval,
     wilson,
 )
-from audit.gate.policy import Policy
-from audit.gate.sequential import METHOD as SEQUENTIAL
-from audit.gate.sequential import Ended
-from audit.gate.verdict import RECOMMENDATIONS, decide
-from audit.measured import Measured
-from audit.plan import Plan
-from audit.report import schema
-from audit.report.sight import blind_spots, no_verdict, too_few, why_it_ended
-from corpus.fingerprint import Fingerprint
-from corpus.speech.audio import stored_duration
-from corpus.utterance import Corpus, Seconds
-from tracking.system import git_commit
+from asr_gate.audit.gate.policy import Policy
+from asr_gate.audit.gate.sequential import METHOD as SEQUENTIAL
+from asr_gate.audit.gate.sequential import Ended
+from asr_gate.audit.gate.verdict import RECOMMENDATIONS, decide
+from asr_gate.audit.measured import Measured
+from asr_gate.audit.plan import Plan
+from asr_gate.audit.report import schema
+from asr_gate.audit.report.sight import blind_spots, no_verdict, too_few, why_it_ended
+from asr_gate.corpus.fingerprint import Fingerprint
+from asr_gate.corpus.speech.audio import stored_duration
+from asr_gate.corpus.utterance import Corpus, Seconds
+from asr_gate.tracking.system import git_commit
 
 if TYPE_CHECKING:
-    from audit.engine.assess import Assessed
+    from asr_gate.audit.engine.assess import Assessed
 
 PERCENTILES = {"p10": 0.1, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p90": 0.9}
 
@@ -357,5 +357,5 @@ def _r(value: float) -> float:
 
 def source_commit() -> str | None:
     """Commit of the source tree that runs; None where this is an installed package."""
-    tree = Path(__file__).parents[2]
+    tree = Path(__file__).parents[3]
     return git_commit(tree) if (tree / ".git").exists() else None

@@ -8,10 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from audit.report.located import Level, Places, condemned_rows, located, shortened
-from audit.report.schema import Decision, Report
-from corpus.errors import UserError
-from corpus.text.plain import plain
+from asr_gate.audit.report.located import Level, Places, condemned_rows, located, shortened
+from asr_gate.audit.report.schema import Decision, Report
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.text.plain import plain
 
 Command = Literal["error", "warning", "notice"]
 COMMAND_OF: dict[Level, Command] = {"error": "error", "warning": "warning", "note": "notice"}
@@ -34,7 +34,7 @@ def annotation_lines(report: Report, places: Places, held: str | None) -> list[s
         places: where its rows stand.
         held: why training may not start; None: it may.
     """
-    from audit.checks import RULES
+    from asr_gate.audit.checks import RULES
 
     names = {rule.code: rule.name for rule in RULES}
     room = dict.fromkeys(COMMAND_OF.values(), MOST_ANNOTATIONS)

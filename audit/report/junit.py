@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-from audit.report.located import LONGEST, Places, condemned_rows, shortened
-from audit.report.schema import Report
+from asr_gate.audit.report.located import LONGEST, Places, condemned_rows, shortened
+from asr_gate.audit.report.schema import Report
 
 SUITE = "asr-audit"
 MOST_ROWS = 1_000

@@ -10,8 +10,8 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Literal
 
-from audit.report.schema import Finding, Report
-from corpus.text.plain import plain
+from asr_gate.audit.report.schema import Finding, Report
+from asr_gate.corpus.text.plain import plain
 
 Level = Literal["error", "warning", "note"]
 LEVELS: tuple[Level, ...] = ("error", "warning", "note")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from audit.checks import RULES
-from audit.report.build import AuditResult
-from audit.report.schema import DomainStatistics
-from corpus.text.plain import plain
+from asr_gate.audit.checks import RULES
+from asr_gate.audit.report.build import AuditResult
+from asr_gate.audit.report.schema import DomainStatistics
+from asr_gate.corpus.text.plain import plain
 
 WORST = 20
 """Utterances listed, worst first."""

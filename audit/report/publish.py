@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from audit.report.build import AuditResult
-from audit.report.read import LINK_FILE, REPORT_FILE
-from audit.report.schema import Share
-from corpus.files import write_atomically
-from corpus.speech.audio import AudioError, load
-from corpus.utterance import Seconds, Utterance
-from tracking import Clip, Tracker
+from asr_gate.audit.report.build import AuditResult
+from asr_gate.audit.report.read import LINK_FILE, REPORT_FILE
+from asr_gate.audit.report.schema import Share
+from asr_gate.corpus.files import write_atomically
+from asr_gate.corpus.speech.audio import AudioError, load
+from asr_gate.corpus.utterance import Seconds, Utterance
+from asr_gate.tracking import Clip, Tracker
 
 ARTIFACT = "phase0-audit-report"
 BINS = 10

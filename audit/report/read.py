@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from audit.report.schema import SCHEMA_VERSION, Report
-from corpus.errors import UserError
+from asr_gate.audit.report.schema import SCHEMA_VERSION, Report
+from asr_gate.corpus.errors import UserError
 
 REPORT_FILE = "alignment_report.json"
 ROWS_FILE = "rows.jsonl"

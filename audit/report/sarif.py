@@ -15,8 +15,8 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from audit.report.located import Level, Located, Place, Places, located, shortened
-from audit.report.schema import Report
+from asr_gate.audit.report.located import Level, Located, Place, Places, located, shortened
+from asr_gate.audit.report.schema import Report
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -120,7 +120,7 @@ def _run(
 
 
 def _rules(report: Report) -> Iterator[dict[str, Any]]:
-    from audit.checks import RULES
+    from asr_gate.audit.checks import RULES
 
     yield _verdict_rule()
     for rule in RULES:

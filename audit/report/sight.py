@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from audit.acoustic.interface import ModelInfo
-from audit.controls.calibrate import MIN_PLANTED, Sight
-from audit.controls.kinds import KINDS, Kind
-from audit.gate.policy import ControlsPolicy, DecisionPolicy
-from audit.gate.sequential import Ended
-from audit.gate.verdict import Verdict
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.controls.calibrate import MIN_PLANTED, Sight
+from asr_gate.audit.controls.kinds import KINDS, Kind
+from asr_gate.audit.gate.policy import ControlsPolicy, DecisionPolicy
+from asr_gate.audit.gate.sequential import Ended
+from asr_gate.audit.gate.verdict import Verdict
 
 NAMES: dict[Kind, str] = {
     "swapped": "transcripts of other utterances",

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from audit.report.schema import Report
-from corpus.text.plain import plain
+from asr_gate.audit.report.schema import Report
+from asr_gate.corpus.text.plain import plain
 
 COLOURS = {
     "PROCEED": "bold green",

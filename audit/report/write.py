@@ -12,16 +12,16 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from audit.report.build import LENGTH_MISMATCH, AuditResult, low_quality_ids
-from audit.report.junit import junit
-from audit.report.located import Places
-from audit.report.markdown import markdown
-from audit.report.read import LINK_FILE, REPORT_FILE, ROWS_FILE, SIGNATURE_FILE
-from audit.report.sarif import sarif
-from corpus.files import write_atomically
-from corpus.fingerprint import to_lines
-from corpus.utterance import Corpus
-from corpus.writers import clean_jsonl
+from asr_gate.audit.report.build import LENGTH_MISMATCH, AuditResult, low_quality_ids
+from asr_gate.audit.report.junit import junit
+from asr_gate.audit.report.located import Places
+from asr_gate.audit.report.markdown import markdown
+from asr_gate.audit.report.read import LINK_FILE, REPORT_FILE, ROWS_FILE, SIGNATURE_FILE
+from asr_gate.audit.report.sarif import sarif
+from asr_gate.corpus.files import write_atomically
+from asr_gate.corpus.fingerprint import to_lines
+from asr_gate.corpus.utterance import Corpus
+from asr_gate.corpus.writers import clean_jsonl
 
 UTTERANCES = pa.schema(
     [

@@ -19,8 +19,9 @@ from pathlib import Path
 
 import torch
 
-from audit.acoustic import load_model
-from audit.gate.policy import Policy, load_policy
+from asr_gate.audit.acoustic import load_model
+from asr_gate.audit.gate.policy import Policy, load_policy
+from asr_gate.corpus.utterance import Utterance
 from bench.detection import tables
 from bench.detection.boundaries import boundaries
 from bench.detection.competitors import COMPETITORS
@@ -33,7 +34,6 @@ from bench.detection.ours import HALVINGS
 from bench.detection.speed import cost_of_controls, speeds
 from bench.docs import replace_figures
 from bench.needed import speech_and_model
-from corpus.utterance import Utterance
 
 PAGE = Path(__file__).parents[2] / "docs" / "detection.md"
 

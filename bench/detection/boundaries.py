@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.acoustic import Emission
-from audit.align import Unalignable, align, hear
-from audit.align.times import Delay, lag_profile, measure_delay, place
+from asr_gate.audit.acoustic import Emission
+from asr_gate.audit.align import Unalignable, align, hear
+from asr_gate.audit.align.times import Delay, lag_profile, measure_delay, place
+from asr_gate.corpus.speech.activity import level_db, spans, speech_activity
+from asr_gate.corpus.text.letters import Transcript
+from asr_gate.corpus.utterance import Span
 from bench.detection.competitors import TIMED, fits
 from bench.detection.data import HandMade
 from bench.detection.material import Material
-from corpus.speech.activity import level_db, spans, speech_activity
-from corpus.text.letters import Transcript
-from corpus.utterance import Span
 
 NEAR = 0.05
 """Seconds."""

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 import torchaudio.functional as functional
 
-from audit.acoustic.interface import Emission, ModelInfo
-from corpus.text.letters import Transcript
-from corpus.utterance import Span
+from asr_gate.audit.acoustic.interface import Emission, ModelInfo
+from asr_gate.corpus.text.letters import Transcript
+from asr_gate.corpus.utterance import Span
 
 
 class Competitor(ABC):

@@ -12,8 +12,8 @@ import soundfile
 import torch
 import torchaudio.functional as functional
 
-from corpus.speech.audio import load
-from corpus.utterance import Utterance
+from asr_gate.corpus.speech.audio import load
+from asr_gate.corpus.utterance import Utterance
 
 TELEPHONE = 8000
 """Samples a second."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from corpus.readers import read_corpus
-from corpus.utterance import Seconds, Utterance
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.utterance import Seconds, Utterance
 
 MIN_WORDS = 4
 HAND_MADE = "timit_"

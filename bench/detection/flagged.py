@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from audit.controls.kinds import Evidence
-from audit.measured import Measured
+from asr_gate.audit.controls.kinds import Evidence
+from asr_gate.audit.measured import Measured
 from bench.detection.material import Material, greedy
 from bench.detection.ours import Tally
 

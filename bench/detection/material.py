@@ -9,12 +9,12 @@ from hashlib import blake2b
 import jiwer
 import numpy as np
 
-from audit.acoustic import AcousticModel, Emission
-from audit.acoustic.batching import emissions
-from audit.acoustic.interface import ModelInfo, Waveform
-from corpus.speech.audio import Recording, load
-from corpus.text.letters import Transcript
-from corpus.utterance import Utterance
+from asr_gate.audit.acoustic import AcousticModel, Emission
+from asr_gate.audit.acoustic.batching import emissions
+from asr_gate.audit.acoustic.interface import ModelInfo, Waveform
+from asr_gate.corpus.speech.audio import Recording, load
+from asr_gate.corpus.text.letters import Transcript
+from asr_gate.corpus.utterance import Utterance
 
 BATCH_SECONDS = 120.0
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from audit.controls.kinds import EVIDENCE_OF, KINDS, Kind
-from audit.gate.policy import Policy
-from audit.measured import Measured
+from asr_gate.audit.controls.kinds import EVIDENCE_OF, KINDS, Kind
+from asr_gate.audit.gate.policy import Policy
+from asr_gate.audit.measured import Measured
 from bench.detection.competitors import COMPETITORS, fits
 from bench.detection.material import Material
 from bench.detection.ours import Tally, audit, doubts, tally_halves, worst

@@ -7,14 +7,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from audit.align import Alignment, Unalignable, align, hear
-from audit.controls.calibrate import calibrate
-from audit.controls.kinds import EVIDENCE, EVIDENCE_OF, KINDS, Evidence, Kind
-from audit.controls.plant import Planted, Planting, plan_controls
-from audit.engine.judge import judge
-from audit.engine.measure import Measurer
-from audit.gate.policy import Policy
-from audit.measured import Measured
+from asr_gate.audit.align import Alignment, Unalignable, align, hear
+from asr_gate.audit.controls.calibrate import calibrate
+from asr_gate.audit.controls.kinds import EVIDENCE, EVIDENCE_OF, KINDS, Evidence, Kind
+from asr_gate.audit.controls.plant import Planted, Planting, plan_controls
+from asr_gate.audit.engine.judge import judge
+from asr_gate.audit.engine.measure import Measurer
+from asr_gate.audit.gate.policy import Policy
+from asr_gate.audit.measured import Measured
 from bench.detection.material import BATCH_SECONDS, Material
 
 HALVINGS = 10

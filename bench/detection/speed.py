@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from audit.acoustic import AcousticModel, Emission
-from audit.acoustic.interface import ModelInfo
-from audit.align import align, lattice
-from audit.controls.plant import Planting, plan_controls
-from audit.engine.measure import Measurer
+from asr_gate.audit.acoustic import AcousticModel, Emission
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.align import align, lattice
+from asr_gate.audit.controls.plant import Planting, plan_controls
+from asr_gate.audit.engine.measure import Measurer
+from asr_gate.corpus.text.letters import Transcript
 from bench.detection.competitors import COMPETITORS, Competitor, TorchaudioFree, strict_path
 from bench.detection.material import BATCH_SECONDS, Material
-from corpus.text.letters import Transcript
 
 RUNS = 7
 TURNS = 3

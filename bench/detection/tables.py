@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from audit.controls.kinds import KINDS
+from asr_gate.audit.controls.kinds import KINDS
 from bench.detection.boundaries import Times
 from bench.detection.competitors import COMPETITORS
 from bench.detection.flagged import Flagged

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from corpus.errors import UserError
-from corpus.readers import (
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers import (
     delimited,
     huggingface,
     kaldi,
@@ -21,7 +21,7 @@ from corpus.readers import (
     lhotse_supervisions,
     qwen3_asr,
 )
-from corpus.readers.row import (
+from asr_gate.corpus.readers.row import (
     AUDIO_COLUMNS,
     LANG_COLUMNS,
     SPEAKER_COLUMNS,
@@ -30,7 +30,7 @@ from corpus.readers.row import (
     json_object,
     lines,
 )
-from corpus.utterance import (
+from asr_gate.corpus.utterance import (
     DEFAULT_DOMAIN,
     AudioBytes,
     Corpus,

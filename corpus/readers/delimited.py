@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from corpus.errors import UserError
-from corpus.readers.row import NOT_UTF8, Row
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers.row import NOT_UTF8, Row
 
 LONGEST_CELL = 10_000_000
 """Characters; the library's own limit is shorter than some transcripts."""

@@ -12,8 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import UserError
-from corpus.readers.row import AUDIO_COLUMNS, LANG_COLUMNS, SPEAKER_COLUMNS, TEXT_COLUMNS, Row
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers.row import (
+    AUDIO_COLUMNS,
+    LANG_COLUMNS,
+    SPEAKER_COLUMNS,
+    TEXT_COLUMNS,
+    Row,
+)
 
 READ = {
     *TEXT_COLUMNS,

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from corpus.errors import UserError
-from corpus.readers.row import NOT_UTF8, Row, folder_or_here, lines, text_of
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers.row import NOT_UTF8, Row, folder_or_here, lines, text_of
 
 _ARCHIVE = re.compile(r"\.ark:\d+$")
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpus.readers.row import AUDIO_COLUMNS, Row, folder_or_here, json_object, lines
-from corpus.text.language import language_code
+from asr_gate.corpus.readers.row import AUDIO_COLUMNS, Row, folder_or_here, json_object, lines
+from asr_gate.corpus.text.language import language_code
 
 if TYPE_CHECKING:
     from lhotse.cut import MonoCut

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import UserError
-from corpus.readers.lhotse_cuts import MALFORMED, segment, unfit
-from corpus.readers.row import Row, json_object, lines
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers.lhotse_cuts import MALFORMED, segment, unfit
+from asr_gate.corpus.readers.row import Row, json_object, lines
 
 _NAME = re.compile(r"(?:.+_)?supervisions(?:_(?P<part>.+))?\.jsonl(?:\.gz)?")
 

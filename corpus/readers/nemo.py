@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.readers.row import Row, json_object, lines
+from asr_gate.corpus.readers.row import Row, json_object, lines
 
 
 def rows(manifest: Path) -> Iterator[Row]:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from corpus.readers import nemo
-from corpus.readers.row import Row
-from corpus.text.language import language_code
+from asr_gate.corpus.readers import nemo
+from asr_gate.corpus.readers.row import Row
+from asr_gate.corpus.text.language import language_code
 
 _TAGGED = re.compile(r"language ([^<>\n]+)<asr_text>(.*)", re.DOTALL)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
 
 AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file_name")
 TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from corpus.utterance import Seconds, Span
+from asr_gate.corpus.utterance import Seconds, Span
 
 HOP: Seconds = 0.01
 """One decision every hop."""

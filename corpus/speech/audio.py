@@ -12,9 +12,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from corpus.errors import UserError
-from corpus.speech.signal import Signal, measure_signal
-from corpus.utterance import Seconds, Utterance
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.speech.signal import Signal, measure_signal
+from asr_gate.corpus.utterance import Seconds, Utterance
 
 LONGEST = 7200
 """Seconds. Longer utterances are not decoded: nobody trains on them, and a header may lie."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from corpus.text.habits import CODES
-from corpus.text.language import language_code
+from asr_gate.corpus.text.habits import CODES
+from asr_gate.corpus.text.language import language_code
 
 LEAST_LETTERS = 20
 """Shorter texts say too little."""

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from corpus.text.numbers import read_out
+from asr_gate.corpus.text.numbers import read_out
 
 # Punctuation to Unicode, yet read out loud: dropping them would lose spoken words.
 SPOKEN_SYMBOLS = frozenset("%&@#§†‰")

@@ -29,7 +29,7 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from corpus.text.habits import CODES, HABITS, Habits
+from asr_gate.corpus.text.habits import CODES, HABITS, Habits
 
 _LONGEST_RUN = 9
 """Digits in a row that are still one number and no telephone or serial number."""

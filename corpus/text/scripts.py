@@ -10,7 +10,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from corpus.text.language import language_code
+from asr_gate.corpus.text.language import language_code
 
 SCRIPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import UserError
-from corpus.files import write_atomically
-from corpus.readers import Source, locate, read_sources
-from corpus.utterance import DEFAULT_DOMAIN, Corpus, SkippedRow, Utterance
-from corpus.writers import huggingface, kaldi, lhotse_supervisions
-from corpus.writers.change import Change
-from corpus.writers.lines import json_bytes, json_lines, store, table
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import write_atomically
+from asr_gate.corpus.readers import Source, locate, read_sources
+from asr_gate.corpus.utterance import DEFAULT_DOMAIN, Corpus, SkippedRow, Utterance
+from asr_gate.corpus.writers import huggingface, kaldi, lhotse_supervisions
+from asr_gate.corpus.writers.change import Change
+from asr_gate.corpus.writers.lines import json_bytes, json_lines, store, table
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from corpus.errors import UserError
-from corpus.readers import huggingface
-from corpus.writers.change import Change
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers import huggingface
+from asr_gate.corpus.writers.change import Change
 
 
 def write(source: Path | str, split: str | None, target: Path, change: Change) -> None:

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from corpus.errors import UserError
-from corpus.readers.kaldi import fields_of
-from corpus.readers.row import every_line
-from corpus.writers.change import Change
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers.kaldi import fields_of
+from asr_gate.corpus.readers.row import every_line
+from asr_gate.corpus.writers.change import Change
 
 _BY_UTTERANCE = re.compile(r"text|segments|feats\.scp|vad\.scp|utt2\w+")
 _BY_RECORDING = re.compile(r"wav\.scp|reco2\w+")

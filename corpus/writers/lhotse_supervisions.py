@@ -6,10 +6,10 @@ import os.path
 from pathlib import Path
 from typing import Any
 
-from corpus.readers.lhotse_supervisions import recordings_beside
-from corpus.readers.row import every_line, json_object
-from corpus.writers.change import Change
-from corpus.writers.lines import json_bytes, json_lines, store
+from asr_gate.corpus.readers.lhotse_supervisions import recordings_beside
+from asr_gate.corpus.readers.row import every_line, json_object
+from asr_gate.corpus.writers.change import Change
+from asr_gate.corpus.writers.lines import json_bytes, json_lines, store
 
 
 def write(supervisions: Path, base: Path, target: Path, change: Change) -> None:

@@ -9,9 +9,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from corpus.readers.delimited import records
-from corpus.readers.row import every_line, json_object
-from corpus.writers.change import Change
+from asr_gate.corpus.readers.delimited import records
+from asr_gate.corpus.readers.row import every_line, json_object
+from asr_gate.corpus.writers.change import Change
 
 BOM = b"\xef\xbb\xbf"
 

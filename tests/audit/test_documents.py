@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from audit.checks import RULES
-from audit.report.schema import Report
-from audit.report.write import GAPS, UTTERANCES, WORDS
+from asr_gate.audit.checks import RULES
+from asr_gate.audit.report.schema import Report
+from asr_gate.audit.report.write import GAPS, UTTERANCES, WORDS
 from tests.speech import ROOT
 
 PAGE = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audit.plan import allocate, draw
-from corpus.utterance import Utterance
+from asr_gate.audit.plan import allocate, draw
+from asr_gate.corpus.utterance import Utterance
 
 QUOTAS = {"whatsapp_noisy": 0.4, "kan_clean": 0.4, "long_tail": 0.2}
 

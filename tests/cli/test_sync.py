@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-import tracking.sync
+from asr_gate.tracking import sync
 from tests.tracking.isolation import FAKE_KEY, isolated_wandb
 from tests.tracking.loopback import ENTITY, Loopback
 from tests.tracking.test_sync import bare, make_audit, make_training
@@ -63,17 +63,17 @@ def test_one_that_is_damaged_holds_up_nothing(asr: Asr, server: Loopback, tmp_pa
 def test_what_was_sent_is_told_where_the_server_is_lost(
     asr: Asr, server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking.sync, "TIMEOUT", 1)
+    monkeypatch.setattr(sync, "TIMEOUT", 1)
     audit, reference = make_audit(tmp_path)
     make_training(reference)
-    send = tracking.sync._send
+    send = sync._send
 
     def send_and_lose(*given: Any) -> str:
         problem = send(*given)
         server.behave("closed")
         return problem
 
-    monkeypatch.setattr(tracking.sync, "_send", send_and_lose)
+    monkeypatch.setattr(sync, "_send", send_and_lose)
     code, out, said = asr("sync", "--json")
     assert (code, said.count("\n")) == (2, 1)
     assert "gave no usable answer in 1 s" in said

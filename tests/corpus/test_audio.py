@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from corpus.speech.activity import HOP, level_db, speech_activity
-from corpus.speech.audio import AudioError, EmptyAudio, load, stored_duration
-from corpus.utterance import Utterance
+from asr_gate.corpus.speech.activity import HOP, level_db, speech_activity
+from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, load, stored_duration
+from asr_gate.corpus.utterance import Utterance
 from tests.speech import spoken
 
 RATE = 16000

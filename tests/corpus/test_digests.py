@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from corpus import digests as room
-from corpus.digests import digests
+from asr_gate.corpus import digests as room
+from asr_gate.corpus.digests import digests
 
 
 @pytest.fixture(autouse=True)

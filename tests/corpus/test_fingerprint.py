@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from corpus.fingerprint import fingerprint
-from corpus.readers import read_corpus
+from asr_gate.corpus.fingerprint import fingerprint
+from asr_gate.corpus.readers import read_corpus
 
 ROWS: list[dict[str, Any]] = [
     {"audio_filepath": f"{n}.wav", "text": f"text {n}", "duration": 1.0, "domain": "d"}

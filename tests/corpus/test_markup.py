@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from corpus.text.markup import broken_characters, markup
+from asr_gate.corpus.text.markup import broken_characters, markup
 from tests.speech import EXAMPLE, PROCEED, STOP
 
 

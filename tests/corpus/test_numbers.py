@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.text.habits import CODES, HABITS
-from corpus.text.numbers import read_out
+from asr_gate.corpus.text.habits import CODES, HABITS
+from asr_gate.corpus.text.numbers import read_out
 
 ENGLISH = {
     "0 7 21 100": "zero seven twenty-one one hundred",

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from corpus.errors import UserError
-from corpus.fingerprint import fingerprint
-from corpus.readers import read_corpus
-from corpus.speech.audio import AudioError, load, stored_duration
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.fingerprint import fingerprint
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
 
 
 @pytest.fixture

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from corpus.errors import UserError
-from corpus.readers import read_corpus
-from corpus.speech.audio import load
-from corpus.utterance import Corpus
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.speech.audio import load
+from asr_gate.corpus.utterance import Corpus
 
 
 @pytest.fixture

@@ -20,9 +20,9 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from corpus.errors import UserError
-from corpus.readers import locate, parse, read_corpus
-from corpus.utterance import SkippedRow, Utterance
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers import locate, parse, read_corpus
+from asr_gate.corpus.utterance import SkippedRow, Utterance
 
 EXAMPLES = 130
 """Of each of the eight kinds: a thousand in all, and some."""

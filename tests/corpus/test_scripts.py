@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.text.language import NAMES
-from corpus.text.scripts import LOOKALIKES, SCRIPTS, foreign_letters, mixed_words, scripts_of
+from asr_gate.corpus.text.language import NAMES
+from asr_gate.corpus.text.scripts import (
+    LOOKALIKES,
+    SCRIPTS,
+    foreign_letters,
+    mixed_words,
+    scripts_of,
+)
 
 
 @pytest.mark.parametrize(

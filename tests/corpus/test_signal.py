@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from corpus.speech.activity import level_db
-from corpus.speech.audio import load
-from corpus.speech.signal import Signal, bandwidth, measure_signal, speech_to_noise
-from corpus.utterance import Utterance
+from asr_gate.corpus.speech.activity import level_db
+from asr_gate.corpus.speech.audio import load
+from asr_gate.corpus.speech.signal import Signal, bandwidth, measure_signal, speech_to_noise
+from asr_gate.corpus.utterance import Utterance
 from tests.speech import babble, spoken
 
 RATE = 16000

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from corpus.speech.activity import level_db, speech_activity
-from corpus.speech.audio import AudioError, load, stored_duration
-from corpus.speech.signal import speech_to_noise
-from corpus.utterance import Utterance
+from asr_gate.corpus.speech.activity import level_db, speech_activity
+from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
+from asr_gate.corpus.speech.signal import speech_to_noise
+from asr_gate.corpus.utterance import Utterance
 from tests.speech import spoken
 
 RATE = 16000

@@ -8,7 +8,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.text.similar import bare, groups
+from asr_gate.corpus.text.similar import bare, groups
 from tests.speech import EXAMPLE
 
 SENTENCES = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from corpus.text.letters import Transcript, spell
+from asr_gate.corpus.text.letters import Transcript, spell
 
 ENGLISH = frozenset("abcdefghijklmnopqrstuvwxyz'")
 UPPER = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ'")

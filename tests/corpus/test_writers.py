@@ -17,11 +17,11 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpus.errors import UserError
-from corpus.readers import read_corpus
-from corpus.speech.audio import load
-from corpus.utterance import Corpus, Utterance
-from corpus.writers import Written, clean_jsonl, write_without
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.speech.audio import load
+from asr_gate.corpus.utterance import Corpus, Utterance
+from asr_gate.corpus.writers import Written, clean_jsonl, write_without
 
 TEXTS = ["one", "two, \u05e9\u05dc\u05d5\u05dd", "three", "four"]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from cli.main import main
+from asr_gate.cli.main import main
 
 ASR = [str(Path(sys.executable).parent / "asr")]
 
@@ -86,7 +86,7 @@ def asr_without(
     """Run `asr`; the exit code is its own, or 1 with a line if it loaded any of the modules."""
     script = (
         "import sys\n"
-        "from cli.main import main\n"
+        "from asr_gate.cli.main import main\n"
         "try: main()\n"
         "except SystemExit as end: code = end.code\n"
         f"loaded = {modules!r} & set(sys.modules)\n"

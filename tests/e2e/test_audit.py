@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from audit.report import read_report
+from asr_gate.audit.report import read_report
 from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
 from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT, STOP
 
@@ -238,8 +238,8 @@ def test_interrupted_it_says_how_to_go_on(number: signal.Signals, tmp_path: Path
 ENDLESS = """
 import time
 from pathlib import Path
-from audit.engine import measure
-from cli.main import main
+from asr_gate.audit.engine import measure
+from asr_gate.cli.main import main
 
 def align(*arguments):
     Path("aligning").touch()
@@ -414,7 +414,7 @@ def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path: Path) -> None:
     rows = [{"audio_filepath": f"{n}.wav", "text": "word " * 400} for n in range(40)]
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     command = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); "
-    command += "from cli.main import main; main()"
+    command += "from asr_gate.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", command, "audit", str(manifest), "--all", "--no-wandb"],
         cwd=tmp_path,

@@ -22,7 +22,7 @@ import jsonschema
 import pytest
 import yaml
 
-from audit.report.schema import Decision, Report
+from asr_gate.audit.report.schema import Decision, Report
 from tests.audit.report.reports import finding, report_of, write_report
 from tests.e2e.asr import asr, asr_without, one_line
 from tests.speech import ROOT
@@ -329,9 +329,9 @@ def test_no_script_holds_an_expression() -> None:
 
 
 def test_commands_of_the_page_are_commands_of_ours() -> None:
-    from cli.audit import command as audit
-    from cli.gate import command as gate
-    from cli.train import command as train
+    from asr_gate.cli.audit import command as audit
+    from asr_gate.cli.gate import command as gate
+    from asr_gate.cli.train import command as train
 
     known = {"audit": audit, "gate": gate, "train": train}
     said = re.findall(r"^ *(?:- run: |- |)asr (audit|gate|train) (.*)$", PAGE, re.MULTILINE)

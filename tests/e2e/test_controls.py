@@ -13,8 +13,8 @@ import soundfile
 import torch
 import torchaudio
 
-from corpus.readers import read_corpus
-from corpus.speech.audio import load
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.speech.audio import load
 from tests.audit.acoustic.test_members import nemo_folder
 from tests.e2e.asr import asr, report_in
 from tests.speech import PROCEED, SHARED

@@ -12,9 +12,9 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from audit.checks import RULES
-from corpus.readers import read_corpus
-from corpus.speech.audio import load
+from asr_gate.audit.checks import RULES
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.speech.audio import load
 from tests.e2e.asr import asr_here, asr_without, one_line, report_in
 from tests.speech import PROCEED
 

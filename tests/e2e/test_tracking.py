@@ -13,12 +13,12 @@ import pyarrow.parquet
 import pytest
 import soundfile
 
+from asr_gate.tracking.ledger import read_ledger
 from tests.board import numbers, open_board, scalars, texts
 from tests.e2e.asr import asr, asr_without, report_in
 from tests.e2e.conftest import TRAINING, Tracked
 from tests.speech import ROOT
 from tests.tracking.offline import OfflineRun, read_run
-from tracking.ledger import read_ledger
 
 pytestmark = pytest.mark.slow
 
@@ -286,7 +286,7 @@ def test_the_code_and_the_machine_are_kept_only_where_that_is_asked_for(tmp_path
     """The main script and its uncommitted change; the client's own samples of the machine."""
     script = tmp_path / "mine.py"
     script.write_text(
-        "from tracking import Tracker\n"
+        "from asr_gate.tracking import Tracker\n"
         "for kept in (False, True):\n"
         "    options = dict(save_code=kept, system_metrics=kept, run_name=str(kept))\n"
         "    with Tracker(enabled=True, mode='offline', **options) as tracker:\n"

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from asr_gate.tracking import TrackerSettings
 from tests.board import scalars
 from tests.e2e.conftest import Tracked
 from tests.speech import ROOT
-from tracking import TrackerSettings
 
 PAGE = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
 

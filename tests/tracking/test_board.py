@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from asr_gate.tracking import Clip, Tracker
 from tests.tracking.events import read_events, scalars, texts
 from tests.tracking.isolation import (
     FAKE_KEY,
@@ -21,7 +22,6 @@ from tests.tracking.isolation import (
     isolated_wandb,
 )
 from tests.tracking.offline import OfflineRun, read_run
-from tracking import Clip, Tracker
 
 ROOT = Path(__file__).parents[2]
 TONE = (np.sin(np.arange(1600) / 16000 * 440 * 2 * np.pi) / 2).astype(np.float32)
@@ -184,7 +184,7 @@ def test_a_folder_that_cannot_be_made_costs_one_line(tmp_path: Path) -> None:
 def test_a_disk_that_gets_full_costs_one_line(tmp_path: Path) -> None:
     code = """
 import resource
-from tracking import Tracker
+from asr_gate.tracking import Tracker
 with Tracker(tensorboard="board") as tracker:
     tracker.init()
     resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
@@ -206,7 +206,7 @@ def test_switched_off_there_is_tensorboard_and_nothing_of_wandb(tmp_path: Path, 
 import sys
 import psutil
 from tests.tracking.test_board import log_everything
-from tracking import Tracker
+from asr_gate.tracking import Tracker
 me = psutil.Process()
 with Tracker(enabled=True, tensorboard="board") as tracker:
     tracker.init(config={"seed": 7})

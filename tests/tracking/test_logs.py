@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tracking.logs import logs
+from asr_gate.tracking.logs import logs
 
 
 @pytest.fixture

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-import tracking.connection
+from asr_gate.tracking import Tracker, TrackingError, connection
+from asr_gate.tracking.sync import pending
 from tests.tracking.loopback import ENTITY, ORGANISATION, Loopback
-from tracking import Tracker, TrackingError
-from tracking.sync import pending
 
 PROJECT = f"{ENTITY}/speech"
 REGISTRY = "wandb-registry-model/asr"
@@ -125,8 +124,8 @@ def test_the_final_model_is_linked_where_there_is_no_best(server: Loopback, tmp_
 def test_a_link_that_is_refused_is_made_up_for(
     server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from asr_gate.tracking.sync import pending, sync
     from tests.tracking.loopback_state import Refused
-    from tracking.sync import pending, sync
 
     said: list[str] = []
 
@@ -198,7 +197,7 @@ def test_what_a_killed_start_did_not_send_is_made_up_for(server: Loopback) -> No
     for step in (1, 2, 3):
         first.log_metrics({"train/loss": step, "train/step": step}, step=step)
     assert pending(Path()) == []  # it is being made
-    tracking.connection._stop_service()  # with rows that it has not sent
+    connection._stop_service()  # with rows that it has not sent
     rows = [{"train/loss": step, "train/step": step} for step in (1, 2, 3)]
     with begin(run_id=first.run_id, after=3) as again:
         again.make_up(rows)

@@ -11,13 +11,13 @@ import numpy as np
 import psutil
 import pytest
 
+from asr_gate.tracking import Clip, Tracker, TrackerSettings, TrackingError, demo
 from tests.tracking.events import read_events, scalars, texts
 from tests.tracking.isolation import (
     in_a_subprocess,
     isolated_wandb,
 )
 from tests.tracking.offline import OfflineRun, read_run
-from tracking import Clip, Tracker, TrackerSettings, TrackingError, demo
 
 ROOT = Path(__file__).parents[2]
 
@@ -252,7 +252,7 @@ def test_keywords_that_do_not_fit(given: dict[str, object]) -> None:
 def test_not_enabled_costs_nothing(tmp_path: Path) -> None:
     code = """
 import sys
-from tracking import Clip, Tracker
+from asr_gate.tracking import Clip, Tracker
 with Tracker(enabled=False) as tracker:
     tracker.init(run_name="a", config={"a": object()})
     tracker.define("a", axis="b", best="min")
@@ -282,7 +282,7 @@ assert not heavy & set(sys.modules), heavy & set(sys.modules)
 
 
 def test_the_demo_leaves_what_it_says(tmp_path: Path) -> None:
-    result = in_a_subprocess(tmp_path, "-m", "tracking.demo")
+    result = in_a_subprocess(tmp_path, "-m", "asr_gate.tracking.demo")
     assert result.returncode == 0, result.stderr
     assert result.stdout == "TensorBoard: tensorboard --logdir tracking-demo/tensorboard\n"
     (line,) = result.stderr.splitlines()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tracking.redact import HIDDEN, one_line, redact
+from asr_gate.tracking.redact import HIDDEN, one_line, redact
 
 
 class Decision(Enum):

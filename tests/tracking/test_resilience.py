@@ -12,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-import tracking.connection
+from asr_gate.tracking import Tracker, connection
+from asr_gate.tracking.sync import pending, sync
 from tests.tracking.events import read_events, scalars
 from tests.tracking.loopback import ENTITY, Loopback
 from tests.tracking.offline import read_run
-from tracking import Tracker
-from tracking.sync import pending, sync
 
 pytestmark = pytest.mark.slow
 
@@ -27,10 +26,10 @@ SLACK = 10.0
 
 @pytest.fixture
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking.connection, "PROBE_SECONDS", 1)
-    monkeypatch.setattr(tracking.connection, "INIT_SECONDS", 2.0)
-    monkeypatch.setattr(tracking.connection, "FINISH_SECONDS", 1.0)
-    monkeypatch.setattr(tracking.connection, "FINISH_LIMIT_SECONDS", 2.5)
+    monkeypatch.setattr(connection, "PROBE_SECONDS", 1)
+    monkeypatch.setattr(connection, "INIT_SECONDS", 2.0)
+    monkeypatch.setattr(connection, "FINISH_SECONDS", 1.0)
+    monkeypatch.setattr(connection, "FINISH_LIMIT_SECONDS", 2.5)
 
 
 @dataclass
@@ -219,8 +218,8 @@ def test_a_slow_server_is_waited_for_within_bounds(
     assert work.tracker.mode == "online"
     assert work.seconds["start"] < 15 + SLACK
     if seconds == 1:
-        monkeypatch.setattr(tracking.connection, "FINISH_SECONDS", 1.0)
-        monkeypatch.setattr(tracking.connection, "FINISH_LIMIT_SECONDS", 2.0)
+        monkeypatch.setattr(connection, "FINISH_SECONDS", 1.0)
+        monkeypatch.setattr(connection, "FINISH_LIMIT_SECONDS", 2.0)
     work.finish()
     server.behave("ok")
     if seconds < 1:

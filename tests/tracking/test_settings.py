@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tracking import TrackerSettings, TrackingError
-from tracking.settings import Alerts, Watch
+from asr_gate.tracking import TrackerSettings, TrackingError
+from asr_gate.tracking.settings import Alerts, Watch
 
 
 @pytest.mark.parametrize(

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-import tracking.sync
+from asr_gate.tracking import Tracker, TrackingError
+from asr_gate.tracking import sync as syncing
+from asr_gate.tracking.ledger import Ledger, read_ledger
+from asr_gate.tracking.sync import link, pending, sync
 from tests.tracking.isolation import FAKE_KEY
 from tests.tracking.loopback import ENTITY, Loopback
-from tracking import Tracker, TrackingError
-from tracking.ledger import Ledger, read_ledger
-from tracking.sync import link, pending, sync
 
 ROOT = Path(__file__).parents[2]
 AUDIT = {"decision": "PROCEED", "digest": "abc"}
@@ -90,7 +90,7 @@ def test_a_process_that_is_killed_leaves_a_run_that_is_sent(
 ) -> None:
     code = """
 import os, time
-from tracking import Tracker
+from asr_gate.tracking import Tracker
 tracker = Tracker(enabled=True, mode="offline", project="speech", silent=True).init()
 tracker.log_metrics({"loss": 1}, step=1)
 tracker.log_metrics({"loss": 2}, step=2)  # the client waits for more of this step
@@ -196,7 +196,7 @@ def test_who_may_not_send(
 def test_a_server_that_does_not_answer(
     server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracking.sync, "TIMEOUT", 1)
+    monkeypatch.setattr(syncing, "TIMEOUT", 1)
     server.behave("silent")
     folder = bare(tmp_path, "run-20260101_000000-a")
     with pytest.raises(TrackingError, match=rf"{server.url} gave no usable answer in 1 s"):
@@ -275,8 +275,8 @@ def test_a_server_lost_while_it_is_sent(
     """`wandb sync` by itself would wait for hours."""
     import psutil
 
-    monkeypatch.setattr(tracking.sync, "PATIENCE", 1.0)
-    monkeypatch.setattr(tracking.sync, "TIMEOUT", 1)
+    monkeypatch.setattr(syncing, "PATIENCE", 1.0)
+    monkeypatch.setattr(syncing, "TIMEOUT", 1)
     audit, reference = make_audit(tmp_path)
     training = make_training(reference)
     server.behave("silent", at="storage")

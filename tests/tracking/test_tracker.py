@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-import tracking.connection
+from asr_gate.tracking import Tracker, TrackerSettings, TrackingError, connection
 from tests.e2e.asr import asr
 from tests.tracking.isolation import (
     FAKE_KEY,
@@ -24,7 +24,6 @@ from tests.tracking.isolation import (
 )
 from tests.tracking.loopback import ENTITY, Loopback
 from tests.tracking.offline import read_run
-from tracking import Tracker, TrackerSettings, TrackingError
 
 ROOT = Path(__file__).parents[2]
 START_LIMIT_SECONDS = 15.0
@@ -53,7 +52,7 @@ def every_file(folder: Path) -> list[Path]:
 def test_not_enabled_imports_no_wandb_and_does_nothing(tmp_path: Path) -> None:
     code = """
 import sys
-from tracking import Tracker, TrackerSettings
+from asr_gate.tracking import Tracker, TrackerSettings
 with Tracker(TrackerSettings.resolve()) as tracker:
     tracker.init(config={"seed": 1})
     tracker.log_metrics({"a": 1}, step=1)
@@ -79,7 +78,7 @@ def test_switched_off_by_the_environment_says_so_once(
 ) -> None:
     code = """
 import sys
-from tracking import Tracker, TrackerSettings
+from asr_gate.tracking import Tracker, TrackerSettings
 with Tracker(TrackerSettings.resolve(enabled=True)) as tracker:
     tracker.init()
     tracker.log_metrics({"a": 1})
@@ -334,7 +333,7 @@ def wait_for(condition: Callable[[], bool], seconds: float = 10.0) -> None:
 
 def test_no_login_goes_offline_without_a_prompt_on_a_terminal(tmp_path: Path) -> None:
     code = """
-from tracking import Tracker, TrackerSettings
+from asr_gate.tracking import Tracker, TrackerSettings
 with Tracker(TrackerSettings.resolve(enabled=True)) as tracker:
     tracker.init()
     tracker.log_metrics({"a": 1})
@@ -364,7 +363,7 @@ with Tracker(TrackerSettings.resolve(enabled=True)) as tracker:
 
 def test_an_unusable_key_goes_offline_and_is_not_shown(tmp_path: Path) -> None:
     code = """
-from tracking import Tracker, TrackerSettings
+from asr_gate.tracking import Tracker, TrackerSettings
 with Tracker(TrackerSettings.resolve(enabled=True)) as tracker:
     tracker.init()
     assert tracker.mode == "offline"
@@ -415,7 +414,7 @@ def test_a_server_that_fails_goes_offline_in_time(
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
     if behaviour != "silent":  # once with the limit as it is
-        monkeypatch.setattr(tracking.connection, "PROBE_SECONDS", 1)
+        monkeypatch.setattr(connection, "PROBE_SECONDS", 1)
     with Loopback() as server:
         server.behave(behaviour)
         tracker, said, seconds = start_against(server.url)
@@ -427,7 +426,7 @@ def test_a_server_that_fails_goes_offline_in_time(
 @pytest.mark.slow
 def test_a_socket_that_never_accepts_goes_offline_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
-    monkeypatch.setattr(tracking.connection, "PROBE_SECONDS", 1)
+    monkeypatch.setattr(connection, "PROBE_SECONDS", 1)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         tracker, said, seconds = start_against(f"http://127.0.0.1:{listener.getsockname()[1]}")
     assert_fell_back(tracker, said, seconds)
@@ -437,7 +436,7 @@ def test_a_socket_that_never_accepts_goes_offline_in_time(monkeypatch: pytest.Mo
 @pytest.mark.slow
 def test_a_server_lost_between_login_and_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
-    log_in = tracking.connection._log_in
+    log_in = connection._log_in
     with Loopback() as server:
 
         def log_in_and_lose(settings: TrackerSettings, timeout: int) -> object:
@@ -445,7 +444,7 @@ def test_a_server_lost_between_login_and_start(monkeypatch: pytest.MonkeyPatch) 
             server.behave("silent")
             return result
 
-        monkeypatch.setattr(tracking.connection, "_log_in", log_in_and_lose)
+        monkeypatch.setattr(connection, "_log_in", log_in_and_lose)
         tracker, said, seconds = start_against(server.url)
     assert_fell_back(tracker, said, seconds)
 

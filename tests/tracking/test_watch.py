@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
+from asr_gate.tracking import Tracker
+from asr_gate.tracking.settings import TrackerSettings, Watch
+from asr_gate.tracking.watch import BINS, ModelWatch, histogram
 from tests.tracking.events import read_events
-from tracking import Tracker
-from tracking.settings import TrackerSettings, Watch
-from tracking.watch import BINS, ModelWatch, histogram
 
 
 class Model(nn.Module):

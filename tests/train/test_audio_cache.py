@@ -9,15 +9,15 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from corpus.errors import UserError
-from corpus.readers import read_corpus
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.train import recipe
+from asr_gate.train.audio_cache import AudioCache, default_folder, stands_still
+from asr_gate.train.data import Row
+from asr_gate.train.examples import Batch, Encoder, collate
+from asr_gate.train.loss import TranscriptLoss
+from asr_gate.train.model import build_random, tiny_config
 from tests.train.test_run import _own_folder, losses, train
-from train import recipe
-from train.audio_cache import AudioCache, default_folder, stands_still
-from train.data import Row
-from train.examples import Batch, Encoder, collate
-from train.loss import TranscriptLoss
-from train.model import build_random, tiny_config
 
 __all__ = ["_own_folder"]
 

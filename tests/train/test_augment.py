@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
+from asr_gate.train import examples, recipe
+from asr_gate.train.audio_cache import default_folder
+from asr_gate.train.augment import Augmentation
+from asr_gate.train.examples import Encoder, Example, Examples
+from asr_gate.train.recipe import Augment, RecipeError, SpecAugment
 from tests.train.support import RATE, write_tones
 from tests.train.test_examples import row
 from tests.train.test_run import _own_folder, losses, train
-from train import examples, recipe
-from train.audio_cache import default_folder
-from train.augment import Augmentation
-from train.examples import Encoder, Example, Examples
-from train.recipe import Augment, RecipeError, SpecAugment
 
 __all__ = ["_own_folder"]
 

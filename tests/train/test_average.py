@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.average import Candidate, average
 from tests.train.layouts import write_small
-from train.average import Candidate, average
 
 WERS = {"epoch-1": 0.9, "step-4": 0.3, "epoch-2": 0.5, "epoch-3": 0.3, "epoch-4": 0.7}
 

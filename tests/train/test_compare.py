@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from corpus.errors import UserError
-from train.compare import compare
-from train.results import Rates, Result, read_result, write_predictions, write_result
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.compare import compare
+from asr_gate.train.results import Rates, Result, read_result, write_predictions, write_result
 
 WORDS = ["red", "green", "blue", "black", "white", "grey", "pink", "brown"]
 

@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 
-from corpus.errors import UserError
-from corpus.readers import read_corpus
-from corpus.utterance import Utterance
-from train import recipe
-from train.data import Row, batches, hold_out, refuse_long_texts, select
-from train.languages import language_name
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.utterance import Utterance
+from asr_gate.train import recipe
+from asr_gate.train.data import Row, batches, hold_out, refuse_long_texts, select
+from asr_gate.train.languages import language_name
 
 
 def utterance(id: str, seconds: float | None = 2.0, text: str = "red", lang: str | None = "en"):

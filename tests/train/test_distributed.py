@@ -14,10 +14,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.distributed import Ranks, ranks
 from tests.speech import ROOT
 from tests.train.test_run import SMALL
-from train.distributed import Ranks, ranks
 
 pytestmark = pytest.mark.slow
 
@@ -109,7 +109,7 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
 def test_a_divided_model_trains_as_whole_ones_do_and_goes_on_after_sigterm(
     two: Path, manifest: Path, report: Path, tmp_path: Path
 ) -> None:
-    command = ("-m", "cli.main", "train", "round2-tiny", "--data", manifest, "--report",
+    command = ("-m", "asr_gate", "train", "round2-tiny", "--data", manifest, "--report",
                report.parent, "--no-wandb", *WEIGHTED, "checkpoints.state_every_steps=1",
                "sharding=fsdp2")  # fmt: skip
     run = tmp_path / "runs" / "round2-tiny"
@@ -150,7 +150,7 @@ def test_a_divided_model_trains_as_whole_ones_do_and_goes_on_after_sigterm(
 def test_torchrun_starts_it_sigterm_stops_it_and_accelerate_goes_on(
     manifest: Path, report: Path, tmp_path: Path
 ) -> None:
-    command = ("-m", "cli.main", "train", "round2-tiny", "--data", manifest, "--report",
+    command = ("-m", "asr_gate", "train", "round2-tiny", "--data", manifest, "--report",
                report.parent, "--wandb", "wandb.mode=offline", f"wandb.folder={tmp_path}", *SHORT,
                "checkpoints.state_every_steps=1")  # fmt: skip
     process = launch(TORCHRUN, *command, cwd=tmp_path)

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
+from asr_gate.train import assess as assessing
+from asr_gate.train.assess import assess
+from asr_gate.train.results import read_result
+from asr_gate.train.scoring import count_errors, score
 from tests.train.layouts import write_older, write_small
 from tests.train.support import write_corpus
-from train import assess as assessing
-from train.assess import assess
-from train.results import read_result
-from train.scoring import count_errors, score
 
 
 @pytest.fixture(scope="module")
@@ -66,11 +66,11 @@ def test_a_result_holds_every_row(checkpoint: Path, manifest: Path) -> None:
 
 
 def test_the_loss_is_the_models_own(checkpoint: Path, manifest: Path, processor) -> None:
-    from corpus.readers import read_corpus
-    from train import recipe
-    from train.data import to_row
-    from train.examples import Encoder, collate
-    from train.model import load_pretrained
+    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.train import recipe
+    from asr_gate.train.data import to_row
+    from asr_gate.train.examples import Encoder, collate
+    from asr_gate.train.model import load_pretrained
 
     _, path = assess(str(checkpoint), [manifest])
     first = json.loads(path.with_name("result.predictions.jsonl").read_text().splitlines()[0])
@@ -238,7 +238,7 @@ def test_a_disk_that_is_full_leaves_the_former_result(
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("train.results.write_atomically", full)
+    monkeypatch.setattr("asr_gate.train.results.write_atomically", full)
     with pytest.raises(UserError, match="No space left"):
         assess(str(checkpoint), [manifest], out=tmp_path / "out.json")
     assert (tmp_path / "out.json").read_bytes() == before
@@ -251,6 +251,6 @@ def test_too_little_memory_is_one_line(
     def burst(*arguments, **named):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("train.evaluate.evaluate", burst)
+    monkeypatch.setattr("asr_gate.train.evaluate.evaluate", burst)
     with pytest.raises(UserError, match=r"lower --batch-seconds \(now 60\)"):
         assess(str(checkpoint), [manifest])

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from corpus.readers import read_corpus
-from corpus.utterance import Utterance
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.utterance import Utterance
+from asr_gate.train import recipe
+from asr_gate.train.data import Refused, Row, audio_tokens
+from asr_gate.train.examples import IGNORE, Encoder, Example, collate
+from asr_gate.train.tokenizer import END_OF_TURN
 from tests.train.support import RATE, WORDS, write_tones
-from train import recipe
-from train.data import Refused, Row, audio_tokens
-from train.examples import IGNORE, Encoder, Example, collate
-from train.tokenizer import END_OF_TURN
 
 
 def row(path: Path, seconds: float, text: str, language: str = "English") -> Row:
@@ -109,8 +109,8 @@ def test_audio_tokens_are_the_processors(processor, samples: int) -> None:
 
 def test_a_row_in_a_batch_is_the_row_alone(processor, manifest: Path) -> None:
     """Neither features nor the loss of a row depend on its neighbours."""
-    from train.loss import TranscriptLoss
-    from train.model import build_random, tiny_config
+    from asr_gate.train.loss import TranscriptLoss
+    from asr_gate.train.model import build_random, tiny_config
 
     corpus = read_corpus([manifest])
     encoder = Encoder(processor, recipe.Data())
@@ -128,8 +128,8 @@ def test_a_row_in_a_batch_is_the_row_alone(processor, manifest: Path) -> None:
 
 
 def test_the_loss_is_the_models_own_on_the_same_labels(processor, manifest: Path) -> None:
-    from train.loss import TranscriptLoss, supervised_tokens
-    from train.model import build_random, tiny_config
+    from asr_gate.train.loss import TranscriptLoss, supervised_tokens
+    from asr_gate.train.model import build_random, tiny_config
 
     encoder = Encoder(processor, recipe.Data())
     examples = [
@@ -172,7 +172,7 @@ def test_rows_that_turn_out_unfit_are_set_aside(processor, tmp_path: Path) -> No
 def test_a_tokenizer_of_another_model_is_refused(processor) -> None:
     import copy
 
-    from corpus.errors import UserError
+    from asr_gate.corpus.errors import UserError
 
     other = copy.deepcopy(processor)
     other.tokenizer.get_vocab = dict

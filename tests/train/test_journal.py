@@ -16,22 +16,22 @@ from PIL import Image
 from torch import nn
 from wandb.proto import wandb_internal_pb2
 
+from asr_gate.tracking import Tracker, TrackerSettings, TrackingError
+from asr_gate.tracking.charts import line_image
+from asr_gate.tracking.ledger import read_ledger
+from asr_gate.tracking.logs import logs
+from asr_gate.tracking.system import hardware_tag
+from asr_gate.train import loop, recipe, run
+from asr_gate.train.evaluate import EvaluationResult
+from asr_gate.train.journal import Journal
+from asr_gate.train.loop import Milestone, StepRecord
+from asr_gate.train.progress import Silent
+from asr_gate.train.scoring import Scores
 from tests.board import numbers, open_board, scalars, texts
 from tests.tracking.isolation import FAKE_KEY, isolated_wandb
 from tests.tracking.loopback import Loopback
 from tests.tracking.offline import OfflineRun, _records, read_run
 from tests.train.test_run import SMALL, _own_folder, content, train
-from tracking import Tracker, TrackerSettings, TrackingError
-from tracking.charts import line_image
-from tracking.ledger import read_ledger
-from tracking.logs import logs
-from tracking.system import hardware_tag
-from train import loop, recipe, run
-from train.evaluate import EvaluationResult
-from train.journal import Journal
-from train.loop import Milestone, StepRecord
-from train.progress import Silent
-from train.scoring import Scores
 
 __all__ = ["_own_folder"]
 

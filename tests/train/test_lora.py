@@ -8,10 +8,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from asr_gate.train import recipe, run
+from asr_gate.train.lora import add_adapters
+from asr_gate.train.recipe import RecipeError
 from tests.train.test_run import SMALL, _own_folder, content, losses
-from train import recipe, run
-from train.lora import add_adapters
-from train.recipe import RecipeError
 
 __all__ = ["_own_folder"]
 
@@ -75,7 +75,7 @@ def test_what_is_saved_says_what_was_trained(manifest: Path, report: Path) -> No
 def test_it_goes_on_to_the_bit(
     manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    from train import loop
+    from asr_gate.train import loop
 
     whole = train(manifest, report, out=tmp_path / "whole")
     with monkeypatch.context() as patch:
@@ -97,8 +97,8 @@ def test_a_pattern_that_names_no_layer_is_one_line(manifest: Path, report: Path)
 def test_the_recipe_fits_the_real_model() -> None:
     from transformers import Qwen3ASRConfig
 
-    from train.model import build_on_meta
-    from train.phases import match
+    from asr_gate.train.model import build_on_meta
+    from asr_gate.train.phases import match
 
     _, settings = recipe.load("lora")
     model = build_on_meta(Qwen3ASRConfig(), untie=False)  # the 1.7B, by default

@@ -8,15 +8,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from corpus.readers import read_corpus
+from asr_gate.corpus.readers import read_corpus
+from asr_gate.train import loss, preflight, recipe, run
+from asr_gate.train.data import Row
+from asr_gate.train.distributed import Ranks
+from asr_gate.train.examples import IGNORE, Encoder, collate
+from asr_gate.train.loss import TranscriptLoss, weighted_tokens
+from asr_gate.train.model import build_random, tiny_config
 from tests.train.support import write_report
 from tests.train.test_run import SMALL, TWO_EPOCHS, _own_folder, content, losses, train
-from train import loss, preflight, recipe, run
-from train.data import Row
-from train.distributed import Ranks
-from train.examples import IGNORE, Encoder, collate
-from train.loss import TranscriptLoss, weighted_tokens
-from train.model import build_random, tiny_config
 
 __all__ = ["_own_folder"]
 

@@ -8,18 +8,18 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from corpus.errors import UserError
-from tests.train.layouts import older_name, thinker_config, write_older, write_small
-from train import recipe
-from train.model import (
+from asr_gate.corpus.errors import UserError
+from asr_gate.train import recipe
+from asr_gate.train.model import (
     build_on_meta,
     is_tied,
     load_config,
     load_pretrained,
     load_processor,
 )
-from train.phases import match
-from train.recipe import RecipeError
+from asr_gate.train.phases import match
+from asr_gate.train.recipe import RecipeError
+from tests.train.layouts import older_name, thinker_config, write_older, write_small
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_both_layouts_have_one_processor(native: Path, older: Path) -> None:
 def test_a_converted_model_is_saved_in_transformers_layout(
     native: Path, older: Path, tmp_path: Path
 ) -> None:
-    from train.checkpoint import write_checkpoint
+    from asr_gate.train.checkpoint import write_checkpoint
 
     model = load_pretrained(str(older), None, untie=False)
     write_checkpoint(tmp_path / "saved", model, load_processor(str(older), None))

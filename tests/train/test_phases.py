@@ -5,9 +5,9 @@ import pytest
 import torch
 from transformers import Qwen3ASRConfig
 
-from train import recipe
-from train.model import build_on_meta, build_random, is_tied, tiny_config
-from train.phases import (
+from asr_gate.train import recipe
+from asr_gate.train.model import build_on_meta, build_random, is_tied, tiny_config
+from asr_gate.train.phases import (
     MatchedGroup,
     build_optimizer,
     expand,
@@ -18,7 +18,7 @@ from train.phases import (
     set_learning_rates,
     sizes,
 )
-from train.recipe import RecipeError
+from asr_gate.train.recipe import RecipeError
 
 SHAPE = recipe.TinyModel(audio_layers=3, audio_width=16, text_layers=4, text_width=32)
 
@@ -147,10 +147,10 @@ def test_frozen_parameters_take_no_gradients(processor) -> None:
 @pytest.mark.parametrize("trained", [["B"], ["A"], ["head"]])
 def test_checkpointing_changes_no_gradient(trained, processor, manifest: Path) -> None:
     """`head` trains nothing below the upper language model, so that its inputs are all frozen."""
-    from corpus.readers import read_corpus
-    from train.data import Row
-    from train.examples import Encoder, collate
-    from train.loss import TranscriptLoss
+    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.train.data import Row
+    from asr_gate.train.examples import Encoder, collate
+    from asr_gate.train.loss import TranscriptLoss
 
     model = build_random(tiny_config(SHAPE, processor), untie=True, seed=1).train()
     matched = match(model, recipe.load("round2-tiny")[1].phases)

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from audit.gate import CautionNotAccepted, Stopped
-from audit.report import NoVerdict
-from corpus.errors import UserError
+from asr_gate.audit.gate import CautionNotAccepted, Stopped
+from asr_gate.audit.report import NoVerdict
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.preflight import clear
 from tests.train.support import write_corpus, write_report
-from train.preflight import clear
 
 
 def test_a_verified_report_clears_its_corpus(manifest: Path, report: Path) -> None:
@@ -118,7 +118,7 @@ def test_a_report_on_wandb_needs_a_login(manifest: Path) -> None:
 
 REFUSAL = """
 import sys, time
-from train.run import run
+from asr_gate.train.run import run
 try:
     run({recipe!r}, data=[{manifest!r}], report={report!r})
 except Exception as error:

@@ -13,9 +13,9 @@ from torch import nn
 from torch.profiler import record_function
 from torch.utils.data import DataLoader
 
-from corpus.errors import UserError
-from train.loop import StepRecord
-from train.profile import PARTS, SKIPPED, STEPS, WARM, StepProfile, in_words
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.loop import StepRecord
+from asr_gate.train.profile import PARTS, SKIPPED, STEPS, WARM, StepProfile, in_words
 
 
 def work(profile: StepProfile, steps: int) -> list[float]:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from train import recipe
-from train.recipe import RecipeError
+from asr_gate.train import recipe
+from asr_gate.train.recipe import RecipeError
 
 
 @pytest.mark.parametrize("name", recipe.names())

@@ -11,10 +11,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
+from asr_gate.train import loop, resume, run
 from tests.train.support import write_report
 from tests.train.test_run import SMALL, _own_folder, content, losses, train, weights
-from train import loop, resume, run
 
 __all__ = ["_own_folder"]
 

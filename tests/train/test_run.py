@@ -11,10 +11,10 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
-from corpus.errors import UserError
+from asr_gate.corpus.errors import UserError
+from asr_gate.train import loop, run
+from asr_gate.train.loop import Diverged
 from tests.train.support import write_corpus, write_report
-from train import loop, run
-from train.loop import Diverged
 
 SMALL = (
     "model.tiny.audio_width=16",
@@ -174,7 +174,7 @@ def test_a_switch_that_changes_nothing_changes_nothing(
     """Two phases with the same groups train as one does: moments and schedule go on."""
     import yaml
 
-    from train import recipe
+    from asr_gate.train import recipe
 
     whole = yaml.safe_load((recipe.RECIPES / "round2-tiny.yaml").read_text())
     first = whole["phases"][0]
@@ -232,9 +232,9 @@ class Watcher:
 def test_the_loop_freezes_all_else_and_the_schedule_goes_on_across_the_switch(
     manifest: Path, report: Path, tmp_path: Path
 ) -> None:
-    from train import preflight, recipe
-    from train.distributed import Ranks
-    from train.phases import match, schedule
+    from asr_gate.train import preflight, recipe
+    from asr_gate.train.distributed import Ranks
+    from asr_gate.train.phases import match, schedule
 
     overrides = [*SMALL, *TWO_EPOCHS, "data.batch_seconds=1.7"]
     _, settings = recipe.load("round2-tiny", [*overrides, "phases.0.gradient_checkpointing=true"])
@@ -395,7 +395,7 @@ def test_a_loss_that_is_no_number_stops_and_names_the_rows(manifest: Path, repor
 def test_a_checkpoint_that_cannot_be_written_leaves_nothing_half_done(
     manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from train import checkpoint
+    from asr_gate.train import checkpoint
 
     class Full:
         def named_parameters(self) -> list:

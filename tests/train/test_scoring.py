@@ -1,6 +1,6 @@
 import pytest
 
-from train.scoring import Errors, count_errors, normalise, score
+from asr_gate.train.scoring import Errors, count_errors, normalise, score
 
 
 def test_normalise_keeps_words_and_drops_punctuation() -> None:

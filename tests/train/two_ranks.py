@@ -9,8 +9,8 @@ from pathlib import Path
 
 import torch
 
-from train import journal, run
-from train.distributed import ranks
+from asr_gate.train import journal, run
+from asr_gate.train.distributed import ranks
 
 DIGESTS: list[list[str]] = []
 """Of all parameters after each epoch, here."""
@@ -25,7 +25,7 @@ def digest(model: torch.nn.Module) -> str:
 
 
 def main(manifest: str, report: str, out: str, *overrides: str) -> None:
-    from train import loop
+    from asr_gate.train import loop
 
     evaluate = loop.evaluate
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from audit.acoustic.embedded.network import CARD, WEIGHTS, load
-from audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from audit.acoustic.weights import pick_device, sha256_of_files
+from asr_gate.audit.acoustic.embedded.network import CARD, WEIGHTS, load
+from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
+from asr_gate.audit.acoustic.weights import pick_device, sha256_of_files
 
 
 class EmbeddedModel(AcousticModel):

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
-from audit.acoustic import AcousticModel, load_model
-from audit.acoustic.batching import emissions
-from audit.acoustic.mms import MmsModel
-from corpus.errors import UserError
+from asr_gate.audit.acoustic import AcousticModel, load_model
+from asr_gate.audit.acoustic.batching import emissions
+from asr_gate.audit.acoustic.mms import MmsModel
+from asr_gate.corpus.errors import UserError
 from tests.speech import SHARED, babble, spoken
 
 LETTERS = list("abcdefghijklmnopqrstuvwxyz'")

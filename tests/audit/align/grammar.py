@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from audit.align import kernels
-from audit.align.lattice import Problem
+from asr_gate.audit.align import kernels
+from asr_gate.audit.align.lattice import Problem
 
 Place = tuple[str, int]
 Uses = tuple[tuple[int, int], ...]

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from audit.acoustic.interface import Emission, ModelInfo
-from audit.align import Alignment, Unalignable, align, hear
-from audit.align.lattice import Problem, problem
-from corpus.text.letters import Transcript, Word, spell
-from corpus.utterance import Span
+from asr_gate.audit.acoustic.interface import Emission, ModelInfo
+from asr_gate.audit.align import Alignment, Unalignable, align, hear
+from asr_gate.audit.align.lattice import Problem, problem
+from asr_gate.corpus.text.letters import Transcript, Word, spell
+from asr_gate.corpus.utterance import Span
 
 TOKENS = ("-", " ", *"abcdefghijklmnopqrstuvwxyz'")
 ALPHABET = frozenset(TOKENS[2:])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from audit.align import Alignment
-from audit.align.coverage import coverage
+from asr_gate.audit.align import Alignment
+from asr_gate.audit.align.coverage import coverage
 from tests.audit.align.synthetic import MODEL, align_text, aligned, said, says
 
 

@@ -18,11 +18,11 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numba.core import caching
 
-from audit.acoustic.interface import Emission, ModelInfo
-from audit.align import Alignment, Unalignable, hear, kernels, lattice
-from audit.align.lattice import LEAST, PRICES, Problem, solve_free, solve_strict
-from audit.controls.calibrate import USUAL
-from corpus.speech.activity import spans
+from asr_gate.audit.acoustic.interface import Emission, ModelInfo
+from asr_gate.audit.align import Alignment, Unalignable, hear, kernels, lattice
+from asr_gate.audit.align.lattice import LEAST, PRICES, Problem, solve_free, solve_strict
+from asr_gate.audit.controls.calibrate import USUAL
+from asr_gate.corpus.speech.activity import spans
 from tests.audit.align.grammar import Prices, best_of, score_of
 from tests.audit.align.synthetic import (
     JOINED,
@@ -581,8 +581,8 @@ def test_confidence_is_the_letters_mean() -> None:
 HOUR = """
 import json, resource, sys
 import numpy as np
-from audit.align import align, hear
-from corpus.text.letters import Transcript, Word
+from asr_gate.audit.align import align, hear
+from asr_gate.corpus.text.letters import Transcript, Word
 from tests.audit.align.synthetic import MODEL
 
 FRAMES_A_SECOND = 12.5

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from audit.align import AlignedWord, Alignment, Gap
-from audit.align.times import MIN_LETTERS, Delay, lag_profile, measure_delay, place
+from asr_gate.audit.align import AlignedWord, Alignment, Gap
+from asr_gate.audit.align.times import MIN_LETTERS, Delay, lag_profile, measure_delay, place
 
 WORD = AlignedWord("cat", 3, 0.0, 0.0, True, 0.9, -5.0, -5.0, drowned=False)
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from audit.checks import RULES, run_rules
-from audit.checks.rule import Context
-from audit.controls.calibrate import Sight
-from audit.gate import load_policy
-from audit.measured import Measured
-from audit.report.schema import Finding
-from corpus.utterance import Corpus, Utterance
+from asr_gate.audit.checks import RULES, run_rules
+from asr_gate.audit.checks.rule import Context
+from asr_gate.audit.controls.calibrate import Sight
+from asr_gate.audit.gate import load_policy
+from asr_gate.audit.measured import Measured
+from asr_gate.audit.report.schema import Finding
+from asr_gate.corpus.utterance import Corpus, Utterance
 from tests.audit.controls.rows import row as measured
 
 LONG = "the ships that left the harbour before dawn were all back by the evening tide"

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from audit.align import AlignedWord, Gap
-from audit.checks import RULES, run_rules
-from audit.checks.rule import Context
-from audit.controls.calibrate import USUAL, Sight
-from audit.controls.kinds import EVIDENCE, KINDS, Kind
-from audit.gate import load_policy
-from audit.measured import Fault, Measured
-from audit.report.build import low_quality_ids
-from audit.report.schema import Finding
-from corpus.text.language import same_language
-from corpus.utterance import Corpus, Utterance
+from asr_gate.audit.align import AlignedWord, Gap
+from asr_gate.audit.checks import RULES, run_rules
+from asr_gate.audit.checks.rule import Context
+from asr_gate.audit.controls.calibrate import USUAL, Sight
+from asr_gate.audit.controls.kinds import EVIDENCE, KINDS, Kind
+from asr_gate.audit.gate import load_policy
+from asr_gate.audit.measured import Fault, Measured
+from asr_gate.audit.report.build import low_quality_ids
+from asr_gate.audit.report.schema import Finding
+from asr_gate.corpus.text.language import same_language
+from asr_gate.corpus.utterance import Corpus, Utterance
 from tests.audit.controls.rows import SIGNAL
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from audit.align import AlignedWord, Gap
-from audit.controls.kinds import EVIDENCE_OF, KINDS, Control, Evidence, Kind
-from audit.gate.policy import load_policy
-from audit.measured import Measured
-from corpus.speech.signal import Signal
+from asr_gate.audit.align import AlignedWord, Gap
+from asr_gate.audit.controls.kinds import EVIDENCE_OF, KINDS, Control, Evidence, Kind
+from asr_gate.audit.gate.policy import load_policy
+from asr_gate.audit.measured import Measured
+from asr_gate.corpus.speech.signal import Signal
 
 SIGNAL = Signal(16000, 1, 0.0, 0.0, 8000.0, 0.0, None)
 """Nothing is wrong with it."""

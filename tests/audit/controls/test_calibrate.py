@@ -8,11 +8,11 @@ from statistics import NormalDist, mean
 
 import pytest
 
-from audit.acoustic.interface import ModelInfo
-from audit.controls.calibrate import MIN_PLANTED, USUAL, Power, Sight, calibrate
-from audit.controls.kinds import EVIDENCE, KINDS, Control, Evidence
-from audit.measured import Fault, Measured
-from audit.report.sight import blind_spots, no_verdict
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.controls.calibrate import MIN_PLANTED, USUAL, Power, Sight, calibrate
+from asr_gate.audit.controls.kinds import EVIDENCE, KINDS, Control, Evidence
+from asr_gate.audit.measured import Fault, Measured
+from asr_gate.audit.report.sight import blind_spots, no_verdict
 from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, row
 
 MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)

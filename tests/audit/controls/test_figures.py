@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from audit.controls.calibrate import calibrate
-from audit.controls.figures import figures_that_count
-from audit.measured import Fault, Measured
+from asr_gate.audit.controls.calibrate import calibrate
+from asr_gate.audit.controls.figures import figures_that_count
+from asr_gate.audit.measured import Fault, Measured
 from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, row
 
 BOTH = frozenset({"coverage", "confidence"})

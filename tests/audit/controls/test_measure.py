@@ -9,10 +9,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from audit.align import Unalignable, align, hear
-from audit.controls.kinds import KINDS, Kind
-from audit.controls.measure import measure_controls
-from audit.controls.plant import Planted, Planting
+from asr_gate.audit.align import Unalignable, align, hear
+from asr_gate.audit.controls.kinds import KINDS, Kind
+from asr_gate.audit.controls.measure import measure_controls
+from asr_gate.audit.controls.plant import Planted, Planting
 from tests.audit.align.synthetic import MODEL, random_emission, transcript
 
 MODEL_OF_THREE = replace(MODEL, tokens=("-", " ", "a", "b", "c"), temperature=1.5)

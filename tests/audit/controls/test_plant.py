@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from audit.controls.kinds import KINDS
-from audit.controls.plant import COHORT, MIN_LETTERS, Planting, plan_controls
-from corpus.text.letters import Transcript, spell
-from corpus.utterance import Utterance
+from asr_gate.audit.controls.kinds import KINDS
+from asr_gate.audit.controls.plant import COHORT, MIN_LETTERS, Planting, plan_controls
+from asr_gate.corpus.text.letters import Transcript, spell
+from asr_gate.corpus.utterance import Utterance
 
 ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz'")
 

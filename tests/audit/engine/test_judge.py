@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from audit.controls.calibrate import calibrate
-from audit.engine.judge import judge
-from audit.measured import Fault, Measured
+from asr_gate.audit.controls.calibrate import calibrate
+from asr_gate.audit.engine.judge import judge
+from asr_gate.audit.measured import Fault, Measured
 from tests.audit.controls.rows import FLOORS, RATE, normal_rows, row
 
 

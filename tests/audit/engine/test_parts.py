@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from audit.engine.parts import Parts, only_one
-from audit.measured import Fault
-from corpus.errors import UserError
+from asr_gate.audit.engine.parts import Parts, only_one
+from asr_gate.audit.measured import Fault
+from asr_gate.corpus.errors import UserError
 from tests.audit.controls.rows import normal_rows, row
 
 KEY = {"seed": 1, "controls": 385}

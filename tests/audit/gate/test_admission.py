@@ -7,9 +7,9 @@ from typing import get_args
 
 import pytest
 
-from audit.gate import CautionNotAccepted, Stopped, admit
-from audit.report import NoVerdict, Report, read_report
-from audit.report.schema import Decision
+from asr_gate.audit.gate import CautionNotAccepted, Stopped, admit
+from asr_gate.audit.report import NoVerdict, Report, read_report
+from asr_gate.audit.report.schema import Decision
 from tests.train.support import write_report
 
 OUTCOME: dict[tuple[Decision, bool], int] = {

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from audit.gate.estimate import (
+from asr_gate.audit.gate.estimate import (
     MARGIN,
     Interval,
     StratumCount,
@@ -18,7 +18,7 @@ from audit.gate.estimate import (
     estimate_hours,
     quantile_interval,
 )
-from audit.gate.policy import load_policy
+from asr_gate.audit.gate.policy import load_policy
 from bench.estimate import RATES, corpora, fixed
 
 

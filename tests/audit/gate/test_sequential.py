@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.gate.estimate import StratumCount
-from audit.gate.policy import load_policy
-from audit.gate.sequential import Schedule, look
+from asr_gate.audit.gate.estimate import StratumCount
+from asr_gate.audit.gate.policy import load_policy
+from asr_gate.audit.gate.sequential import Schedule, look
 from bench.estimate import LARGE, RATES, corpora, until_decided
 
 POLICY = load_policy()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from audit.gate.estimate import Interval
-from audit.gate.policy import load_policy
-from audit.gate.verdict import decide
-from corpus.errors import UserError
+from asr_gate.audit.gate.estimate import Interval
+from asr_gate.audit.gate.policy import load_policy
+from asr_gate.audit.gate.verdict import decide
+from asr_gate.corpus.errors import UserError
 
 POLICY = load_policy().decision
 

@@ -6,10 +6,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from audit.controls.kinds import KINDS
-from audit.gate import load_policy
-from audit.gate.verdict import RECOMMENDATIONS
-from audit.report.schema import SCHEMA_VERSION, Finding, Report
+from asr_gate.audit.controls.kinds import KINDS
+from asr_gate.audit.gate import load_policy
+from asr_gate.audit.gate.verdict import RECOMMENDATIONS
+from asr_gate.audit.report.schema import SCHEMA_VERSION, Finding, Report
 
 POWER = {
     "n": 20, "detected": 19, "power": 0.95, "low": 0.76, "high": 0.99, "false_alarm_rate": 0.0,

@@ -11,18 +11,18 @@ from typing import Any
 import pyarrow.parquet
 import pytest
 
-from audit.acoustic.interface import ModelInfo
-from audit.align.times import Delay
-from audit.controls.kinds import EVIDENCE, KINDS
-from audit.engine.assess import Assessed, Assessor
-from audit.measured import Measured
-from audit.plan import Plan, Stratum
-from audit.report import read_report
-from audit.report.build import AuditResult, build
-from audit.report.schema import SCHEMA_VERSION, Finding
-from audit.report.write import GAPS, UTTERANCES, WORDS, write
-from corpus.fingerprint import Fingerprint
-from corpus.utterance import Corpus, Utterance
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.align.times import Delay
+from asr_gate.audit.controls.kinds import EVIDENCE, KINDS
+from asr_gate.audit.engine.assess import Assessed, Assessor
+from asr_gate.audit.measured import Measured
+from asr_gate.audit.plan import Plan, Stratum
+from asr_gate.audit.report import read_report
+from asr_gate.audit.report.build import AuditResult, build
+from asr_gate.audit.report.schema import SCHEMA_VERSION, Finding
+from asr_gate.audit.report.write import GAPS, UTTERANCES, WORDS, write
+from asr_gate.corpus.fingerprint import Fingerprint
+from asr_gate.corpus.utterance import Corpus, Utterance
 from tests.audit.controls.rows import POLICY, normal_rows, row
 
 MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from audit.report.github import (
+from asr_gate.audit.report.github import (
     MOST_ANNOTATIONS,
     MOST_ROWS,
     annotation_lines,
@@ -21,10 +21,10 @@ from audit.report.github import (
     step_summary,
     summary_of_refusal,
 )
-from audit.report.located import Places
-from audit.report.schema import Report, Skipped
-from corpus.errors import UserError
-from corpus.text.plain import plain
+from asr_gate.audit.report.located import Places
+from asr_gate.audit.report.schema import Report, Skipped
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.text.plain import plain
 from tests.audit.report.reports import finding, report_of, sound
 
 HERE = Path("/checkout")

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from junitparser import Failure, JUnitXml, Skipped
 
-from audit.gate.estimate import Interval
-from audit.gate.verdict import decide
-from audit.report.junit import MOST_ROWS, junit, junit_of_refusal
-from audit.report.located import Places
-from audit.report.schema import Report
-from audit.report.schema import Skipped as SkippedRow
+from asr_gate.audit.gate.estimate import Interval
+from asr_gate.audit.gate.verdict import decide
+from asr_gate.audit.report.junit import MOST_ROWS, junit, junit_of_refusal
+from asr_gate.audit.report.located import Places
+from asr_gate.audit.report.schema import Report
+from asr_gate.audit.report.schema import Skipped as SkippedRow
 from tests.audit.controls.rows import POLICY
 from tests.audit.report.reports import finding, report_of, sound
 

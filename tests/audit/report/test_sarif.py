@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audit.checks import RULES
-from audit.report.located import Places
-from audit.report.sarif import MOST_RESULTS, sarif, sarif_of_refusal
-from audit.report.schema import Report, Skipped
+from asr_gate.audit.checks import RULES
+from asr_gate.audit.report.located import Places
+from asr_gate.audit.report.sarif import MOST_RESULTS, sarif, sarif_of_refusal
+from asr_gate.audit.report.schema import Report, Skipped
 from tests.audit.report.reports import finding, report_of
 
 HERE = Path("/checkout")

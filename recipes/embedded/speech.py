@@ -16,11 +16,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from ..network import PHONES, SAMPLE_RATE
-from .espeak import ESPEAK_DATA, Espeak
-from .kokoro import Kokoro
-from .spoken import Speech, floats
-from .text import Sentence
+from asr_gate.audit.acoustic.embedded.network import PHONES, SAMPLE_RATE
+from recipes.embedded.espeak import ESPEAK_DATA, Espeak
+from recipes.embedded.kokoro import Kokoro
+from recipes.embedded.spoken import Speech, floats
+from recipes.embedded.text import Sentence
 
 HELD_OUT = "festival:ked_diphone"
 """Never trained on: shows how far the model carries to a voice that it does not know."""

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..network import HOP, PHONES, SAMPLE_RATE, LogMel
-from .speech import HELD_OUT, SHARES, as_recorded, synthesize
-from .spoken import Speech
-from .text import Sentence, sentences
+from asr_gate.audit.acoustic.embedded.network import HOP, PHONES, SAMPLE_RATE, LogMel
+from recipes.embedded.speech import HELD_OUT, SHARES, as_recorded, synthesize
+from recipes.embedded.spoken import Speech
+from recipes.embedded.text import Sentence, sentences
 
 JOB = 120
 """Sentences a job, all by one synthesizer."""

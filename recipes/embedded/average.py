@@ -1,6 +1,6 @@
 """The mean of several weights of one training, which often does better than each.
 
-    python -m audit.acoustic.embedded.recipe.average HALFWAY END --speech build/embedded/speech \
+    python -m recipes.embedded.average HALFWAY END --speech build/embedded/speech \
         --out DIR
 
 Stochastic weight averaging (Izmailov et al. 2018). The last one's card goes on to tell of it, with
@@ -14,9 +14,9 @@ from typing import cast
 
 from torch.optim.swa_utils import AveragedModel
 
-from ..network import EmbeddedNet, load
-from .dataset import read, summary
-from .train import export, figures
+from asr_gate.audit.acoustic.embedded.network import EmbeddedNet, load
+from recipes.embedded.dataset import read, summary
+from recipes.embedded.train import export, figures
 
 KEPT: tuple[str, ...] = ("recipe", "began_with")
 """What stays of the last one's card."""

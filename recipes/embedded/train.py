@@ -26,7 +26,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
-from ..network import (
+from asr_gate.audit.acoustic.embedded.network import (
     CARD,
     SAMPLE_RATE,
     STRIDE_SECONDS,
@@ -38,10 +38,10 @@ from ..network import (
     shape_dict,
     standardise,
 )
-from .augment import Augment, Batch
-from .dataset import FRAMES_PER_SECOND, NO_WORD, UNKNOWN_PHONE, Item, read
-from .evaluate import align, greedy
-from .temperature import best_temperature
+from recipes.embedded.augment import Augment, Batch
+from recipes.embedded.dataset import FRAMES_PER_SECOND, NO_WORD, UNKNOWN_PHONE, Item, read
+from recipes.embedded.evaluate import align, greedy
+from recipes.embedded.temperature import best_temperature
 
 SPACE = TOKENS.index(" ")
 HISTORY = ("revision", "data", "trained", "began_with")

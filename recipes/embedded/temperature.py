@@ -11,13 +11,12 @@ from dataclasses import replace
 import numpy as np
 from torch import Tensor
 
-from audit.acoustic.interface import ModelInfo
-from audit.align import Alignment, align, hear
-from audit.align.coverage import coverage
-from audit.gate.policy import load_policy
-from corpus.text.letters import spell
-
-from ..network import SAMPLE_RATE, STRIDE_SECONDS, TOKENS
+from asr_gate.audit.acoustic.embedded.network import SAMPLE_RATE, STRIDE_SECONDS, TOKENS
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.align import Alignment, align, hear
+from asr_gate.audit.align.coverage import coverage
+from asr_gate.audit.gate.policy import load_policy
+from asr_gate.corpus.text.letters import spell
 
 TEMPERATURES = [round(0.7 + 0.1 * step, 1) for step in range(34)]
 

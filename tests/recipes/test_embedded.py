@@ -10,11 +10,11 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from audit.acoustic.embedded.network import MELS, PHONES, TOKENS
-from audit.acoustic.embedded.recipe.augment import Augment, Batch
-from audit.acoustic.embedded.recipe.dataset import NO_WORD
-from audit.acoustic.embedded.recipe.kokoro import FRAME, LATE, RATE, Piece, timed
-from audit.acoustic.embedded.recipe.train import allowed_tokens, encode, windowed_ctc
+from asr_gate.audit.acoustic.embedded.network import MELS, PHONES, TOKENS
+from recipes.embedded.augment import Augment, Batch
+from recipes.embedded.dataset import NO_WORD
+from recipes.embedded.kokoro import FRAME, LATE, RATE, Piece, timed
+from recipes.embedded.train import allowed_tokens, encode, windowed_ctc
 
 
 def losses(logits: torch.Tensor, allowed: torch.Tensor, text: str) -> float:

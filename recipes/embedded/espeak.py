@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .spoken import Speech, Wave, floats
+from recipes.embedded.spoken import Speech, Wave, floats
 
 # fmt: off
 ACCENTS = (

@@ -1,6 +1,6 @@
 """Figures of the embedded model on recorded speech.
 
-    python -m audit.acoustic.embedded.recipe.evaluate MANIFEST [--doc docs/embedded-model.md]
+    python -m recipes.embedded.evaluate MANIFEST [--doc docs/embedded-model.md]
 
 MANIFEST is NeMo-style JSON lines with `id`, `audio_filepath`, `text`, `lang` and, where known,
 `words` with times. English rows count, less those with digits in the text and single digits.
@@ -25,8 +25,14 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from ..network import SAMPLE_RATE, STRIDE_SECONDS, TOKENS, EmbeddedNet, load
-from .text import DIGITS, normalise
+from asr_gate.audit.acoustic.embedded.network import (
+    SAMPLE_RATE,
+    STRIDE_SECONDS,
+    TOKENS,
+    EmbeddedNet,
+    load,
+)
+from recipes.embedded.text import DIGITS, normalise
 
 BEGIN = "<!-- figures: begin -->"
 END = "<!-- figures: end -->"

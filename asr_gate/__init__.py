@@ -1,0 +1,1 @@
+"""Decide whether a speech-recognition training set is fit to train on."""
