@@ -11,18 +11,19 @@ from safetensors.torch import load_file, save_file
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.readers import read_corpus
-from asr_gate.train import recipe
-from asr_gate.train.audio_cache import AudioCache, default_folder, stands_still
-from asr_gate.train.data import Row
-from asr_gate.train.examples import Batch, Encoder, collate
-from asr_gate.train.loss import TranscriptLoss
-from asr_gate.train.model import build_random, tiny_config
+from asr_gate.train import recipes
+from asr_gate.train.data.audio_cache import AudioCache, default_folder, stands_still
+from asr_gate.train.data.collation import Batch, collate
+from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.rows import Row
+from asr_gate.train.model.build import build_random, tiny_config
+from asr_gate.train.model.loss import TranscriptLoss
 from tests.train.test_run import _own_folder, losses, train
 
 __all__ = ["_own_folder"]
 
 CPU = torch.device("cpu")
-SHAPE = recipe.TinyModel(audio_layers=2, audio_width=16, text_layers=1, text_width=32)
+SHAPE = recipes.TinyModel(audio_layers=2, audio_width=16, text_layers=1, text_width=32)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +45,7 @@ def rows(manifest: Path) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def encoder(processor) -> Encoder:
-    return Encoder(processor, recipe.Data())
+    return Encoder(processor, recipes.Data())
 
 
 def batch_of(encoder: Encoder, rows: list[Row]) -> Batch:
@@ -218,7 +219,7 @@ def test_a_disk_that_takes_nothing_is_told_and_the_run_goes_on(
 
 
 def test_an_adapter_with_dropout_in_the_tower_is_heard_anew(model) -> None:
-    data = recipe.Data()
+    data = recipes.Data()
     assert stands_still(model, [], data)
     model.model.audio_tower.layers[0].adapter = torch.nn.Dropout(0.1)
     assert not stands_still(model, [], data)

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from asr_gate.train import examples, recipe
-from asr_gate.train.audio_cache import default_folder
-from asr_gate.train.augment import Augmentation
-from asr_gate.train.examples import Encoder, Example, Examples
-from asr_gate.train.recipe import Augment, RecipeError, SpecAugment
+from asr_gate.train import examples
+from asr_gate.train.data.audio_cache import default_folder
+from asr_gate.train.data.augmentation import Augmentation
+from asr_gate.train.data.examples import Encoder, Example, Examples
+from asr_gate.train.recipes import Augment, RecipeError, SpecAugment
 from tests.train.support import RATE, write_tones
 from tests.train.test_examples import row
 from tests.train.test_run import _own_folder, losses, train
@@ -112,7 +112,7 @@ def test_short_rows_and_wide_masks(frames: int) -> None:
 def test_examples_are_whole_and_change_with_the_epoch(processor, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     mine = row(path, write_tones(path, ["red", "green", "blue"]), "red green blue")
-    encoder = Encoder(processor, recipe.Data(augment=ALL))
+    encoder = Encoder(processor, recipes.Data(augment=ALL))
     data = Examples([mine], encoder, seed=1)
     plain = encoder.read(mine)
     assert isinstance(plain, Example)
@@ -130,7 +130,7 @@ def test_examples_are_whole_and_change_with_the_epoch(processor, tmp_path: Path)
         seen.append(frames)
     assert len(set(seen)) > 3
     assert encoder.read(mine) is plain, "as evaluation hears it"
-    off = Examples([mine], Encoder(processor, recipe.Data()), seed=1)
+    off = Examples([mine], Encoder(processor, recipes.Data()), seed=1)
     assert off[1, 0] is off[2, 0]
 
 
@@ -138,7 +138,7 @@ def test_examples_are_whole_and_change_with_the_epoch(processor, tmp_path: Path)
 def test_no_row_is_stretched_past_a_limit(processor, tmp_path: Path, limit: dict) -> None:
     path = tmp_path / "a.wav"
     mine = row(path, write_tones(path, ["red", "green", "blue"]), "red")
-    encoder = Encoder(processor, recipe.Data(**limit, augment=Augment(speed=(0.5, 0.9))))
+    encoder = Encoder(processor, recipes.Data(**limit, augment=Augment(speed=(0.5, 0.9))))
     assert encoder.count_tokens(mine) == 65
     one = Examples([mine], encoder, seed=1)[1, 0]
     assert isinstance(one, Example)
@@ -209,6 +209,6 @@ def test_evaluation_hears_rows_as_they_are(
 )
 def test_bad_values_are_one_line(override: str, said: str) -> None:
     with pytest.raises(RecipeError) as error:
-        recipe.load("round2-tiny", [override])
+        recipes.load("round2-tiny", [override])
     assert said in str(error.value)
     assert "\n" not in str(error.value)

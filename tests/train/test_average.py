@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.train.average import Candidate, average
+from asr_gate.train.evaluation.average import Candidate, average
 from tests.train.layouts import write_small
 
 WERS = {"epoch-1": 0.9, "step-4": 0.3, "epoch-2": 0.5, "epoch-3": 0.3, "epoch-4": 0.7}

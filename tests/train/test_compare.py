@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.train.compare import compare
-from asr_gate.train.results import Rates, Result, read_result, write_predictions, write_result
+from asr_gate.train.evaluation.compare import compare
+from asr_gate.train.evaluation.result_file import (
+    Rates,
+    Result,
+    read_result,
+    write_predictions,
+    write_result,
+)
 
 WORDS = ["red", "green", "blue", "black", "white", "grey", "pink", "brown"]
 

@@ -65,7 +65,7 @@ def told(out: Path) -> dict:
     return json.loads((out / "run.json").read_text())
 
 
-WEIGHTED = (*SHORT, "data.condemned_weight=0.5", "phases.1.gradient_checkpointing=true")
+WEIGHTED = (*SHORT, "data.excluded_weight=0.5", "phases.1.gradient_checkpointing=true")
 SCRIPT = Path(__file__).with_name("two_ranks.py")
 
 

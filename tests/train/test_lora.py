@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from asr_gate.train import recipe, run
-from asr_gate.train.lora import add_adapters
-from asr_gate.train.recipe import RecipeError
+from asr_gate.train import run
+from asr_gate.train.model.lora import add_adapters
+from asr_gate.train.recipes import RecipeError
 from tests.train.test_run import SMALL, _own_folder, content, losses
 
 __all__ = ["_own_folder"]
@@ -97,10 +97,10 @@ def test_a_pattern_that_names_no_layer_is_one_line(manifest: Path, report: Path)
 def test_the_recipe_fits_the_real_model() -> None:
     from transformers import Qwen3ASRConfig
 
-    from asr_gate.train.model import build_on_meta
-    from asr_gate.train.phases import match
+    from asr_gate.train.model.build import build_on_meta
+    from asr_gate.train.model.parameter_groups import match
 
-    _, settings = recipe.load("lora")
+    _, settings = recipes.load("lora")
     model = build_on_meta(Qwen3ASRConfig(), untie=False)  # the 1.7B, by default
     assert settings.model.lora is not None
     add_adapters(model, settings.model.lora, seed=0)

@@ -9,23 +9,24 @@ import torch
 from torch import Tensor, nn
 
 from asr_gate.corpus.readers import read_corpus
-from asr_gate.train import loss, preflight, recipe, run
-from asr_gate.train.data import Row
+from asr_gate.train import loss, preflight, run
+from asr_gate.train.data.collation import IGNORE, collate
+from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.rows import Row
 from asr_gate.train.distributed import Ranks
-from asr_gate.train.examples import IGNORE, Encoder, collate
-from asr_gate.train.loss import TranscriptLoss, weighted_tokens
-from asr_gate.train.model import build_random, tiny_config
+from asr_gate.train.model.build import build_random, tiny_config
+from asr_gate.train.model.loss import TranscriptLoss, weighted_tokens
 from tests.train.support import write_report
 from tests.train.test_run import SMALL, TWO_EPOCHS, _own_folder, content, losses, train
 
 __all__ = ["_own_folder"]
 
-SHAPE = recipe.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_width=32)
+SHAPE = recipes.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_width=32)
 
 
 @pytest.fixture
 def inputs(processor, manifest: Path) -> dict[str, Tensor]:
-    encoder = Encoder(processor, recipe.Data())
+    encoder = Encoder(processor, recipes.Data())
     rows = [Row(one, one.duration or 0.0, "English") for one in read_corpus([manifest]).utterances]
     return collate([encoder.read(row) for row in rows[:5]], pad_id=encoder.pad_id).inputs
 
@@ -113,7 +114,7 @@ def test_losses_are_summed_in_float32_whatever_the_arithmetic(processor, inputs)
 def test_silence_takes_part_and_changes_nothing(processor) -> None:
     """A process without rows meets the others in every layer."""
     one = objective(processor)
-    found = one(**Encoder(processor, recipe.Data()).silence().inputs, weights=torch.zeros(0))
+    found = one(**Encoder(processor, recipes.Data()).silence().inputs, weights=torch.zeros(0))
     found.backward()
     assert not found.any()
     for name, parameter in one.model.named_parameters():
@@ -136,7 +137,7 @@ def reports(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 def test_at_weight_1_a_condemned_row_is_like_any_other(manifest: Path, reports) -> None:
-    weighted = train(manifest, reports["some"], *TWO_EPOCHS, "data.condemned_weight=1")
+    weighted = train(manifest, reports["some"], *TWO_EPOCHS, "data.excluded_weight=1")
     sound = train(manifest, reports["none"], *TWO_EPOCHS)
     assert weighted.plan.weighted == list(CONDEMNED)
     assert weighted.plan.condemned == []
@@ -146,7 +147,7 @@ def test_at_weight_1_a_condemned_row_is_like_any_other(manifest: Path, reports) 
 
 def test_at_weight_0_condemned_rows_are_left_out(manifest: Path, reports) -> None:
     without = train(manifest, reports["some"], *TWO_EPOCHS)
-    zero = train(manifest, reports["some"], *TWO_EPOCHS, "data.condemned_weight=0.0")
+    zero = train(manifest, reports["some"], *TWO_EPOCHS, "data.excluded_weight=0.0")
     assert without.plan.condemned == zero.plan.condemned == list(CONDEMNED)
     assert without.plan.weighted == []
     assert losses(without) == losses(zero)
@@ -159,13 +160,13 @@ def test_at_weight_0_condemned_rows_are_left_out(manifest: Path, reports) -> Non
 def test_a_step_s_loss_is_the_mean_over_weighted_tokens(
     batching: tuple[str, ...], manifest: Path, reports
 ) -> None:
-    overrides = (*TWO_EPOCHS, "data.condemned_weight=0.5", *batching)
+    overrides = (*TWO_EPOCHS, "data.excluded_weight=0.5", *batching)
     result = train(manifest, reports["some"], *overrides)
     told = content(result)
     assert told["plan"]["weighted"] == list(CONDEMNED)
-    assert told["plan"]["condemned_weight"] == told["config"]["data"]["condemned_weight"] == 0.5
+    assert told["plan"]["excluded_weight"] == told["config"]["data"]["excluded_weight"] == 0.5
 
-    settings = recipe.load("round2-tiny", [*SMALL, *overrides])[1]
+    settings = recipes.load("round2-tiny", [*SMALL, *overrides])[1]
     clearance = preflight.clear(str(reports["some"]), [manifest])
     prepared = run._prepare("r", settings, clearance, Ranks())
     model = run._build(settings, prepared)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import loop, run
-from asr_gate.train.loop import Diverged
+from asr_gate.train.loop.events import Diverged
 from tests.train.support import write_corpus, write_report
 
 SMALL = (
@@ -174,9 +174,9 @@ def test_a_switch_that_changes_nothing_changes_nothing(
     """Two phases with the same groups train as one does: moments and schedule go on."""
     import yaml
 
-    from asr_gate.train import recipe
+    from asr_gate.train import recipes
 
-    whole = yaml.safe_load((recipe.RECIPES / "round2-tiny.yaml").read_text())
+    whole = yaml.safe_load((recipes.RECIPES / "round2-tiny.yaml").read_text())
     first = whole["phases"][0]
     made = []
     for name, phases in (
@@ -232,12 +232,13 @@ class Watcher:
 def test_the_loop_freezes_all_else_and_the_schedule_goes_on_across_the_switch(
     manifest: Path, report: Path, tmp_path: Path
 ) -> None:
-    from asr_gate.train import preflight, recipe
+    from asr_gate.train import preflight
     from asr_gate.train.distributed import Ranks
-    from asr_gate.train.phases import match, schedule
+    from asr_gate.train.loop.optimizer import schedule
+    from asr_gate.train.model.parameter_groups import match
 
     overrides = [*SMALL, *TWO_EPOCHS, "data.batch_seconds=1.7"]
-    _, settings = recipe.load("round2-tiny", [*overrides, "phases.0.gradient_checkpointing=true"])
+    _, settings = recipes.load("round2-tiny", [*overrides, "phases.0.gradient_checkpointing=true"])
     prepared = run._prepare("r", settings, preflight.clear(str(report), [manifest]), Ranks())
     model = run._build(settings, prepared)
     matched = match(model, settings.phases)
@@ -325,7 +326,7 @@ def test_a_dry_run_counts_and_writes_nothing(manifest: Path, report: Path, tmp_p
 
 def test_a_dry_run_shows_condemned_rows_that_train(manifest: Path, report: Path) -> None:
     console = Console(record=True, width=100, force_terminal=False)
-    weight = "data.condemned_weight=0.25"
+    weight = "data.excluded_weight=0.25"
     plan = train(manifest, report, weight, dry_run=True, console=console).plan
     assert (plan.weighted, plan.condemned) == (["u001", "u002"], [])
     assert plan.summary()["weighted"] == 2
