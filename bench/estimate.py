@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_gate.audit.gate.estimate import Interval, StratumCount, estimate
-from asr_gate.audit.gate.policy import Policy, load_policy
-from asr_gate.audit.gate.sequential import Schedule, look
-from asr_gate.audit.gate.verdict import decide
-from asr_gate.audit.plan import allocate
-from asr_gate.audit.report.schema import Decision
+from asr_gate.audit.decide.estimate import Interval, StratumCount, estimate
+from asr_gate.audit.decide.sequential import look
+from asr_gate.audit.decide.verdict import decide
+from asr_gate.audit.policy import Policy, load_policy
+from asr_gate.audit.records.report import Decision
+from asr_gate.audit.sample.plan import allocate
+from asr_gate.audit.sample.sequential import Schedule
 from bench.docs import replace_figures
 
 RATES = (0.02, 0.05, 0.09, 0.12, 0.16, 0.25, 0.50)
@@ -111,16 +112,16 @@ def until_decided(corpus: Simulated, policy: Policy, audits: int, seed: int) -> 
         schedule = Schedule(corpus.sizes, plan, policy.sampling.minimum, corpus.sizes)
         open_: tuple[str, ...] = ()
         while True:
-            before = sum(schedule.heard.values())
+            before = sum(schedule.sampled.values())
             for _ in range(PIECE):
                 if schedule.next(open_) is None:
                     break
-            heard = sum(schedule.heard.values())
+            heard = sum(schedule.sampled.values())
             if not schedule.started:
                 continue
             counts = {
                 d: StratumCount(corpus.sizes[d], n, int(in_random_order[d][:n].sum()))
-                for d, n in schedule.heard.items()
+                for d, n in schedule.sampled.items()
             }
             found = look(counts, policy.decision)
             if found.settled or heard == before:

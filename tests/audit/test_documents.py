@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from asr_gate.audit.checks import RULES
-from asr_gate.audit.report.schema import Report
+from asr_gate.audit.records.report import Report
 from asr_gate.audit.report.write import GAPS, UTTERANCES, WORDS
 from tests.speech import ROOT
 
@@ -45,4 +45,4 @@ def test_pages_of_rules_have_the_same_headings_and_are_linked() -> None:
 
 
 def test_every_rule_says_what_to_do() -> None:
-    assert all(rule.mend.endswith(".") for rule in RULES)
+    assert all(rule.fix.endswith(".") for rule in RULES)

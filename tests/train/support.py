@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import soundfile
-
-from asr_gate.audit.report import Report
 from asr_gate.audit.report.schema import SCHEMA_VERSION, Decision
+
+from asr_gate.audit.records.report import Report
 from asr_gate.corpus.fingerprint import fingerprint, to_lines
 from asr_gate.corpus.readers import read_corpus
 

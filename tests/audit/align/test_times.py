@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from asr_gate.audit.align import AlignedWord, Alignment, Gap
 from asr_gate.audit.align.times import MIN_LETTERS, Delay, lag_profile, measure_delay, place
+from asr_gate.audit.records.alignment import AlignedWord, Alignment, Gap
 
-WORD = AlignedWord("cat", 3, 0.0, 0.0, True, 0.9, -5.0, -5.0, drowned=False)
+WORD = AlignedWord("cat", 3, 0.0, 0.0, True, 0.9, -5.0, -5.0, masked=False)
 
 
 def word(start: float, end: float, kept: bool = True) -> AlignedWord:
@@ -42,7 +42,7 @@ def spoken(delay: float, seed: int, words: int = 12) -> tuple[Alignment, np.ndar
     alignment = Alignment(
         words=(),
         gaps=(),
-        unclaimed=(),
+        unaligned=(),
         letter_times=tuple(time + delay for time in letters),
         separator_times=tuple(time + delay for time in spaces),
         loss=0.0,

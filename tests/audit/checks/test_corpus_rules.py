@@ -12,10 +12,10 @@ import pytest
 
 from asr_gate.audit.checks import RULES, run_rules
 from asr_gate.audit.checks.rule import Context
-from asr_gate.audit.controls.calibrate import Sight
-from asr_gate.audit.gate import load_policy
-from asr_gate.audit.measured import Measured
-from asr_gate.audit.report.schema import Finding
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.power import Calibration
 from asr_gate.corpus.utterance import Corpus, Utterance
 from tests.audit.controls.rows import row as measured
 
@@ -59,8 +59,8 @@ def found(
         content={u.id: f"{u.audio}{u.text}" for u in utterances},
         origins=dict.fromkeys(ids, "m:1"),
         language="en",
-        sight=Sight({}, {}, {}),
-        figures={},
+        calibration=Calibration({}, {}, {}),
+        absolute_thresholds={},
         corpus=corpus,
     )
     return list(run_rules(heard, context))

@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from asr_gate.audit.align import AlignedWord, Gap
 from asr_gate.audit.checks import RULES, run_rules
 from asr_gate.audit.checks.rule import Context
-from asr_gate.audit.controls.calibrate import USUAL, Sight
-from asr_gate.audit.controls.kinds import EVIDENCE, KINDS, Kind
-from asr_gate.audit.gate import load_policy
-from asr_gate.audit.measured import Fault, Measured
+from asr_gate.audit.controls.calibrate import USUAL
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.alignment import AlignedWord, Gap
+from asr_gate.audit.records.controls import EVIDENCE, KINDS, Kind
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.audit.records.power import Calibration
 from asr_gate.audit.report.build import low_quality_ids
-from asr_gate.audit.report.schema import Finding
 from asr_gate.corpus.text.language import same_language
 from asr_gate.corpus.utterance import Corpus, Utterance
 from tests.audit.controls.rows import SIGNAL
@@ -32,7 +33,7 @@ def word(text: str, start: float, end: float) -> AlignedWord:
         0.9,
         -5.0,
         -5.0,
-        drowned=False,
+        masked=False,
         spoken=0.98,
         replaced=0.02,
     )
@@ -58,9 +59,9 @@ GOOD = Measured(
         Gap(start, end, None, -5.0, untranscribed=0.02)
         for start, end in ((0.0, 0.1), (0.3, 0.3), (0.6, 0.6), (0.9, 1.0))
     ),
-    unclaimed=(),
+    unaligned=(),
     loss=0.1,
-    foreign=1.0,
+    cohort_loss=1.0,
     tokens=14,
     lags=(),
     controls=(),
@@ -97,7 +98,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "A008": {"loss": 0.9},
     "A009": {"gaps": with_gap(0, end=0.5, speech=20.0)},
     "A010": {"tokens": 2},
-    "A011": {"words": with_words(drowned={1: True, 2: True}, spoken={1: 0.5, 2: 0.5})},
+    "A011": {"words": with_words(masked={1: True, 2: True}, spoken={1: 0.5, 2: 0.5})},
     "D001": {"id": "z-copy"},
     "D002": {"duration": 0.1},
     "D003": {"letters": 40},
@@ -129,16 +130,19 @@ COUNTED = frozenset({"coverage", "confidence"})
 
 
 def context(
-    rows: list[Measured], *, blind: frozenset[Kind] = frozenset(), figures: frozenset[str] = COUNTED
+    rows: list[Measured],
+    *,
+    underpowered: frozenset[Kind] = frozenset(),
+    absolute_thresholds: frozenset[str] = COUNTED,
 ) -> Context:
     content = {row.id: row.id for row in rows} | {"z-copy": "good-0"}
     domains = {row.domain for row in rows}
-    sight = Sight(
+    calibration = Calibration(
         thresholds={domain: dict(USUAL) for domain in domains},
         slopes=dict.fromkeys(EVIDENCE, 5.0),
         power={domain: {} for domain in domains},
-        blind=dict.fromkeys(domains, blind),
-        pace=16.0,
+        underpowered=dict.fromkeys(domains, underpowered),
+        tokens_per_second=16.0,
     )
     utterances = [
         Utterance(row.id, row.text, Path("a.wav"), "a.wav", "m:1", lang=row.lang, domain=row.domain)
@@ -149,8 +153,8 @@ def context(
         content,
         dict.fromkeys(content, "m:1"),
         "en",
-        sight,
-        dict.fromkeys(domains, figures),
+        calibration,
+        dict.fromkeys(domains, absolute_thresholds),
         Corpus(utterances, ["m"]),
     )
 
@@ -206,7 +210,7 @@ def test_of_what_is_not_heard_nothing_else_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("one", "substitution", "same"),
     [
         ("en", "en", True),
         ("en-US", "en", True),
@@ -303,7 +307,7 @@ def test_another_text_hides_what_its_words_say() -> None:
 
 
 def test_without_other_texts_nothing_is_another_text() -> None:
-    assert findings(replace(GOOD, id="bad", loss=9.0, foreign=None)) == []
+    assert findings(replace(GOOD, id="bad", loss=9.0, cohort_loss=None)) == []
 
 
 @pytest.mark.parametrize(
@@ -328,16 +332,16 @@ def test_little_speech_at_an_edge_or_little_evidence_is_no_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unsaid", "message", "times"),
+    ("deletion", "message", "times"),
     [
         ((0, 1), "the audio begins after 'ten letters'", (0.1, 0.6)),
         ((1, 2), "the audio ends before 'letters here'", (0.3, 0.9)),
     ],
 )
 def test_audio_cut_off_at_an_edge(
-    unsaid: tuple[int, ...], message: str, times: tuple[float, float]
+    deletion: tuple[int, ...], message: str, times: tuple[float, float]
 ) -> None:
-    words = with_words(spoken=dict.fromkeys(unsaid, 0.1))
+    words = with_words(spoken=dict.fromkeys(deletion, 0.1))
     (_, found) = findings(replace(GOOD, id="bad", words=words))
     assert (found.code, found.severity, found.message) == ("A009", "error", message)
     assert (found.start, found.end) == times
@@ -361,7 +365,7 @@ def test_all_words_unsaid_are_no_edge() -> None:
 def test_findings_that_the_audit_cannot_tell_do_not_count(code: str, kinds: list[Kind]) -> None:
     bad = replace(GOOD, **{"id": "bad", **DEFECTS[code]})
     for kind in KINDS:
-        (found,) = findings(bad, blind=frozenset({kind}))
+        (found,) = findings(bad, underpowered=frozenset({kind}))
         assert (found.code, found.counts) == (code, kind not in kinds)
         assert bool(low_quality_ids([found])) == (found.counts and found.severity == "error")
 
@@ -369,17 +373,17 @@ def test_findings_that_the_audit_cannot_tell_do_not_count(code: str, kinds: list
 def test_cut_audio_is_found_by_unsaid_words() -> None:
     bad = replace(GOOD, id="bad", words=with_words(spoken={0: 0.1, 1: 0.1}))
     for kind in KINDS:
-        found = findings(bad, blind=frozenset({kind}))[-1]
+        found = findings(bad, underpowered=frozenset({kind}))[-1]
         assert (found.code, found.counts) == ("A009", kind not in ("inserted", "doubled"))
 
 
 @pytest.mark.parametrize(("code", "figure"), [("A001", "coverage"), ("A003", "confidence")])
 def test_fixed_figures_count_only_where_they_mean_something(code: str, figure: str) -> None:
     bad = replace(GOOD, **{"id": "bad", **DEFECTS[code]})
-    (found,) = findings(bad, figures=COUNTED - {figure})
+    (found,) = findings(bad, absolute_thresholds=COUNTED - {figure})
     assert (found.code, found.severity, found.counts) == (code, "error", False)
     assert not low_quality_ids([found])
-    (found,) = findings(bad, figures=frozenset({figure}))
+    (found,) = findings(bad, absolute_thresholds=frozenset({figure}))
     assert found.counts
     assert low_quality_ids([found])
 

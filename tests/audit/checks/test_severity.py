@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_gate.audit.checks import RULES, run_rules
-from asr_gate.audit.gate import load_policy
+from asr_gate.audit.policy import load_policy
 from asr_gate.audit.report.build import low_quality_ids
 from asr_gate.corpus.errors import UserError
 from tests.audit.checks.test_rules import GOOD, context, goods, with_words

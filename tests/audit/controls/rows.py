@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from asr_gate.audit.align import AlignedWord, Gap
-from asr_gate.audit.controls.kinds import EVIDENCE_OF, KINDS, Control, Evidence, Kind
-from asr_gate.audit.gate.policy import load_policy
-from asr_gate.audit.measured import Measured
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.alignment import AlignedWord, Gap
+from asr_gate.audit.records.controls import EVIDENCE_OF, KINDS, Control, Evidence, Kind
+from asr_gate.audit.records.measured import Measured
 from asr_gate.corpus.speech.signal import Signal
 
 SIGNAL = Signal(16000, 1, 0.0, 0.0, 8000.0, 0.0, None)
@@ -24,7 +24,7 @@ def row(
     domain: str = "d",
     *,
     mismatch: float | None = 0.1,
-    unsaid: float = -5.0,
+    deletion: float = -5.0,
     other: float = -5.0,
     speech: float = -5.0,
     edge: float = -5.0,
@@ -34,7 +34,7 @@ def row(
 ) -> Measured:
     """One utterance of two words and three gaps."""
     words = tuple(
-        AlignedWord("word", 4, at, at + 0.4, True, confidence, unsaid, other, drowned=False)
+        AlignedWord("word", 4, at, at + 0.4, True, confidence, deletion, other, masked=False)
         for at in (0.1, 0.5)
     )
     gaps = tuple(
@@ -58,9 +58,9 @@ def row(
         activity=((0.1, 0.9),),
         words=words,
         gaps=gaps,
-        unclaimed=(),
+        unaligned=(),
         loss=0.0 if mismatch is None else mismatch,
-        foreign=None if mismatch is None else 1.0,
+        cohort_loss=None if mismatch is None else 1.0,
         tokens=8,
         lags=(),
         controls=tuple(Control(kind, value) for kind, value in (planted or {}).items()),
@@ -114,9 +114,9 @@ def normal_rows(
                 number,
                 domain,
                 mismatch=0.2 + found["mismatch"] / 10,
-                unsaid=found["unsaid"],
-                other=found["other"],
-                speech=found["speech"],
+                deletion=found["deletion"],
+                other=found["substitution"],
+                speech=found["insertion"],
                 edge=found["edge"],
                 planted=planted if per_kind is None or number < per_kind else None,
             )

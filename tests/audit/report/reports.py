@@ -6,10 +6,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from asr_gate.audit.controls.kinds import KINDS
-from asr_gate.audit.gate import load_policy
-from asr_gate.audit.gate.verdict import RECOMMENDATIONS
-from asr_gate.audit.report.schema import SCHEMA_VERSION, Finding, Report
+from asr_gate.audit.decide.verdict import RECOMMENDATIONS
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.controls import KINDS
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.report import SCHEMA_VERSION, Report
 
 POWER = {
     "n": 20, "detected": 19, "power": 0.95, "low": 0.76, "high": 0.99, "false_alarm_rate": 0.0,

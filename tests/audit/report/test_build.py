@@ -10,17 +10,18 @@ from typing import Any
 
 import pyarrow.parquet
 import pytest
+from asr_gate.audit.engine.assess import Assessed, Assessor
 
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.align.times import Delay
-from asr_gate.audit.controls.kinds import EVIDENCE, KINDS
-from asr_gate.audit.engine.assess import Assessed, Assessor
-from asr_gate.audit.measured import Measured
-from asr_gate.audit.plan import Plan, Stratum
-from asr_gate.audit.report import read_report
+from asr_gate.audit.gate import read_report
+from asr_gate.audit.records.controls import EVIDENCE, KINDS
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.report import SCHEMA_VERSION
 from asr_gate.audit.report.build import AuditResult, build
-from asr_gate.audit.report.schema import SCHEMA_VERSION, Finding
 from asr_gate.audit.report.write import GAPS, UTTERANCES, WORDS, write
+from asr_gate.audit.sample.plan import Plan, Stratum
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Utterance
 from tests.audit.controls.rows import POLICY, normal_rows, row
@@ -76,10 +77,10 @@ def test_a_sound_corpus_proceeds() -> None:
         assert power.n == 60
         assert power.power == pytest.approx(power.detected / power.n, abs=1e-6)
         assert power.low <= power.power <= power.high
-        assert not power.blind
+        assert not power.underpowered
     assert report.domain_controls == {"d": report.controls}
     assert set(report.thresholds["d"]) == set(EVIDENCE)
-    assert report.figures == {"d": ["confidence", "coverage"]}
+    assert report.absolute_thresholds == {"d": ["confidence", "coverage"]}
 
 
 def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
@@ -100,7 +101,7 @@ def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
         finding(5, "A009", "error", False),
         finding(5, "A001", "error", True),
     ]
-    result = built(replace(assessed, findings=findings, figures={"d": frozenset()}))
+    result = built(replace(assessed, findings=findings, absolute_thresholds={"d": frozenset()}))
     report = result.report
     assert report.low_quality_count == 2
     assert [r.id for r in result.rows if result.low_quality(r)] == ["d-1", "d-5"]
@@ -119,8 +120,8 @@ def test_an_unfit_aligner_has_no_verdict_and_its_findings_do_not_count() -> None
     assert report.decision == "NO_VERDICT"
     assert "cannot tell right transcripts from wrong ones" in report.reasons[0]
     assert "aligner" in report.recommendation
-    assert report.controls["swapped"].blind
-    assert not report.controls["inserted"].blind
+    assert report.controls["swapped"].underpowered
+    assert not report.controls["inserted"].underpowered
     assert [(f.id, f.counts) for f in report.findings if f.code == "A008"][-2:] == [
         ("w0", False),
         ("w1", False),
@@ -134,8 +135,8 @@ def test_reasons_tell_what_the_audit_is_blind_to() -> None:
     report = result_of(rows).report
     assert report.decision == "PROCEED"
     assert report.reasons[1].startswith("blind to missing words: ")
-    assert report.controls["removed"].blind
-    assert report.domain_controls["d"]["removed"].blind
+    assert report.controls["removed"].underpowered
+    assert report.domain_controls["d"]["removed"].underpowered
 
 
 def test_delays_are_told_apart() -> None:
@@ -145,7 +146,7 @@ def test_delays_are_told_apart() -> None:
 
 
 def test_tables_hold_every_utterance_word_and_gap(tmp_path: Path) -> None:
-    rows = [*normal_rows(20, 0), row(98, unsaid=9.0), row(99, speech=12.0)]
+    rows = [*normal_rows(20, 0), row(98, deletion=9.0), row(99, speech=12.0)]
     result = write(result_of(rows), corpus_of(rows), tmp_path)
     assert read_report(tmp_path) == result.report
     assert set(result.report.tables) == {
