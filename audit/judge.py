@@ -1,17 +1,79 @@
-"""From single measurements to what they mean beside each other: times, probabilities, coverage."""
+"""From measurements to what they mean beside each other: probabilities, coverage, findings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.align.coverage import coverage
 from asr_gate.audit.align.times import Delay, measure_delay, sound_times
+from asr_gate.audit.checks import run_rules
+from asr_gate.audit.checks.rule import Context
+from asr_gate.audit.controls.absolute_thresholds import absolute_thresholds_in_force
+from asr_gate.audit.controls.calibrate import calibrate
+from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.alignment import AlignedWord
 from asr_gate.audit.records.controls import LIKELY
+from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import Calibration
-from asr_gate.corpus.utterance import Seconds, Span
+from asr_gate.corpus.fingerprint import Fingerprint
+from asr_gate.corpus.utterance import Corpus, Seconds, Span
+
+
+@dataclass(frozen=True)
+class JudgedSample:
+    """All sampled utterances, judged beside each other and checked by the rules."""
+
+    rows: list[Judged]
+    """By domain, then by id."""
+    findings: list[Finding]
+    calibration: Calibration
+    in_force: dict[str, frozenset[str]]
+    """By domain, the absolute thresholds in force."""
+    delay: Delay
+    """The aligner's, taken out of all times."""
+
+
+class SampleJudge:
+    """Judges what was measured so far of one corpus, and runs the rules."""
+
+    def __init__(
+        self, corpus: Corpus, fingerprint: Fingerprint, policy: Policy, model: ModelInfo
+    ) -> None:
+        self._corpus = corpus
+        self._content = fingerprint.content
+        self._policy = policy
+        self._model = model
+        self._origins = corpus.places()
+
+    def judge(self, rows: Sequence[Measured], *, errors_only: bool = False) -> JudgedSample:
+        """Calibrate on the controls, judge every row, and run the rules.
+
+        Args:
+            rows: as measured, in any order.
+            errors_only: run only rules that may exclude a row.
+        """
+        policy = self._policy
+        ordered = sorted(rows, key=lambda row: (row.domain, row.id))
+        calibration = calibrate(
+            ordered, false_alarm=policy.controls.false_alarm, floors=policy.controls.floors()
+        )
+        judged, delay = judge(ordered, calibration, self._model.delay)
+        in_force = absolute_thresholds_in_force(judged, calibration, policy)
+        context = Context(
+            policy=policy,
+            corpus=self._corpus,
+            content=self._content,
+            origins=self._origins,
+            language=self._model.language,
+            calibration=calibration,
+            absolute_thresholds=in_force,
+        )
+        findings = list(run_rules(judged, context, errors_only=errors_only))
+        return JudgedSample(judged, findings, calibration, in_force, delay)
 
 
 def judge(

@@ -5,36 +5,23 @@ read → sample → measure → judge → check → decide → report
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 
 from asr_gate.audit.acoustic import AcousticModel, load_model
-from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.align.times import Delay
-from asr_gate.audit.checks import run_rules
-from asr_gate.audit.checks.rule import Context
-from asr_gate.audit.controls.absolute_thresholds import absolute_thresholds_in_force
-from asr_gate.audit.controls.calibrate import calibrate
 from asr_gate.audit.controls.plant import plan_controls
-from asr_gate.audit.decide.estimate import StratumCount
-from asr_gate.audit.decide.outcome import conclude
+from asr_gate.audit.decide.outcome import conclude, stratum_counts
 from asr_gate.audit.decide.sequential import Ending, Look, look
 from asr_gate.audit.engine.local import LocalEngine, Progress
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.engine.shards import Shards, code_version, only_one
-from asr_gate.audit.judge import judge
+from asr_gate.audit.judge import SampleJudge
 from asr_gate.audit.policy import Policy
-from asr_gate.audit.records.excluded import excluded_ids
-from asr_gate.audit.records.finding import Finding
-from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.measured import Measured
-from asr_gate.audit.records.power import Calibration
 from asr_gate.audit.records.report import Tool
 from asr_gate.audit.report.build import AuditResult, build
 from asr_gate.audit.report.write import write
@@ -102,45 +89,22 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             quotas=policy.sampling.quotas,
             minimum=policy.sampling.minimum,
         )
-        length = cache(lambda utterance: stored_duration(utterance) or 0.0)
-        judging = _Judging(corpus, identity, policy, model.info)
+        lengths = {u.id: stored_duration(u) or 0.0 for u in corpus.utterances}
+        judge = SampleJudge(corpus, identity, policy, model.info)
         shards = Shards(folder)
         ending: Ending | None = None
         if settings.until_decided:
             sample = SequentialSample(corpus.utterances, plan, minimum=policy.sampling.minimum)
             engine = _engine(sample.pool, plan, model, identity, settings, shards, progress)
-            measured, ending = _until_decided(engine, sample, judging, settings, length)
+            measured, ending = _until_decided(engine, sample, judge, settings, lengths)
             plan = sample.plan()
         else:
             engine = _engine(plan.sample, plan, model, identity, settings, shards, progress)
-            measured = _all(engine, _shards(plan.sample, _shard_seconds(settings), length))
-        judged = judging.judge(measured)
-        outcome = conclude(
-            corpus,
-            plan,
-            judged.rows,
-            judged.findings,
-            judged.calibration,
-            judged.in_force,
-            {u.id: length(u) for u in corpus.utterances},
-            model.info,
-            policy,
-            ending,
-        )
-        result = build(
-            corpus,
-            plan,
-            judged.rows,
-            judged.findings,
-            judged.calibration,
-            judged.in_force,
-            outcome,
-            model.info,
-            judged.delay,
-            policy,
-            identity,
-            Tool(version=version("asr-gate"), git_commit=source_commit()),
-        )
+            measured = _all(engine, _shards(plan.sample, _shard_seconds(settings), lengths))
+        judged = judge.judge(measured)
+        outcome = conclude(corpus, plan, judged, lengths, model.info, policy, ending)
+        tool = Tool(version=version("asr-gate"), git_commit=source_commit())
+        result = build(corpus, plan, judged, outcome, model.info, policy, identity, tool)
         result = write(result, corpus, folder)
         shards.remove()
     return result
@@ -158,9 +122,6 @@ def _require_sense(corpus: Corpus, settings: Settings) -> None:
             "--until-decided stops by the share of findings, while decision.correct_for_controls "
             "of the policy decides on another; leave out one of them"
         )
-
-
-# Measuring
 
 
 def _engine(
@@ -211,19 +172,20 @@ def _all(engine: LocalEngine, shards: Iterator[list[Utterance]]) -> list[Measure
 def _until_decided(
     engine: LocalEngine,
     sample: SequentialSample,
-    judging: _Judging,
+    judge: SampleJudge,
     settings: Settings,
-    length: Callable[[Utterance], Seconds],
+    lengths: Mapping[str, Seconds],
 ) -> tuple[list[Measured], Ending]:
     """Measure shard after shard until a look at all of them settles the decision."""
     rows: list[Measured] = []
     looks: list[Look] = []
     seconds = _shard_seconds(settings)
     try:
-        while shard := sample.next_shard(looks[-1].open if looks else (), seconds, length):
+        while shard := sample.next_shard(looks[-1].open if looks else (), seconds, lengths):
             rows += [row for measured in engine.run([shard]) for row in measured]
             if sample.schedule.started:
-                counts = judging.counts(rows, sample.schedule.populations)
+                judged = judge.judge(rows, errors_only=True)
+                counts = stratum_counts(judged, sample.schedule.populations)
                 looks.append(look(counts, settings.policy.decision))
                 if looks[-1].settled:
                     break
@@ -239,84 +201,19 @@ def _shard_seconds(settings: Settings) -> Seconds:
 
 
 def _shards(
-    sample: Sequence[Utterance], seconds: Seconds, length: Callable[[Utterance], Seconds]
+    sample: Sequence[Utterance], seconds: Seconds, lengths: Mapping[str, Seconds]
 ) -> Iterator[list[Utterance]]:
     """The sample in shards of about so much audio, in its order; the plan alone decides them."""
     shard: list[Utterance] = []
     total = 0.0
     for utterance in sample:
         shard.append(utterance)
-        total += length(utterance)
+        total += lengths[utterance.id]
         if total >= seconds:
             yield shard
             shard, total = [], 0.0
     if shard:
         yield shard
-
-
-# Judging
-
-
-@dataclass(frozen=True)
-class _JudgedSample:
-    """All sampled utterances, judged beside each other and checked by the rules."""
-
-    rows: list[Judged]
-    """By domain, then by id."""
-    findings: list[Finding]
-    calibration: Calibration
-    in_force: dict[str, frozenset[str]]
-    """By domain, the absolute thresholds in force."""
-    delay: Delay
-
-
-class _Judging:
-    """Judges what was measured so far of one corpus."""
-
-    def __init__(
-        self, corpus: Corpus, identity: Fingerprint, policy: Policy, model: ModelInfo
-    ) -> None:
-        self._corpus = corpus
-        self._identity = identity
-        self._policy = policy
-        self._model = model
-        self._origins = corpus.places()
-
-    def judge(self, rows: Sequence[Measured], *, errors_only: bool = False) -> _JudgedSample:
-        """Calibrate on the controls, judge every row, and run the rules.
-
-        Args:
-            rows: as measured, in any order.
-            errors_only: run only rules that may exclude a row.
-        """
-        policy = self._policy
-        ordered = sorted(rows, key=lambda row: (row.domain, row.id))
-        calibration = calibrate(
-            ordered, false_alarm=policy.controls.false_alarm, floors=policy.controls.floors()
-        )
-        judged, delay = judge(ordered, calibration, self._model.delay)
-        in_force = absolute_thresholds_in_force(judged, calibration, policy)
-        context = Context(
-            policy=policy,
-            corpus=self._corpus,
-            content=self._identity.content,
-            origins=self._origins,
-            language=self._model.language,
-            calibration=calibration,
-            absolute_thresholds=in_force,
-        )
-        findings = list(run_rules(judged, context, errors_only=errors_only))
-        return _JudgedSample(judged, findings, calibration, in_force, delay)
-
-    def counts(
-        self, rows: Sequence[Measured], populations: Mapping[str, int]
-    ) -> dict[str, StratumCount]:
-        """How many were sampled in each domain, and how many of them are of low quality."""
-        judged = self.judge(rows, errors_only=True)
-        low = excluded_ids(judged.findings)
-        sampled = Counter(row.domain for row in judged.rows)
-        bad = Counter(row.domain for row in judged.rows if row.id in low)
-        return {d: StratumCount(n, sampled[d], bad[d]) for d, n in populations.items()}
 
 
 def source_commit() -> str | None:

@@ -62,8 +62,8 @@ def corpora(rate: float) -> Iterator[Simulated]:
 
 
 @lru_cache(maxsize=200_000)
-def _exact(size: int, heard: int, low: int, confidence: float) -> Interval:
-    return estimate([StratumCount(size, heard, low)], confidence)
+def _exact(size: int, sampled: int, low: int, confidence: float) -> Interval:
+    return estimate([StratumCount(size, sampled, low)], confidence)
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Tally:
     domains: int = 0
     domains_covered: int = 0
     wrong: int = 0
-    heard: int = 0
+    sampled: int = 0
     settled: int = 0
 
 
@@ -83,7 +83,7 @@ def fixed(corpus: Simulated, policy: Policy, quotas: bool, audits: int, seed: in
     """Audits of a fixed sample."""
     rng = np.random.default_rng(seed)
     plan = _plan(corpus, policy, quotas)
-    tally = Tally(heard=sum(plan.values()))
+    tally = Tally(sampled=sum(plan.values()))
     confidence = policy.decision.confidence
     for _ in range(audits):
         counts = {}
@@ -116,7 +116,7 @@ def until_decided(corpus: Simulated, policy: Policy, audits: int, seed: int) -> 
             for _ in range(PIECE):
                 if schedule.next(open_) is None:
                     break
-            heard = sum(schedule.sampled.values())
+            sampled = sum(schedule.sampled.values())
             if not schedule.started:
                 continue
             counts = {
@@ -124,12 +124,12 @@ def until_decided(corpus: Simulated, policy: Policy, audits: int, seed: int) -> 
                 for d, n in schedule.sampled.items()
             }
             found = look(counts, policy.decision)
-            if found.settled or heard == before:
+            if found.settled or sampled == before:
                 break
             open_ = found.open
-        assert heard <= schedule.budget
+        assert sampled <= schedule.budget
         tally.audits += 1
-        tally.heard += heard
+        tally.sampled += sampled
         tally.settled += found.settled is not None
         tally.covered += _holds(found.overall, corpus.share)
         for domain, interval in found.domains.items():
@@ -186,7 +186,7 @@ def main() -> None:
                 )
                 print(coverage[-1], flush=True)
     stopping = [
-        "| defects | corpus | heard, of the fixed sample | settled | covers, corpus "
+        "| defects | corpus | sampled, of the fixed sample | settled | covers, corpus "
         "| covers, domain | wrong decision |",
         "|---:|---|---:|---:|---:|---:|---:|",
     ]
@@ -197,7 +197,7 @@ def main() -> None:
             found = until_decided(corpus, policy, options.sequential, seed=number)
             sample = sum(_plan(corpus, policy, quotas=True).values())
             stopping.append(
-                f"| {rate:.0%} | {corpus.name} | {found.heard / found.audits / sample:.1%} "
+                f"| {rate:.0%} | {corpus.name} | {found.sampled / found.audits / sample:.1%} "
                 f"| {found.settled / found.audits:.0%} | {found.covered / found.audits:.1%} "
                 f"| {found.domains_covered / found.domains:.1%} "
                 f"| {found.wrong / found.audits:.1%} |"

@@ -78,7 +78,7 @@ def main() -> None:
     wrong = {row["id"]: row for row in moved(read[:: len(read) // MOVED][:MOVED])}
     others = [row for row in rows if row["lang"] != "he"]
     lines = [
-        "| what is heard | audits | swapped found | blind to | right ones condemned "
+        "| recordings | audits | swapped found | cannot detect | right ones excluded "
         "| moved ones condemned | decision |\n",
         "|---|---:|---:|---|---:|---:|---|\n",
     ]
@@ -126,7 +126,9 @@ def _found(
     return Found(
         planted=swapped["n"],
         swapped=swapped["detected"],
-        underpowered=tuple(kind for kind, power in report["controls"].items() if power["blind"]),
+        underpowered=tuple(
+            kind for kind, power in report["controls"].items() if power["underpowered"]
+        ),
         right=len(table) - len(wrong),
         excluded=len(low - wrong),
         wrong=len(wrong),

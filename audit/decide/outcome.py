@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import fsum
 
@@ -18,10 +19,10 @@ from asr_gate.audit.decide.estimate import (
 from asr_gate.audit.decide.limits import no_verdict, undetectable, why_it_ended
 from asr_gate.audit.decide.sequential import Ending
 from asr_gate.audit.decide.verdict import RECOMMENDATIONS, Verdict, decide
+from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.controls import Kind
 from asr_gate.audit.records.excluded import excluded_ids
-from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.power import Calibration
 from asr_gate.audit.sample.plan import Plan
@@ -70,10 +71,7 @@ class Outcome:
 def conclude(
     corpus: Corpus,
     plan: Plan,
-    rows: Sequence[Judged],
-    findings: Sequence[Finding],
-    calibration: Calibration,
-    in_force: Mapping[str, frozenset[str]],
+    sample: JudgedSample,
     lengths: Mapping[str, Seconds],
     model: ModelInfo,
     policy: Policy,
@@ -84,22 +82,19 @@ def conclude(
     Args:
         corpus: the corpus.
         plan: what was sampled of it.
-        rows: the sampled utterances.
-        findings: what the rules found.
-        calibration: what the controls showed.
-        in_force: by domain, the absolute thresholds in force.
+        sample: the sampled utterances, judged.
         lengths: seconds of each utterance of the corpus by id, 0 where it is not known.
         model: the aligner.
         policy: what decides.
         ending: how the audit ended if it sampled until the decision was settled.
     """
-    samples = _samples(plan, corpus, rows, excluded_ids(findings), lengths)
+    samples = _samples(plan, corpus, sample, lengths)
     confidence = policy.decision.confidence
     domains = {domain: estimate([s.count], confidence) for domain, s in samples.items()}
     overall = estimate([s.count for s in samples.values()], confidence)
     if ending is not None:
         overall, domains = ending.last.overall, ending.last.domains
-    power = _excluding_power(calibration, policy)
+    power = _excluding_power(sample.calibration, policy)
     correction = _corrected(overall, power, confidence)
     deciding, each = overall, domains
     if policy.decision.correct_for_controls:
@@ -107,11 +102,11 @@ def conclude(
         each = {d: _corrected(one, power, confidence) or one for d, one in domains.items()}
     everything = len(corpus.utterances) + len(corpus.skipped)
     skipped = 100 * len(corpus.skipped) / everything
-    unfit = no_verdict(rows, len(corpus.utterances), calibration, policy, model)
+    unfit = no_verdict(sample.rows, len(corpus.utterances), sample.calibration, policy, model)
     verdict = unfit or decide(policy.decision, deciding, each, skipped)
     # Where nothing can be told, what else cannot is no news.
-    notes = [] if unfit else undetectable(calibration, policy.controls, in_force)
-    ended = [] if ending is None else [why_it_ended(ending, len(rows), policy.decision)]
+    notes = [] if unfit else undetectable(sample.calibration, policy.controls, sample.in_force)
+    ended = [] if ending is None else [why_it_ended(ending, len(sample.rows), policy.decision)]
     return Outcome(
         verdict=Verdict(
             verdict.decision,
@@ -131,12 +126,12 @@ def conclude(
 def _samples(
     plan: Plan,
     corpus: Corpus,
-    rows: Sequence[Judged],
-    low: set[str],
+    sample: JudgedSample,
     lengths: Mapping[str, Seconds],
 ) -> dict[str, DomainSample]:
+    low = excluded_ids(sample.findings)
     members: dict[str, list[Judged]] = {domain: [] for domain in plan.strata}
-    for row in rows:
+    for row in sample.rows:
         members[row.domain].append(row)
     seconds: dict[str, list[Seconds]] = {domain: [] for domain in plan.strata}
     for u in corpus.utterances:
@@ -148,6 +143,14 @@ def _samples(
         hours = StratumHours(size, fsum(seconds[domain]), [lengths[r.id] for r in sampled], bad)
         samples[domain] = DomainSample(sampled, StratumCount(size, len(sampled), sum(bad)), hours)
     return samples
+
+
+def stratum_counts(sample: JudgedSample, populations: Mapping[str, int]) -> dict[str, StratumCount]:
+    """How many were sampled in each domain, and how many of them are of low quality."""
+    low = excluded_ids(sample.findings)
+    sampled = Counter(row.domain for row in sample.rows)
+    bad = Counter(row.domain for row in sample.rows if row.id in low)
+    return {d: StratumCount(n, sampled[d], bad[d]) for d, n in populations.items()}
 
 
 def _excluding_power(calibration: Calibration, policy: Policy) -> ExcludingPower:

@@ -12,7 +12,6 @@ from typing import overload
 import numpy as np
 
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.align.times import Delay
 from asr_gate.audit.decide import sequential
 from asr_gate.audit.decide.estimate import (
     METHOD,
@@ -22,13 +21,14 @@ from asr_gate.audit.decide.estimate import (
     wilson,
 )
 from asr_gate.audit.decide.outcome import DomainSample, Outcome
+from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records import report as schema
 from asr_gate.audit.records.controls import KINDS
 from asr_gate.audit.records.excluded import excluded_ids
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged
-from asr_gate.audit.records.power import Calibration, Power
+from asr_gate.audit.records.power import Power
 from asr_gate.audit.sample.plan import Plan
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus
@@ -66,13 +66,9 @@ class AuditResult:
 def build(
     corpus: Corpus,
     plan: Plan,
-    rows: Sequence[Judged],
-    findings: Sequence[Finding],
-    calibration: Calibration,
-    in_force: Mapping[str, frozenset[str]],
+    sample: JudgedSample,
     outcome: Outcome,
     model: ModelInfo,
-    delay: Delay,
     policy: Policy,
     fingerprint: Fingerprint,
     tool: schema.Tool,
@@ -82,19 +78,16 @@ def build(
     Args:
         corpus: the corpus.
         plan: what was sampled of it.
-        rows: the sampled utterances.
-        findings: what the rules found.
-        calibration: what the controls showed.
-        in_force: by domain, the absolute thresholds in force.
+        sample: the sampled utterances, judged.
         outcome: the decision and its estimates.
         model: the aligner.
-        delay: the aligner's, as measured.
         policy: what decided.
         fingerprint: the corpus's.
         tool: what writes the report.
     """
+    rows, calibration, delay = sample.rows, sample.calibration, sample.delay
     by_id: dict[str, list[Finding]] = {}
-    for finding in findings:
+    for finding in sample.findings:
         by_id.setdefault(finding.id, []).append(finding)
     confidence = policy.decision.confidence
     verdict, power, ending = outcome.verdict, outcome.power, outcome.ending
@@ -124,9 +117,9 @@ def build(
             domain: _domain(sample, outcome.domains[domain], by_id, confidence)
             for domain, sample in outcome.samples.items()
         },
-        rules=_rules(findings),
+        rules=_rules(sample.findings),
         findings=sorted(
-            (_rounded(finding) for finding in findings),
+            (_rounded(finding) for finding in sample.findings),
             key=lambda finding: (finding.id, finding.code, finding.start or 0.0),
         ),
         controls={
@@ -149,7 +142,7 @@ def build(
             domain: {evidence: _r(value) for evidence, value in values.items()}
             for domain, values in calibration.thresholds.items()
         },
-        absolute_thresholds={domain: sorted(names) for domain, names in in_force.items()},
+        absolute_thresholds={domain: sorted(names) for domain, names in sample.in_force.items()},
         skipped=[
             schema.Skipped(id=row.id, origin=corpus.place(row.origin), reason=row.reason)
             for row in sorted(corpus.skipped, key=lambda row: row.id)
@@ -198,7 +191,7 @@ def build(
         seal="",
     )
     weights = {domain: stratum.weight for domain, stratum in plan.strata.items()}
-    return AuditResult(report, list(rows), by_id, weights, fingerprint)
+    return AuditResult(report, rows, by_id, weights, fingerprint)
 
 
 @overload

@@ -139,7 +139,7 @@ def _lines(report: Report, places: Locations, held: str | None) -> Iterator[str]
         for kind, power in islice(report.controls.items(), MOST_ROWS):
             yield (
                 f"| {escaped(kind)} | {power.detected} | {power.n} | {power.power:.0%} "
-                f"| {'blind' if power.underpowered else ''} |"
+                f"| {'underpowered' if power.underpowered else ''} |"
             )
     worst = excluded_rows(report, places)
     if worst:

@@ -20,8 +20,8 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit(report: Report, places: Locations, held: str | None) -> bytes:
     """One suite: the verdict, the domains, the kinds of controls, utterances of low quality.
 
-    A domain fails where it made the verdict CAUTION; a kind of planted defect that the audit is
-    blind to is skipped, and so is a row that could not be audited. Names hold no figures, so that
+    A domain fails where it made the verdict CAUTION; a kind of planted defect that the audit
+    cannot detect is skipped, and so is a row that could not be audited. Names hold no figures, so that
     one run compares with the next.
 
     Args:
@@ -51,7 +51,7 @@ def junit(report: Report, places: Locations, held: str | None) -> bytes:
         case = _case(suite, "control", kind)
         said = f"{power.detected} of {power.n} planted were found ({power.power:.0%})"
         if power.underpowered:
-            _outcome(case, "skipped", f"blind in part of the data or all of it: {said}")
+            _outcome(case, "skipped", f"underpowered in part of the data or all of it: {said}")
         _said(case, [said])
     rows = excluded_rows(report, places)
     for identity, found in list(rows.items())[:MOST_ROWS]:

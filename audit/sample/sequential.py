@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from asr_gate.audit.sample.plan import Plan, Stratum, in_random_order
@@ -93,21 +93,21 @@ class SequentialSample:
         self,
         still_open: tuple[str, ...],
         seconds: Seconds,
-        length: Callable[[Utterance], Seconds],
+        lengths: Mapping[str, Seconds],
     ) -> list[Utterance]:
         """About so much audio to audit next; empty: the budget ends.
 
         Args:
             still_open: as for `Schedule.next`.
             seconds: audio in a shard.
-            length: of one utterance, 0 where it is not known.
+            lengths: of the utterances by id, 0 where it is not known.
         """
         shard: list[Utterance] = []
         total = 0.0
         while total < seconds and (domain := self.schedule.next(still_open)) is not None:
             utterance = self._order[domain][self.schedule.sampled[domain] - 1]
             shard.append(utterance)
-            total += length(utterance)
+            total += lengths[utterance.id]
         return shard
 
     def plan(self) -> Plan:

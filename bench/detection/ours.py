@@ -44,7 +44,7 @@ class Tally:
     pointed: Counter[Kind] = field(default_factory=Counter)
     """At the planted place, by that or by evidence of any other sort that counts."""
     underpowered: Counter[Kind] = field(default_factory=Counter)
-    """Calibrations that found themselves blind."""
+    """Calibrations that found themselves underpowered."""
     calibrations: int = 0
     judged: int = 0
     alarms: Counter[Evidence] = field(default_factory=Counter)

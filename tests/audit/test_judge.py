@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from asr_gate.audit.controls.calibrate import calibrate
 from asr_gate.audit.judge import judge
+from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.measured import Fault, Measured
 from tests.audit.controls.rows import FLOORS, RATE, normal_rows, row
 
 
-def judged(*odd: Measured) -> list[Measured]:
+def judged(*odd: Measured) -> list[Judged]:
     """What is made of some utterances among a hundred sound ones."""
     rows = [*normal_rows(100, 0), *odd]
     calibration = calibrate(rows, false_alarm=RATE, floors=FLOORS)
@@ -24,15 +26,15 @@ def judged(*odd: Measured) -> list[Measured]:
 
 def test_a_right_transcript_is_believed() -> None:
     (found,) = judged(row(0))
-    assert all(w.kept and w.spoken is not None and w.spoken > 0.95 for w in found.words)
-    assert all(w.replaced is not None and w.replaced < 0.05 for w in found.words)
-    assert all(g.untranscribed is not None and g.untranscribed < 0.05 for g in found.gaps)
+    assert all(w.kept and w.spoken > 0.95 for w in found.words)
+    assert all(w.replaced < 0.05 for w in found.words)
+    assert all(g.untranscribed < 0.05 for g in found.gaps)
     assert (found.text_coverage, found.speech_coverage, found.coverage) == (1, 1, 1)
     assert found.confidence == pytest.approx(0.9)
     assert 0.9 < found.quality < 1
 
 
-def left_out(at: int, **evidence: float) -> Measured:
+def left_out(at: int, **evidence: Any) -> Measured:
     """One word that the path leaves out."""
     found = row(0)
     words = tuple(
@@ -55,7 +57,7 @@ def test_a_word_left_out_stays_where_its_evidence_does_not_pass() -> None:
     assert found.text_coverage == 1
 
 
-def test_of_a_drowned_word_nothing_is_known() -> None:
+def test_of_a_masked_word_nothing_is_known() -> None:
     (found,) = judged(left_out(1, deletion=0.0, masked=True, confidence=1e-3))
     assert [w.kept for w in found.words] == [True, True]
     assert [w.spoken for w in found.words] == [pytest.approx(1, abs=0.01), 0.5]
@@ -68,13 +70,12 @@ def test_of_a_drowned_word_nothing_is_known() -> None:
 def test_a_doubted_word_on_the_path_is_kept() -> None:
     (found,) = judged(row(0, deletion=9.0))
     assert all(w.kept for w in found.words)
-    assert all(w.spoken is not None and w.spoken < 0.5 for w in found.words)
+    assert all(w.spoken < 0.5 for w in found.words)
 
 
-def test_unclaimed_speech_is_lost_where_its_evidence_passes() -> None:
+def test_unaligned_speech_is_lost_where_its_evidence_passes() -> None:
     unaligned = replace(row(0, speech=20.0), unaligned=((0.45, 0.55),))
     (found, believed) = judged(unaligned, replace(row(1), unaligned=((0.45, 0.55),)))
-    assert found.gaps[1].untranscribed is not None
     assert found.gaps[1].untranscribed > 0.5
     assert found.speech_coverage == pytest.approx(1 - 0.1 / 0.8)
     assert believed.speech_coverage == 1
@@ -90,9 +91,8 @@ def test_without_texts_of_others_the_words_alone_decide() -> None:
     assert found.quality > 0.9
 
 
-def test_what_was_not_aligned_stays_as_it_is() -> None:
-    broken = replace(
-        row(0), words=(), gaps=(), fault=Fault("A002", "too long"), speech_coverage=0.0
-    )
+def test_what_was_not_aligned_has_no_figures() -> None:
+    broken = replace(row(0), words=(), gaps=(), fault=Fault("A002", "too long"))
     (found,) = judged(broken)
-    assert found == broken
+    assert found == Judged(broken)
+    assert (found.coverage, found.confidence, found.quality) == (0, 0, 0)

@@ -1,4 +1,4 @@
-"""Measured utterances with evidence as a test says."""
+"""Utterances with evidence as a test says."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.alignment import AlignedWord, Gap
 from asr_gate.audit.records.controls import EVIDENCE_OF, KINDS, Control, Evidence, Kind
+from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
 from asr_gate.audit.records.measured import Measured
 from asr_gate.corpus.speech.signal import Signal
 
@@ -29,7 +30,6 @@ def row(
     speech: float = -5.0,
     edge: float = -5.0,
     planted: dict[Kind, float] | None = None,
-    coverage: float = 1.0,
     confidence: float = 0.9,
 ) -> Measured:
     """One utterance of two words and three gaps."""
@@ -45,7 +45,6 @@ def row(
         id=f"{domain}-{number}",
         domain=domain,
         lang="en",
-        origin=f"m.jsonl:{number}",
         text="word word",
         duration=1.0,
         speech_seconds=0.8,
@@ -65,10 +64,18 @@ def row(
         lags=(),
         controls=tuple(Control(kind, value) for kind, value in (planted or {}).items()),
         fault=None,
-        text_coverage=coverage,
-        speech_coverage=1.0,
-        confidence=confidence,
     )
+
+
+def judged(measured: Measured, **figures: float) -> Judged:
+    """An utterance whose words are all said, with figures as a test says."""
+    words = tuple(
+        JudgedWord(w.text, w.letters, w.start, w.end, w.kept, w.confidence, w.masked, 0.98, 0.02)
+        for w in measured.words
+    )
+    gaps = tuple(JudgedGap(g.start, g.end, g.insertion, 0.02) for g in measured.gaps)
+    usual = {"text_coverage": 1.0, "speech_coverage": 0.95, "confidence": 0.9, "quality": 0.85}
+    return Judged(measured, words, gaps, **(usual | figures))
 
 
 def normal_rows(

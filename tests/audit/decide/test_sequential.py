@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_gate.audit.decide.estimate import StratumCount
-from asr_gate.audit.decide.sequential import Schedule, look
+from asr_gate.audit.decide.sequential import look
 from asr_gate.audit.policy import load_policy
+from asr_gate.audit.sample.sequential import Schedule
 from bench.estimate import LARGE, RATES, corpora, until_decided
 
 POLICY = load_policy()
@@ -84,16 +85,16 @@ def test_the_schedule_hears_minima_then_proportions_then_what_is_open() -> None:
     assert schedule.started
     for _ in range(40):
         schedule.next(())
-    assert schedule.heard == {"a": 45, "b": 5}
+    assert schedule.sampled == {"a": 45, "b": 5}
     assert {schedule.next(("b",)) for _ in range(20)} == {"b"}
     while schedule.next(()) is not None:
         pass
-    assert sum(schedule.heard.values()) == schedule.budget == 100
+    assert sum(schedule.sampled.values()) == schedule.budget == 100
 
 
 def test_a_domain_that_is_heard_whole_ends_it() -> None:
     schedule = Schedule({"a": 900, "b": 8}, {"a": 90, "b": 8}, 5, {"a": 90, "b": 8})
-    while schedule.heard["b"] < 8:
+    while schedule.sampled["b"] < 8:
         schedule.next(())
     assert schedule.next(("b",)) is None
 
@@ -105,5 +106,5 @@ def test_stopping_early_is_right_and_saves(rate: float) -> None:
     assert found.wrong / found.audits <= 0.05
     assert found.covered / found.audits >= 0.95
     if rate in (0.02, 0.5):
-        assert found.heard / found.audits <= 0.2 * 2500, "a fifth of the fixed sample"
+        assert found.sampled / found.audits <= 0.2 * 2500, "a fifth of the fixed sample"
         assert found.settled == found.audits

@@ -45,10 +45,10 @@ def test_thresholds(percent: float, decision: str, names: str) -> None:
         (Interval(0.20, 0.09, 0.40), "CAUTION"),
     ],
 )
-def test_too_little_heard_is_caution(interval: Interval, decision: str) -> None:
+def test_too_little_sampled_is_caution(interval: Interval, decision: str) -> None:
     verdict = decide(POLICY, interval, {}, 0)
     assert verdict.decision == decision
-    assert (decision == "CAUTION") == ("too little was heard" in " ".join(verdict.reasons))
+    assert (decision == "CAUTION") == ("the sample is too small" in " ".join(verdict.reasons))
 
 
 def test_a_domain_may_have_a_limit_of_its_own() -> None:
@@ -68,7 +68,7 @@ def test_one_bad_domain_is_at_least_caution() -> None:
     assert decide(POLICY, share(50), domains, 0).decision == "STOP"
 
 
-def test_rows_that_nobody_heard_are_at_least_caution() -> None:
+def test_rows_that_were_skipped_are_at_least_caution() -> None:
     assert decide(POLICY, share(1), {}, 5.0).decision == "PROCEED"
     verdict = decide(POLICY, share(1), {}, 5.1)
     assert verdict.decision == "CAUTION"

@@ -16,9 +16,9 @@ KEY = {"seed": 1, "controls": 385}
 
 
 def begun(folder: Path) -> Shards:
-    parts = Shards(folder)
-    assert parts.begin(KEY, resume=False) == 0
-    return parts
+    shards = Shards(folder)
+    assert shards.begin(KEY, resume=False) == 0
+    return shards
 
 
 def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
@@ -27,27 +27,27 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
         replace(row(8, mismatch=None), unaligned=((0.1, 0.2),), lags=(0.5, 1.0)),
         replace(row(9), words=(), gaps=(), fault=Fault("S001", "missing")),
     ]
-    parts = begun(tmp_path)
-    parts.write(0, rows)
-    assert parts.read(0, [r.id for r in rows]) == rows
+    shards = begun(tmp_path)
+    shards.write(0, rows)
+    assert shards.read(0, [r.id for r in rows]) == rows
     assert Shards(tmp_path).begin(KEY, resume=True) == 1
 
 
-def test_a_part_of_other_rows_or_half_a_part_is_none(tmp_path: Path) -> None:
+def test_a_shard_of_other_rows_or_half_a_shard_is_none(tmp_path: Path) -> None:
     rows = normal_rows(3, 0)
-    parts = begun(tmp_path)
-    parts.write(0, rows)
-    assert parts.read(0, ["other"]) is None
-    assert parts.read(1, [r.id for r in rows]) is None
-    (file,) = (tmp_path / "parts").glob("part-*.json")
+    shards = begun(tmp_path)
+    shards.write(0, rows)
+    assert shards.read(0, ["other"]) is None
+    assert shards.read(1, [r.id for r in rows]) is None
+    (file,) = (tmp_path / "shards").glob("shard-*.json")
     whole = file.read_text()
     for broken in (whole[: len(whole) // 2], "[]", "{}", "[1]", whole.replace('"unsaid"', '"x"')):
         file.write_text(broken)
-        assert parts.read(0, [r.id for r in rows]) is None
+        assert shards.read(0, [r.id for r in rows]) is None
 
 
 @pytest.mark.parametrize("name", KEY)
-def test_parts_of_another_audit_are_never_mixed_in(name: str, tmp_path: Path) -> None:
+def test_shards_of_another_audit_are_never_mixed_in(name: str, tmp_path: Path) -> None:
     begun(tmp_path).write(0, normal_rows(1, 0))
     with pytest.raises(UserError, match=f"another {name}"):
         Shards(tmp_path).begin(KEY | {name: 0}, resume=True)

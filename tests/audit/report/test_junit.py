@@ -99,13 +99,13 @@ def test_a_domain_fails_where_the_verdict_names_it() -> None:
     assert "above 20 %" in found["asr.domain", "d"].result[0].message
 
 
-def test_what_the_audit_is_blind_to_and_rows_it_passed_over_are_skipped() -> None:
-    underpowered = sound().controls["removed"].model_copy(update={"blind": True})
+def test_what_the_audit_cannot_detect_and_rows_it_passed_over_are_skipped() -> None:
+    underpowered = sound().controls["removed"].model_copy(update={"underpowered": True})
     row = SkippedRow(id="u9", origin="train.jsonl:9", reason="leaves the corpus root")
     report = report_of(controls=sound().controls | {"removed": underpowered}, skipped=[row])
     found = cases(report)
     assert outcome(found["asr.control", "removed"]) is Skipped
-    assert "blind" in found["asr.control", "removed"].result[0].message
+    assert "underpowered" in found["asr.control", "removed"].result[0].message
     assert outcome(found["asr.control", "cut"]) is None
     assert outcome(found["asr.skipped", "u9"]) is Skipped
     assert found["asr.skipped", "u9"].result[0].message == "leaves the corpus root"
