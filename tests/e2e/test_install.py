@@ -22,7 +22,7 @@ BIN = Path(sys.executable).parent
 NAMES = ("train.py", "cli.py", "corpus.py", "tracking.py", "audit/__init__.py")
 SMALL = (
     "model.tiny.vocabulary=300", "data.batch_seconds=30", "data.evaluation_share=0.1",
-    "evaluation.max_new_tokens=4", "phases.0.epochs=[1]", "phases.1.epochs=[]", "--no-wandb",
+    "evaluation.max_new_tokens=4", "phases.0.epochs=[1]", "phases.1.epochs=[2]", "--no-wandb",
 )  # fmt: skip
 
 
