@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from asr_gate.audit.gate import CautionNotAccepted, Stopped
-from asr_gate.audit.report import NoVerdict
-from asr_gate.audit.report.tables import AuditReport, load
+from asr_gate.audit.gate import CautionNotAccepted, NoVerdict, Stopped
+from asr_gate.audit.gate.tables import AuditReport, load
 from asr_gate.corpus.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,8 +85,8 @@ def audit_corpus(
         >>> report.decision, report.content.low_quality_percentage
         ('PROCEED', 4.4)
     """
-    from asr_gate.audit.engine.local import Interrupted, Settings, audit
-    from asr_gate.audit.gate import load_policy
+    from asr_gate.audit.pipeline import Interrupted, Settings, audit
+    from asr_gate.audit.policy import load_policy
     from asr_gate.corpus.readers import read_corpus
 
     names = [manifests] if isinstance(manifests, str | os.PathLike) else manifests
@@ -164,13 +163,15 @@ def verify(
         >>> asr_gate.verify("reports/phase0", "train.jsonl").decision
         'PROCEED'
     """
-    from asr_gate.audit.gate import admit, load_policy, require_same_data, vouched
+    from asr_gate.audit.gate import authorise, require_same_data
+    from asr_gate.audit.gate import verify as verified
+    from asr_gate.audit.policy import load_policy
 
     path = report.path if isinstance(report, AuditReport) else Path(report)
     asked = None if policy is None else load_policy(Path(policy))
     key = None if verify_key is None else Path(verify_key)
-    found = vouched(path, str(path), policy=asked, verify_key=key)
-    admit(found, str(path), accept_caution=accept_caution)
+    found = verified(path, str(path), policy=asked, verify_key=key)
+    authorise(found, str(path), accept_caution=accept_caution)
     loaded = load(path)
     if data is not None:
         from asr_gate.corpus.readers import read_corpus

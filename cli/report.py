@@ -47,8 +47,8 @@ def export_table(report: Path, table: str, kind: str | None, out: Path | None) -
 
     Exit codes: 0 exported, 2 bad usage, 30 the report or its table is missing or was altered.
     """
-    from asr_gate.audit.report import REPORT_FILE, SIGNATURE_FILE
-    from asr_gate.audit.report.tables import export, load
+    from asr_gate.audit.gate.tables import export, load
+    from asr_gate.audit.records.report import REPORT_FILE, SIGNATURE_FILE
     from asr_gate.corpus.errors import UserError
     from asr_gate.corpus.files import write_atomically
 

@@ -17,7 +17,8 @@ from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
 from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording, load
-from asr_gate.corpus.speech.signal import Signal, speech_to_noise
+from asr_gate.corpus.speech.signal import speech_to_noise
+from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Seconds, Span, Utterance
 

@@ -26,7 +26,7 @@ from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import write_atomically
-from asr_gate.corpus.speech.signal import Signal
+from asr_gate.corpus.speech.stored import Signal
 
 MEASURING = (
     "audit/acoustic",

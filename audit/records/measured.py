@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from asr_gate.audit.records.alignment import AlignedWord, Gap
 from asr_gate.audit.records.controls import Control, Evidence
-from asr_gate.corpus.speech.signal import Signal
+from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.utterance import Seconds, Span
 
 

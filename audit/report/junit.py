@@ -21,8 +21,8 @@ def junit(report: Report, places: Locations, held: str | None) -> bytes:
     """One suite: the verdict, the domains, the kinds of controls, utterances of low quality.
 
     A domain fails where it made the verdict CAUTION; a kind of planted defect that the audit
-    cannot detect is skipped, and so is a row that could not be audited. Names hold no figures, so that
-    one run compares with the next.
+    cannot detect is skipped, and so is a row that could not be audited. Names hold no figures, so
+    that one run compares with the next.
 
     Args:
         report: the report.

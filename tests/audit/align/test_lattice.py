@@ -338,7 +338,7 @@ def test_a_word_that_is_not_said() -> None:
     assert [w.kept for w in found.words] == [True, True, False, True]
     deletion = [w.deletion for w in found.words]
     assert strongest(deletion) == 2
-    assert deletion[2] > USUAL["unsaid"]
+    assert deletion[2] > USUAL["deletion"]
     assert deletion[0] < 0
     assert max(w.substitution for w in found.words if w.text != "bird") <= 0, (
         "its neighbours are right"
@@ -358,7 +358,7 @@ def test_words_at_the_edges_may_be_left_out(text: str) -> None:
 def test_of_a_text_that_nobody_says_no_word_is_kept() -> None:
     found = aligned("-" * 40, "the bird")
     assert not any(w.kept for w in found.words)
-    assert all(w.deletion > USUAL["unsaid"] for w in found.words)
+    assert all(w.deletion > USUAL["deletion"] for w in found.words)
     assert all((w.start, w.end) == (0, pytest.approx(0.8)) for w in found.words)
     assert found.letter_times == ()
 
@@ -426,7 +426,7 @@ def test_words_that_noise_may_drown_are_no_evidence(
     if masked:
         assert all(w.deletion == 0 and w.substitution <= 0 for w in middles)
     else:
-        assert all(w.deletion > USUAL["unsaid"] for w in middles)
+        assert all(w.deletion > USUAL["deletion"] for w in middles)
 
 
 @given(
@@ -448,7 +448,7 @@ def test_sound_before_each_frame_is_that_of_the_activity(
 def test_a_doubled_word_is_doubted_in_both_places() -> None:
     found = aligned(said(SENTENCE), "the green bird bird sat down")
     deletion = [w.deletion for w in found.words]
-    assert min(deletion[2:4]) > USUAL["unsaid"]
+    assert min(deletion[2:4]) > USUAL["deletion"]
     assert min(deletion[2:4]) > max(deletion[:2] + deletion[4:])
     assert max(deletion[0], deletion[5]) < 0
 
@@ -475,7 +475,7 @@ def test_a_word_that_noise_drowns_is_not_replaced() -> None:
     wrong = align_text(emission, "the purple bird sat down")
     assert isinstance(right, Alignment) and isinstance(wrong, Alignment)
     assert right.loss > 0.5, "it costs much"
-    assert right.words[1].other < USUAL["other"] < wrong.words[1].other
+    assert right.words[1].substitution < USUAL["other"] < wrong.words[1].substitution
 
 
 def test_a_word_that_the_transcript_lacks() -> None:
@@ -516,7 +516,7 @@ def test_unknown_characters_stand_in_as_wildcards() -> None:
     assert all(w.kept for w in found.words)
     assert found.words[1].start == pytest.approx(0.18)
     number = found.words[1]
-    assert number.deletion == number.other == LEAST, "a wildcard proves nothing"
+    assert number.deletion == number.substitution == LEAST, "a wildcard proves nothing"
     part = aligned(said("cats"), "c4ts")
     assert part.words[0].letters == 3
     assert part.words[0].deletion > LEAST
@@ -594,7 +594,7 @@ def test_confidence_is_the_letters_mean() -> None:
 HOUR = """
 import json, resource, sys
 import numpy as np
-from asr_gate.audit.align import align, hear
+from asr_gate.audit.align import align, prepare
 from asr_gate.corpus.text.letters import Transcript, Word
 from tests.audit.align.synthetic import MODEL
 
@@ -615,13 +615,13 @@ emission = np.full((len(columns), len(MODEL.tokens)), np.log(0.01 / 28), np.floa
 emission[np.arange(len(columns)), columns] = np.log(0.99)
 from dataclasses import replace
 model = replace(MODEL, stride=1 / FRAMES_A_SECOND)
-found = align(hear(emission, model), Transcript(tuple(words), 0, 0), model)
+found = align(prepare(emission, model), Transcript(tuple(words), 0, 0), model)
 late = [abs(w.start - at / FRAMES_A_SECOND) for w, at in zip(found.words, starts, strict=True)]
 print(json.dumps({
     "letters": sum(len(word.letters) for word in words),
     "kept": all(w.kept for w in found.words),
     "late": max(late),
-    "unsaid": max(w.unsaid for w in found.words),
+    "deletion": max(w.deletion for w in found.words),
     "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
 }))
 """
@@ -638,7 +638,7 @@ def test_an_hour_is_aligned_in_little_memory() -> None:
     assert found["bytes"] < 2e9
     assert found["kept"]
     assert found["late"] < 1e-6
-    assert found["unsaid"] < 0
+    assert found["deletion"] < 0
 
 
 def test_where_nothing_can_be_cached_it_is_compiled_all_the_same(

@@ -14,6 +14,7 @@ from asr_gate.audit.checks import run_rules
 from asr_gate.audit.checks.rule import Context
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import Calibration
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.corpus.utterance import Corpus, Utterance

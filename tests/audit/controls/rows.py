@@ -11,7 +11,7 @@ from asr_gate.audit.records.alignment import AlignedWord, Gap
 from asr_gate.audit.records.controls import EVIDENCE_OF, KINDS, Control, Evidence, Kind
 from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
 from asr_gate.audit.records.measured import Measured
-from asr_gate.corpus.speech.signal import Signal
+from asr_gate.corpus.speech.stored import Signal
 
 SIGNAL = Signal(16000, 1, 0.0, 0.0, 8000.0, 0.0, None)
 """Nothing is wrong with it."""

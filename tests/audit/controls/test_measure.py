@@ -53,9 +53,9 @@ def test_it_is_the_evidence_of_the_alignment(
     assume(not isinstance(before, Unalignable))  # of no word
     assert not isinstance(before, Unalignable)
     if kind in ("removed", "cut"):
-        expected = found.gaps[at].speech
+        expected = found.gaps[at].insertion
     elif kind == "replaced":
-        expected = found.words[at].other
+        expected = found.words[at].substitution
     else:
         copies = found.words[at : at + (2 if kind == "doubled" else 1)]
         expected = max(word.deletion for word in copies)

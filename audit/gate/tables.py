@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.report.read import REPORT_FILE, NoVerdict, check_tables, read_report
-from asr_gate.audit.report.schema import Decision, Finding, Report
+from asr_gate.audit.gate.read import NoVerdict, check_tables, read_report
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.report import REPORT_FILE, Decision, Report
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import read_regular
 
