@@ -51,9 +51,13 @@ def command(
     """
     import json
 
-    from asr_gate.audit.clean import condemned_rows
-    from asr_gate.audit.gate import require_same_data
-    from asr_gate.audit.report import check_tables, find_latest, read_report
+    from asr_gate.audit.gate import (
+        check_tables,
+        find_latest,
+        read_report,
+        require_same_data,
+        rows_to_drop,
+    )
     from asr_gate.corpus.readers import read_corpus
     from asr_gate.corpus.text.plain import plain
     from asr_gate.corpus.writers import write_without
@@ -67,7 +71,7 @@ def command(
     names, root, _ = manifests_or_default(data, audio_root)
     corpus = read_corpus(names, audio_root=root, split=split)
     require_same_data(found, str(path), corpus, folder)
-    dropped = condemned_rows(found, str(path), folder)
+    dropped = rows_to_drop(found, str(path))
     written = write_without(corpus, dropped, out=out, audio_root=root, split=split)
     unheard = found.dataset.utterances - found.total_samples
 

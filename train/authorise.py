@@ -13,15 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_gate.audit.gate import admit, load_policy, require_same_data, vouched
-from asr_gate.audit.report import (
-    LINK_FILE,
-    REPORT_FILE,
-    NoVerdict,
-    Report,
-    condemned,
-    find_latest,
-)
+from asr_gate.audit.gate import NoVerdict, authorise, find_latest, require_same_data, verify
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.excluded import excluded
+from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.readers import read_corpus
 from asr_gate.corpus.utterance import Corpus
@@ -61,7 +56,7 @@ class Authorisation:
         )
 
 
-def authorise(
+def authorise_training(
     report: str | None,
     data: Sequence[str | Path],
     *,
@@ -93,8 +88,8 @@ def authorise(
     required = load_policy(policy) if policy else None
 
     def checked(path: Path, name: str) -> Authorisation:
-        found = vouched(path, name, policy=required, verify_key=verify_key)
-        admit(found, name, accept_caution=accept_caution)
+        found = verify(path, name, policy=required, verify_key=verify_key)
+        authorise(found, name, accept_caution=accept_caution)
         corpus = read_corpus(data, audio_root=audio_root, split=split)
         require_same_data(found, name, corpus, path.parent)
         return Authorisation(
@@ -102,7 +97,7 @@ def authorise(
             name=name,
             artifact=name if name.startswith(WANDB) else _artifact(found, path.parent),
             corpus=corpus,
-            excluded=frozenset(condemned(found, path.parent)),
+            excluded=frozenset(excluded(found)),
         )
 
     if report is not None and report.startswith(WANDB):

@@ -20,7 +20,7 @@ from asr_gate.tracking import Tracker
 from asr_gate.tracking.logs import logs
 from asr_gate.tracking.redact import redact
 from asr_gate.train import recipes
-from asr_gate.train.authorise import Authorisation, authorise
+from asr_gate.train.authorise import Authorisation, authorise_training
 from asr_gate.train.distributed import ranks, together
 from asr_gate.train.files import claim_folder
 from asr_gate.train.observe.tracking import build_tracker, start_tracking, with_tracker_settings
@@ -107,7 +107,7 @@ def run(
         console = None
     name, settings = recipes.load(recipe, overrides)
     settings = with_tracker_settings(settings, overrides, here, tracking or {})
-    authorised = authorise(
+    authorised = authorise_training(
         report,
         data,
         audio_root=audio_root,

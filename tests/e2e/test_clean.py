@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.report.schema import Report
+from asr_gate.audit.records.report import Report
 from tests.e2e.asr import asr_here, one_line, report_in
 from tests.speech import EXAMPLE
 
