@@ -10,29 +10,29 @@ import pytest
 
 from asr_gate.audit.gate import CautionNotAccepted, NoVerdict, Stopped
 from asr_gate.corpus.errors import UserError
-from asr_gate.train.authorise import clear
+from asr_gate.train.authorise import authorise_training
 from tests.train.support import write_corpus, write_report
 
 
 def test_a_verified_report_clears_its_corpus(manifest: Path, report: Path) -> None:
     for given in (report, report.parent):
-        clearance = clear(str(given), [manifest])
-        assert clearance.condemned == {"u001", "u002"}
-        assert len(clearance.corpus.utterances) == 12
-    phase0 = clearance.run_config()["phase0"]
-    assert phase0["decision"] == "PROCEED"
-    assert phase0["mean_coverage"] == 0.93
-    assert phase0["low_quality_percentage"] == pytest.approx(100 / 11)
-    assert phase0["digest"] == clearance.report.digest
-    assert phase0["dataset_fingerprint"] == clearance.report.dataset.fingerprint
-    assert phase0["artifact"] == "phase0-audit-report:proceed"
+        authorised = authorise_training(str(given), [manifest])
+        assert authorised.excluded == {"u001", "u002"}
+        assert len(authorised.corpus.utterances) == 12
+    phase0 = authorised.phase0()
+    assert phase0.decision == "PROCEED"
+    assert phase0.mean_coverage == 0.93
+    assert phase0.low_quality_percentage == pytest.approx(100 / 11)
+    assert phase0.digest == authorised.report.digest
+    assert phase0.dataset_fingerprint == authorised.report.dataset.fingerprint
+    assert phase0.artifact == "phase0-audit-report:proceed"
 
 
 def test_the_noted_artifact_is_the_reference(manifest: Path, tmp_path: Path) -> None:
     report = write_report(tmp_path, manifest)
     reference = "wandb:me/asr/phase0-audit-report:proceed"
     (tmp_path / "wandb.json").write_text(json.dumps({"artifact": reference}), encoding="utf-8")
-    assert clear(str(report), [manifest]).artifact == reference
+    assert authorise_training(str(report), [manifest]).artifact == reference
 
 
 def test_the_latest_report_is_found(
@@ -40,14 +40,16 @@ def test_the_latest_report_is_found(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(NoVerdict, match="asr audit"):
-        clear(None, [manifest])
+        authorise_training(None, [manifest])
     write_report(tmp_path / "reports" / "phase0", manifest)
-    assert clear(None, [manifest]).name == str(Path("reports/phase0/alignment_report.json"))
+    assert authorise_training(None, [manifest]).name == str(
+        Path("reports/phase0/alignment_report.json")
+    )
 
 
 def test_a_missing_report_has_no_verdict(manifest: Path, tmp_path: Path) -> None:
     with pytest.raises(NoVerdict, match="asr audit") as error:
-        clear(str(tmp_path / "nowhere.json"), [manifest])
+        authorise_training(str(tmp_path / "nowhere.json"), [manifest])
     assert error.value.exit_code == 30
 
 
@@ -55,14 +57,14 @@ def test_an_altered_report_has_no_verdict(manifest: Path, report: Path, tmp_path
     altered = tmp_path / "alignment_report.json"
     altered.write_text(report.read_text().replace("PROCEED", "CAUTION"), encoding="utf-8")
     with pytest.raises(NoVerdict, match="altered") as error:
-        clear(str(altered), [manifest], accept_caution=True)
+        authorise_training(str(altered), [manifest], accept_caution=True)
     assert error.value.exit_code == 30
 
 
 def test_stop_comes_before_the_data_is_looked_at(manifest: Path, tmp_path: Path) -> None:
     report = write_report(tmp_path, manifest, "STOP")
     with pytest.raises(Stopped) as error:
-        clear(str(report), [tmp_path / "missing.jsonl"], accept_caution=True)
+        authorise_training(str(report), [tmp_path / "missing.jsonl"], accept_caution=True)
     assert error.value.exit_code == 20
     assert str(report) in str(error.value)
     assert "low quality" in str(error.value)
@@ -71,7 +73,7 @@ def test_stop_comes_before_the_data_is_looked_at(manifest: Path, tmp_path: Path)
 def test_an_audit_that_could_not_tell_lets_nothing_start(manifest: Path, tmp_path: Path) -> None:
     report = write_report(tmp_path, manifest, "NO_VERDICT")
     with pytest.raises(NoVerdict, match="no verdict") as error:
-        clear(str(report), [manifest], accept_caution=True)
+        authorise_training(str(report), [manifest], accept_caution=True)
     assert error.value.exit_code == 30
     assert str(report) in str(error.value)
 
@@ -79,15 +81,18 @@ def test_an_audit_that_could_not_tell_lets_nothing_start(manifest: Path, tmp_pat
 def test_caution_passes_only_where_it_is_accepted(manifest: Path, tmp_path: Path) -> None:
     report = write_report(tmp_path, manifest, "CAUTION")
     with pytest.raises(CautionNotAccepted) as error:
-        clear(str(report), [manifest])
+        authorise_training(str(report), [manifest])
     assert error.value.exit_code == 10
-    assert clear(str(report), [manifest], accept_caution=True).report.decision == "CAUTION"
+    assert (
+        authorise_training(str(report), [manifest], accept_caution=True).report.decision
+        == "CAUTION"
+    )
 
 
 def test_a_report_about_other_data_is_refused(report: Path, tmp_path: Path) -> None:
     other = write_corpus(tmp_path / "other", seed=5)
     with pytest.raises(NoVerdict, match="other data") as error:
-        clear(str(report), [other])
+        authorise_training(str(report), [other])
     assert error.value.exit_code == 30
 
 
@@ -95,23 +100,23 @@ def test_one_changed_transcript_is_other_data(manifest: Path, report: Path, tmp_
     copy = tmp_path / "copy"
     shutil.copytree(manifest.parent, copy)
     changed = copy / manifest.name
-    clear(str(report), [changed])
+    authorise_training(str(report), [changed])
     changed.write_text(changed.read_text().replace("Red", "Rid", 1), encoding="utf-8")
     with pytest.raises(NoVerdict, match="other data"):
-        clear(str(report), [changed])
+        authorise_training(str(report), [changed])
 
 
 @pytest.mark.parametrize("reference", ["wandb:name", "wandb:a/b/c", "wandb:a/b:c", "wandb:"])
 def test_a_malformed_reference_is_explained(manifest: Path, reference: str) -> None:
     with pytest.raises(UserError, match="wandb:ENTITY/PROJECT/NAME:ALIAS") as error:
-        clear(reference, [manifest])
+        authorise_training(reference, [manifest])
     assert error.value.exit_code == 2
 
 
 def test_a_report_on_wandb_needs_a_login(manifest: Path) -> None:
     pytest.importorskip("wandb")
     with pytest.raises(UserError, match="wandb login") as error:
-        clear("wandb:me/asr/phase0-audit-report:proceed", [manifest])
+        authorise_training("wandb:me/asr/phase0-audit-report:proceed", [manifest])
     assert error.value.exit_code == 2
 
 

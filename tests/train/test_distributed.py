@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.distributed import Ranks, ranks
 from tests.speech import ROOT
-from tests.train.test_run import SMALL
+from tests.train.trainings import SMALL
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.train import assess as assessing
-from asr_gate.train.evaluation.evaluate_checkpoint import assess
+from asr_gate.train.evaluation import evaluate_checkpoint as evaluating
+from asr_gate.train.evaluation.evaluate_checkpoint import evaluate_checkpoint
 from asr_gate.train.evaluation.result_file import read_result
 from asr_gate.train.evaluation.scoring import count_errors, score
 from tests.train.layouts import write_older, write_small
@@ -28,8 +28,8 @@ def checkpoint(processor, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Transcripts of a few tokens: a random model never ends one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(assessing, "MAX_NEW_TOKENS", 6)
-    monkeypatch.setattr(assessing, "TOKENS_PER_SECOND", 0.0)
+    monkeypatch.setattr(evaluating, "MAX_NEW_TOKENS", 6)
+    monkeypatch.setattr(evaluating, "TOKENS_PER_SECOND", 0.0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # so small a model gains nothing from more
     yield
@@ -37,7 +37,7 @@ def _short(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_a_result_holds_every_row(checkpoint: Path, manifest: Path) -> None:
-    result, path = assess(str(checkpoint), [manifest])
+    result, path = evaluate_checkpoint(str(checkpoint), [manifest])
     assert path == Path("evals") / f"{checkpoint.parent.name}-small" / "result.json"
     again, transcripts = read_result(path)
     assert again == result
@@ -73,7 +73,7 @@ def test_the_loss_is_the_models_own(checkpoint: Path, manifest: Path, processor)
     from asr_gate.train.data.rows import to_row
     from asr_gate.train.model.load import load_pretrained
 
-    _, path = assess(str(checkpoint), [manifest])
+    _, path = evaluate_checkpoint(str(checkpoint), [manifest])
     first = json.loads(path.with_name("result.predictions.jsonl").read_text().splitlines()[0])
     settings = recipes.Data()
     encoder = Encoder(processor, settings)
@@ -89,8 +89,10 @@ def test_neither_the_batches_nor_the_layout_change_the_result(
     checkpoint: Path, manifest: Path, tmp_path: Path
 ) -> None:
     write_older(tmp_path / "older", checkpoint)
-    one, path = assess(str(checkpoint), [manifest], out=tmp_path / "a.json", batch_seconds=60)
-    other, _ = assess(
+    one, path = evaluate_checkpoint(
+        str(checkpoint), [manifest], out=tmp_path / "a.json", batch_seconds=60
+    )
+    other, _ = evaluate_checkpoint(
         str(tmp_path / "older"), [manifest], out=tmp_path / "b.json", batch_seconds=0.1
     )
     assert path == tmp_path / "a.json"
@@ -112,7 +114,7 @@ def test_rows_that_cannot_be_evaluated_are_listed(checkpoint: Path, tmp_path: Pa
     rows[3]["audio_filepath"] = "../outside.wav"
     rows[4]["duration"] = 0.01
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    result, _ = assess(str(checkpoint), [manifest])
+    result, _ = evaluate_checkpoint(str(checkpoint), [manifest])
     assert {one.id: one.rule for one in result.not_evaluated} == {
         "u000": "unreadable",
         "u001": "unreadable",
@@ -133,7 +135,7 @@ def test_a_row_of_another_length_than_declared_and_more_than_a_batch_is_evaluate
     seconds = write_tones(tmp_path / "long.wav", ["red"] * 100)
     row = {"id": "long", "audio_filepath": "long.wav", "text": "red " * 100, "lang": "en"}
     (tmp_path / "m.jsonl").write_text(json.dumps(row) + "\n")
-    result, _ = assess(str(checkpoint), [tmp_path / "m.jsonl"], batch_seconds=5)
+    result, _ = evaluate_checkpoint(str(checkpoint), [tmp_path / "m.jsonl"], batch_seconds=5)
     assert result.audio == pytest.approx(seconds)
     assert seconds > 30
 
@@ -144,7 +146,7 @@ def test_the_languages_normaliser_scores(checkpoint: Path, tmp_path: Path) -> No
     for row in rows:
         row |= {"text": "你好世界", "lang": "zh"}
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    assert assess(str(checkpoint), [manifest])[0].overall.words == 8
+    assert evaluate_checkpoint(str(checkpoint), [manifest])[0].overall.words == 8
 
 
 def test_rows_without_a_language_need_one(checkpoint: Path, tmp_path: Path) -> None:
@@ -153,20 +155,20 @@ def test_rows_without_a_language_need_one(checkpoint: Path, tmp_path: Path) -> N
     del rows[1]["lang"]
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.raises(UserError, match=r"corpus\.jsonl:2: the row names no language.*--language"):
-        assess(str(checkpoint), [manifest])
-    assess(str(checkpoint), [manifest], language="he")
+        evaluate_checkpoint(str(checkpoint), [manifest])
+    evaluate_checkpoint(str(checkpoint), [manifest], language="he")
     with pytest.raises(UserError, match="'xx' is not a known code"):
-        assess(str(checkpoint), [manifest], language="xx")
+        evaluate_checkpoint(str(checkpoint), [manifest], language="xx")
 
 
 def test_a_second_evaluation_has_a_folder_of_its_own_unless_told(
     checkpoint: Path, manifest: Path, tmp_path: Path
 ) -> None:
-    places = [assess(str(checkpoint), [manifest])[1].parent.name for _ in range(2)]
-    assert places[1] == f"{places[0]}-2"
+    folders = [evaluate_checkpoint(str(checkpoint), [manifest])[1].parent.name for _ in range(2)]
+    assert folders[1] == f"{folders[0]}-2"
     out = tmp_path / "mine"
-    first = assess(str(checkpoint), [manifest], out=out)[1]
-    again = assess(str(checkpoint), [manifest], out=out)[1]
+    first = evaluate_checkpoint(str(checkpoint), [manifest], out=out)[1]
+    again = evaluate_checkpoint(str(checkpoint), [manifest], out=out)[1]
     assert first == again == out / "result.json"
     assert sorted(path.name for path in out.iterdir()) == [
         "result.json",
@@ -175,19 +177,19 @@ def test_a_second_evaluation_has_a_folder_of_its_own_unless_told(
 
 
 def test_progress_counts_rows_and_seconds(checkpoint: Path, manifest: Path) -> None:
-    heard: list[tuple[int, float]] = []
+    told: list[tuple[int, float]] = []
 
     class Watch:
         def start(self, total: int, done: int) -> None:
             assert (total, done) == (12, 0)
 
         def advance(self, utterances: int, seconds: float) -> None:
-            heard.append((utterances, seconds))
+            told.append((utterances, seconds))
 
-    result, _ = assess(str(checkpoint), [manifest], batch_seconds=3, progress=Watch())
-    assert len(heard) > 3
-    assert sum(count for count, _ in heard) == 12
-    assert sum(seconds for _, seconds in heard) == pytest.approx(result.audio)
+    result, _ = evaluate_checkpoint(str(checkpoint), [manifest], batch_seconds=3, progress=Watch())
+    assert len(told) > 3
+    assert sum(count for count, _ in told) == 12
+    assert sum(seconds for _, seconds in told) == pytest.approx(result.audio)
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_progress_counts_rows_and_seconds(checkpoint: Path, manifest: Path) -> N
         ({"device": "cuda"}, "--device cuda: torch finds no CUDA device here"),
         ({"batch_seconds": float("nan")}, "--batch-seconds nan"),
         ({"batch_seconds": float("inf")}, "--batch-seconds inf"),
-        ({"out": Path("file/inside")}, "--out file/inside: cannot be made"),
+        ({"out": Path("file/inside")}, "--out file/inside: cannot be created"),
         ({"out": Path("folder.json/x.json")}, "--out folder.json/x.json: cannot be written"),
     ],
 )
@@ -212,7 +214,7 @@ def test_mistakes_are_one_line(
     Path("folder.json/x.json/result.json").mkdir(parents=True)
     named = {"checkpoint": str(checkpoint), "manifests": [manifest], **change}
     with pytest.raises(UserError, match=says) as error:
-        assess(named.pop("checkpoint"), named.pop("manifests"), **named)
+        evaluate_checkpoint(named.pop("checkpoint"), named.pop("manifests"), **named)
     assert error.value.exit_code == 2
     assert "\n" not in str(error.value)
     assert not Path("evals").exists()
@@ -223,25 +225,25 @@ def test_nothing_to_evaluate_is_an_error_with_the_reasons(checkpoint: Path, tmp_
     for path in manifest.parent.glob("*.wav"):
         path.write_bytes(b"RIFF")
     with pytest.raises(UserError, match=r"not one row could be evaluated \(unreadable 3; u000"):
-        assess(str(checkpoint), [manifest], out=tmp_path / "out.json")
+        evaluate_checkpoint(str(checkpoint), [manifest], out=tmp_path / "out.json")
     assert not (tmp_path / "out.json").exists()
     with pytest.raises(UserError, match="not one row could be evaluated"):
-        assess(str(checkpoint), [manifest])
+        evaluate_checkpoint(str(checkpoint), [manifest])
     assert not any(Path("evals").iterdir())
 
 
 def test_a_disk_that_is_full_leaves_the_former_result(
     checkpoint: Path, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assess(str(checkpoint), [manifest], out=tmp_path / "out.json")
+    evaluate_checkpoint(str(checkpoint), [manifest], out=tmp_path / "out.json")
     before = (tmp_path / "out.json").read_bytes()
 
     def full(path: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("asr_gate.train.results.write_atomically", full)
+    monkeypatch.setattr("asr_gate.train.files.write_atomically", full)
     with pytest.raises(UserError, match="No space left"):
-        assess(str(checkpoint), [manifest], out=tmp_path / "out.json")
+        evaluate_checkpoint(str(checkpoint), [manifest], out=tmp_path / "out.json")
     assert (tmp_path / "out.json").read_bytes() == before
     read_result(tmp_path / "out.json")
 
@@ -252,6 +254,6 @@ def test_too_little_memory_is_one_line(
     def burst(*arguments, **named):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("asr_gate.train.evaluate.evaluate", burst)
+    monkeypatch.setattr("asr_gate.train.evaluation.evaluate.evaluate", burst)
     with pytest.raises(UserError, match=r"lower --batch-seconds \(now 60\)"):
-        assess(str(checkpoint), [manifest])
+        evaluate_checkpoint(str(checkpoint), [manifest])

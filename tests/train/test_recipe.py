@@ -116,7 +116,7 @@ def test_a_hostile_recipe_is_one_line(content: str, says: str, tmp_path: Path) -
 def test_a_recipe_is_kept_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_" + "s3cr3t" * 5)
     _, settings = recipes.load("round2-tiny", ["wandb.notes=hf_" + "s3cr3t" * 5])
-    recipe.write(tmp_path / "kept.yaml", settings)
+    recipes.write(tmp_path / "kept.yaml", settings)
     assert "s3cr3t" not in (tmp_path / "kept.yaml").read_text()
 
 

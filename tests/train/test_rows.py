@@ -37,7 +37,7 @@ def test_every_row_ends_in_exactly_one_list() -> None:
         *(utterance(f"u{i}") for i in range(10)),
     ]
     selection = select(utterances, {"bad", "not in the corpus"}, recipes.Data())
-    assert selection.dropped == ["bad"]
+    assert selection.excluded == ["bad"]
     assert {row.id: row.rule for row in selection.refused} == {
         "long": "too_long",
         "short": "too_short",
@@ -87,19 +87,19 @@ def test_the_held_out_rows_stay_when_others_come_and_go() -> None:
     assert len(hold_out(rows(3), 0.0001, 5)) == 1
 
 
-def test_condemned_rows_may_train_and_never_evaluate() -> None:
+def test_excluded_rows_may_train_and_never_evaluate() -> None:
     utterances = [utterance(f"u{i}") for i in range(40)]
-    condemned = {f"u{i}" for i in range(0, 40, 3)}
-    without = select(utterances, condemned, recipes.Data())
-    weighted = select(utterances, condemned, recipes.Data(excluded_weight=0.3))
-    assert weighted.dropped == []
+    excluded = {f"u{i}" for i in range(0, 40, 3)}
+    without = select(utterances, excluded, recipes.Data())
+    weighted = select(utterances, excluded, recipes.Data(excluded_weight=0.3))
+    assert weighted.excluded == []
     assert weighted.evaluation == without.evaluation
     assert {row.utterance.id: row.weight for row in weighted.training if row.weight != 1} == (
-        dict.fromkeys(condemned, 0.3)
+        dict.fromkeys(excluded, 0.3)
     )
-    sound = [row for row in weighted.training if row.utterance.id not in condemned]
-    assert sound == without.training
-    with pytest.raises(UserError, match="one of them not condemned, to evaluate on"):
+    accepted = [row for row in weighted.training if row.utterance.id not in excluded]
+    assert accepted == without.training
+    with pytest.raises(UserError, match="must not be excluded"):
         select(utterances, {row.id for row in utterances}, recipes.Data(excluded_weight=1))
 
 

@@ -21,22 +21,21 @@ from asr_gate.tracking.charts import line_image
 from asr_gate.tracking.ledger import read_ledger
 from asr_gate.tracking.logs import logs
 from asr_gate.tracking.system import hardware_tag
-from asr_gate.train import loop, run
+from asr_gate.train import recipes, run
 from asr_gate.train.evaluation.evaluate import EvaluationResult
 from asr_gate.train.evaluation.scoring import Scores
+from asr_gate.train.loop import fit
 from asr_gate.train.loop.events import Milestone, StepRecord
 from asr_gate.train.observe.progress import Silent
-from asr_gate.train.observe.run_recorder import Journal
+from asr_gate.train.observe.run_recorder import RunRecorder
 from tests.board import numbers, open_board, scalars, texts
 from tests.tracking.isolation import FAKE_KEY, isolated_wandb
 from tests.tracking.loopback import Loopback
 from tests.tracking.offline import OfflineRun, _records, read_run
-from tests.train.test_run import SMALL, _own_folder, content, train
-
-__all__ = ["_own_folder"]
+from tests.train.support import run_record
+from tests.train.trainings import Killed, content, train
 
 SHORT = (
-    *SMALL,
     "phases.0.epochs=[1]",
     "phases.1.epochs=[2,3]",
     "data.batch_seconds=3",
@@ -80,16 +79,19 @@ class Told:
 def told(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     folder = tmp_path_factory.mktemp("told")
     records: list[StepRecord] = []
-    real = Journal.step_done
+    real = RunRecorder.step_done
 
-    def step_done(self: Journal, record: StepRecord) -> None:
+    def step_done(self: RunRecorder, record: StepRecord) -> None:
         records.append(record)
         real(self, record)
 
     with isolated_wandb(folder), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Journal, "step_done", step_done)
+        patch.setattr(RunRecorder, "step_done", step_done)
         settings = {"enabled": True, "mode": "offline", "folder": folder}
-        result = train(manifest, report, *SHORT, out=folder / "r", tracking=settings, profile=True)
+        result = train(
+            manifest, report, *SHORT, "wandb.group=mine", out=folder / "r", curves=True,
+            tracking=settings, profile=True,
+        )  # fmt: skip
         (offline,) = folder.glob("wandb/offline-run-*")
         # In here, as the copies of its artifacts go with the folder.
         yield Told(result, read_run(offline), records)
@@ -260,8 +262,12 @@ def test_every_chart_has_its_axis_and_its_summary(told: Told) -> None:
 def test_the_config_says_what_the_run_is(told: Told) -> None:
     config = told.offline.config
     assert config["phase0"] == told.json["phase0"]
+    assert config["config"]["seed"] == 1
+    assert config["plan"]["embeddings"] == "untied"
+    run = told.offline
+    assert (run.job_type, run.group, run.name) == ("train", "mine", "r")
     assert [phase["name"] for phase in config["plan"]["phases"]] == ["B", "A"]
-    assert config["plan"]["condemned"] == 2  # their ids are in run.json
+    assert config["plan"]["excluded"] == 2  # their ids are in run.json
     assert config["architecture"]["audio"]["encoder_layers"] == 3
     assert {"cpus", "memory_gib", "gpus", "machine", "python"} == set(config["hardware"])
     assert set(config["git"]) in ({"commit", "dirty"}, set())
@@ -373,10 +379,6 @@ def test_a_checkpoint_of_an_earlier_run_is_an_input_of_the_next(
 # Stopped, and gone on with
 
 
-class Killed(BaseException):
-    """Nothing in the project may handle this."""
-
-
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
     with isolated_wandb(tmp_path), Loopback() as loopback:
@@ -401,9 +403,9 @@ def test_killed_at_the_switch_it_goes_on_in_the_same_run_and_tells_it_once(
     """After the switch was told, before its first step; later, within the phase, not again."""
     tracking = {"enabled": True}
     calls = 0
-    phase_begins, step_done = Journal.phase_begins, Journal.step_done
+    phase_begins, step_done = RunRecorder.phase_begins, RunRecorder.step_done
 
-    def dying(self: Journal, *arguments: Any) -> None:
+    def dying(self: RunRecorder, *arguments: Any) -> None:
         nonlocal calls
         calls += 1
         phase_begins(self, *arguments)
@@ -411,17 +413,17 @@ def test_killed_at_the_switch_it_goes_on_in_the_same_run_and_tells_it_once(
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "phase_begins", dying)
+        patch.setattr(RunRecorder, "phase_begins", dying)
         with pytest.raises(Killed):
             train(manifest, report, *RESUMED, tracking=tracking)
 
-    def dying_later(self: Journal, record: StepRecord) -> None:
+    def dying_later(self: RunRecorder, record: StepRecord) -> None:
         step_done(self, record)
-        if record.phase == "A" and record.step == self.content["switches"]["A"] + 1:
+        if record.phase == "A" and record.step == self.record.switches["A"] + 1:
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "step_done", dying_later)
+        patch.setattr(RunRecorder, "step_done", dying_later)
         with pytest.raises(Killed):
             train(manifest, report, *RESUMED, tracking=tracking, resume=True)
     result = train(manifest, report, *RESUMED, tracking=tracking, resume=True)
@@ -451,11 +453,11 @@ def test_a_run_that_must_go_on_and_cannot_is_one_line(
     def dying(*_: Any) -> None:
         raise Killed
 
-    monkeypatch.setattr(Journal, "epoch_done", dying)
+    monkeypatch.setattr(RunRecorder, "epoch_done", dying)
     with pytest.raises(Killed):
         train(manifest, report, *RESUMED, tracking={"enabled": True})
     server.runs.clear()
-    with pytest.raises(TrackingError, match=r"cannot be gone on with: .* wandb\.resume=allow"):
+    with pytest.raises(TrackingError, match=r"wandb\.resume=allow"):
         train(
             manifest, report, *RESUMED, "wandb.resume=must", tracking={"enabled": True}, resume=True
         )
@@ -468,7 +470,7 @@ def test_an_evaluation_that_was_stopped_is_told_when_it_is_made(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "evaluate", dying)
+        patch.setattr(fit, "evaluate", dying)
         with pytest.raises(Killed):
             train(manifest, report, *RESUMED, tracking={"enabled": True})
     result = train(manifest, report, *RESUMED, tracking={"enabled": True}, resume=True)
@@ -490,7 +492,7 @@ def test_an_offline_run_that_goes_on_is_a_new_one(
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(Journal, "epoch_done", dying)
+        patch.setattr(RunRecorder, "epoch_done", dying)
         with pytest.raises(Killed):
             train(manifest, report, *RESUMED, tracking=tracking)
     result = train(manifest, report, *RESUMED, tracking=tracking, resume=True)
@@ -508,14 +510,14 @@ def test_models_of_an_online_run_are_kept_by_number_and_linked(
     server: Loopback, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wers = iter((0.9, 0.5, 0.7, 0.8))
-    real = loop.evaluate
+    real = fit.evaluate
 
     def rated(*arguments: Any, **named: Any) -> EvaluationResult:
         result = real(*arguments, **named)
         assert result is not None
         return replace(result, scores=replace(result.scores, wer=next(wers)))
 
-    monkeypatch.setattr(loop, "evaluate", rated)
+    monkeypatch.setattr(fit, "evaluate", rated)
     result = train(
         manifest, report, *RESUMED, "phases.1.epochs=[2,3,4]", "data.batch_seconds=60",
         "wandb.log_model=checkpoints", "wandb.keep=1",
@@ -540,26 +542,22 @@ def test_models_of_an_online_run_are_kept_by_number_and_linked(
 # Alerts
 
 
-def journal(
+def recorder(
     folder: Path, *overrides: str, log: logging.Logger | None = None, steps: int = 1000
-) -> Journal:
+) -> RunRecorder:
     """One of round2-tiny, with TensorBoard's files alone; nothing trains."""
-    _, settings = recipes.load("round2-tiny", overrides)
+    settings = run_record(*overrides).config
     tracker = Tracker(settings.wandb, tensorboard=folder / "tensorboard").init()
     (folder / "best").mkdir(parents=True, exist_ok=True)
-    header = {
-        "recipe": "round2-tiny",
-        "phase0": {"digest": "sha256:0", "dataset_fingerprint": "sha256:1"},
-    }
-    return Journal(
-        folder, header, tracker, Silent(), log or logging.getLogger("quiet"),
-        recipe=settings, model=nn.Linear(1, 1), steps=steps,
+    return RunRecorder(
+        folder, run_record(*overrides, planned=steps), tracker, Silent(),
+        log or logging.getLogger("quiet"), recipe=settings, model=nn.Linear(1, 1),
     )  # fmt: skip
 
 
-def step(number: int, loss: float) -> StepRecord:
+def step(number: int, loss: float, usual: float | None = None) -> StepRecord:
     return StepRecord(
-        step=number, epoch=1, phase="B", loss=loss, gradient_norm=1.0,
+        step=number, epoch=1, phase="B", loss=loss, usual_loss=usual, gradient_norm=1.0,
         learning_rates={"projector": 1e-3}, rows=4, tokens=40, audio=8.0, wall=0.5,
     )  # fmt: skip
 
@@ -569,71 +567,65 @@ def milestone(number: int, wer: float) -> Milestone:
     return Milestone(1, "B", number, 1.0, result, Path(f"step-{number}"), 1.0)
 
 
-def alerts(told: Journal) -> list[str]:
+def alerts(told: RunRecorder) -> list[str]:
     told.tracker.finish()
     return texts(told.tracker._folder, "alerts")  # type: ignore[arg-type]
 
 
-def test_a_leap_of_the_loss_is_an_alert(tmp_path: Path) -> None:
+def test_a_jump_of_the_loss_is_an_alert(tmp_path: Path) -> None:
     said: list[str] = []
-    with logs("leaps", tmp_path, say=said.append) as log:
-        told = journal(tmp_path, log=log)
-        for number in range(1, 23):
-            told.step_done(step(number, 1.0))
-        told.step_done(step(23, 2.9))
-        told.step_done(step(24, 3.1))
+    with logs("jumps", tmp_path, say=said.append) as log:
+        told = recorder(tmp_path, log=log)
+        told.step_done(step(1, 9.0))
+        told.step_done(step(23, 2.9, usual=1.0))
+        told.step_done(step(24, 3.1, usual=1.0))
     (alert,) = alerts(told)
-    assert alert == "**round2-tiny: loss spike** (WARN): step 24: 3.1, 3.1 times the usual"
-    assert said == ["warning: the loss leapt at step 24: 3.1, 3.1 times the usual"]
+    assert alert.startswith("**round2-tiny: loss spike** (WARN): step 24: 3.1")
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["level"] for line in lines if line.get("event") == "loss_spike"] == ["WARNING"]
+    assert len(said) == 1
 
 
-def test_a_leap_before_the_loss_has_settled_or_with_its_alert_off_is_none(tmp_path: Path) -> None:
-    early = journal(tmp_path / "early")
-    for number, loss in enumerate([1.0] * 19 + [9.0], start=1):
-        early.step_done(step(number, loss))
-    assert alerts(early) == []
-    off = journal(tmp_path / "off", "wandb.alerts.loss_spike=null")
-    for number, loss in enumerate([1.0] * 30 + [9.0], start=1):
-        off.step_done(step(number, loss))
-    assert alerts(off) == []
-    higher = journal(tmp_path / "higher", "wandb.alerts.loss_spike=10")
-    for number, loss in enumerate([1.0] * 30 + [9.0, 11.0], start=1):
-        higher.step_done(step(number, loss))
-    assert len(alerts(higher)) == 1
+@pytest.mark.parametrize(("factor", "expected"), [("null", 0), ("10", 1)])
+def test_the_alert_of_jumps_can_be_changed(factor: str, expected: int, tmp_path: Path) -> None:
+    told = recorder(tmp_path, f"wandb.alerts.loss_spike={factor}")
+    for number, loss in enumerate((9.0, 11.0), start=1):
+        told.step_done(step(number, loss, usual=1.0))
+    assert len(alerts(told)) == expected
 
 
 def test_a_run_that_diverged_is_an_error(tmp_path: Path) -> None:
-    told = journal(tmp_path / "on")
+    told = recorder(tmp_path / "on")
     told.diverged("epoch 1, step 3: the loss is not a finite number")
     (alert,) = alerts(told)
     assert alert.startswith("**round2-tiny: training diverged** (ERROR): epoch 1, step 3")
-    assert told.content["status"] == "failed"
-    off = journal(tmp_path / "off", "wandb.alerts.nan=false")
+    assert told.record.status == "failed"
+    off = recorder(tmp_path / "off", "wandb.alerts.nan=false")
     off.diverged("…")
     assert alerts(off) == []
 
 
 def test_the_best_wer_so_far_is_an_alert(tmp_path: Path) -> None:
-    told = journal(tmp_path / "on", "wandb.alerts.best_wer=0.01", "wandb.alerts.complete=false")
+    told = recorder(tmp_path / "on", "wandb.alerts.best_wer=0.01", "wandb.alerts.complete=false")
     for number, wer in enumerate((0.5, 0.495, 0.6, 0.45), start=1):
         told.evaluated(milestone(number, wer))
     told.end("finished")
-    assert alerts(told) == [
-        "**round2-tiny: best WER so far** (INFO): 45.00 % after step 4, from 49.50 %"
-    ]
-    off = journal(tmp_path / "off", "wandb.alerts.best_wer=null")
+    (alert,) = alerts(told)
+    assert alert.startswith("**round2-tiny: best WER so far** (INFO): 45.00 %")
+    off = recorder(tmp_path / "off", "wandb.alerts.best_wer=null")
     for number, wer in enumerate((0.5, 0.4), start=1):
         off.evaluated(milestone(number, wer))
     assert alerts(off) == []
 
 
 def test_a_finished_training_is_an_alert(tmp_path: Path) -> None:
-    told = journal(tmp_path)
+    told = recorder(tmp_path)
     told.step_done(step(7, 1.0))
     told.evaluated(milestone(7, 0.25))
     told.end("finished")
-    assert alerts(told) == ["**round2-tiny: training complete** (INFO): 7 steps, best WER 25.0 %"]
-    stopped = journal(tmp_path / "stopped")
+    (alert,) = alerts(told)
+    assert alert.startswith("**round2-tiny: training complete** (INFO): 7 steps")
+    stopped = recorder(tmp_path / "stopped")
     stopped.end("stopped", "by SIGTERM after step 1")
     assert alerts(stopped) == []
 
@@ -647,7 +639,7 @@ def test_alerts_of_an_offline_run_are_kept_for_the_sync(told: Told) -> None:
 
 def test_the_run_of_settings_that_watch_holds_histograms(tmp_path: Path) -> None:
     """Gradients and parameters, as the block says, at the step after the pass."""
-    told = journal(tmp_path, "wandb.watch.gradients=true", "wandb.watch.every=1")
+    told = recorder(tmp_path, "wandb.watch.gradients=true", "wandb.watch.every=1")
     told.phase_begins(1, "B", [])
     told.model(nn.Parameter(told.model.weight.detach().clone())).sum().backward()
     told.step_done(replace(step(10, 1.0)))
