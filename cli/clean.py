@@ -54,9 +54,9 @@ def command(
     from asr_gate.audit.clean import condemned_rows
     from asr_gate.audit.gate import require_same_data
     from asr_gate.audit.report import check_tables, find_latest, read_report
-    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.corpus.read import read_corpus
     from asr_gate.corpus.text.plain import plain
-    from asr_gate.corpus.writers import write_without
+    from asr_gate.corpus.write import write_without
 
     if not data and not FILE.exists():
         raise click.UsageError("name what was audited with --data MANIFEST")
