@@ -104,7 +104,7 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
     Raises:
         UserError: unknown spec, weights that cannot be had or read, or a model of another language.
     """
-    model = _member(spec, language, device)
+    model = _adapter(spec, language, device)
     if language is not None and not same_language(language, model.info.language):
         raise UserError(
             f"--language {language}: {spec} is a model of '{model.info.language}'; "
@@ -113,10 +113,10 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
     return model
 
 
-def _member(spec: str, language: str | None, device: str) -> AcousticModel:
+def _adapter(spec: str, language: str | None, device: str) -> AcousticModel:
     kind, _, name = spec.partition(":")
     if kind == "embedded" and not name:
-        from asr_gate.audit.acoustic.embedded.member import EmbeddedModel
+        from asr_gate.audit.acoustic.embedded.adapter import EmbeddedModel
 
         return EmbeddedModel(device)
     if kind == "mms" and not name:

@@ -13,7 +13,8 @@ import soxr
 from numpy.typing import NDArray
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.speech.signal import Signal, measure_signal
+from asr_gate.corpus.speech.signal import measure_signal
+from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.utterance import Seconds, Utterance
 
 LONGEST = 7200

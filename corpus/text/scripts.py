@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
@@ -169,6 +169,14 @@ def mixed_words(text: str) -> list[str]:
             if latin <= drawn or set(word) - latin <= set(LOOKALIKES):
                 found.append(word)
     return found
+
+
+def script_names(texts: Iterable[str]) -> list[str]:
+    """The scripts that a tenth or more of the letters belong to, most letters first: `Hebrew`."""
+    counts = Counter(_script(letter) for text in texts for letter in text if letter.isalpha())
+    return [
+        name.capitalize() for name, count in counts.most_common() if count >= counts.total() / 10
+    ]
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from asr_gate.audit.report.schema import Report
+from asr_gate.audit.records.report import Report
 from tests.e2e.asr import asr_here, asr_without, one_line, report_in
 from tests.speech import PROCEED, ROOT, STOP
 
