@@ -14,7 +14,7 @@ import soundfile
 
 from asr_gate.audit.records.report import SCHEMA_VERSION, Decision, Report
 from asr_gate.corpus.fingerprint import fingerprint, to_lines
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 
 WORDS = ("red", "green", "blue", "black", "white")
 PITCHES = (220.0, 330.0, 440.0, 550.0, 660.0)
