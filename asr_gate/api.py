@@ -87,7 +87,7 @@ def audit_corpus(
     """
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import load_policy
-    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.corpus.read import read_corpus
 
     names = [manifests] if isinstance(manifests, str | os.PathLike) else manifests
     rules = load_policy(None if policy is None else Path(policy))
@@ -174,7 +174,7 @@ def verify(
     authorise(found, str(path), accept_caution=accept_caution)
     loaded = load(path)
     if data is not None:
-        from asr_gate.corpus.readers import read_corpus
+        from asr_gate.corpus.read import read_corpus
 
         names = [data] if isinstance(data, str | os.PathLike) else data
         root = None if audio_root is None else Path(audio_root)

@@ -139,7 +139,7 @@ def command(
     from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
-    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.corpus.read import read_corpus
     from asr_gate.tracking import Tracker, TrackerSettings
 
     manifests, more = split_overrides(manifests)

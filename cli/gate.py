@@ -82,7 +82,7 @@ def command(
         deciding = None
         if data:
             from asr_gate.cli.project import manifests_or_default
-            from asr_gate.corpus.readers import read_corpus
+            from asr_gate.corpus.read import read_corpus
 
             names, root, _ = manifests_or_default(data, audio_root)
             corpus = read_corpus(names, audio_root=root, split=split)

@@ -18,7 +18,7 @@ from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Corpus
 from asr_gate.tracking import TrackingError
 from asr_gate.train.record import Phase0
@@ -72,7 +72,7 @@ def authorise_training(
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
             the latest audit under `reports/`.
         data: manifests to train on.
-        audio_root: as given to the audit; see `corpus.readers.read_corpus`.
+        audio_root: as given to the audit; see `corpus.read.read_corpus`.
         split: as given to the audit.
         accept_caution: allow CAUTION.
         policy: file with the policy that the audit must have used.

@@ -80,7 +80,7 @@ def run(
     Args:
         recipe: a name in `train/recipes`, or a YAML file.
         data: manifests, the same that were audited.
-        audio_root: as given to the audit; see `corpus.readers.read_corpus`.
+        audio_root: as given to the audit; see `corpus.read.read_corpus`.
         split: as given to the audit.
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
             the latest audit under `reports/`.

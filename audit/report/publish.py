@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Share
 from asr_gate.audit.report.build import AuditResult
 from asr_gate.corpus.files import write_atomically
@@ -52,6 +53,7 @@ def publish(
     metrics: dict[str, float | int | str] = {
         "phase0/total_samples": report.total_samples,
         "phase0/low_quality_count": report.low_quality_count,
+        "phase0/excluded": len(excluded(report)),
         "phase0/low_quality_percentage": report.low_quality_percentage,
         "phase0/decision": report.decision,
         "phase0/coverage_p10": distribution.p10,

@@ -64,8 +64,7 @@ def print_report(
     console.print(table)
     if report.controls:
         console.print(
-            "[bold]Detection power[/bold], by defects planted in the sample "
-            "(unplanted: utterances as they are that pass the threshold)",
+            "[bold]Detection power[/bold], by planted defects (unplanted: other rows that pass)",
             soft_wrap=True,
         )
         table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)

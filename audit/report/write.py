@@ -23,7 +23,7 @@ from asr_gate.audit.report.sarif import sarif
 from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.fingerprint import to_lines
 from asr_gate.corpus.utterance import Corpus
-from asr_gate.corpus.writers import clean_jsonl
+from asr_gate.corpus.write import clean_jsonl
 
 UTTERANCES = pa.schema(
     [

@@ -13,7 +13,7 @@ import soundfile
 import torch
 import torchaudio
 
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import load
 from tests.audit.acoustic.test_adapters import nemo_folder
 from tests.e2e.asr import asr, report_in

@@ -13,7 +13,7 @@ import soxr
 from numpy.typing import NDArray
 
 from asr_gate.audit.records.rules import catalogue
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import load
 from tests.e2e.asr import asr_here, asr_without, one_line, report_in
 from tests.speech import PROCEED

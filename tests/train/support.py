@@ -13,7 +13,7 @@ import soundfile
 
 from asr_gate.audit.records.report import SCHEMA_VERSION, Decision, Report
 from asr_gate.corpus.fingerprint import fingerprint, to_lines
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.train import recipes
 from asr_gate.train.record import Phase0, Plan, RunRecord
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.train import recipes
 from asr_gate.train.data.audio_cache import AudioCache, can_cache_audio, default_folder
 from asr_gate.train.data.collation import Batch, collate

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipes
 from asr_gate.train.data.batches import audio_tokens

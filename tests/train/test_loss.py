@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.train import recipes
 from asr_gate.train.authorise import authorise_training
 from asr_gate.train.data.collation import IGNORE, collate, silence

@@ -46,8 +46,8 @@ def test_the_steps_after_the_first_are_traced_and_divided(tmp_path: Path) -> Non
     first = SKIPPED + WARM
     traced = walls[first : first + STEPS]
     assert told["step_ms"] == pytest.approx(1e3 * sum(traced) / STEPS)
-    assert told["shards"].keys() == PARTS.keys()
-    spent = [part["processor_ms"] for part in told["shards"].values()]
+    assert told["parts"].keys() == PARTS.keys()
+    spent = [part["processor_ms"] for part in told["parts"].values()]
     assert all(part > 0 for part in spent)
     assert sum(spent) < 1.2 * told["step_ms"]
     trace = json.loads(gzip.decompress((tmp_path / "profile" / "trace.json.gz").read_bytes()))

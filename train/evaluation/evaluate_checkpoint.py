@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import LONGEST
 from asr_gate.corpus.utterance import Corpus, Seconds
 from asr_gate.train import recipes
@@ -68,9 +68,9 @@ def evaluate_checkpoint(
 
     Args:
         checkpoint: folder or hub id, in either layout.
-        manifests: what is transcribed; see `corpus.readers.read_corpus`.
-        audio_root: see `corpus.readers.read_corpus`.
-        split: see `corpus.readers.read_corpus`.
+        manifests: what is transcribed; see `corpus.read.read_corpus`.
+        audio_root: see `corpus.read.read_corpus`.
+        split: see `corpus.read.read_corpus`.
         language: language of the rows whose manifest names none; code or English name.
         out: result file (`.json`), or a folder for it; an existing result is replaced. None: a new
             folder under `evals/`.

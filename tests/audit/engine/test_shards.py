@@ -41,7 +41,7 @@ def test_a_shard_of_other_rows_or_half_a_shard_is_none(tmp_path: Path) -> None:
     assert shards.read(1, [r.id for r in rows]) is None
     (file,) = (tmp_path / "shards").glob("shard-*.json")
     whole = file.read_text()
-    for broken in (whole[: len(whole) // 2], "[]", "{}", "[1]", whole.replace('"unsaid"', '"x"')):
+    for broken in (whole[: len(whole) // 2], "[]", "{}", "[1]", whole.replace('"deletion"', '"x"')):
         file.write_text(broken)
         assert shards.read(0, [r.id for r in rows]) is None
 

@@ -25,7 +25,7 @@ from asr_gate.audit.gate import NoVerdict, read_report, require_same_data, verif
 from asr_gate.audit.gate.signature import sign
 from asr_gate.audit.policy import load_policy
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from tests.train.support import write_report
 
 

@@ -1,7 +1,6 @@
 """Qwen3-ASR fine-tuning JSONL: `{"audio": "a.wav", "text": "language Hebrew<asr_text>…"}`.
 
 The row's language stands before its transcript (https://github.com/QwenLM/Qwen3-ASR, finetuning).
-Rows without one are NeMo-style rows.
 """
 
 from __future__ import annotations
@@ -9,22 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
-from asr_gate.corpus.readers import nemo
-from asr_gate.corpus.readers.row import Row
+from asr_gate.corpus.formats.format import Row, Source
+from asr_gate.corpus.formats.nemo import Nemo
 from asr_gate.corpus.text.language import language_code
 
 _TAGGED = re.compile(r"language ([^<>\n]+)<asr_text>(.*)", re.DOTALL)
 
 
-def rows(manifest: Path) -> Iterator[Row]:
-    """Rows of a JSONL manifest; the language is taken off the text and becomes `lang`.
+class Qwen3Asr(Nemo):
+    """JSON lines that may have a language tag; a row without one is a NeMo row."""
 
-    Raises:
-        UserError: the file cannot be read.
-    """
-    return map(_untagged, nemo.rows(manifest))
+    def rows(self, source: Source, split: str | None) -> Iterator[Row]:
+        """One row a line; the tag is taken off the text and becomes `lang`."""
+        return map(_untagged, super().rows(source, split))
 
 
 def _untagged(row: Row) -> Row:
@@ -33,6 +30,6 @@ def _untagged(row: Row) -> Row:
     if tagged is None:
         return row
     fields = {**row.fields, "text": tagged[2]}
-    if tagged[1] != "None":  # the model's word for a language that nobody named
+    if tagged[1] != "None":  # the model's word for "no language given"
         fields["lang"] = language_code(tagged[1])
     return replace(row, fields=fields)

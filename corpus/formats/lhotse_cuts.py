@@ -11,7 +11,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr_gate.corpus.readers.row import AUDIO_COLUMNS, Row, folder_or_here, json_object, lines
+from asr_gate.corpus.formats.format import (
+    ALL,
+    AUDIO_COLUMNS,
+    Change,
+    Format,
+    Row,
+    Source,
+    folder_or_here,
+    is_file,
+)
+from asr_gate.corpus.formats.lines import (
+    first_object,
+    json_lines_without,
+    json_object,
+    lines,
+    store,
+)
+from asr_gate.corpus.formats.nemo import ENDINGS
 from asr_gate.corpus.text.language import language_code
 
 if TYPE_CHECKING:
@@ -32,27 +49,43 @@ MALFORMED = (
 own."""
 
 
-def is_cut(row: Mapping[str, Any]) -> bool:
+class LhotseCuts(Format):
+    """A file of cuts."""
+
+    manifests = "Lhotse cuts (.jsonl, .jsonl.gz)"
+
+    def find(self, manifest: Path) -> dict[str, Source]:
+        """A file of JSON lines whose first row is a cut."""
+        if not is_file(manifest, *ENDINGS):
+            return {}
+        first = first_object(manifest)
+        if not _is_cut(first):
+            return {}
+        return {
+            ALL: Source(self, manifest, audio_base(manifest.parent, first.get("recording", first)))
+        }
+
+    def rows(self, source: Source, split: str | None) -> Iterator[Row]:
+        """One row for each supervision of a cut."""
+        for number, line in lines(source.path):
+            found = json_object(line)
+            origin = f"{source.path}:{number}"
+            if isinstance(found, str):
+                yield Row(origin, fault=found)
+            else:
+                yield from _cut(origin, found)
+
+    def write(self, source: Source, target: Path, change: Change, split: str | None) -> None:
+        """The cuts that stay, byte for byte, and of other cuts the supervisions that stay."""
+        store(target, json_lines_without(source.path, change))
+
+
+def _is_cut(row: Mapping[str, Any]) -> bool:
     """Whether a row of JSONL is a cut, and not one of NeMo's or Qwen3-ASR's."""
     kind = row.get("type")
     if isinstance(kind, str) and kind in CUTS:
         return True
     return "supervisions" in row and not any(column in row for column in AUDIO_COLUMNS)
-
-
-def rows(manifest: Path) -> Iterator[Row]:
-    """One row for each supervision of a cut.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
-    for number, line in lines(manifest):
-        found = json_object(line)
-        origin = f"{manifest}:{number}"
-        if isinstance(found, str):
-            yield Row(origin, fault=found)
-        else:
-            yield from _cut(origin, found)
 
 
 def _cut(origin: str, raw: dict[str, Any]) -> Iterator[Row]:
@@ -151,12 +184,8 @@ def _get(value: object, key: str) -> Any:
     return value.get(key) if isinstance(value, dict) else None
 
 
-def base(manifest: Path) -> Path:
-    """The folder that the relative audio paths of a file of cuts or recordings start from."""
-    for _, line in lines(manifest):
-        found = json_object(line)
-        if isinstance(found, dict):
-            sources = _get(found.get("recording", found), "sources")
-            first = sources[0] if isinstance(sources, list) and sources else None
-            return folder_or_here(manifest.parent, _get(first, "source"))
-    return manifest.parent
+def audio_base(folder: Path, recording: object) -> Path:
+    """The folder that relative audio paths start from, by the first recording of a manifest."""
+    sources = _get(recording, "sources")
+    first = sources[0] if isinstance(sources, list) and sources else None
+    return folder_or_here(folder, _get(first, "source"))
