@@ -363,7 +363,7 @@ def test_of_a_text_that_nobody_says_no_word_is_kept() -> None:
     assert found.letter_times == ()
 
 
-@pytest.mark.parametrize("heard", ["we don't know", "we dont know"])
+@pytest.mark.parametrize("prepared", ["we don't know", "we dont know"])
 @pytest.mark.parametrize("written", ["we don't know", "we dont know"])
 def test_an_apostrophe_is_no_sound(prepared: str, written: str) -> None:
     """Whether it is written or heard changes nothing; a letter too many does."""
