@@ -1,4 +1,4 @@
-"""Digits and symbols as the words that are said for them.
+"""Digits and symbols as spoken words.
 
 num2words names the numbers, `number_formats` the symbols. Where speakers differ, one reading is
 chosen:
@@ -59,7 +59,7 @@ _one_at_a_time = Lock()
 def read_out(text: str, language: str) -> str:
     """The text with numbers and symbols as words of a language.
 
-    Where nothing is known about a language, a number or a symbol, what is written stays.
+    A number or symbol stays as written if its language or its name is not known.
 
     Args:
         text: any text; never raises, and takes time in proportion to its length.

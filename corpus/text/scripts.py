@@ -1,4 +1,4 @@
-"""Which scripts a language is written in, and whether a text is written in them."""
+"""Scripts: those that a language is written in, and those of a text."""
 
 from __future__ import annotations
 
