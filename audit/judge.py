@@ -47,7 +47,7 @@ class SampleJudge:
         self._content = fingerprint.content
         self._policy = policy
         self._model = model
-        self._origins = corpus.places()
+        self._origins = corpus.relative_origins()
 
     def judge(self, rows: Sequence[Measured], *, errors_only: bool = False) -> JudgedSample:
         """Calibrate on the controls, judge every row, and run the rules.

@@ -35,7 +35,7 @@ def command(as_json: bool) -> None:
                 "name": rule.name,
                 "severity": rule.severity,
                 "summary": rule.summary,
-                "mend": rule.fix,
+                "fix": rule.fix,
             }
             for rule in catalogue().values()
         ]

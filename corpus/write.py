@@ -78,9 +78,12 @@ def write_without(
     try:
         _stage(sources, staged, change, split)
         while unlike := _changed_ids(sources, targets, written, kept, audio_root, split):
-            again = change.write_ids
-            assert not unlike <= again, f"written with their ids and read without: {unlike}"
-            change = replace(change, write_ids=again | unlike)
+            if unlike <= change.write_ids:  # they were to be written, and were not
+                raise UserError(
+                    f"{', '.join(corpus.manifests)}: the id {min(unlike)!r} would change, and the "
+                    "format has no ids to write; give each row its own audio and audit again"
+                )
+            change = replace(change, write_ids=change.write_ids | unlike)
             _stage(sources, staged, change, split)
         return [
             _move_into_place(source, manifest, path, target, corpus, dropped)

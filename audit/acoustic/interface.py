@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.text.language import same_language
+from asr_gate.corpus.text.language import require_language, same_language
 from asr_gate.corpus.text.letters import Transcript, spell
 from asr_gate.corpus.utterance import Seconds
 
@@ -98,12 +98,15 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
 
     Args:
         spec: which model.
-        language: ISO 639 code of the transcripts; models for many languages need it.
+        language: ISO 639 code or English name; models for many languages need it.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        UserError: unknown spec, weights that cannot be had or read, or a model of another language.
+        UserError: unknown spec or language, weights that cannot be had or read, or a model of
+            another language.
     """
+    if language is not None:
+        require_language(language, "--language")
     model = _adapter(spec, language, device)
     if language is not None and not same_language(language, model.info.language):
         raise UserError(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule
-from asr_gate.corpus.text.identify import better_language
+from asr_gate.corpus.text.identification import better_language
 from asr_gate.corpus.text.scripts import foreign_letters, scripts_of
 
 if TYPE_CHECKING:

@@ -171,7 +171,7 @@ def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -
         except ValueError as error:
             raise NoVerdict(f"{folder / ROWS_FILE}: {error}; audit again") from error
         if then is not None:
-            places = corpus.places()
+            places = corpus.relative_origins()
             found = list(differences(then, now.rows))
             named = [
                 f"{places[i]} '{i}' {what}" if i in places else f"'{i}' {what}"

@@ -144,7 +144,7 @@ def build(
         },
         absolute_thresholds={domain: sorted(names) for domain, names in sample.in_force.items()},
         skipped=[
-            schema.Skipped(id=row.id, origin=corpus.place(row.origin), reason=row.reason)
+            schema.Skipped(id=row.id, origin=corpus.relative_origin(row.origin), reason=row.reason)
             for row in sorted(corpus.skipped, key=lambda row: row.id)
         ],
         dataset=schema.Dataset(

@@ -83,7 +83,7 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
         The result with the digests of the tables and of the report filled in.
     """
     tables = {
-        "utterances.parquet": _parquet(_utterances(result, corpus.places()), UTTERANCES),
+        "utterances.parquet": _parquet(_utterances(result, corpus.relative_origins()), UTTERANCES),
         "words.parquet": _parquet(_words(result), WORDS),
         "gaps.parquet": _parquet(_gaps(result), GAPS),
         ROWS_FILE: to_lines(result.fingerprint.rows),

@@ -108,6 +108,9 @@ class Format(ABC):
     def write(self, source: Source, target: Path, change: Change, split: str | None) -> None:
         """Write a source less the dropped rows. Everything else stays as it is.
 
+        Ids in `change.write_ids` have to be written into their rows. A format without ids leaves
+        that out; `asr clean` then refuses the few corpora that need it.
+
         Args:
             source: what `find` returned.
             target: the file or folder to write. A folder may be there from an earlier try.

@@ -1,4 +1,4 @@
-"""Audio in: decoded by libsndfile, segments by offset and duration, mono, resampled by soxr."""
+"""Reading audio: decoded by libsndfile, cut to its segment, mono, resampled by soxr."""
 
 from __future__ import annotations
 

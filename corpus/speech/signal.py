@@ -1,4 +1,4 @@
-"""What can be said of a recording's signal as it is stored, before it is mixed and resampled."""
+"""Measurements of a recording as it is stored, before it is mixed and resampled."""
 
 from __future__ import annotations
 

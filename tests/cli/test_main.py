@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import asr_gate
-from asr_gate.cli import explain, extras
+from asr_gate.audit.records import rules
+from asr_gate.cli import extras
 from asr_gate.cli.extras import MODULES, extra_of
 from tests.speech import ROOT
 
@@ -49,7 +50,7 @@ def test_a_missing_module_names_its_extra(asr: Asr, monkeypatch: pytest.MonkeyPa
     def missing(*_: object) -> None:
         raise ModuleNotFoundError("none", name="soundfile.inner")
 
-    monkeypatch.setattr(explain, "files", missing)
+    monkeypatch.setattr(rules, "catalogue", missing)
     code, _, said = asr("explain", "A005")
     assert code == 2
     assert "soundfile is not installed" in said

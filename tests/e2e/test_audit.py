@@ -201,13 +201,13 @@ def test_damaged_parts_are_measured_again(small: Path, tmp_path: Path) -> None:
     assert whole.returncode == 0, whole.stderr
     running = start(*arguments, cwd=tmp_path)
     parts = tmp_path / "reports" / "phase0" / "shards"
-    while not (parts / "part-00001.json").exists():
+    while not (parts / "shard-00001.json").exists():
         assert running.poll() is None, "it ended before it could be killed"
         time.sleep(0.005)
     running.kill()
     running.communicate()
     (parts / "shard-00000.json").write_text("[{}]")
-    (parts / "part-00001.json").write_text('[{"id": ')
+    (parts / "shard-00001.json").write_text('[{"id": ')
     plan = (parts / "plan.json").read_text()
     (parts / "plan.json").write_text("{")
     lost = asr_here(*arguments, "--resume", cwd=tmp_path)
@@ -427,4 +427,4 @@ def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert "disk full" in one_line(done)
     left = sorted(path.name for path in (tmp_path / "reports" / "phase0").rglob("*"))
-    assert left == ["shards", "plan.json"]
+    assert left == ["plan.json", "shards"]

@@ -79,7 +79,7 @@ def test_data_is_checked(audited: Path) -> None:
         (lambda text: text.replace('"total_samples": 105', '"total_samples": 106'), "altered"),
         (lambda text: text[: len(text) // 2], "not a report that can be read"),
         (lambda text: "[1, 2]", "schema version"),
-        (lambda text: text.replace('"schema_version": "3"', '"schema_version": "2"'), "schema"),
+        (lambda text: text.replace('"schema_version": "4"', '"schema_version": "3"'), "schema"),
         (lambda text: text.replace('"total_samples"', '"total"'), "not a report"),
     ],
 )

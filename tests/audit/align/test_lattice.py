@@ -363,7 +363,7 @@ def test_of_a_text_that_nobody_says_no_word_is_kept() -> None:
     assert found.letter_times == ()
 
 
-@pytest.mark.parametrize("heard", ["we don't know", "we dont know"])
+@pytest.mark.parametrize("prepared", ["we don't know", "we dont know"])
 @pytest.mark.parametrize("written", ["we don't know", "we dont know"])
 def test_an_apostrophe_is_no_sound(prepared: str, written: str) -> None:
     """Whether it is written or heard changes nothing; a letter too many does."""
@@ -402,7 +402,7 @@ INSIDE = (0.02 * len(BEFORE), 0.02 * (len(BEFORE) + len(NOISE)))
 
 
 @pytest.mark.parametrize(
-    ("middle", "text", "sound", "drowned"),
+    ("middle", "text", "sound", "masked"),
     [
         (NOISE, "the green old bird sat down", True, True),
         (NOISE, "the green old bird sat down", False, False),
@@ -410,7 +410,7 @@ INSIDE = (0.02 * len(BEFORE), 0.02 * (len(BEFORE) + len(NOISE)))
         (NOISE, "the green bird sat down", True, False),
         (said("cupcup", 4), "the green old bird sat down", True, False),
     ],
-    ids=["drowned", "a pause", "no time", "a single word", "other speech"],
+    ids=["masked", "a pause", "no time", "a single word", "other speech"],
 )
 def test_words_that_noise_may_drown_are_no_evidence(
     middle: str, text: str, sound: bool, masked: bool
@@ -456,7 +456,7 @@ def test_a_doubled_word_is_doubted_in_both_places() -> None:
 def test_a_replaced_word() -> None:
     found = aligned(said(SENTENCE), "the purple bird sat down")
     other = [w.substitution for w in found.words]
-    assert other[1] > USUAL["other"] > 1 > max(other[0], *other[2:])
+    assert other[1] > USUAL["substitution"] > 1 > max(other[0], *other[2:])
     assert [w.kept for w in found.words] == [True, False, True, True, True]
     assert found.unaligned == (pytest.approx(heard_at("green")),)
     purple = found.words[1]
@@ -475,14 +475,14 @@ def test_a_word_that_noise_drowns_is_not_replaced() -> None:
     wrong = align_text(emission, "the purple bird sat down")
     assert isinstance(right, Alignment) and isinstance(wrong, Alignment)
     assert right.loss > 0.5, "it costs much"
-    assert right.words[1].substitution < USUAL["other"] < wrong.words[1].substitution
+    assert right.words[1].substitution < USUAL["substitution"] < wrong.words[1].substitution
 
 
 def test_a_word_that_the_transcript_lacks() -> None:
     found = aligned(said(SENTENCE), "the bird sat down")
     speech = [gap.insertion for gap in found.gaps]
     assert strongest(speech) == 1
-    assert speech[1] > USUAL["speech"]
+    assert speech[1] > USUAL["insertion"]
     assert all(w.kept for w in found.words)
     assert found.unaligned == (pytest.approx(heard_at("green")),)
     gap = found.gaps[1]

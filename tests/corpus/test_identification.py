@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from asr_gate.corpus.text.identify import better_language
+from asr_gate.corpus.text.identification import better_language
 from tests.speech import EXAMPLE
 
 GERMAN = "Gestern Abend sind wir lange am Fluss spazieren gegangen"

@@ -1,8 +1,7 @@
-"""How languages write numbers and say symbols: data for `corpus.text.numbers`.
+"""How languages write numbers and name symbols: data for `corpus.text.numbers`.
 
-The names of numbers are num2words'. Here stands what it lacks: which mark parts the decimals, how
-a written ordinal looks, what a symbol is called. What is not sure for a language is left out, and
-the character then stays what it is.
+num2words names the numbers. What it lacks is here: decimal marks, written ordinals, names of
+symbols. What is not certain for a language is left out; the character then stays as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from types import MappingProxyType
 
 
 @dataclass(frozen=True, slots=True)
-class Habits:
+class NumberFormat:
     """How one language writes numbers and says symbols."""
 
     marks: Mapping[str, str] = field(default_factory=dict)
@@ -39,9 +38,9 @@ _GERMAN_MONTH = (
     r"Dezember)\b)"
 )
 
-HABITS: Mapping[str, Habits] = MappingProxyType(
+NUMBER_FORMATS: Mapping[str, NumberFormat] = MappingProxyType(
     {
-        "en": Habits(
+        "en": NumberFormat(
             marks={".": "point"},
             groups=_DOT,
             ordinal="st|nd|rd|th",
@@ -59,7 +58,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "¥": "yen",
             },
         ),
-        "he": Habits(
+        "he": NumberFormat(
             marks={".": "נקודה"},
             groups=_DOT,
             symbols={
@@ -74,7 +73,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "₪": "שקל/שקלים",
             },
         ),
-        "de": Habits(
+        "de": NumberFormat(
             marks={",": "Komma", ".": "Punkt"},
             groups=_COMMA,
             ordinal=_GERMAN_MONTH,
@@ -92,7 +91,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
             },
             hour="Uhr",
         ),
-        "fr": Habits(
+        "fr": NumberFormat(
             marks={",": "virgule", ".": "point"},
             groups=_COMMA,
             whole_fraction=True,
@@ -111,7 +110,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
             },
             hour="heures",
         ),
-        "es": Habits(
+        "es": NumberFormat(
             marks={",": "coma", ".": "punto"},
             groups=_COMMA,
             whole_fraction=True,
@@ -128,7 +127,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "£": "libra/libras",
             },
         ),
-        "pt": Habits(
+        "pt": NumberFormat(
             marks={",": "vírgula", ".": "ponto"},
             groups=_COMMA,
             whole_fraction=True,
@@ -145,7 +144,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "£": "libra/libras",
             },
         ),
-        "it": Habits(
+        "it": NumberFormat(
             marks={",": "virgola", ".": "punto"},
             groups=_COMMA,
             whole_fraction=True,
@@ -162,7 +161,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "£": "sterlina/sterline",
             },
         ),
-        "ru": Habits(
+        "ru": NumberFormat(
             marks={",": "", ".": "точка"},
             groups=_COMMA,
             ordinal="-(?:й|я|е|го|му|ой|ый|ий|ая|ое|ого|ому|ым|ом|х|м|ми|ю|ую)",
@@ -180,7 +179,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "₽": "рубль/рубля/рублей",
             },
         ),
-        "uk": Habits(
+        "uk": NumberFormat(
             marks={",": "кома", ".": "крапка"},
             groups=_COMMA,
             whole_fraction=True,
@@ -195,7 +194,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "₴": "гривня/гривні/гривень",
             },
         ),
-        "pl": Habits(
+        "pl": NumberFormat(
             marks={",": "przecinek", ".": "kropka"},
             groups=_COMMA,
             whole_fraction=True,
@@ -211,7 +210,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "£": "funt/funty/funtów",
             },
         ),
-        "cs": Habits(
+        "cs": NumberFormat(
             marks={",": "celá", ".": "tečka"},
             groups=_COMMA,
             whole_fraction=True,
@@ -227,7 +226,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "£": "libra/libry/liber",
             },
         ),
-        "nl": Habits(
+        "nl": NumberFormat(
             marks={",": "komma", ".": "punt"},
             groups=_COMMA,
             ordinal="e|ste|de",
@@ -242,7 +241,7 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
             },
             hour="uur",
         ),
-        "sv": Habits(
+        "sv": NumberFormat(
             marks={",": "komma", ".": "punkt"},
             groups=_COMMA,
             ordinal=":[ae]",
@@ -257,17 +256,17 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "£": "pund",
             },
         ),
-        "da": Habits(
+        "da": NumberFormat(
             marks={",": "komma"},
             groups=_COMMA,
             symbols={"%": "procent", "&": "og", "+": "plus", "°": "grad/grader", "€": "euro"},
         ),
-        "no": Habits(
+        "no": NumberFormat(
             marks={",": "komma"},
             groups=_COMMA,
             symbols={"%": "prosent", "&": "og", "+": "pluss", "°": "grad/grader", "€": "euro"},
         ),
-        "fi": Habits(
+        "fi": NumberFormat(
             marks={",": "pilkku", ".": "piste"},
             groups=_COMMA,
             symbols={
@@ -279,70 +278,24 @@ HABITS: Mapping[str, Habits] = MappingProxyType(
                 "€": "euro/euroa",
             },
         ),
-        "ca": Habits(marks={",": "coma", ".": "punt"}, groups=_COMMA, whole_fraction=True),
-        "hu": Habits(marks={",": "egész"}, groups=_COMMA, whole_fraction=True),
-        "id": Habits(marks={",": "koma", ".": "titik"}, groups=_COMMA),
-        "ro": Habits(marks={",": "virgulă", ".": "punct"}, groups=_COMMA),
-        "tr": Habits(marks={",": "virgül", ".": "nokta"}, groups=_COMMA, whole_fraction=True),
-        "vi": Habits(marks={",": "phẩy", ".": "chấm"}, groups=_COMMA),
-        "ja": Habits(marks={".": "点"}, groups=_DOT),
-        "ko": Habits(marks={".": "점"}, groups=_DOT),
-        "th": Habits(marks={".": "จุด"}, groups=_DOT),
+        "ca": NumberFormat(marks={",": "coma", ".": "punt"}, groups=_COMMA, whole_fraction=True),
+        "hu": NumberFormat(marks={",": "egész"}, groups=_COMMA, whole_fraction=True),
+        "id": NumberFormat(marks={",": "koma", ".": "titik"}, groups=_COMMA),
+        "ro": NumberFormat(marks={",": "virgulă", ".": "punct"}, groups=_COMMA),
+        "tr": NumberFormat(marks={",": "virgül", ".": "nokta"}, groups=_COMMA, whole_fraction=True),
+        "vi": NumberFormat(marks={",": "phẩy", ".": "chấm"}, groups=_COMMA),
+        "ja": NumberFormat(marks={".": "点"}, groups=_DOT),
+        "ko": NumberFormat(marks={".": "점"}, groups=_DOT),
+        "th": NumberFormat(marks={".": "จุด"}, groups=_DOT),
     }
 )
-"""Languages with habits on record. In the others that num2words knows, plain digits are read."""
+"""By num2words' code. In its other languages only plain digits are read out."""
 
-CODES: Mapping[str, str] = MappingProxyType(
-    {
-        name: code
-        for code, names in {
-            # Amharic is left out: num2words 0.5.14 loops without end on 1,234,567.
-            "ar": "ara arb arabic",
-            "az": "aze azj azerbaijani",
-            "be": "bel belarusian",
-            "bn": "ben bengali bangla",
-            "ca": "cat catalan",
-            "ce": "che chechen",
-            "cs": "ces cze czech",
-            "cy": "cym wel welsh",
-            "da": "dan danish",
-            "de": "deu ger german",
-            "en": "eng english",
-            "eo": "epo esperanto",
-            "es": "spa spanish castilian",
-            "fa": "fas per pes persian farsi",
-            "fi": "fin finnish",
-            "fr": "fra fre french",
-            "he": "heb iw hebrew",
-            "hu": "hun hungarian",
-            "id": "ind in indonesian",
-            "is": "isl ice icelandic",
-            "it": "ita italian",
-            "ja": "jpn japanese",
-            "kn": "kan kannada",
-            "ko": "kor korean",
-            "kz": "kk kaz kazakh",  # num2words' own code
-            "lt": "lit lithuanian",
-            "lv": "lav lvs latvian",
-            "nl": "nld dut dutch",
-            "no": "nor nb nob norwegian",
-            "pl": "pol polish",
-            "pt": "por portuguese",
-            "ro": "ron rum romanian",
-            "ru": "rus russian",
-            "sk": "slk slo slovak",
-            "sl": "slv slovenian slovene",
-            "sr": "srp serbian",
-            "sv": "swe swedish",
-            "te": "tel telugu",
-            "tet": "tetum",
-            "tg": "tgk tajik",
-            "th": "tha thai",
-            "tr": "tur turkish",
-            "uk": "ukr ukrainian",
-            "vi": "vie vietnamese",
-        }.items()
-        for name in (code, *names.split())
-    }
-)
-"""ISO 639 codes and English names, in lower case, to num2words' codes."""
+# Amharic is left out: num2words 0.5.14 loops without end on 1,234,567.
+_SAME_CODE = (
+    "ar", "az", "be", "bn", "ca", "ce", "cs", "cy", "da", "de", "en", "eo", "es", "fa", "fi",
+    "fr", "he", "hu", "id", "is", "it", "ja", "kn", "ko", "lt", "lv", "nl", "no", "pl", "pt",
+    "ro", "ru", "sk", "sl", "sr", "sv", "te", "tet", "tg", "th", "tr", "uk", "vi",
+)  # fmt: skip
+NUM2WORDS: Mapping[str, str] = MappingProxyType({code: code for code in _SAME_CODE} | {"kk": "kz"})
+"""ISO 639 codes of languages to num2words' codes for them."""

@@ -1,11 +1,10 @@
-"""Which language a text is in, as far as its letters say."""
+"""Language identification: which language a text is in, by its letters."""
 
 from __future__ import annotations
 
 from functools import cache
 
-from asr_gate.corpus.text.habits import CODES
-from asr_gate.corpus.text.language import language_code
+from asr_gate.corpus.text.language import closest_code, same_language
 
 LEAST_LETTERS = 20
 """Shorter texts say too little."""
@@ -31,13 +30,14 @@ def better_language(text: str, language: str) -> tuple[str, float] | None:
     # Here, because the rules are listed where this library is not installed.
     from py3langid import rank
 
-    primary = language.replace("_", "-").partition("-")[0].strip().lower()
-    own = CODES.get(primary, language_code(primary))
-    if own not in _known() or sum(map(str.isalpha, text)) < LEAST_LETTERS:
+    if sum(map(str.isalpha, text)) < LEAST_LETTERS:
+        return None
+    own = closest_code(language, _known())
+    if own is None:
         return None
     scores = dict(rank(text))
     best = max(scores, key=lambda code: (scores[code], code))
-    return None if best == own else (str(best), float(scores[best] - scores[own]))
+    return None if same_language(best, own) else (str(best), float(scores[best] - scores[own]))
 
 
 @cache
