@@ -134,12 +134,12 @@ def command(
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
     if not re.fullmatch(r"[\w+-][\w .+-]*", name):
         raise click.UsageError(f"--name {name!r}: letters, digits, and . + - _ only")
-    from asr_gate.audit.engine.local import Interrupted, Settings, audit
-    from asr_gate.audit.gate import load_policy
+    from asr_gate.audit.pipeline import Interrupted, Settings, audit
+    from asr_gate.audit.policy import load_policy
     from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
-    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.corpus.read import read_corpus
     from asr_gate.tracking import Tracker, TrackerSettings
 
     manifests, more = split_overrides(manifests)
