@@ -59,7 +59,9 @@ class Settings:
     def __post_init__(self) -> None:
         # A name is a folder of its own under `out`, whoever gives it.
         if not re.fullmatch(r"[\w+-][\w .+-]*", self.name):
-            raise UserError(f"--name {self.name!r}: letters, digits, and . + - _ only")
+            raise UserError(
+                f"--name {self.name!r}: letters, digits, and . + - _ only; see asr audit --help"
+            )
 
 
 class Interrupted(Exception):
