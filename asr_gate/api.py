@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from asr_gate.audit.gate import CautionNotAccepted, NoVerdict, Stopped
 from asr_gate.audit.gate.tables import AuditReport, load
+from asr_gate.audit.records.report import REPORT_FILE
 from asr_gate.corpus.errors import UserError
 
 if TYPE_CHECKING:
@@ -90,10 +91,7 @@ def audit_corpus(
     from asr_gate.corpus.read import read_corpus
 
     names = [manifests] if isinstance(manifests, str | os.PathLike) else manifests
-    rules = load_policy(None if policy is None else Path(policy))
-    if controls is not None:
-        planted = rules.controls.model_copy(update={"per_kind": controls})
-        rules = rules.model_copy(update={"controls": planted})
+    rules = load_policy(None if policy is None else Path(policy)).with_controls(controls)
     root = None if audio_root is None else Path(audio_root)
     corpus = read_corpus([os.fspath(one) for one in names], audio_root=root, split=split)
     settings = Settings(
@@ -110,10 +108,10 @@ def audit_corpus(
         until_decided=until_decided,
     )
     try:
-        audit(corpus, settings, progress or _Quiet())
+        result = audit(corpus, settings, progress or _Quiet())
     except Interrupted as error:
         raise KeyboardInterrupt(str(error)) from error
-    return load(settings.out / settings.name)
+    return AuditReport(settings.out / settings.name / REPORT_FILE, result.report)
 
 
 def load_report(path: PathLike = "reports/phase0") -> AuditReport:
@@ -172,12 +170,12 @@ def verify(
     key = None if verify_key is None else Path(verify_key)
     found = verified(path, str(path), policy=asked, verify_key=key)
     authorise(found, str(path), accept_caution=accept_caution)
-    loaded = load(path)
+    file = path / REPORT_FILE if path.is_dir() else path
     if data is not None:
         from asr_gate.corpus.read import read_corpus
 
         names = [data] if isinstance(data, str | os.PathLike) else data
         root = None if audio_root is None else Path(audio_root)
         corpus = read_corpus([os.fspath(one) for one in names], audio_root=root, split=split)
-        require_same_data(found, str(path), corpus, loaded.path.parent)
-    return loaded
+        require_same_data(found, str(path), corpus, file.parent)
+    return AuditReport(file, found)

@@ -5,6 +5,7 @@ read → sample → measure → judge → check → decide → report
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -54,6 +55,13 @@ class Settings:
     batch_seconds: Seconds
     until_decided: bool = False
     """Stop when the decision is settled; `fraction` is then the most that is sampled."""
+
+    def __post_init__(self) -> None:
+        # A name is a folder of its own under `out`, whoever gives it.
+        if not re.fullmatch(r"[\w+-][\w .+-]*", self.name):
+            raise UserError(
+                f"--name {self.name!r}: letters, digits, and . + - _ only; see asr audit --help"
+            )
 
 
 class Interrupted(Exception):

@@ -166,6 +166,17 @@ class Policy(_Section):
     sampling: SamplingPolicy
     gate: GatePolicy
 
+    def with_controls(self, per_kind: int | None) -> Policy:
+        """The policy with another number of planted defects of each kind; None: its own.
+
+        The report's policy then says what was done, so that a check against the policy file sees
+        the difference.
+        """
+        if per_kind is None:
+            return self
+        planted = self.controls.model_copy(update={"per_kind": per_kind})
+        return self.model_copy(update={"controls": planted})
+
     @field_validator("rules", mode="before")
     @classmethod
     def _every_rule(cls, given: object) -> object:

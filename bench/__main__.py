@@ -7,8 +7,8 @@ from bench.detection import __main__ as detection
 from bench.needed import Missing
 
 if __name__ == "__main__":
-    example.main()
     rules.main()
+    example.main()
     estimate.main()
     train.main()
     tracking.main()

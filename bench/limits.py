@@ -54,10 +54,10 @@ class Found:
     swapped: int
     underpowered: tuple[str, ...]
     right: int
-    """Rows with their own transcript, and how many of them it condemned."""
+    """Rows with their own transcript, and how many of them it excluded."""
     excluded: int
     wrong: int
-    """Rows with another's, and how many of them it condemned."""
+    """Rows with another's, and how many of them it excluded."""
     caught: int
     decision: str
 
@@ -78,8 +78,8 @@ def main() -> None:
     wrong = {row["id"]: row for row in moved(read[:: len(read) // MOVED][:MOVED])}
     others = [row for row in rows if row["lang"] != "he"]
     lines = [
-        "| recordings | audits | swapped found | cannot detect | right ones excluded "
-        "| moved ones condemned | decision |\n",
+        "| recordings | audits | swapped found | underpowered for | right ones excluded "
+        "| moved ones excluded | decision |\n",
         "|---|---:|---:|---|---:|---:|---|\n",
     ]
     for name, audits in (

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
+from asr_gate.audit.gate.tables import FORMATS, TABLES, export, load
 from asr_gate.cli.main import debug_option, show
-
-FORMATS = ["csv", "parquet", "json"]
 
 
 @click.group("report", context_settings={"help_option_names": ["-h", "--help"]})
@@ -26,7 +25,7 @@ def command() -> None:
     epilog="Example: asr report export reports/phase0 findings --out findings.csv",
 )
 @click.argument("report", type=click.Path(path_type=Path))
-@click.argument("table", type=click.Choice(["utterances", "words", "gaps", "findings"]))
+@click.argument("table", type=click.Choice(TABLES))
 @click.option(
     "--format",
     "kind",
@@ -47,7 +46,6 @@ def export_table(report: Path, table: str, kind: str | None, out: Path | None) -
 
     Exit codes: 0 exported, 2 bad usage, 30 the report or its table is missing or was altered.
     """
-    from asr_gate.audit.gate.tables import export, load
     from asr_gate.audit.records.report import REPORT_FILE, SIGNATURE_FILE
     from asr_gate.corpus.errors import UserError
     from asr_gate.corpus.files import write_atomically

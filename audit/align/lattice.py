@@ -304,10 +304,10 @@ def _unaligned(p: Problem, path: Path, stride: Seconds) -> list[Span]:
     """Stretches of unclaimed speech on a path, from the first token heard to the last."""
     gap = np.where(path.states > 2 * len(p.tokens), path.states, 0)
     edges = np.flatnonzero(np.diff(gap, prepend=0, append=0))
-    prepared = np.flatnonzero(p.onsets)
+    onsets = np.flatnonzero(p.onsets)
     stretches = []
     for start, end in pairwise(edges):
-        inside = prepared[(prepared >= start) & (prepared < end)]
+        inside = onsets[(onsets >= start) & (onsets < end)]
         if gap[start] and len(inside):
             stretches.append((float(inside[0] * stride), float((inside[-1] + 1) * stride)))
     return stretches

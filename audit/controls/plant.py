@@ -162,11 +162,11 @@ def _plant(
         return Planted(kind, _with(own, words[:-count]), len(words) - count)
     if kind == "inserted":
         mine = {word.letters for word in words}
-        cohort_loss = _draw(vocabulary, lambda word: word.letters not in mine, rng)
+        added = _draw(vocabulary, lambda word: word.letters not in mine, rng)
         at = rng.randrange(len(words) + 1)
-        if cohort_loss is None:
+        if added is None:
             return None
-        return Planted(kind, _with(own, [*words[:at], cohort_loss, *words[at:]]), at)
+        return Planted(kind, _with(own, [*words[:at], added, *words[at:]]), at)
     places = [i for i, word in enumerate(words) if _plantable(word)]
     if not places:
         return None

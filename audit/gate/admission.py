@@ -152,7 +152,7 @@ def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -
         report: whose fingerprint counts.
         name: of the report, for the message.
         corpus: as it is now.
-        folder: of the audit, where the prints of its rows lie.
+        folder: of the audit, where the digests of its rows lie.
 
     Raises:
         NoVerdict: it was made for other data; names rows that were added, removed or changed.

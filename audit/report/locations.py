@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Literal
 
+from asr_gate.audit.records.excluded import excludes
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import Report
 from asr_gate.corpus.text.plain import plain
@@ -88,7 +89,7 @@ class Locations:
 
     @cached_property
     def _folder(self) -> Path:
-        """The folder that all manifests share: origins start there (`Corpus.place`)."""
+        """The folder that all manifests share: origins start there (`Corpus.relative_origin`)."""
         folders = [os.path.normpath((self._here / m).parent) for m in self._manifests]
         return Path(os.path.commonpath(folders or [str(self._here)]))
 
@@ -135,7 +136,7 @@ def excluded_rows(report: Report, places: Locations) -> dict[str, list[LocatedFi
     """The utterances of low quality by id, with the errors that make them so, worst first."""
     rows: dict[str, list[LocatedFinding]] = {}
     for row in locate_findings(report, places):
-        if row.level == "error":
+        if excludes(row.finding):
             rows.setdefault(row.finding.id, []).append(row)
     return rows
 

@@ -58,7 +58,7 @@ def _places(
         end = words[last].end if last + 1 < len(words) else row.duration + stride
         part = given.emissions[number][round(start / stride) : round(end / stride)]
         written = " ".join(word.text for word in words[first : last + 1])
-        return f"in “{written}”, heard as “{greedy(part, given.info)}”"
+        return f"in “{written}”, recognised as “{greedy(part, given.info)}”"
 
     places = []
     if "mismatch" in doubted:

@@ -56,7 +56,7 @@ def detection(condition: str, found: Measurement) -> str:
     )
     if tally.unheard:
         lines.append(
-            f" Not heard, so that nothing is looked for in them: "
+            f" Too few tokens (A010), so nothing is searched in them: "
             f"{100 * tally.unheard / tally.judged:.1f} %."
         )
     if found.unfit:

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from asr_gate.audit.acoustic.embedded.network import EmbeddedNet, load
 from recipes.embedded.dataset import read, summary
-from recipes.embedded.train import absolute_thresholds, export
+from recipes.embedded.train import export, figures
 
 KEPT: tuple[str, ...] = ("recipe", "began_with")
 """What stays of the last one's card."""
@@ -34,7 +34,7 @@ def main() -> int:
     for net in nets:
         averaged.update_parameters(net)
     mean = cast(EmbeddedNet, averaged.module.eval())
-    found = absolute_thresholds(mean, read(options.speech, "held_out"))
+    found = figures(mean, read(options.speech, "held_out"))
     about = {
         **last.card["trained"],
         "held_out_character_error_rate": found["character_error_rate"],

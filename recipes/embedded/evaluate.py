@@ -204,11 +204,11 @@ def table(rows: list[Row], spent: float) -> str:
     lines += ["|---" * (5 + len(DEFECTS)) + "|"]
     for name, group in [("all", rows), *sorted(groups.items())]:
         texts, heard = [r.text for r in group], [greedy(r.log_probs) for r in group]
-        absolute_thresholds = [detection(group, kind) for kind in DEFECTS]
+        figures = [detection(group, kind) for kind in DEFECTS]
         cells = [name if name == "all" else f"`{name}_*`", str(len(group))]
         cells += [f"{sum(r.seconds for r in group) / 60:.1f}"]
         cells += [f"{jiwer.cer(texts, heard):.2f}", f"{jiwer.wer(texts, heard):.2f}"]
-        cells += [f"{area:.3f} ({share:.2f})" for area, share in absolute_thresholds]
+        cells += [f"{area:.3f} ({share:.2f})" for area, share in figures]
         lines.append("| " + " | ".join(cells) + " |")
     errors = np.array(start_errors(rows))
     lines += ["", "Detection: area under the ROC curve, in brackets the share found at 1 % false"]
@@ -253,13 +253,13 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     net = load(folder=options.model) if options.model else load()
-    absolute_thresholds = f"{about(net)}\n\n{table(*read_rows(options.manifest, emitter(net)))}"
-    print(absolute_thresholds)
+    figures = f"{about(net)}\n\n{table(*read_rows(options.manifest, emitter(net)))}"
+    print(figures)
     if options.doc:
         page = options.doc.read_text("utf-8")
         head, rest = page.split(BEGIN)
         tail = rest.split(END)[1]
-        options.doc.write_text(f"{head}{BEGIN}\n{absolute_thresholds}\n{END}{tail}", "utf-8")
+        options.doc.write_text(f"{head}{BEGIN}\n{figures}\n{END}{tail}", "utf-8")
     return 0
 
 

@@ -204,7 +204,7 @@ def strength_at(progress: float) -> float:
 
 
 @torch.inference_mode()
-def absolute_thresholds(net: EmbeddedNet, items: list[Item]) -> dict[str, float]:
+def figures(net: EmbeddedNet, items: list[Item]) -> dict[str, float]:
     """Greedy errors a letter, seconds by which aligned word starts come late, and a temperature."""
     heard, late, emissions = [], [], []
     for item in items:
@@ -317,7 +317,7 @@ def _run(
                 totals[:] = 0
             if done or now - saved > 60 * settings.checkpoint_minutes:
                 saved = now
-                found = absolute_thresholds(average.net, held_out)
+                found = figures(average.net, held_out)
                 about = {
                     "steps": before["steps"] + step,
                     "minutes": round(before["minutes"] + (now - started) / 60, 1),

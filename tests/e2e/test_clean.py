@@ -110,6 +110,11 @@ def test_what_is_refused(audited: Path, corpus: Path, tmp_path: Path) -> None:
     assert done.returncode == 30
     assert "no verdict, so nothing to drop" in one_line(done)
     (untold / "alignment_report.json").write_bytes((report / "alignment_report.json").read_bytes())
+    (untold / "utterances.parquet").write_bytes(b"altered")
+    done = asr_here("clean", untold, "--data", manifest, cwd=tmp_path)
+    assert done.returncode == 30
+    assert "utterances.parquet" in one_line(done)
+    assert not list(corpus.glob("*.clean*"))
     (untold / "utterances.parquet").unlink()
     done = asr_here("clean", untold, "--data", manifest, cwd=tmp_path)
     assert done.returncode == 0, "the report alone says what is excluded"

@@ -363,14 +363,14 @@ def test_of_a_text_that_nobody_says_no_word_is_kept() -> None:
     assert found.letter_times == ()
 
 
-@pytest.mark.parametrize("prepared", ["we don't know", "we dont know"])
+@pytest.mark.parametrize("spoken", ["we don't know", "we dont know"])
 @pytest.mark.parametrize("written", ["we don't know", "we dont know"])
-def test_an_apostrophe_is_no_sound(prepared: str, written: str) -> None:
+def test_an_apostrophe_is_no_sound(spoken: str, written: str) -> None:
     """Whether it is written or heard changes nothing; a letter too many does."""
-    found = aligned(said(prepared), written)
+    found = aligned(said(spoken), written)
     assert found.loss == pytest.approx(0, abs=1e-5)
     assert all(w.kept and w.deletion < 0 and w.substitution < 1e-3 for w in found.words)
-    assert aligned(said(prepared), written.replace("don", "dorn")).loss > 0.3
+    assert aligned(said(spoken), written.replace("don", "dorn")).loss > 0.3
 
 
 def test_a_word_of_nothing_that_sounds_proves_nothing() -> None:

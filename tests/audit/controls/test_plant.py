@@ -149,8 +149,8 @@ def test_domains_keep_to_their_own_transcripts() -> None:
     own = {domain: {w for text in texts for w in text.split()} for domain, texts in TEXTS.items()}
     for identity, planting in plan().items():
         domain = identity.split("-")[0]
-        cohort_loss = [*planting.cohort, *(planted.transcript for planted in planting.planted)]
-        for transcript in cohort_loss:
+        texts = [*planting.cohort, *(planted.transcript for planted in planting.planted)]
+        for transcript in texts:
             assert set(words_of(transcript)) <= own[domain]
 
 

@@ -104,3 +104,8 @@ def test_few_rows_are_no_verdict_unless_they_are_all() -> None:
     few = no_verdict(judged, 13, calibration, POLICY, MODEL)
     assert few is not None
     assert "decision.min_sampled" in few.reasons[0]
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_few_planted_defects_are_no_reason_for_no_verdict(count: int) -> None:
+    assert verdict_on(normal_rows(60, 0, per_kind=count)) is None
