@@ -4,9 +4,9 @@
 
 `round2-tiny` on the bundled corpus, by `asr train`'s own way: W&B (offline), TensorBoard,
 `log.jsonl` and `run.json` at the default intervals. Epochs take turns: in every second one the
-journal is told of no step. All are of phase B, whose steps are short (the audio tower's outputs
-come from the cache), so that the share is the larger one. W&B's own process lives through all of
-them; its processor time is counted by itself. Writes the table of docs/tracking.md.
+run recorder is told of no step. All are of phase B, whose steps are short (the audio tower's
+outputs come from the cache), so that the share is the larger one. W&B's own process lives through
+all of them; its processor time is counted by itself. Writes the table of docs/tracking.md.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ import psutil
 import torch
 
 from asr_gate.tracking import TrackerSettings
-from asr_gate.train import journal
-from asr_gate.train.loop import Milestone, StepRecord
+from asr_gate.train.loop.events import Milestone, StepRecord
+from asr_gate.train.observe import run_recorder
 from asr_gate.train.run import run
 from bench.docs import replace_figures
 
@@ -45,11 +45,11 @@ class _Told:
     """One step."""
 
     ended: float
-    """When the journal was done with it, in seconds."""
+    """When the run recorder was done with it, in seconds."""
     worked: float
     """Processor time of this process by then, of all its threads."""
     inside: float
-    """Seconds in the journal."""
+    """Seconds in the run recorder."""
     entry: bool
     """Whether metrics were logged."""
 
@@ -58,7 +58,7 @@ _children: dict[int, float] = {}
 """Processor time of W&B's process, in seconds, as last seen."""
 
 
-class _Alternating(journal.Journal):
+class _Alternating(run_recorder.RunRecorder):
     """Told of the steps of every second epoch."""
 
     epochs: dict[int, list[_Told]] = defaultdict(list)  # noqa: RUF012  (one run a process)
@@ -68,7 +68,7 @@ class _Alternating(journal.Journal):
         began = time.perf_counter()
         if record.epoch % 2:
             super().step_done(record)
-        self._step = record.step
+        self.last_step = record.step
         ended = time.perf_counter()
         entry = record.step % self.recipe.wandb.log_interval == 0
         told = _Told(ended, time.process_time(), ended - began, entry)
@@ -85,7 +85,7 @@ def measure(rounds: int) -> tuple[str, list[str]]:
     """What was measured on what, and the table."""
     defaults = TrackerSettings()
     epochs = WARM_UP + 2 * rounds
-    journal.Journal = _Alternating  # type: ignore[misc]
+    run_recorder.RunRecorder = _Alternating  # type: ignore[misc]
     with TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["XDG_CACHE_HOME"] = os.environ["WANDB_DATA_DIR"] = name

@@ -32,15 +32,17 @@ from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3
 
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import load
-from asr_gate.train import loss as objectives
-from asr_gate.train import recipe
-from asr_gate.train.audio_cache import AudioCache
-from asr_gate.train.data import Row, batches
-from asr_gate.train.examples import IGNORE, Batch, Encoder, collate
-from asr_gate.train.loss import TranscriptLoss, supervised_tokens
-from asr_gate.train.model import build_random, tiny_config
-from asr_gate.train.phases import expand, set_gradient_checkpointing
-from asr_gate.train.tokenizer import build_processor
+from asr_gate.train import recipes
+from asr_gate.train.data.audio_cache import AudioCache
+from asr_gate.train.data.batches import batches
+from asr_gate.train.data.collation import IGNORE, Batch, collate
+from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.rows import Row
+from asr_gate.train.data.tokenizer import build_processor
+from asr_gate.train.model import loss as objectives
+from asr_gate.train.model.build import build_random, tiny_config
+from asr_gate.train.model.loss import TranscriptLoss, supervised_tokens
+from asr_gate.train.model.parameter_groups import expand, set_gradient_checkpointing
 from bench.docs import replace_figures
 
 ROOT = Path(__file__).parents[1]
@@ -61,7 +63,7 @@ class Shape:
     """A small Qwen3-ASR."""
 
     name: str
-    model: recipe.TinyModel
+    model: recipes.TinyModel
     vocabulary: int
     convolution: int = 16
     """Channels of the tower's convolutions."""
@@ -81,17 +83,17 @@ class Shape:
         )
 
 
-TINY = Shape("`round2-tiny`", recipe.TinyModel(), 2_000)
-WORDY = Shape("`round2-tiny` with Qwen3-ASR's vocabulary", recipe.TinyModel(), QWEN)
+TINY = Shape("`round2-tiny`", recipes.TinyModel(), 2_000)
+WORDY = Shape("`round2-tiny` with Qwen3-ASR's vocabulary", recipes.TinyModel(), QWEN)
 EIGHTH = Shape(
     "1.7B, all widths and the vocabulary an eighth",
-    recipe.TinyModel(audio_layers=24, audio_width=128, text_layers=28, text_width=256),
+    recipes.TinyModel(audio_layers=24, audio_width=128, text_layers=28, text_width=256),
     QWEN // 8,
     convolution=60,
 )
 HEARING = Shape(
     "large tower, small language model",
-    recipe.TinyModel(audio_layers=24, audio_width=256, text_layers=4, text_width=128),
+    recipes.TinyModel(audio_layers=24, audio_width=256, text_layers=4, text_width=128),
     2_000,
     convolution=120,
 )
@@ -186,7 +188,7 @@ def pipeline(
 ) -> list[str]:
     """Batches a second, an epoch a turn."""
     official = Official(processor)
-    kept = Encoder(processor, recipe.Data())
+    kept = Encoder(processor, recipes.Data())
 
     def ours(encoder: Encoder) -> None:
         for batch in planned:
@@ -197,7 +199,7 @@ def pipeline(
             official([rows[index] for index in batch])
 
     def first_epoch() -> None:
-        ours(Encoder(processor, recipe.Data()))
+        ours(Encoder(processor, recipes.Data()))
 
     seconds = in_turn([theirs, first_epoch, lambda: ours(kept)], rounds)
     names = ("official, every epoch", "ours, first epoch", "ours, second epoch on")
@@ -211,7 +213,7 @@ def steps(
     rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
 ) -> list[str]:
     """Seconds of a step, all parameters training."""
-    encoder, official = Encoder(processor, recipe.Data()), Official(processor)
+    encoder, official = Encoder(processor, recipes.Data()), Official(processor)
     lines = [
         "| model | parameters | official, s a step | ours, s a step | ratio |",
         "|---|---:|---:|---:|---:|",
@@ -332,7 +334,7 @@ def cached(
     rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
 ) -> list[str]:
     """Seconds of a step of phase B with the audio tower's outputs on disk, and without."""
-    encoder = Encoder(processor, recipe.Data())
+    encoder = Encoder(processor, recipes.Data())
     lines = [
         "| model | tower, of all parameters | without, s a step | first epoch | with | ratio |",
         "|---|---:|---:|---:|---:|---:|",
@@ -374,7 +376,7 @@ def whole_steps(
     rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
 ) -> list[str]:
     """Seconds of phase B a batch, from audio files to AdamW, from the second epoch on."""
-    encoder, official = Encoder(processor, recipe.Data()), Official(processor)
+    encoder, official = Encoder(processor, recipes.Data()), Official(processor)
     lines = ["| model | official, s | ours with the cache, s | ratio |", "|---|---:|---:|---:|"]
     verdicts = []
     chosen = [[rows[index] for index in batch] for batch in _typical(planned, 2)]
@@ -414,7 +416,7 @@ def _from_memory(
     chosen: Sequence[Sequence[Row]],
 ) -> None:
     for batch in chosen:
-        stepped(**cache.hear(_batch(encoder, batch)))
+        stepped(**cache.inputs_of(_batch(encoder, batch)))
 
 
 def _phase_b(model: Qwen3ASRForConditionalGeneration) -> list[nn.Parameter]:
@@ -441,7 +443,7 @@ def _heard(
 ) -> None:
     cache = next(caches)
     for batch in made:
-        stepped(**cache.hear(batch))
+        stepped(**cache.inputs_of(batch))
 
 
 def _typical(planned: list[list[int]], count: int) -> list[list[int]]:

@@ -32,12 +32,12 @@ def command(run: Path, best: int, out: Path | None) -> int:
     RUN is a folder of asr train.
     """
     from asr_gate.corpus.text.plain import plain
-    from asr_gate.train.average import average
+    from asr_gate.train.evaluation.average import average
 
     made = average(run, best=best, out=out)
-    for one in made.parts:
+    for one in made.averaged:
         click.echo(f"{one.name}: WER {100 * one.wer:.2f} %")
-    for one in made.gone:
+    for one in made.deleted:
         click.echo(f"{one.name}: WER {100 * one.wer:.2f} %, better, but no longer on disk")
     click.echo(plain(f"Model: {made.folder}"))
     click.echo(plain(f"Whether it is better: asr eval {made.folder} MANIFEST"))

@@ -10,7 +10,7 @@ import click
 from asr_gate.cli.main import debug_option, show
 
 if TYPE_CHECKING:
-    from asr_gate.train.compare import Comparison
+    from asr_gate.train.evaluation.compare import Comparison
 
 
 @click.command(
@@ -50,12 +50,12 @@ def command(
     Exit codes: 0 WER rose nowhere beyond its interval; 20 it did, overall or in a domain; 2 bad
     input, or results on other rows.
     """
-    from asr_gate.train.compare import compare
-    from asr_gate.train.results import write
+    from asr_gate.train.evaluation.compare import compare
+    from asr_gate.train.files import write_file
 
     found = compare(a, b, confidence=confidence, seed=seed)
     if markdown is not None:
-        write(markdown, found.markdown().encode())
+        write_file(markdown, found.markdown().encode())
     show(lambda: _print(found, as_json))
     return 20 if found.worse else 0
 
@@ -69,7 +69,7 @@ def _print(found: Comparison, as_json: bool) -> None:
     from rich.text import Text
 
     from asr_gate.corpus.text.plain import plain
-    from asr_gate.train.compare import points, rows
+    from asr_gate.train.evaluation.compare import points, rows
 
     if as_json:
         click.echo(json.dumps(found.as_dict(), ensure_ascii=False))

@@ -63,11 +63,11 @@ def _of_recipe(
     name: str, overrides: tuple[str, ...], flags: dict[str, Any]
 ) -> dict[str, tuple[Any, str]]:
     from asr_gate.tracking import TrackerSettings
-    from asr_gate.train import recipe
+    from asr_gate.train import recipes
 
-    found = recipe.origins(name, overrides)
-    _, loaded = recipe.load(name, overrides)
-    fixed = recipe.overridden(overrides, "wandb")
+    found = recipes.origins(name, overrides)
+    _, loaded = recipes.load(name, overrides)
+    fixed = recipes.overridden(overrides, "wandb")
     settings = TrackerSettings.resolve(loaded.wandb, origin="", fixed=fixed, **flags)
     # What the recipe or KEY=VALUE sets has its origin already, key by key.
     changed = {

@@ -14,7 +14,7 @@ from asr_gate.cli.main import debug_option, show
 from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
 
 if TYPE_CHECKING:
-    from asr_gate.train.results import Result
+    from asr_gate.train.evaluation.result_file import Result
 
 
 @click.command(
@@ -71,9 +71,9 @@ def run(
     """
     from asr_gate.cli.progress import AuditProgress
     from asr_gate.tracking import Tracker, TrackerSettings
-    from asr_gate.train.assess import assess
-    from asr_gate.train.results import read_result
-    from asr_gate.train.tracked import log_result
+    from asr_gate.train.evaluation.evaluate_checkpoint import evaluate_checkpoint
+    from asr_gate.train.evaluation.result_file import read_result
+    from asr_gate.train.evaluation.track_result import log_result
 
     manifests, more = split_overrides(manifests)
     if not manifests:
@@ -84,7 +84,7 @@ def run(
     )
     Tracker(settings).check()
     with AuditProgress("transcribing", "transcribed") as progress:
-        result, path = assess(
+        result, path = evaluate_checkpoint(
             checkpoint,
             manifests,
             audio_root=audio_root,

@@ -1,1 +1,1 @@
-"""From a verified report to a model."""
+"""Fine-tuning of Qwen3-ASR, from a verified audit report to an evaluated model."""

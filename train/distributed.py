@@ -1,4 +1,4 @@
-"""The processes that train together: torchrun or accelerate starts them, DDP keeps them equal."""
+"""The processes of one run: torchrun or accelerate starts them, DDP keeps their models equal."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ranks:
-    """This process among all of them; one process alone needs no partner and asks nobody."""
+    """This process among all of them; a single process communicates with nobody."""
 
     rank: int = 0
     world: int = 1
     local: int = 0
-    """Number of the process on its machine, and of its GPU."""
+    """Number of the process on its machine, and of the GPU that it uses."""
 
     @property
     def main(self) -> bool:
-        """Whether this process writes, prints and tracks."""
+        """Whether this is the process that writes, prints and tracks."""
         return self.rank == 0
 
     def total(self, values: Sequence[float], device: torch.device) -> list[float]:
@@ -52,19 +52,19 @@ class Ranks:
         return values  # type: ignore[return-value]  # all are filled
 
     def from_main(self, value: T) -> T:
-        """The main process' value."""
+        """The value of the main process."""
         return self.gathered(value)[0]
 
     def wait(self) -> None:
-        """Go on when all are here."""
+        """Wait until all processes are here."""
         self.gathered(None)
 
 
 def ranks() -> Ranks:
-    """What the launcher says in the environment.
+    """The ranks that the launcher put into the environment.
 
     Raises:
-        UserError: it says nonsense.
+        UserError: they are no numbers, or contradict each other.
     """
     try:
         found = Ranks(*(int(os.environ.get(name, default)) for name, default in _NAMES))
@@ -83,11 +83,11 @@ def choose_device(wanted: str, here: Ranks, option: str) -> torch.device:
 
     Args:
         wanted: `auto` (a GPU if there is one), `cpu` or `cuda`.
-        here: this process; on GPUs it takes the one of its number.
-        option: what the user sets it by, for messages: `device=`, `--device `.
+        here: this process; it uses the GPU with its local number.
+        option: how the user sets the device, for messages: `device=`, `--device `.
 
     Raises:
-        UserError: there is no GPU, or none for this process.
+        UserError: there is no GPU, or too few for this process.
     """
     import torch
 
@@ -99,14 +99,14 @@ def choose_device(wanted: str, here: Ranks, option: str) -> torch.device:
     if here.local >= found:
         raise UserError(
             f"process {here.local} of this machine has no GPU of its own: torch finds {found}; "
-            "start as many processes as there are GPUs"
+            "start at most as many processes as there are GPUs"
         )
     return torch.device("cuda", here.local)
 
 
 @contextmanager
 def together(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Join the other processes, and leave them at the end."""
+    """Join the process group, and leave it at the end."""
     if ranks.world == 1:
         yield
         return
@@ -115,7 +115,7 @@ def together(ranks: Ranks, device: torch.device) -> Iterator[None]:
 
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    # Objects travel by gloo, gradients on GPUs by nccl.
+    # Python objects are sent by gloo, gradients on GPUs by nccl.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     distributed.init_process_group(backend)
     try:

@@ -1,15 +1,14 @@
-"""One training run from a verified report: what `asr train` calls.
+"""One training run from a verified report, for `asr train`.
 
 The order matters. Recipe, report, decision and fingerprint are checked before torch is imported;
-rows, names and sizes before weights are loaded.
+rows, parameter names and sizes are checked before weights are loaded.
 """
 
 from __future__ import annotations
 
-import json
 import signal
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,26 +19,21 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.tracking import Tracker
 from asr_gate.tracking.logs import logs
 from asr_gate.tracking.redact import redact
-from asr_gate.train import recipe as recipes
-from asr_gate.train.distributed import choose_device, ranks, together
-from asr_gate.train.plan import Plan, PlannedGroup, PlannedPhase
-from asr_gate.train.preflight import Clearance, clear
-from asr_gate.train.recipe import Recipe
-from asr_gate.train.tracked import RUN_FILE, begin, tracked, tracker_of
+from asr_gate.train import recipes
+from asr_gate.train.authorise import Authorisation, authorise_training
+from asr_gate.train.distributed import ranks, together
+from asr_gate.train.files import claim_folder
+from asr_gate.train.observe.tracking import build_tracker, start_tracking, with_tracker_settings
+from asr_gate.train.record import RUN_FILE, Plan, RunRecord, read_record
 
 if TYPE_CHECKING:
-    import torch
     from rich.console import Console
-    from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
 
-    from asr_gate.train.data import Selection
-    from asr_gate.train.distributed import Ranks
-    from asr_gate.train.examples import Encoder
-    from asr_gate.train.loop import Milestone
-    from asr_gate.train.phases import MatchedGroup
+    from asr_gate.train.loop.events import Milestone
+    from asr_gate.train.prepare import Prepared
 
 RUNS = Path("runs")
-"""Where runs land unless the caller names a folder."""
+"""Default folder of runs."""
 
 
 class Interrupted(UserError):
@@ -50,28 +44,17 @@ class Interrupted(UserError):
 
 @dataclass(frozen=True)
 class TrainResult:
-    """What a run left behind."""
+    """The outcome of a run."""
 
     plan: Plan
     out: Path | None
     """The run's folder; None after a dry run."""
     final: Path | None
-    """The model to use: loads with plain transformers; None after a dry run, or not there yet."""
+    """The trained model, which plain transformers can load; None: there is none (yet)."""
     epochs: list[Milestone]
+    """The epochs that were finished."""
     stopped: int | None = None
-    """The step after which SIGTERM stopped the run; it goes on from there with `resume`."""
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    """Everything but the weights."""
-
-    plan: Plan
-    selection: Selection
-    encoder: Encoder
-    config: Qwen3ASRConfig
-    device: torch.device
-    ranks: Ranks
+    """The step after which SIGTERM stopped the run; `resume` continues it."""
 
 
 def run(
@@ -96,21 +79,21 @@ def run(
 
     Args:
         recipe: a name in `train/recipes`, or a YAML file.
-        data: manifests, the very ones that were audited.
+        data: manifests, the same that were audited.
         audio_root: as given to the audit; see `corpus.read.read_corpus`.
-        split: likewise.
+        split: as given to the audit.
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
             the latest audit under `reports/`.
         accept_caution: train although the decision is CAUTION.
-        policy: file of the policy under which the report must have been judged.
-        verify_key: public key that must have signed it.
-        dry_run: stop before any weights are built.
-        resume: go on with the newest run in `out`, from where its state on disk stands.
+        policy: file with the policy that the audit must have used.
+        verify_key: public key that must have signed the report.
+        dry_run: stop before any weights are loaded.
+        resume: continue the newest run in `out` from its state on disk.
         overrides: `key.sub=value` for the recipe.
         out: the run's folder (default `runs/<recipe>`); if it is taken, `-2`, `-3`, … is added.
-        tracking: settings of the tracker, over those of the recipe and of the environment.
+        tracking: settings of the tracker; they take precedence over recipe and environment.
         profile: write a trace of a few steps, and where their time goes, to `out/profile`.
-        console: where plan and progress are printed; None: nowhere.
+        console: where the plan and the progress are printed; None: nowhere.
 
     Raises:
         NoVerdict: no report, an altered one, or one about other data (exit code 30).
@@ -123,8 +106,8 @@ def run(
     if not here.main:
         console = None
     name, settings = recipes.load(recipe, overrides)
-    settings = tracked(settings, overrides, here, tracking or {})
-    clearance = clear(
+    settings = with_tracker_settings(settings, overrides, here, tracking or {})
+    authorised = authorise_training(
         report,
         data,
         audio_root=audio_root,
@@ -135,20 +118,24 @@ def run(
     )
     folder = out or RUNS / name
     Tracker(settings.wandb).check()
-    prepared = _prepare(name, settings, clearance, here)
+
+    from asr_gate.train.observe.plan_table import show_plan
+    from asr_gate.train.prepare import prepare
+
+    prepared = prepare(name, settings, authorised, here)
     if console is not None:
-        prepared.plan.show(console)
+        show_plan(prepared.plan, console)
     if dry_run:
         return TrainResult(prepared.plan, None, None, [])
     with together(here, prepared.device):
-        earlier = _earlier(folder) if resume else None
-        claimed = earlier or (claim(folder) if here.main else folder)
-        out = here.from_main(claimed)
-        return _train(settings, clearance, prepared, out, profile, console)
+        earlier = _newest_run(folder) if resume else None
+        chosen = earlier or (claim_folder(folder) if here.main else folder)
+        out = here.from_main(chosen)
+        return _train(settings, authorised, prepared, out, profile, console)
 
 
-def _earlier(folder: Path) -> Path:
-    """The newest run in a folder, or in those that `claim` made beside it.
+def _newest_run(folder: Path) -> Path:
+    """The newest run in a folder and in those that `claim_folder` made beside it.
 
     Raises:
         UserError: there is none.
@@ -159,285 +146,109 @@ def _earlier(folder: Path) -> Path:
         if number.isdecimal() and (path / RUN_FILE).is_file():
             found[int(number)] = path
     if not found:
-        raise UserError(f"{folder}: no run to go on with; start one without --resume")
+        raise UserError(f"{folder}: no run to resume; start one without --resume")
     return found[max(found)]
 
 
-def _prepare(name: str, settings: Recipe, clearance: Clearance, here: Ranks) -> _Prepared:
-    """Choose the rows and count everything; torch is imported here, weights are not touched."""
-    import torch
-    from transformers.utils import logging as transformers_logging
-
-    from asr_gate.train.data import refuse_long_texts, select
-    from asr_gate.train.examples import Encoder
-    from asr_gate.train.loop import count_steps, plan_batches
-    from asr_gate.train.lora import add_adapters
-    from asr_gate.train.model import (
-        build_on_meta,
-        is_tied,
-        load_config,
-        load_processor,
-        tiny_config,
-    )
-    from asr_gate.train.phases import match
-    from asr_gate.train.tokenizer import build_processor
-
-    # Its bars would write across ours.
-    transformers_logging.disable_progress_bar()
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    device = choose_device(settings.device, here, "device=")
-    selection = select(clearance.corpus.utterances, clearance.condemned, settings.data)
-    if settings.model.tiny is not None:
-        texts = (row.utterance.text for row in selection.training)
-        processor = build_processor(texts, settings.model.tiny.vocabulary)
-        config = tiny_config(settings.model.tiny, processor)
-        source = "tiny random Qwen3-ASR"
-    else:
-        source = str(settings.model.pretrained)
-        # One file first: without a network, each file looked for costs the hub client's retries.
-        config = load_config(source, settings.model.revision)
-        processor = load_processor(source, settings.model.revision)
-    encoder = Encoder(processor, settings.data)
-    selection = refuse_long_texts(selection, encoder.count_tokens, settings.data)
-    model = build_on_meta(config, untie=settings.model.untie_embeddings)
-    if settings.model.lora is not None:
-        add_adapters(model, settings.model.lora, seed=settings.seed)
-    matched = match(model, settings.phases)
-    size = settings.optimizer.accumulate * here.world
-    steps = count_steps(plan_batches(selection, settings), size)
-    audio = sum(row.seconds for row in selection.training)
-    speed, price = settings.budget.realtime, settings.budget.price
-    hours = None if speed is None else audio * settings.epochs / (speed * here.world) / 3600
-    plan = Plan(
-        recipe=name,
-        report=clearance.name,
-        decision=clearance.report.decision,
-        corpus=len(clearance.corpus.utterances),
-        training=len(selection.training),
-        training_audio=audio,
-        evaluation=[row.utterance.id for row in selection.evaluation],
-        condemned=selection.dropped,
-        weighted=[
-            row.utterance.id
-            for row in selection.training
-            if row.utterance.id in clearance.condemned
-        ],
-        condemned_weight=settings.data.condemned_weight,
-        refused=[
-            {"id": row.id, "rule": row.rule, "reason": row.reason} for row in selection.refused
-        ],
-        model=source,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
-        tokens=len(processor.tokenizer),
-        embeddings="tied" if is_tied(model) else "untied",
-        phases=[
-            PlannedPhase(
-                phase.name,
-                phase.epochs,
-                [
-                    PlannedGroup(group.name, group.learning_rate, group.size)
-                    for group in matched[phase.name]
-                ],
-                phase.gradient_checkpointing,
-            )
-            for phase in settings.phases
-        ],
-        steps=steps,
-        device=str(device),
-        arithmetic="bfloat16" if device.type == "cuda" else "float32",
-        processes=here.world,
-        sharding=settings.sharding,
-        memory=_memory(model, matched.values())
-        // (here.world if settings.sharding == "fsdp2" else 1),
-        hours=hours,
-        cost=None if hours is None or price is None else hours * here.world * price,
-    )
-    return _Prepared(plan, selection, encoder, config, device, here)
-
-
-def _memory(model: torch.nn.Module, phases: Iterable[Sequence[MatchedGroup]]) -> int:
-    """Bytes of float32 weights, and of gradients and AdamW's two moments in the largest phase."""
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    trained = max(sum(group.size for group in groups) for groups in phases)
-    return 4 * (weights + 3 * trained)
-
-
 def _train(
-    settings: Recipe,
-    clearance: Clearance,
-    prepared: _Prepared,
+    recipe: recipes.Recipe,
+    authorised: Authorisation,
+    prepared: Prepared,
     out: Path,
     profile: bool,
     console: Console | None,
 ) -> TrainResult:
-    from asr_gate.train import resume
-    from asr_gate.train.journal import Journal
-    from asr_gate.train.loop import Diverged, Stopped, train
-    from asr_gate.train.profile import StepProfile
-    from asr_gate.train.progress import reporter
+    """Train, or resume, in the run's folder."""
+    from asr_gate.train.loop.events import Diverged, Stopped
+    from asr_gate.train.loop.fit import fit
+    from asr_gate.train.loop.resume import newest, read_position, require_batches_per_step
+    from asr_gate.train.observe.progress import reporter
+    from asr_gate.train.observe.run_recorder import RunRecorder
+    from asr_gate.train.observe.step_profile import StepProfile
+    from asr_gate.train.prepare import build_model
 
     plan, here = prepared.plan, prepared.ranks
-    header: dict[str, Any] = {
-        "recipe": plan.recipe,
-        "config": redact(settings.model_dump(mode="json")),
-        **clearance.run_config(),
-        "plan": plan.as_dict(),
-    }
-    earlier = _read_run(out, header)
-    if earlier is not None and earlier["status"] == "finished":
-        return TrainResult(plan, out, out / "final", [])
-    state = resume.newest(out)
-    at = resume.position(state) if state else resume.Position()
-    if state:
-        resume.require_chunk_size(state, at, settings.optimizer.accumulate * here.world)
-    shown = reporter(console, settings.wandb.log_interval)
-    # Through the reporter, so that its lines go above the progress bar.
-    tracker = tracker_of(settings, plan, out if here.main else None, say=shown.note)
-    logging = settings.logging
+    record = RunRecord(
+        recipe=plan.recipe,
+        config=recipes.Recipe.model_validate(redact(recipe.model_dump(mode="json"))),
+        phase0=authorised.phase0(),
+        plan=plan,
+    )
+    earlier = read_record(out) if (out / RUN_FILE).is_file() else None
+    if earlier is not None:
+        record.require_same_run(earlier, out)
+        if earlier.status == "finished":
+            return TrainResult(plan, out, out / "final", [])
+    state = newest(out)
+    at = read_position(state) if state else None
+    if state and at:
+        require_batches_per_step(state, at, recipe.optimizer.accumulate * here.world)
+    after = 0 if at is None else at.step
+    folder = out if here.main else None
+    shown = reporter(console, recipe.wandb.log_interval)
+    # The tracker prints through the reporter, so that its lines appear above the progress bar.
+    tracker = build_tracker(recipe, plan, folder, say=shown.note)
+    logging = logs("asr_gate.train", folder, say=shown.note, **recipe.logging.model_dump())
     try:
-        with (
-            logs(
-                "train", out if here.main else None, say=shown.note, **logging.model_dump()
-            ) as log,
-            tracker,
-            _sigterm() as stop,
-        ):
-            log.info(f"run {out}" + (f", going on after step {at.step}" if state else ""))
-            begin(
+        with logging as log, tracker, _sigterm() as stop:
+            log.info(f"run {out}" + (f", resumed after step {after}" if state else ""))
+            start_tracking(
                 tracker,
-                header,
-                clearance,
-                settings,
-                plan,
+                record,
+                authorised,
+                recipe,
                 prepared.config,
                 out,
-                earlier,
-                at.step if earlier else None,
+                earlier=earlier,
+                after=None if earlier is None else after,
             )
-            model = _build(settings, prepared).to(prepared.device)
-            journal = Journal(
-                out if here.main else None,
-                header,
+            model = build_model(recipe, prepared.config).to(prepared.device)
+            recorder = RunRecorder(
+                folder,
+                record,
                 tracker,
                 shown,
                 log,
-                recipe=settings,
+                recipe=recipe,
                 model=model,
-                steps=plan.steps,
                 profile=StepProfile(out) if profile and here.main else None,
                 earlier=earlier,
-                at=at if state else None,
+                at=at,
             )
             try:
-                records = train(
+                epochs = fit(
                     model,
                     prepared.encoder,
                     prepared.selection,
-                    settings,
+                    recipe,
                     device=prepared.device,
                     out=out,
-                    observer=journal,
+                    observer=recorder,
                     ranks=here,
                     state=state,
                     stop=stop.is_set,
                 )
             except Stopped as stopped:
-                journal.end("stopped", f"by SIGTERM after step {stopped.step}")
+                recorder.end("stopped", f"by SIGTERM after step {stopped.step}")
                 return TrainResult(plan, out, None, [], stopped.step)
             except KeyboardInterrupt as error:
-                journal.end("interrupted")
+                recorder.end("interrupted")
                 raise _interrupted(out) from error
             except Diverged as error:
-                journal.diverged(str(error))
+                recorder.diverged(str(error))
                 raise
             except Exception as error:
-                journal.end("failed", str(error))
+                recorder.end("failed", str(error))
                 raise
-            journal.end("finished")
+            recorder.end("finished")
     finally:
         shown.close()
-    return TrainResult(plan, out, out / "final", records)
-
-
-def _read_run(out: Path, header: dict[str, Any]) -> dict[str, Any] | None:
-    """What an earlier start of this very run told; None: it is new.
-
-    Raises:
-        UserError: it is another run.
-    """
-    path = out / RUN_FILE
-    if not path.is_file():
-        return None
-    try:
-        earlier = json.loads(path.read_text(encoding="utf-8"))
-        config, audited = earlier["config"], earlier["phase0"]
-        _ = [earlier[key] for key in ("status", "steps", "epochs", "evaluations")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: cannot be read ({error}); start anew without --resume") from error
-    changed = [
-        key
-        for key, value in header["config"].items()
-        # Where and how it is told changes nothing of the run.
-        if config.get(key) != value and key not in ("wandb", "logging", "budget")
-    ]
-    changed += [
-        f"phase0.{key}"
-        for key in ("digest", "dataset_fingerprint")
-        if audited.get(key) != header["phase0"][key]
-    ]
-    if changed:
-        raise UserError(
-            f"{out}: was begun with another {', '.join(changed)}; go on with the same, or start "
-            "anew without --resume"
-        )
-    assert isinstance(earlier, dict)
-    return earlier
-
-
-def _build(settings: Recipe, prepared: _Prepared) -> Qwen3ASRForConditionalGeneration:
-    from asr_gate.train.lora import add_adapters
-    from asr_gate.train.model import build_random, load_pretrained
-
-    source, untie = settings.model, settings.model.untie_embeddings
-    if source.pretrained is not None:
-        model = load_pretrained(source.pretrained, source.revision, untie=untie)
-    else:
-        model = build_random(prepared.config, untie=untie, seed=settings.seed)
-    if source.lora is not None:
-        add_adapters(model, source.lora, seed=settings.seed)
-    return model
-
-
-def claim(folder: Path) -> Path:
-    """Make the run's folder; one that holds anything is left alone and `-2`, `-3`, … is made.
-
-    Raises:
-        UserError: the folder cannot be made.
-    """
-    if not folder.name:
-        folder = folder.resolve()
-    if not folder.name:
-        raise UserError(
-            f"--out {folder}: is no folder that a run can have to itself; name one in it"
-        )
-    number = 1
-    while True:
-        candidate = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
-        try:
-            candidate.mkdir(parents=True)
-            return candidate
-        except FileExistsError:
-            if candidate.is_dir() and not any(candidate.iterdir()):
-                return candidate
-            number += 1
-        except OSError as error:
-            raise UserError(f"{candidate}: cannot be made ({error.strerror})") from error
+    return TrainResult(plan, out, out / "final", epochs)
 
 
 @contextmanager
 def _sigterm() -> Iterator[threading.Event]:
-    """SIGTERM asks the run to stop where it can go on; only the main thread may listen."""
+    """An event that SIGTERM sets; only the main thread can listen to signals."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
@@ -454,12 +265,12 @@ def _sigterm() -> Iterator[threading.Event]:
 
 
 def _interrupted(out: Path) -> Interrupted:
-    from asr_gate.train import resume
+    from asr_gate.train.loop.resume import newest, read_position
 
-    state = resume.newest(out)
+    state = newest(out)
     if state is None:
-        return Interrupted(f"stopped by Ctrl-C: {out} holds nothing to go on from yet")
+        return Interrupted(f"stopped by Ctrl-C: {out} holds no state to resume from yet")
     return Interrupted(
-        f"stopped by Ctrl-C: step {resume.position(state).step} is kept; go on with the same "
-        "command and --resume"
+        f"stopped by Ctrl-C: the state after step {read_position(state).step} is kept; continue "
+        "with the same command and --resume"
     )

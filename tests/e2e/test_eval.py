@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `first/`, what `asr eval` made of a random model on `corpus/corpus.jsonl`."""
-    from asr_gate.train.tokenizer import build_processor
+    from asr_gate.train.data.tokenizer import build_processor
 
     folder = tmp_path_factory.mktemp("evaluated")
     manifest = write_corpus(folder / "corpus", rows=16)
@@ -42,7 +42,7 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def rewritten(folder: Path, to: str, change) -> Path:
     """The result under another name, its transcripts changed by hand."""
-    from asr_gate.train.results import read_result, write_predictions, write_result
+    from asr_gate.train.evaluation.result_file import read_result, write_predictions, write_result
 
     result, _ = read_result(folder / "first")
     lines = (folder / "first" / "result.predictions.jsonl").read_text().splitlines()

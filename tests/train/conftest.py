@@ -1,4 +1,4 @@
-"""A small corpus, its report, and a small model's processor, made once for the trainer's tests."""
+"""A small corpus, its report, a processor and two trainings, made once for the trainer's tests."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+from asr_gate.train.run import TrainResult
 from tests.train.support import WORDS, write_corpus, write_report
+from tests.train.trainings import TWO_EPOCHS, train
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,6 +21,15 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test works in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twelve utterances of tones."""
@@ -26,15 +38,29 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def report(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """PROCEED on `manifest`; condemns u001 as low quality and skips u002."""
+    """PROCEED on `manifest`; excludes u001 as low quality and skips u002."""
     return write_report(
-        tmp_path_factory.mktemp("audit"), manifest, condemned=["u001"], skipped=["u002"]
+        tmp_path_factory.mktemp("audit"), manifest, excluded=["u001"], skipped=["u002"]
     )
 
 
 @pytest.fixture(scope="session")
 def processor():
     """A processor of Qwen3-ASR's kind whose tokenizer knows the corpus' words."""
-    from asr_gate.train.tokenizer import build_processor
+    from asr_gate.train.data.tokenizer import build_processor
 
     return build_processor([" ".join(WORDS)] * 3, vocabulary=290)
+
+
+@pytest.fixture(scope="session")
+def finished(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainResult:
+    """All five epochs on the small corpus."""
+    return train(manifest, report, out=tmp_path_factory.mktemp("finished") / "r")
+
+
+@pytest.fixture(scope="session")
+def two_epochs(
+    manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory
+) -> TrainResult:
+    """An epoch in each phase on the small corpus."""
+    return train(manifest, report, *TWO_EPOCHS, out=tmp_path_factory.mktemp("two") / "r")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import soundfile
 from asr_gate.audit.records.report import SCHEMA_VERSION, Decision, Report
 from asr_gate.corpus.fingerprint import fingerprint, to_lines
 from asr_gate.corpus.read import read_corpus
+from asr_gate.train import recipes
+from asr_gate.train.record import Phase0, Plan, RunRecord
 
 WORDS = ("red", "green", "blue", "black", "white")
 PITCHES = (220.0, 330.0, 440.0, 550.0, 660.0)
@@ -56,24 +57,24 @@ def write_report(
     folder: Path,
     manifest: Path,
     decision: Decision = "PROCEED",
-    condemned: Collection[str] = (),
+    excluded: Collection[str] = (),
     skipped: Collection[str] = (),
 ) -> Path:
     """A report about `manifest` that verifies, with its table of utterances."""
     folder.mkdir(parents=True, exist_ok=True)
     corpus = read_corpus([manifest])
-    heard = [row for row in corpus.utterances if row.id not in skipped]
-    prints = fingerprint(corpus)
+    sampled = [row for row in corpus.utterances if row.id not in skipped]
+    fingerprints = fingerprint(corpus)
     rows = folder / "rows.jsonl"
-    rows.write_bytes(to_lines(prints.rows))
-    rate = len(condemned) / max(1, len(heard))
+    rows.write_bytes(to_lines(fingerprints.rows))
+    rate = len(excluded) / max(1, len(sampled))
     fields: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "decision": decision,
         "recommendation": "as the test says",
         "reasons": [f"{100 * rate:.1f} % of the corpus is of low quality"],
-        "total_samples": len(heard),
-        "low_quality_count": len(condemned),
+        "total_samples": len(sampled),
+        "low_quality_count": len(excluded),
         "low_quality_percentage": 100 * rate,
         "estimate": {
             "rate": rate, "low": rate, "high": rate, "confidence": 0.95, "method": "census",
@@ -90,7 +91,7 @@ def write_report(
                 "id": id, "code": "A001", "severity": "error", "message": "as the test says",
                 "origin": "test", "start": None, "end": None, "counts": True,
             }
-            for id in sorted(condemned)
+            for id in sorted(excluded)
         ],
         "controls": {},
         "domain_controls": {},
@@ -98,7 +99,7 @@ def write_report(
         "absolute_thresholds": {},
         "skipped": [{"id": id, "origin": "test", "reason": "unreadable"} for id in skipped],
         "dataset": {
-            "fingerprint": prints.digest,
+            "fingerprint": fingerprints.digest,
             "fingerprint_audio": "full",
             "utterances": len(corpus.utterances),
             "hours": 0.01,
@@ -121,5 +122,21 @@ def write_report(
     }  # fmt: skip
     path = folder / "alignment_report.json"
     path.write_bytes(Report.model_validate(fields).sealed().to_bytes())
-    assert math.isfinite(rate)
     return path
+
+
+def run_record(*overrides: str, planned: int = 9, **fields: Any) -> RunRecord:
+    """The record of a run of `round2-tiny` that has not begun, or with the fields given."""
+    plan = Plan(
+        recipe="round2-tiny", report="r", decision="PROCEED", corpus=2, training=1,
+        training_audio=1.0, evaluation=["u1"], excluded=[], weighted=[], excluded_weight=0.0,
+        refused=[], model="tiny", parameters=1, tokens=1, embeddings="untied", phases=[],
+        steps=planned, device="cpu", arithmetic="float32", processes=1, sharding="none", memory=1,
+        hours=None, cost=None,
+    )  # fmt: skip
+    phase0 = Phase0(
+        decision="PROCEED", low_quality_percentage=0.0, mean_coverage=1.0, digest="sha256:0",
+        dataset_fingerprint="sha256:1", artifact="a",
+    )  # fmt: skip
+    config = recipes.load("round2-tiny", overrides)[1]
+    return RunRecord(recipe="round2-tiny", config=config, phase0=phase0, plan=plan, **fields)

@@ -11,18 +11,17 @@ from safetensors.torch import load_file, save_file
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
-from asr_gate.train import recipe
-from asr_gate.train.audio_cache import AudioCache, default_folder, stands_still
-from asr_gate.train.data import Row
-from asr_gate.train.examples import Batch, Encoder, collate
-from asr_gate.train.loss import TranscriptLoss
-from asr_gate.train.model import build_random, tiny_config
-from tests.train.test_run import _own_folder, losses, train
-
-__all__ = ["_own_folder"]
+from asr_gate.train import recipes
+from asr_gate.train.data.audio_cache import AudioCache, can_cache_audio, default_folder
+from asr_gate.train.data.collation import Batch, collate
+from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.rows import Row
+from asr_gate.train.model.build import build_random, tiny_config
+from asr_gate.train.model.loss import TranscriptLoss
+from tests.train.trainings import THREE_EPOCHS, TWO_EPOCHS, losses, train
 
 CPU = torch.device("cpu")
-SHAPE = recipe.TinyModel(audio_layers=2, audio_width=16, text_layers=1, text_width=32)
+SHAPE = recipes.TinyModel(audio_layers=2, audio_width=16, text_layers=1, text_width=32)
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +43,7 @@ def rows(manifest: Path) -> list[Row]:
 
 @pytest.fixture(scope="module")
 def encoder(processor) -> Encoder:
-    return Encoder(processor, recipe.Data())
+    return Encoder(processor, recipes.Data())
 
 
 def batch_of(encoder: Encoder, rows: list[Row]) -> Batch:
@@ -79,7 +78,7 @@ def test_runs_with_and_without_have_the_same_losses(
     manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two epochs of phase B read what the first one computed; phase A does not use it."""
-    phases = ("phases.0.epochs=[1,2]", "phases.1.epochs=[3]", "data.batch_seconds=3")
+    phases = (*THREE_EPOCHS, "data.batch_seconds=3")
     calls = tower_calls(monkeypatch)
     without = train(manifest, report, *phases, "data.audio_cache_gib=0")
     batches = len(calls) // 3
@@ -87,13 +86,13 @@ def test_runs_with_and_without_have_the_same_losses(
     assert not default_folder().exists()
     calls.clear()
     cached = train(manifest, report, *phases)
-    heard = len(files(default_folder()))
-    assert cached.plan.training - 2 <= heard <= cached.plan.training, "some sound alike"
-    assert calls == [False] * heard + [True] * batches
+    kept = len(files(default_folder()))
+    assert cached.plan.training - 2 <= kept <= cached.plan.training, "some rows are equal"
+    assert calls == [False] * kept + [True] * batches
     assert losses(cached) == pytest.approx(losses(without), rel=1e-6, abs=0)
     calls.clear()
     again = train(manifest, report, *phases)
-    assert calls == [True] * batches, "another run hears nothing twice"
+    assert calls == [True] * batches, "another run computes nothing again"
     assert losses(again) == losses(cached), "to the bit"
 
 
@@ -101,14 +100,15 @@ def test_a_projector_alone_uses_it_in_every_epoch(
     manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = tower_calls(monkeypatch)
-    done = train(manifest, report, "phases.1.groups.1.parameters=[model.language_model.norm.*]")
+    frozen_tower = "phases.1.groups.1.parameters=[model.language_model.norm.*]"
+    done = train(manifest, report, *TWO_EPOCHS, frozen_tower)
     assert calls == [False] * len(files(default_folder()))
     assert len(losses(done)) > 5
 
 
 def test_a_row_s_output_is_the_tower_s_on_it_alone(model, encoder, rows, tmp_path: Path) -> None:
     cache = cache_of(model, rows, tmp_path)
-    together = cache.hear(batch_of(encoder, rows[:5]))["audio_states"]
+    together = cache.inputs_of(batch_of(encoder, rows[:5]))["audio_states"]
     alone = [encoder.read(row) for row in rows[:5]]
     with torch.no_grad():
         expected = [
@@ -118,7 +118,7 @@ def test_a_row_s_output_is_the_tower_s_on_it_alone(model, encoder, rows, tmp_pat
             for one in alone
         ]
     assert torch.equal(together, torch.cat(expected))
-    backwards = cache.hear(batch_of(encoder, rows[4::-1]))["audio_states"]
+    backwards = cache.inputs_of(batch_of(encoder, rows[4::-1]))["audio_states"]
     assert torch.equal(backwards, torch.cat(expected[::-1]))
     assert (cache.hits, cache.misses) == (5, 5)
 
@@ -129,7 +129,7 @@ def test_gradients_are_the_same(model, encoder, rows, tmp_path: Path) -> None:
     batch = batch_of(encoder, rows[:4])
     objective = TranscriptLoss(model)
     found = []
-    for inputs in (batch.inputs, cache_of(model, rows, tmp_path).hear(batch)):
+    for inputs in (batch.inputs, cache_of(model, rows, tmp_path).inputs_of(batch)):
         model.zero_grad()
         objective(**inputs).backward()
         found.append({n: p.grad.clone() for n, p in model.named_parameters() if p.requires_grad})
@@ -142,7 +142,7 @@ def test_gradients_are_the_same(model, encoder, rows, tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["empty", "half", "flipped", "shape", "type", "name", "folder"])
 def test_damaged_files_are_computed_anew(damage: str, model, encoder, rows, tmp_path: Path) -> None:
     batch = batch_of(encoder, rows[:3])
-    expected = cache_of(model, rows, tmp_path).hear(batch)["audio_states"]
+    expected = cache_of(model, rows, tmp_path).inputs_of(batch)["audio_states"]
     victim = files(tmp_path)[0]
     whole = victim.read_bytes()
     if damage == "empty":
@@ -161,7 +161,7 @@ def test_damaged_files_are_computed_anew(damage: str, model, encoder, rows, tmp_
         victim.unlink()
         victim.mkdir()
     cache = cache_of(model, rows, tmp_path)
-    assert torch.equal(cache.hear(batch)["audio_states"], expected)
+    assert torch.equal(cache.inputs_of(batch)["audio_states"], expected)
     assert (cache.hits, cache.misses) == (2, 1)
     assert damage == "folder" or victim.read_bytes() == whole
 
@@ -170,19 +170,19 @@ def test_other_weights_and_other_sound_are_other_files(
     model, processor, encoder, rows, tmp_path: Path
 ) -> None:
     batch = batch_of(encoder, rows[:2])
-    cache_of(model, rows, tmp_path).hear(batch)
+    cache_of(model, rows, tmp_path).inputs_of(batch)
     with torch.no_grad():
         model.model.audio_tower.ln_post.bias[0] += 1e-3
     moved = cache_of(model, rows, tmp_path)
-    moved.hear(batch)
+    moved.inputs_of(batch)
     assert (moved.hits, moved.misses) == (0, 2)
     batch.inputs["input_features"][0, 5, 5] += 1e-3
-    moved.hear(batch)
+    moved.inputs_of(batch)
     assert (moved.hits, moved.misses) == (1, 3)
 
 
 def test_the_folder_stays_within_its_bound(model, encoder, rows, tmp_path: Path) -> None:
-    cache_of(model, rows, tmp_path).hear(batch_of(encoder, rows))
+    cache_of(model, rows, tmp_path).inputs_of(batch_of(encoder, rows))
     assert len(files(tmp_path)) == len(rows)
     for path in files(tmp_path):
         os.utime(path, (1, 1))
@@ -191,11 +191,11 @@ def test_the_folder_stays_within_its_bound(model, encoder, rows, tmp_path: Path)
     bound = 10_000
     cache = cache_of(model, rows, tmp_path, bound)
     batch = batch_of(encoder, rows)
-    first = cache.hear(batch)["audio_states"]
+    first = cache.inputs_of(batch)["audio_states"]
     assert 0 < cache.misses < len(rows), "the rest went through the tower together"
     assert sum(path.stat().st_size for path in files(tmp_path)) <= bound
     again = cache_of(model, rows, tmp_path, bound)
-    assert torch.equal(again.hear(batch)["audio_states"], first)
+    assert torch.equal(again.inputs_of(batch)["audio_states"], first)
     assert again.hits >= cache.misses - 2, "old files went, new ones stayed"
     with torch.no_grad():
         batched = model.model.audio_tower(
@@ -211,17 +211,19 @@ def test_a_disk_that_takes_nothing_is_told_and_the_run_goes_on(
     (tmp_path / "file").touch()
     cache = cache_of(model, rows, tmp_path / "file")
     batch = batch_of(encoder, rows[:3])
-    assert torch.equal(cache.hear(batch)["audio_states"], cache.hear(batch)["audio_states"])
+    assert torch.equal(
+        cache.inputs_of(batch)["audio_states"], cache.inputs_of(batch)["audio_states"]
+    )
     assert cache.misses == 6
     assert len(caplog.records) == 1
     assert "cannot be kept (Not a directory)" in caplog.text
 
 
 def test_an_adapter_with_dropout_in_the_tower_is_heard_anew(model) -> None:
-    data = recipe.Data()
-    assert stands_still(model, [], data)
+    data = recipes.Data()
+    assert can_cache_audio(model, [], data)
     model.model.audio_tower.layers[0].adapter = torch.nn.Dropout(0.1)
-    assert not stands_still(model, [], data)
+    assert not can_cache_audio(model, [], data)
 
 
 def test_without_a_home_the_mend_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

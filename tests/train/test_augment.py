@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from asr_gate.train import examples, recipe
-from asr_gate.train.audio_cache import default_folder
-from asr_gate.train.augment import Augmentation
-from asr_gate.train.examples import Encoder, Example, Examples
-from asr_gate.train.recipe import Augment, RecipeError, SpecAugment
+from asr_gate.train import recipes
+from asr_gate.train.data import examples
+from asr_gate.train.data.audio_cache import default_folder
+from asr_gate.train.data.augmentation import Augmentation
+from asr_gate.train.data.examples import Encoder, Example, Examples
+from asr_gate.train.recipes import Augment, RecipeError, SpecAugment
+from asr_gate.train.run import TrainResult
 from tests.train.support import RATE, write_tones
 from tests.train.test_examples import row
-from tests.train.test_run import _own_folder, losses, train
-
-__all__ = ["_own_folder"]
+from tests.train.trainings import TWO_EPOCHS, Killed, content, killed_at, losses, train
 
 ALL = Augment(speed=(0.8, 1.2), noise_db=(10, 30), spec_augment=SpecAugment())
 OVERRIDES = (
@@ -26,7 +25,7 @@ OVERRIDES = (
     "data.augment.noise_db=[10,30]",
     "data.augment.spec_augment={}",
 )
-SHORT = ("phases.0.epochs=[1,2]", "phases.1.epochs=[3]", "data.batch_seconds=3")
+SHORT = (*TWO_EPOCHS, "data.batch_seconds=6", "checkpoints.state_every_steps=1")
 
 
 def drawn(settings: Augment, *, seed: int = 1, epoch: int = 1, id: str = "a") -> Augmentation:
@@ -50,7 +49,7 @@ def test_seed_epoch_and_id_decide() -> None:
     features = torch.randn(128, 300)
     state = torch.get_rng_state()
     assert torch.equal(
-        drawn(ALL).cover_features(features, 250), drawn(ALL).cover_features(features, 250)
+        drawn(ALL).mask_features(features, 250), drawn(ALL).mask_features(features, 250)
     )
     assert torch.equal(torch.get_rng_state(), state), "training draws as if nothing had been"
 
@@ -89,7 +88,7 @@ def test_bands_are_covered_with_the_mean_and_padding_is_left() -> None:
     features = torch.randn(128, 400)
     features[:, 300:] = 0
     before = features.clone()
-    changed = drawn(ALL, id="c").cover_features(features, 300)
+    changed = drawn(ALL, id="c").mask_features(features, 300)
     assert torch.equal(features, before)
     assert torch.equal(changed[:, 300:], features[:, 300:])
     covered = (changed != features)[:, :300]
@@ -104,7 +103,7 @@ def test_bands_are_covered_with_the_mean_and_padding_is_left() -> None:
 def test_short_rows_and_wide_masks(frames: int) -> None:
     wide = Augment(spec_augment=SpecAugment(frequency_bins=999, time_frames=999, time_share=1.0))
     for id in "abcdefgh":
-        changed = drawn(wide, id=id).cover_features(torch.randn(128, 100), frames)
+        changed = drawn(wide, id=id).mask_features(torch.randn(128, 100), frames)
         assert changed.shape == (128, 100)
         assert changed.isfinite().all()
 
@@ -112,7 +111,7 @@ def test_short_rows_and_wide_masks(frames: int) -> None:
 def test_examples_are_whole_and_change_with_the_epoch(processor, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     mine = row(path, write_tones(path, ["red", "green", "blue"]), "red green blue")
-    encoder = Encoder(processor, recipe.Data(augment=ALL))
+    encoder = Encoder(processor, recipes.Data(augment=ALL))
     data = Examples([mine], encoder, seed=1)
     plain = encoder.read(mine)
     assert isinstance(plain, Example)
@@ -129,8 +128,8 @@ def test_examples_are_whole_and_change_with_the_epoch(processor, tmp_path: Path)
         assert torch.equal(one.features, again.features)
         seen.append(frames)
     assert len(set(seen)) > 3
-    assert encoder.read(mine) is plain, "as evaluation hears it"
-    off = Examples([mine], Encoder(processor, recipe.Data()), seed=1)
+    assert encoder.read(mine) is plain, "as in evaluation"
+    off = Examples([mine], Encoder(processor, recipes.Data()), seed=1)
     assert off[1, 0] is off[2, 0]
 
 
@@ -138,58 +137,61 @@ def test_examples_are_whole_and_change_with_the_epoch(processor, tmp_path: Path)
 def test_no_row_is_stretched_past_a_limit(processor, tmp_path: Path, limit: dict) -> None:
     path = tmp_path / "a.wav"
     mine = row(path, write_tones(path, ["red", "green", "blue"]), "red")
-    encoder = Encoder(processor, recipe.Data(**limit, augment=Augment(speed=(0.5, 0.9))))
+    encoder = Encoder(processor, recipes.Data(**limit, augment=Augment(speed=(0.5, 0.9))))
     assert encoder.count_tokens(mine) == 65
     one = Examples([mine], encoder, seed=1)[1, 0]
     assert isinstance(one, Example)
     assert int(one.features_mask.sum()) == 120
 
 
-def test_a_run_is_decided_by_its_seed_and_keeps_no_features(
-    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.fixture(scope="module")
+def changed(
+    manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainResult, list[str]]:
+    """A run whose rows are changed, and the ids of the rows each time one was."""
+    folder = tmp_path_factory.mktemp("augmented")
+    ids: list[str] = []
+    real = examples.Augmentation
+
+    def counted(settings: Augment, *, seed: int, epoch: int, id: str) -> Augmentation:
+        ids.append(id)
+        return real(settings, seed=seed, epoch=epoch, id=id)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(examples, "Augmentation", counted)
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
+        done = train(manifest, report, *SHORT, *OVERRIDES, out=folder / "r")
+        assert not default_folder().exists(), "the tower's output is another in each epoch"
+    return done, ids
+
+
+def test_evaluation_uses_rows_as_they_are(changed: tuple[TrainResult, list[str]]) -> None:
+    done, ids = changed
+    assert not set(ids) & set(done.plan.evaluation)
+    assert len(ids) == done.plan.training * 2
+    assert content(done)["config"]["data"]["augment"]["speed"] == [0.8, 1.2]
+
+
+def test_workers_change_nothing(
+    changed: tuple[TrainResult, list[str]], manifest: Path, report: Path
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    plain = train(manifest, report, *SHORT)
-    assert list(default_folder().iterdir())
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "other"))
-    first = train(manifest, report, *SHORT, *OVERRIDES)
     again = train(manifest, report, *SHORT, *OVERRIDES, "data.workers=1")
-    assert losses(first) == losses(again) != losses(plain)
-    assert not default_folder().exists(), "what is heard once is not kept"
+    assert losses(again) == losses(changed[0])
+    assert losses(again) != losses(train(manifest, report, *SHORT))
 
 
-def test_resumed_it_hears_the_same(
-    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_resumed_run_draws_the_same_changes(
+    changed: tuple[TrainResult, list[str]],
+    manifest: Path,
+    report: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from tests.train.test_resume import Killed, killed_at
-
-    whole = train(manifest, report, *SHORT, *OVERRIDES, out=Path("whole"))
-    state = ("checkpoints.state_every_steps=1",)
     with monkeypatch.context() as patch:
         killed_at(patch, "evaluate", 2)
         with pytest.raises(Killed):
-            train(manifest, report, *SHORT, *OVERRIDES, *state)
-    resumed = train(manifest, report, *SHORT, *OVERRIDES, *state, resume=True)
-    assert losses(resumed) == losses(whole)
-
-
-def test_evaluation_hears_rows_as_they_are(
-    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    changed: list[str] = []
-    real = examples.Augmentation
-
-    def counted(settings, *, seed, epoch, id):
-        changed.append(id)
-        return real(settings, seed=seed, epoch=epoch, id=id)
-
-    monkeypatch.setattr(examples, "Augmentation", counted)
-    done = train(manifest, report, *SHORT, *OVERRIDES)
-    assert not set(changed) & set(done.plan.evaluation)
-    assert len(changed) == 3 * done.plan.training
-    assert done.out is not None
-    told = json.loads((done.out / "run.json").read_text())["config"]["data"]["augment"]
-    assert told["speed"] == [0.8, 1.2]
+            train(manifest, report, *SHORT, *OVERRIDES)
+    resumed = train(manifest, report, *SHORT, *OVERRIDES, resume=True)
+    assert losses(resumed) == losses(changed[0])
 
 
 @pytest.mark.parametrize(
@@ -209,6 +211,6 @@ def test_evaluation_hears_rows_as_they_are(
 )
 def test_bad_values_are_one_line(override: str, said: str) -> None:
     with pytest.raises(RecipeError) as error:
-        recipe.load("round2-tiny", [override])
+        recipes.load("round2-tiny", [override])
     assert said in str(error.value)
     assert "\n" not in str(error.value)

@@ -8,8 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.train.average import Candidate, average
+from asr_gate.train.evaluation.average import Candidate, average
+from asr_gate.train.record import write_record
 from tests.train.layouts import write_small
+from tests.train.support import run_record
 
 WERS = {"epoch-1": 0.9, "step-4": 0.3, "epoch-2": 0.5, "epoch-3": 0.3, "epoch-4": 0.7}
 
@@ -20,9 +22,12 @@ def write_run(folder: Path, processor, wers: dict[str, float | None], shard: str
     evaluations = []
     for seed, (name, wer) in enumerate(wers.items()):
         write_small(folder / name, processor, seed=seed, shard=shard)
-        evaluation = None if wer is None else {"wer": wer, "cer": 0.1, "loss": 1.0}
-        evaluations.append({"steps": seed, "checkpoint": name, "evaluation": evaluation})
-    (folder / "run.json").write_text(json.dumps({"status": "finished", "evaluations": evaluations}))
+        rates = {"loss": 1.0, "wer": wer, "cer": 0.1, "utterances": 1, "words": 1, "domains": {}}
+        evaluation = None if wer is None else rates
+        evaluations.append(
+            {"steps": seed, "epoch": 1, "checkpoint": name, "evaluation": evaluation}
+        )
+    write_record(folder, run_record(status="finished", evaluations=evaluations))
     return folder
 
 
@@ -39,14 +44,14 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
 def test_the_best_three_are_averaged(run: Path, tmp_path: Path) -> None:
     made = average(run, out=tmp_path / "average")
     # Of two that are equally good the later comes first.
-    assert made.parts == [
+    assert made.averaged == [
         Candidate("epoch-3", 0.3),
         Candidate("step-4", 0.3),
         Candidate("epoch-2", 0.5),
     ]
-    assert made.gone == []
+    assert made.deleted == []
     mean = tensors(made.folder)
-    parts = [tensors(run / one.name) for one in made.parts]
+    parts = [tensors(run / one.name) for one in made.averaged]
     assert mean.keys() == parts[0].keys()
     for name, tensor in mean.items():
         assert tensor.dtype == torch.float32
@@ -79,7 +84,7 @@ def test_the_average_loads_with_plain_transformers(run: Path, tmp_path: Path) ->
 def test_the_default_place_is_in_the_run_and_is_not_replaced(processor, tmp_path: Path) -> None:
     run = write_run(tmp_path / "r", processor, {"epoch-1": 0.2, "epoch-2": 0.1})
     assert average(run, best=2).folder == run / "average"
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="exists already"):
         average(run, best=2)
 
 
@@ -101,8 +106,8 @@ def test_better_ones_that_are_gone_are_told(processor, tmp_path: Path) -> None:
     run = write_run(tmp_path / "r", processor, wers)
     shutil.rmtree(run / "epoch-2")
     made = average(run, best=2)
-    assert [one.name for one in made.parts] == ["epoch-3", "epoch-1"]
-    assert made.gone == [Candidate("epoch-2", 0.1)]
+    assert [one.name for one in made.averaged] == ["epoch-3", "epoch-1"]
+    assert made.deleted == [Candidate("epoch-2", 0.1)]
     with pytest.raises(UserError, match=r"3 evaluated checkpoints are on disk, 4 are .*--best 3"):
         average(run, best=4, out=tmp_path / "x")
     assert not (tmp_path / "x").exists()
@@ -126,7 +131,7 @@ def test_checkpoints_of_other_models_are_refused(run: Path, tmp_path: Path) -> N
     with pytest.raises(UserError, match=f"epoch-2: has no {name}"):
         average(less)
     other = broken(run, tmp_path / "other", lambda kept: kept.update({name: torch.zeros(3)}))
-    with pytest.raises(UserError, match=r"epoch-2: .* has shape \(3,\), elsewhere \(16,\)"):
+    with pytest.raises(UserError, match=r"epoch-2: .* has shape \(3,\), elsewhere"):
         average(other)
     (other / "epoch-2" / "model.safetensors").write_bytes(b"no tensor")
     with pytest.raises(UserError, match=r"epoch-2/model.safetensors: cannot be read"):
@@ -135,23 +140,10 @@ def test_checkpoints_of_other_models_are_refused(run: Path, tmp_path: Path) -> N
     assert not (other / "average").exists()
 
 
-@pytest.mark.parametrize(
-    ("content", "says"),
-    [
-        (None, "No such file or directory.*name the folder of a run"),
-        ("{", "not the record of a run"),
-        ("{}", "evaluations: Field required"),
-        ('{"evaluations": [{"checkpoint": "../../etc", "evaluation": null}]}', "checkpoint"),
-        (
-            '{"evaluations": [{"checkpoint": "epoch-1", "evaluation": {"wer": NaN}}]}',
-            "not the record of a run",
-        ),
-        ('{"evaluations": []}', "0 evaluated checkpoints are on disk, 3 are wanted"),
-    ],
-)
-def test_what_is_no_run_is_one_line(content: str | None, says: str, tmp_path: Path) -> None:
-    if content is not None:
-        (tmp_path / "run.json").write_text(content)
-    with pytest.raises(UserError, match=says) as error:
+def test_a_folder_without_a_record_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="name the folder of a run") as error:
         average(tmp_path)
-    assert "\n" not in str(error.value)
+    assert error.value.exit_code == 2
+    write_record(tmp_path, run_record())
+    with pytest.raises(UserError, match="0 evaluated checkpoints"):
+        average(tmp_path)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from asr_gate.train.checkpoint import mark_best, prune
+from asr_gate.train.model.checkpoint import mark_best, prune
 
 SCORES = {"epoch-1": 0.5, "step-4": 0.3, "epoch-2": 0.3, "epoch-3": 0.4}
 

@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.train.compare import compare
-from asr_gate.train.results import Rates, Result, read_result, write_predictions, write_result
+from asr_gate.train.evaluation.compare import compare
+from asr_gate.train.evaluation.result_file import (
+    FiniteRates,
+    Result,
+    read_result,
+    write_predictions,
+    write_result,
+)
 
 WORDS = ["red", "green", "blue", "black", "white", "grey", "pink", "brown"]
 
@@ -45,7 +51,7 @@ def spoiled(rows: list[dict], share: float, seed: int = 1, domain: str | None = 
 
 
 def write(path: Path, rows: list[dict], checkpoint: str = "runs/r/final") -> Path:
-    rates = Rates(loss=1.0, wer=0.1, cer=0.1, utterances=9, words=9)
+    rates = FiniteRates(loss=1.0, wer=0.1, cer=0.1, utterances=9, words=9)
     result = Result(
         checkpoint=checkpoint, manifests=["m.jsonl"], split=None, overall=rates, domains={},
         unfinished=0, not_evaluated=[], audio=1.0, wall=1.0, device="cpu", arithmetic="float32",

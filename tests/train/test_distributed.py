@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.distributed import Ranks, ranks
 from tests.speech import ROOT
-from tests.train.test_run import SMALL
+from tests.train.trainings import SMALL
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +65,7 @@ def told(out: Path) -> dict:
     return json.loads((out / "run.json").read_text())
 
 
-WEIGHTED = (*SHORT, "data.condemned_weight=0.5", "phases.1.gradient_checkpointing=true")
+WEIGHTED = (*SHORT, "data.excluded_weight=0.5", "phases.1.gradient_checkpointing=true")
 SCRIPT = Path(__file__).with_name("two_ranks.py")
 
 

@@ -8,10 +8,13 @@ import torch
 
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Utterance
-from asr_gate.train import recipe
-from asr_gate.train.data import Refused, Row, audio_tokens
-from asr_gate.train.examples import IGNORE, Encoder, Example, collate
-from asr_gate.train.tokenizer import END_OF_TURN
+from asr_gate.train import recipes
+from asr_gate.train.data.batches import audio_tokens
+from asr_gate.train.data.collation import IGNORE, collate
+from asr_gate.train.data.examples import Encoder, Example
+from asr_gate.train.data.rows import Row
+from asr_gate.train.data.tokenizer import END_OF_TURN
+from asr_gate.train.record import Refused
 from tests.train.support import RATE, WORDS, write_tones
 
 
@@ -74,7 +77,7 @@ def test_real_rows_are_supervised_from_the_tag_to_the_end(
     path = tmp_path / "a.wav"
     text = "Red  green\nבדיקה"
     seconds = write_tones(path, ["red", "green"])
-    encoder = Encoder(processor, recipe.Data())
+    encoder = Encoder(processor, recipes.Data())
     example = encoder.read(row(path, seconds, text, language))
     assert isinstance(example, Example)
     tokenizer = processor.tokenizer
@@ -88,7 +91,7 @@ def test_real_rows_are_supervised_from_the_tag_to_the_end(
 def test_the_prompt_is_the_one_of_inference(processor, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     seconds = write_tones(path, ["red", "green", "blue"])
-    encoder = Encoder(processor, recipe.Data())
+    encoder = Encoder(processor, recipes.Data())
     example = encoder.read(row(path, seconds, "red"))
     assert isinstance(example, Example)
     import soundfile
@@ -109,15 +112,15 @@ def test_audio_tokens_are_the_processors(processor, samples: int) -> None:
 
 def test_a_row_in_a_batch_is_the_row_alone(processor, manifest: Path) -> None:
     """Neither features nor the loss of a row depend on its neighbours."""
-    from asr_gate.train.loss import TranscriptLoss
-    from asr_gate.train.model import build_random, tiny_config
+    from asr_gate.train.model.build import build_random, tiny_config
+    from asr_gate.train.model.loss import TranscriptLoss
 
     corpus = read_corpus([manifest])
-    encoder = Encoder(processor, recipe.Data())
+    encoder = Encoder(processor, recipes.Data())
     examples = [
         encoder.read(Row(one, one.duration or 0.0, "English")) for one in corpus.utterances[:4]
     ]
-    shape = recipe.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_width=32)
+    shape = recipes.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_width=32)
     model = build_random(tiny_config(shape, processor), untie=True, seed=1).eval()
     objective = TranscriptLoss(model)
     with torch.no_grad():
@@ -128,15 +131,15 @@ def test_a_row_in_a_batch_is_the_row_alone(processor, manifest: Path) -> None:
 
 
 def test_the_loss_is_the_models_own_on_the_same_labels(processor, manifest: Path) -> None:
-    from asr_gate.train.loss import TranscriptLoss, supervised_tokens
-    from asr_gate.train.model import build_random, tiny_config
+    from asr_gate.train.model.build import build_random, tiny_config
+    from asr_gate.train.model.loss import TranscriptLoss, supervised_tokens
 
-    encoder = Encoder(processor, recipe.Data())
+    encoder = Encoder(processor, recipes.Data())
     examples = [
         encoder.read(Row(one, one.duration or 0.0, "English"))
         for one in read_corpus([manifest]).utterances[:3]
     ]
-    shape = recipe.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_width=32)
+    shape = recipes.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_width=32)
     model = build_random(tiny_config(shape, processor), untie=True, seed=1).eval()
     inputs = collate(examples, pad_id=encoder.pad_id).inputs
     with torch.no_grad():
@@ -150,7 +153,7 @@ def test_rows_that_turn_out_unfit_are_set_aside(processor, tmp_path: Path) -> No
     write_tones(long, list(WORDS))
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"RIFF")
-    settings = recipe.Data(max_seconds=1.0)
+    settings = recipes.Data(max_seconds=1.0)
     encoder = Encoder(processor, settings)
     items = [
         encoder.read(row(good, seconds, "red")),
@@ -164,7 +167,7 @@ def test_rows_that_turn_out_unfit_are_set_aside(processor, tmp_path: Path) -> No
         ("none", "unreadable"),
     ]
     assert collate(items[1:], pad_id=0).inputs == {}
-    few = Encoder(processor, recipe.Data(max_tokens=32)).read(row(good, seconds, "red " * 30))
+    few = Encoder(processor, recipes.Data(max_tokens=32)).read(row(good, seconds, "red " * 30))
     assert isinstance(few, Refused)
     assert few.rule == "too_many_tokens"
 
@@ -177,4 +180,4 @@ def test_a_tokenizer_of_another_model_is_refused(processor) -> None:
     other = copy.deepcopy(processor)
     other.tokenizer.get_vocab = dict
     with pytest.raises(UserError, match="not one of Qwen3-ASR"):
-        Encoder(other, recipe.Data())
+        Encoder(other, recipes.Data())

@@ -8,15 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from asr_gate.train import recipe, run
-from asr_gate.train.lora import add_adapters
-from asr_gate.train.recipe import RecipeError
-from tests.train.test_run import SMALL, _own_folder, content, losses
-
-__all__ = ["_own_folder"]
+from asr_gate.train import recipes, run
+from asr_gate.train.loop import fit
+from asr_gate.train.model.lora import add_adapters
+from asr_gate.train.recipes import RecipeError
+from tests.train.trainings import content, equal_weights, losses, train
 
 OVERRIDES = (
-    *SMALL,
     "model.untie_embeddings=false",
     "model.lora={rank: 4, layers: ['model.language_model.layers.{2..3}.self_attn.*_proj']}",
     "phases=[{name: A, epochs: [1, 2], groups: [{name: adapters, learning_rate: 0.01, "
@@ -24,18 +22,16 @@ OVERRIDES = (
 )
 
 
-def train(manifest: Path, report: Path, *more: str, **named) -> run.TrainResult:
-    return run.run(
-        "round2-tiny",
-        data=[str(manifest)],
-        report=str(report),
-        overrides=[*OVERRIDES, *more],
-        **named,
-    )
+@pytest.fixture(scope="module")
+def adapted(
+    manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory
+) -> run.TrainResult:
+    """Two epochs of adapters."""
+    return train(manifest, report, *OVERRIDES, out=tmp_path_factory.mktemp("lora") / "r")
 
 
-def test_adapters_train_and_are_merged(manifest: Path, report: Path) -> None:
-    result = train(manifest, report)
+def test_adapters_train_and_are_merged(adapted: run.TrainResult) -> None:
+    result = adapted
     assert losses(result)[-1] < losses(result)[0]
     first, last = (load_file(result.out / n / "model.safetensors") for n in ("epoch-1", "final"))
     assert not [name for name in last if "lora" in name or "base_layer" in name]
@@ -50,11 +46,13 @@ def test_adapters_train_and_are_merged(manifest: Path, report: Path) -> None:
     )
 
 
-def test_what_is_saved_says_what_was_trained(manifest: Path, report: Path) -> None:
+def test_what_is_saved_says_what_was_trained(
+    adapted: run.TrainResult, manifest: Path, report: Path
+) -> None:
     """The merged model, loaded by plain transformers, has the loss of the adapted one."""
     from transformers import AutoModelForMultimodalLM
 
-    result = train(manifest, report)
+    result = adapted
     model, info = AutoModelForMultimodalLM.from_pretrained(result.final, output_loading_info=True)
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
@@ -63,6 +61,7 @@ def test_what_is_saved_says_what_was_trained(manifest: Path, report: Path) -> No
     again = train(
         manifest,
         report,
+        *OVERRIDES,
         "model.tiny=null",
         f"model.pretrained={result.final}",
         "model.lora=null",
@@ -72,35 +71,31 @@ def test_what_is_saved_says_what_was_trained(manifest: Path, report: Path) -> No
     assert content(again)["epochs"][0]["evaluation"]["loss"] == pytest.approx(held, abs=1e-4)
 
 
-def test_it_goes_on_to_the_bit(
-    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_it_is_resumed_to_the_bit(
+    adapted: run.TrainResult, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from asr_gate.train import loop
-
-    whole = train(manifest, report, out=tmp_path / "whole")
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "evaluate", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(fit, "evaluate", lambda *a, **k: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(run.Interrupted):
-            train(manifest, report)
-    resumed = train(manifest, report, resume=True)
-    assert losses(resumed) == losses(whole)
-    one, two = (load_file(r.out / "final" / "model.safetensors") for r in (whole, resumed))
-    assert all(torch.equal(one[name], two[name]) for name in one)
+            train(manifest, report, *OVERRIDES)
+    resumed = train(manifest, report, *OVERRIDES, resume=True)
+    assert losses(resumed) == losses(adapted)
+    assert equal_weights(resumed, adapted)
 
 
 def test_a_pattern_that_names_no_layer_is_one_line(manifest: Path, report: Path) -> None:
     wrong = "model.lora={layers: ['model.language_model.layers.9.*']}"
     with pytest.raises(RecipeError, match=r"model\.lora\.layers: .* matches no linear layer"):
-        train(manifest, report, wrong)
+        train(manifest, report, *OVERRIDES, wrong)
 
 
 def test_the_recipe_fits_the_real_model() -> None:
     from transformers import Qwen3ASRConfig
 
-    from asr_gate.train.model import build_on_meta
-    from asr_gate.train.phases import match
+    from asr_gate.train.model.build import build_on_meta
+    from asr_gate.train.model.parameter_groups import match
 
-    _, settings = recipe.load("lora")
+    _, settings = recipes.load("lora")
     model = build_on_meta(Qwen3ASRConfig(), untie=False)  # the 1.7B, by default
     assert settings.model.lora is not None
     add_adapters(model, settings.model.lora, seed=0)

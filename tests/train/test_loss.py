@@ -9,23 +9,25 @@ import torch
 from torch import Tensor, nn
 
 from asr_gate.corpus.read import read_corpus
-from asr_gate.train import loss, preflight, recipe, run
-from asr_gate.train.data import Row
+from asr_gate.train import recipes
+from asr_gate.train.authorise import authorise_training
+from asr_gate.train.data.collation import IGNORE, collate, silence
+from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.rows import Row
 from asr_gate.train.distributed import Ranks
-from asr_gate.train.examples import IGNORE, Encoder, collate
-from asr_gate.train.loss import TranscriptLoss, weighted_tokens
-from asr_gate.train.model import build_random, tiny_config
+from asr_gate.train.model import loss
+from asr_gate.train.model.build import build_random, tiny_config
+from asr_gate.train.model.loss import TranscriptLoss, weighted_tokens
+from asr_gate.train.prepare import build_model, prepare
 from tests.train.support import write_report
-from tests.train.test_run import SMALL, TWO_EPOCHS, _own_folder, content, losses, train
+from tests.train.trainings import SMALL, TWO_EPOCHS, content, losses, train
 
-__all__ = ["_own_folder"]
-
-SHAPE = recipe.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_width=32)
+SHAPE = recipes.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_width=32)
 
 
 @pytest.fixture
 def inputs(processor, manifest: Path) -> dict[str, Tensor]:
-    encoder = Encoder(processor, recipe.Data())
+    encoder = Encoder(processor, recipes.Data())
     rows = [Row(one, one.duration or 0.0, "English") for one in read_corpus([manifest]).utterances]
     return collate([encoder.read(row) for row in rows[:5]], pad_id=encoder.pad_id).inputs
 
@@ -113,7 +115,7 @@ def test_losses_are_summed_in_float32_whatever_the_arithmetic(processor, inputs)
 def test_silence_takes_part_and_changes_nothing(processor) -> None:
     """A process without rows meets the others in every layer."""
     one = objective(processor)
-    found = one(**Encoder(processor, recipe.Data()).silence().inputs, weights=torch.zeros(0))
+    found = one(**silence(Encoder(processor, recipes.Data())).inputs, weights=torch.zeros(0))
     found.backward()
     assert not found.any()
     for name, parameter in one.model.named_parameters():
@@ -121,35 +123,30 @@ def test_silence_takes_part_and_changes_nothing(processor) -> None:
         assert not parameter.grad.any(), name
 
 
-CONDEMNED = ("u003", "u004", "u007")
+EXCLUDED = ("u003", "u004", "u007")
 """None of them is held out."""
 
 
 @pytest.fixture(scope="module")
 def reports(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One that condemns three rows, and one that condemns none."""
+    """One that excludes three rows, and one that excludes none."""
     folder = tmp_path_factory.mktemp("reports")
     return {
-        "some": write_report(folder / "some", manifest, condemned=CONDEMNED),
+        "some": write_report(folder / "some", manifest, excluded=EXCLUDED),
         "none": write_report(folder / "none", manifest),
     }
 
 
-def test_at_weight_1_a_condemned_row_is_like_any_other(manifest: Path, reports) -> None:
-    weighted = train(manifest, reports["some"], *TWO_EPOCHS, "data.condemned_weight=1")
-    sound = train(manifest, reports["none"], *TWO_EPOCHS)
-    assert weighted.plan.weighted == list(CONDEMNED)
-    assert weighted.plan.condemned == []
-    assert weighted.plan.evaluation == sound.plan.evaluation
-    assert losses(weighted) == losses(sound)
-
-
-def test_at_weight_0_condemned_rows_are_left_out(manifest: Path, reports) -> None:
-    without = train(manifest, reports["some"], *TWO_EPOCHS)
-    zero = train(manifest, reports["some"], *TWO_EPOCHS, "data.condemned_weight=0.0")
-    assert without.plan.condemned == zero.plan.condemned == list(CONDEMNED)
-    assert without.plan.weighted == []
-    assert losses(without) == losses(zero)
+def test_excluded_rows_count_by_their_weight(manifest: Path, reports) -> None:
+    """With weight 1 they are like any other; with weight 0, the default, they do not train."""
+    every = train(manifest, reports["none"], *TWO_EPOCHS)
+    one = train(manifest, reports["some"], *TWO_EPOCHS, "data.excluded_weight=1")
+    assert (one.plan.weighted, one.plan.excluded) == (list(EXCLUDED), [])
+    assert one.plan.evaluation == every.plan.evaluation
+    assert losses(one) == losses(every)
+    none = train(manifest, reports["some"], *TWO_EPOCHS)
+    assert (none.plan.weighted, none.plan.excluded) == ([], list(EXCLUDED))
+    assert losses(none) != losses(every)
 
 
 @pytest.mark.parametrize(
@@ -159,23 +156,23 @@ def test_at_weight_0_condemned_rows_are_left_out(manifest: Path, reports) -> Non
 def test_a_step_s_loss_is_the_mean_over_weighted_tokens(
     batching: tuple[str, ...], manifest: Path, reports
 ) -> None:
-    overrides = (*TWO_EPOCHS, "data.condemned_weight=0.5", *batching)
+    overrides = (*TWO_EPOCHS, "data.excluded_weight=0.5", *batching)
     result = train(manifest, reports["some"], *overrides)
     told = content(result)
-    assert told["plan"]["weighted"] == list(CONDEMNED)
-    assert told["plan"]["condemned_weight"] == told["config"]["data"]["condemned_weight"] == 0.5
+    assert told["plan"]["weighted"] == list(EXCLUDED)
+    assert told["plan"]["excluded_weight"] == told["config"]["data"]["excluded_weight"] == 0.5
 
-    settings = recipe.load("round2-tiny", [*SMALL, *overrides])[1]
-    clearance = preflight.clear(str(reports["some"]), [manifest])
-    prepared = run._prepare("r", settings, clearance, Ranks())
-    model = run._build(settings, prepared)
+    settings = recipes.load("round2-tiny", [*SMALL, *overrides])[1]
+    authorised = authorise_training(str(reports["some"]), [manifest])
+    prepared = prepare("r", settings, authorised, Ranks())
+    model = build_model(settings, prepared.config)
     encoder = prepared.encoder
     total = tokens = 0.0
     with torch.no_grad():
         for row in prepared.selection.training:
             batch = collate([encoder.read(row)], pad_id=encoder.pad_id)
             summed, count = plainly(model, batch.inputs, 0)
-            weight = 0.5 if row.utterance.id in CONDEMNED else 1.0
+            weight = 0.5 if row.utterance.id in EXCLUDED else 1.0
             total += weight * summed
             tokens += weight * count
     assert losses(result)[0] == pytest.approx(total / tokens, rel=1e-5)

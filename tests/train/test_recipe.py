@@ -2,17 +2,17 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.train import recipe
-from asr_gate.train.recipe import RecipeError
+from asr_gate.train import recipes
+from asr_gate.train.recipes import RecipeError
 
 
-@pytest.mark.parametrize("name", recipe.names())
+@pytest.mark.parametrize("name", recipes.names())
 def test_each_recipe_of_the_project_loads(name: str) -> None:
-    assert recipe.load(name)[0] == name
+    assert recipes.load(name)[0] == name
 
 
 def test_round2_trains_b_in_epochs_1_and_2_then_a() -> None:
-    _, settings = recipe.load("round2")
+    _, settings = recipes.load("round2")
     assert [settings.phase_of(epoch).name for epoch in range(1, 6)] == ["B", "B", "A", "A", "A"]
     rates = {
         phase.name: {group.name: group.learning_rate for group in phase.groups}
@@ -25,7 +25,7 @@ def test_round2_trains_b_in_epochs_1_and_2_then_a() -> None:
 
 
 def test_overrides_reach_any_key() -> None:
-    _, settings = recipe.load(
+    _, settings = recipes.load(
         "round2-tiny",
         [
             "phases.0.epochs=[1]",
@@ -63,7 +63,7 @@ def test_overrides_reach_any_key() -> None:
 )
 def test_a_bad_override_is_one_line_that_names_the_key(override: str, said: str) -> None:
     with pytest.raises(RecipeError) as error:
-        recipe.load("round2-tiny", [override])
+        recipes.load("round2-tiny", [override])
     assert said in str(error.value)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == 2
@@ -71,19 +71,19 @@ def test_a_bad_override_is_one_line_that_names_the_key(override: str, said: str)
 
 def test_an_unknown_recipe_names_the_nearest() -> None:
     with pytest.raises(RecipeError, match="did you mean round2-tiny"):
-        recipe.load("round2-tinny")
+        recipes.load("round2-tinny")
 
 
 def test_a_recipe_file_of_ones_own(tmp_path: Path) -> None:
     mine = tmp_path / "mine.yaml"
-    mine.write_text((recipe.RECIPES / "round2-tiny.yaml").read_text(), encoding="utf-8")
-    assert recipe.load(str(mine))[0] == "mine"
+    mine.write_text((recipes.RECIPES / "round2-tiny.yaml").read_text(), encoding="utf-8")
+    assert recipes.load(str(mine))[0] == "mine"
     mine.write_text("phases: [", encoding="utf-8")
     with pytest.raises(RecipeError, match=r"mine\.yaml: not a recipe"):
-        recipe.load(str(mine))
+        recipes.load(str(mine))
     mine.write_text("colour: red", encoding="utf-8")
     with pytest.raises(RecipeError, match="colour"):
-        recipe.load(str(mine))
+        recipes.load(str(mine))
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_a_recipe_file_of_ones_own(tmp_path: Path) -> None:
     ],
 )
 def test_hostile_values_are_one_line(override: str, says: str) -> None:
-    with pytest.raises(recipe.RecipeError, match=says):
-        recipe.load("round2-tiny", [override])
+    with pytest.raises(recipes.RecipeError, match=says):
+        recipes.load("round2-tiny", [override])
 
 
 @pytest.mark.parametrize(
@@ -109,24 +109,24 @@ def test_hostile_values_are_one_line(override: str, says: str) -> None:
 )
 def test_a_hostile_recipe_is_one_line(content: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(content)
-    with pytest.raises(recipe.RecipeError, match=says):
-        recipe.load(str(tmp_path / "r.yaml"), [])
+    with pytest.raises(recipes.RecipeError, match=says):
+        recipes.load(str(tmp_path / "r.yaml"), [])
 
 
 def test_a_recipe_is_kept_without_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_" + "s3cr3t" * 5)
-    _, settings = recipe.load("round2-tiny", ["wandb.notes=hf_" + "s3cr3t" * 5])
-    recipe.write(tmp_path / "kept.yaml", settings)
+    _, settings = recipes.load("round2-tiny", ["wandb.notes=hf_" + "s3cr3t" * 5])
+    recipes.write(tmp_path / "kept.yaml", settings)
     assert "s3cr3t" not in (tmp_path / "kept.yaml").read_text()
 
 
 def test_where_values_come_from() -> None:
-    found = recipe.origins("round2-tiny", ["phases.0.epochs=[1]", "phases.1.epochs=[2]", "seed=7"])
+    found = recipes.origins("round2-tiny", ["phases.0.epochs=[1]", "phases.1.epochs=[2]", "seed=7"])
     assert found["phases"][1] == found["seed"][1] == "command line"
     assert found["wandb.log_interval"] == (10, "recipe round2-tiny")
     assert found["optimizer.leap"][1] == "default"
 
 
 def test_a_divided_model_cannot_be_watched() -> None:
-    with pytest.raises(recipe.RecipeError, match="sharded model"):
-        recipe.load("round2-tiny", ["wandb.watch.gradients=true", "sharding=fsdp2"])
+    with pytest.raises(recipes.RecipeError, match="sharded model"):
+        recipes.load("round2-tiny", ["wandb.watch.gradients=true", "sharding=fsdp2"])

@@ -8,43 +8,29 @@ import signal
 from pathlib import Path
 
 import pytest
-import torch
 from safetensors.torch import load_file
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.train import loop, resume, run
+from asr_gate.train import run
+from asr_gate.train.loop import fit, resume
 from tests.train.support import write_report
-from tests.train.test_run import SMALL, _own_folder, content, losses, train, weights
-
-__all__ = ["_own_folder"]
-
-SHORT = (
-    "phases.0.epochs=[1,2]",
-    "phases.1.epochs=[3]",
-    "data.batch_seconds=3",
-    "checkpoints.state_every_steps=1",
-    "evaluation.every_steps=5",
+from tests.train.trainings import (
+    THREE_EPOCHS,
+    TWO_EPOCHS,
+    Killed,
+    content,
+    equal_weights,
+    killed_at,
+    losses,
+    train,
 )
 
-
-class Killed(BaseException):
-    """Nothing in the project may handle this: it is kill -9."""
-
-
-def killed_at(monkeypatch: pytest.MonkeyPatch, place: str, count: int) -> None:
-    """Be killed the n-th time that something is begun."""
-    calls = 0
-    real = getattr(loop, place, None) or getattr(resume, place)
-    target = loop if hasattr(loop, place) else resume
-
-    def dying(*arguments, **named):
-        nonlocal calls
-        calls += 1
-        if calls == count:
-            raise Killed
-        return real(*arguments, **named)
-
-    monkeypatch.setattr(target, place, dying)
+SHORT = (
+    *THREE_EPOCHS,
+    "data.batch_seconds=6",
+    "checkpoints.state_every_steps=1",
+    "evaluation.every_steps=4",
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,30 +42,27 @@ def whole(
 
 def same(one: run.TrainResult, other: run.TrainResult) -> None:
     assert losses(one) == losses(other)
-    first, second = weights(one, "final"), weights(other, "final")
-    assert first.keys() == second.keys()
-    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert equal_weights(one, other)
     for key in ("evaluations", "epochs"):
-        told = [
+        found = [
             [{k: v for k, v in row.items() if k != "seconds"} for row in content(result)[key]]
             for result in (one, other)
         ]
-        assert told[0] == told[1]
+        assert found[0] == found[1]
 
 
 @pytest.mark.parametrize(
-    ("place", "count"),
+    ("function", "count"),
     [
-        ("clip_grad_norm_", 2),  # in the first epoch
+        ("backward", 2),  # in the first epoch
         ("write_checkpoint", 1),  # at the end of an epoch, before its checkpoint
-        ("mark_best", 2),  # and after
+        ("mark_best", 2),  # and after it
         ("evaluate", 2),  # in an evaluation
-        ("build_optimizer", 2),  # exactly at the switch
-        ("restore_moments", 1),  # never reached by a run that was not resumed
+        ("build_optimizer", 2),  # exactly at the switch of the phases
     ],
 )
 def test_killed_anywhere_it_ends_the_same(
-    place: str,
+    function: str,
     count: int,
     whole: run.TrainResult,
     manifest: Path,
@@ -87,38 +70,31 @@ def test_killed_anywhere_it_ends_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with monkeypatch.context() as patch:
-        if place == "clip_grad_norm_":
-            steps = 0
-            real = torch.nn.utils.clip_grad_norm_
-
-            def dying(*arguments, **named):
-                nonlocal steps
-                steps += 1
-                if steps == count:
-                    raise Killed
-                return real(*arguments, **named)
-
-            patch.setattr(torch.nn.utils, "clip_grad_norm_", dying)
-        else:
-            killed_at(patch, place, count)
-        if place == "restore_moments":
+        killed_at(patch, function, count)
+        with pytest.raises(Killed):
             train(manifest, report, *SHORT)
-        else:
-            with pytest.raises(Killed):
-                train(manifest, report, *SHORT)
-    before = json.loads(Path("runs/round2-tiny/run.json").read_text())["status"]
-    assert before == ("finished" if place == "restore_moments" else "running")
+    assert json.loads(Path("runs/round2-tiny/run.json").read_text())["status"] == "running"
     resumed = train(manifest, report, *SHORT, resume=True)
     assert resumed.out == Path("runs/round2-tiny")
     same(resumed, whole)
     assert not (resumed.out / "resume").exists()
 
 
+def test_a_finished_run_is_left_as_it_is(
+    whole: run.TrainResult, manifest: Path, report: Path
+) -> None:
+    assert whole.out is not None
+    before = content(whole)
+    again = train(manifest, report, *SHORT, out=whole.out, resume=True)
+    assert (again.out, again.epochs) == (whole.out, [])
+    assert content(again) == before
+
+
 def test_sigterm_saves_and_ends_well(
     whole: run.TrainResult, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    real = loop.schedule
+    real = fit.schedule
 
     def terminated_in_the_fourth(step: int, *rest) -> float:
         if step == 3:
@@ -126,7 +102,7 @@ def test_sigterm_saves_and_ends_well(
         return real(step, *rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "schedule", terminated_in_the_fourth)
+        patch.setattr(fit, "schedule", terminated_in_the_fourth)
         stopped = train(manifest, report, *SHORT)
     assert (stopped.stopped, stopped.final) == (4, None)
     assert signal.getsignal(signal.SIGTERM) is before
@@ -135,18 +111,23 @@ def test_sigterm_saves_and_ends_well(
     same(train(manifest, report, *SHORT, resume=True), whole)
 
 
-def test_only_the_same_run_goes_on(manifest: Path, report: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no run to go on with"):
+def test_only_the_same_run_is_resumed(
+    two_epochs: run.TrainResult, manifest: Path, report: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="no run to resume"):
         train(manifest, report, *SHORT, resume=True)
-    done = train(manifest, report, "phases.0.epochs=[1]", "phases.1.epochs=[2]")
-    with pytest.raises(UserError, match="begun with another phases"):
-        train(manifest, report, resume=True)
-    other = write_report(tmp_path / "other", manifest, condemned=["u003"])
-    with pytest.raises(UserError, match=r"begun with another phase0\.digest"):
-        train(manifest, other, "phases.0.epochs=[1]", "phases.1.epochs=[2]", resume=True)
-    (done.out / "run.json").write_text("{}")
-    with pytest.raises(UserError, match="cannot be read"):
-        train(manifest, report, resume=True)
+    assert two_epochs.out is not None
+    with pytest.raises(UserError, match="another phases"):
+        train(manifest, report, out=two_epochs.out, resume=True)
+    other = write_report(tmp_path / "other", manifest, excluded=["u003"])
+    with pytest.raises(UserError, match=r"another phase0\.digest"):
+        train(manifest, other, *TWO_EPOCHS, out=two_epochs.out, resume=True)
+    for text in ("{}", "[]", '{"schema_version": 1}', "half"):
+        (tmp_path / "runs" / "round2-tiny").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "runs" / "round2-tiny" / "run.json").write_text(text)
+        with pytest.raises(UserError, match=r"run\.json: ") as error:
+            train(manifest, report, resume=True)
+        assert error.value.exit_code == 2
 
 
 def test_a_damaged_state_is_one_line(
@@ -186,4 +167,3 @@ def test_a_full_disk_keeps_the_last_good_state(
     states = list(Path("runs/round2-tiny/resume").iterdir())
     assert [path.name for path in states] == ["step-00000002-1-2"]
     assert load_file(states[0] / "state.safetensors")
-    assert SMALL

@@ -1,6 +1,7 @@
 import pytest
 
-from asr_gate.train.scoring import Errors, count_errors, normalise, score
+from asr_gate.train.data.normalise import normalise
+from asr_gate.train.evaluation.scoring import Errors, count_errors, score
 
 
 def test_normalise_keeps_words_and_drops_punctuation() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from asr_gate.train import journal, run
+from asr_gate.train import run
 from asr_gate.train.distributed import ranks
 
 DIGESTS: list[list[str]] = []
@@ -25,16 +25,15 @@ def digest(model: torch.nn.Module) -> str:
 
 
 def main(manifest: str, report: str, out: str, *overrides: str) -> None:
-    from asr_gate.train import loop
+    from asr_gate.train.loop import fit
 
-    evaluate = loop.evaluate
+    evaluate = fit.evaluate
 
     def watched(model, *arguments, **named):
         DIGESTS.append([digest(model)])
         return evaluate(model, *arguments, **named)
 
-    loop.evaluate = watched  # type: ignore[assignment]
-    assert journal
+    fit.evaluate = watched  # type: ignore[assignment]
     run.run("round2-tiny", data=[manifest], report=report, overrides=overrides, out=Path(out))
     Path(f"{out}-rank{ranks().rank}.json").write_text(json.dumps(DIGESTS))
 

@@ -1,0 +1,121 @@
+"""`run.json`: written and read as one type, and refused in one line where it is not."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.record import (
+    Evaluated,
+    FinishedEpoch,
+    LoggedModel,
+    LoggedStep,
+    Refused,
+    RunRecord,
+    Tracking,
+    logged_model,
+    read_record,
+    write_record,
+)
+from tests.train.support import run_record
+
+RATES = {"loss": math.nan, "wer": 0.5, "cer": 0.25, "utterances": 2, "words": 8}
+
+
+def evaluated(step: int, checkpoint: str) -> dict[str, Any]:
+    rates = {**RATES, "domains": {"clean": RATES}}
+    return {"steps": step, "epoch": 1, "checkpoint": checkpoint, "evaluation": rates}
+
+
+def full() -> RunRecord:
+    last = evaluated(4, "epoch-1")
+    return run_record(
+        status="finished",
+        reason="because",
+        refused_while_reading=[Refused("u1", "unreadable", "gone")],
+        steps=[LoggedStep(step=n, epoch=1, loss=float(n)) for n in (1, 2, 3, 4)],
+        evaluations=[Evaluated.model_validate(one) for one in (evaluated(2, "step-2"), last)],
+        epochs=[FinishedEpoch.model_validate({**last, "phase": "B", "loss": 1.0, "seconds": 2.0})],
+        switches={"B": 1, "A": 4},
+        tracking=Tracking(
+            run_id="r1", mode="offline", models={"final": LoggedModel(reference="x", digest="y")}
+        ),
+    )
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    write_record(tmp_path, full())
+    again = read_record(tmp_path)
+    # Not a number is no equal of itself.
+    assert repr(again.model_dump()) == repr(full().model_dump())
+    assert again.best_wer() == 0.5
+    (tmp_path / "final").mkdir()
+    assert logged_model(tmp_path / "final") == ("x", "y")
+    assert logged_model(tmp_path / "epoch-1") is None
+    assert logged_model(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "due", "steps", "evaluations", "epochs", "switches"),
+    [
+        (0, False, 0, 0, 0, []),
+        (2, True, 2, 0, 0, ["B"]),
+        (2, False, 2, 1, 0, ["B"]),
+        (4, True, 4, 1, 0, ["B", "A"]),
+        (4, False, 4, 2, 1, ["B", "A"]),
+    ],
+)
+def test_a_resumed_run_keeps_what_it_does_not_repeat(
+    step: int, due: bool, steps: int, evaluations: int, epochs: int, switches: list[str]
+) -> None:
+    kept = full().before(step, evaluation_due=due)
+    assert (kept.status, kept.reason) == ("running", None)
+    assert [len(kept.steps), len(kept.evaluations), len(kept.epochs)] == [
+        steps, evaluations, epochs,
+    ]  # fmt: skip
+    assert list(kept.switches) == switches
+    assert len(kept.refused_while_reading) == 1
+
+
+def changed(**fields: Any) -> str:
+    return json.dumps({**full().model_dump(mode="json"), **fields})
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("{", "not the record of a run"),
+        ("[]", "schema version None"),
+        ('{"status": "finished", "evaluations": []}', "schema version None"),
+        (changed(schema_version=2), "schema version 2"),
+        (changed(status="lost"), "status"),
+        (changed(evaluations=[evaluated(1, "../../etc")]), "checkpoint"),
+        (changed(evaluations=[{**evaluated(1, "epoch-1"), "evaluation": {"wer": -1}}]), "wer"),
+        (changed(more=1), "more"),
+    ],
+)
+def test_what_is_no_record_is_one_line(content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(UserError, match=said) as error:
+        read_record(tmp_path)
+    assert "\n" not in str(error.value)
+    assert error.value.exit_code == 2
+
+
+def test_only_the_same_recipe_and_audit_are_one_run(tmp_path: Path) -> None:
+    record = run_record()
+    record.require_same_run(run_record("wandb.group=x", "budget.price=2"), tmp_path)
+    for other, key in (
+        (run_record("seed=7"), "seed"),
+        (
+            record.model_copy(
+                update={"phase0": record.phase0.model_copy(update={"digest": "sha256:9"})}
+            ),
+            "phase0.digest",
+        ),
+    ):
+        with pytest.raises(UserError, match=key):
+            record.require_same_run(other, tmp_path)

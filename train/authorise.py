@@ -1,0 +1,144 @@
+"""Training needs a verified report that allows it, about the very data that is trained on.
+
+This is the only file of `train` that knows `audit`. It imports neither torch nor transformers, so
+that a refusal is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_gate.audit.gate import NoVerdict, authorise, find_latest, require_same_data, verify
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.excluded import excluded
+from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.read import read_corpus
+from asr_gate.corpus.utterance import Corpus
+from asr_gate.tracking import TrackingError
+from asr_gate.train.record import Phase0
+
+REPORTS = Path("reports")
+"""Folder of the audits, whose latest is used unless one is named."""
+
+WANDB = "wandb:"
+
+
+@dataclass(frozen=True)
+class Authorisation:
+    """Training may start: on this corpus, less the excluded rows, because of this report."""
+
+    report: Report
+    name: str
+    """Path or W&B reference of the report, for messages."""
+    artifact: str
+    """The audit's W&B artifact: `wandb:ENTITY/PROJECT/phase0-audit-report:proceed`; without the
+    address if the audit did not record one."""
+    corpus: Corpus
+    excluded: frozenset[str]
+    """Ids of the rows that the audit excluded."""
+
+    def phase0(self) -> Phase0:
+        """The audit as the training run's record and config name it."""
+        report = self.report
+        return Phase0(
+            decision=report.decision,
+            low_quality_percentage=report.low_quality_percentage,
+            mean_coverage=report.coverage_distribution.mean,
+            digest=report.digest,
+            dataset_fingerprint=report.dataset.fingerprint,
+            artifact=self.artifact,
+        )
+
+
+def authorise_training(
+    report: str | None,
+    data: Sequence[str | Path],
+    *,
+    audio_root: Path | None = None,
+    split: str | None = None,
+    accept_caution: bool = False,
+    policy: Path | None = None,
+    verify_key: Path | None = None,
+) -> Authorisation:
+    """Verify the report, then check its decision, then that it is about `data`.
+
+    Args:
+        report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
+            the latest audit under `reports/`.
+        data: manifests to train on.
+        audio_root: as given to the audit; see `corpus.read.read_corpus`.
+        split: as given to the audit.
+        accept_caution: allow CAUTION.
+        policy: file with the policy that the audit must have used.
+        verify_key: public key that must have signed the report.
+
+    Raises:
+        NoVerdict: no report; one that is altered, stale or not signed as required; or one about
+            other data (exit code 30).
+        Stopped: the decision is STOP (20).
+        CautionNotAccepted: the decision is CAUTION and was not accepted (10).
+        UserError: a manifest cannot be read, or the download from W&B failed (2).
+    """
+    required = load_policy(policy) if policy else None
+
+    def checked(path: Path, name: str) -> Authorisation:
+        found = verify(path, name, policy=required, verify_key=verify_key)
+        authorise(found, name, accept_caution=accept_caution)
+        corpus = read_corpus(data, audio_root=audio_root, split=split)
+        require_same_data(found, name, corpus, path.parent)
+        return Authorisation(
+            report=found,
+            name=name,
+            artifact=name if name.startswith(WANDB) else _artifact(found, path.parent),
+            corpus=corpus,
+            excluded=frozenset(excluded(found)),
+        )
+
+    if report is not None and report.startswith(WANDB):
+        with tempfile.TemporaryDirectory(prefix="asr-report-") as folder:
+            return checked(_download(report, Path(folder)), report)
+    path = find_latest(REPORTS) if report is None else Path(report)
+    if report is not None and path.is_dir():
+        path = path / REPORT_FILE
+    if not path.is_file():
+        manifests = " ".join(map(str, data)) or "MANIFEST"
+        raise NoVerdict(f"{path}: no such report; make one with: asr audit {manifests}")
+    return checked(path, str(path))
+
+
+def _artifact(report: Report, folder: Path) -> str:
+    """The address of the audit's artifact, if the audit recorded it; else its name and alias."""
+    try:
+        recorded = json.loads((folder / LINK_FILE).read_text(encoding="utf-8"))
+        return str(recorded["artifact"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return f"phase0-audit-report:{report.decision.lower()}"
+
+
+def _download(reference: str, folder: Path) -> Path:
+    """Download an audit's artifact from W&B; returns the report's path inside `folder`."""
+    artifact = reference.removeprefix(WANDB)
+    if not re.fullmatch(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/:\s]+", artifact):
+        raise UserError(f"{reference}: a report on W&B is named wandb:ENTITY/PROJECT/NAME:ALIAS")
+    from asr_gate.tracking.connection import download
+
+    try:
+        found = download(artifact, folder)
+    except TrackingError as error:
+        raise UserError(
+            f"{reference}: cannot be downloaded ({error}), or name a report on disk"
+        ) from error
+    if not found:
+        raise NoVerdict(
+            f"{reference}: W&B has no such report; audit with --wandb, or correct the name"
+        )
+    path = folder / REPORT_FILE
+    if not path.is_file():
+        raise NoVerdict(f"{reference}: the artifact holds no {REPORT_FILE}; audit again")
+    return path

@@ -1,0 +1,1 @@
+"""Training rows: which ones are used, and how they become tensors."""

@@ -1,0 +1,1 @@
+"""Error rates of a model, comparisons of two evaluations, and averages of checkpoints."""

@@ -1,0 +1,168 @@
+"""Loss, WER and CER of a model on rows, by greedy decoding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import Qwen3ASRForConditionalGeneration
+
+from asr_gate.corpus.utterance import Seconds
+from asr_gate.train.data.batches import batches
+from asr_gate.train.data.collation import collate
+from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.rows import Row
+from asr_gate.train.distributed import Ranks
+from asr_gate.train.evaluation.scoring import Errors, Scores, count_errors, score
+from asr_gate.train.model.loss import TranscriptLoss, compute_type
+from asr_gate.train.record import EvaluationRates, Rates, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The model's transcript of one row."""
+
+    id: str
+    domain: str
+    language: str
+    """Name in the prompt: `English`."""
+    seconds: Seconds
+    """Length of the audio."""
+    reference: str
+    hypothesis: str
+    errors: Errors
+    loss: float
+    """In nats, summed over all tokens of the reference."""
+    tokens: int
+    """Tokens of the reference, the end token included."""
+    finished: bool
+    """Whether the model ended the transcript before `max_new_tokens`."""
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Results on all rows."""
+
+    loss: float
+    """In nats per token."""
+    scores: Scores
+    domains: dict[str, Scores]
+    losses: dict[str, float]
+    """In nats per token, by domain."""
+    predictions: list[Prediction]
+    refused: list[Refused]
+
+    def rates(self) -> EvaluationRates:
+        """The error rates, without the transcripts."""
+        domains = {name: _rates(one, self.losses[name]) for name, one in self.domains.items()}
+        overall = _rates(self.scores, self.loss)
+        return EvaluationRates(**overall.model_dump(), domains=domains)
+
+
+def evaluate(
+    model: Qwen3ASRForConditionalGeneration,
+    encoder: Encoder,
+    rows: Sequence[Row],
+    *,
+    batch_seconds: Seconds,
+    max_new_tokens: int,
+    device: torch.device,
+    tokens_per_second: float = 0.0,
+    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
+    advance: Callable[[Sequence[Row]], None] = lambda rows: None,
+) -> EvaluationResult | None:
+    """Transcribe and score rows; each process does a share, and all get the whole result.
+
+    Args:
+        model: on `device`.
+        encoder: turns rows into tensors.
+        rows: what is transcribed.
+        batch_seconds: padded audio in one batch.
+        max_new_tokens: longest transcript that is generated.
+        device: where the model is.
+        tokens_per_second: raises that limit for batches with long rows, by their longest row.
+        ranks: this process among all that evaluate.
+        advance: called after each batch, with its rows.
+
+    Returns:
+        None: no row could be read.
+    """
+    rows = rows[ranks.rank :: ranks.world]
+    was_training = model.training
+    model.eval()
+    objective = TranscriptLoss(model)
+    predictions: list[Prediction] = []
+    refused: list[Refused] = []
+    with torch.inference_mode(), compute_type(device):
+        for indices in batches(rows, batch_seconds, seed=0, epoch=0):
+            taken = [rows[index] for index in indices]
+            items = [encoder.read(row) for row in taken]
+            batch = collate(items, pad_id=encoder.pad_id)
+            refused += batch.refused
+            if batch.rows:
+                inputs = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
+                losses = objective.by_row(**inputs).tolist()
+                prompts = collate(items, pad_id=encoder.pad_id, side="left", targets=False)
+                inputs = {name: tensor.to(device) for name, tensor in prompts.inputs.items()}
+                longest = max(row.seconds for row in batch.rows)
+                written = model.generate(
+                    **inputs,
+                    max_new_tokens=max(max_new_tokens, math.ceil(tokens_per_second * longest)),
+                    do_sample=False,
+                    pad_token_id=encoder.pad_id,
+                    eos_token_id=encoder.end_id,
+                )
+                new = written[:, inputs["input_ids"].shape[1] :]
+                texts = encoder.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
+                ended = (new == encoder.end_id).any(dim=1).tolist()
+                predictions += [
+                    _prediction(row, text.strip(), loss, len(encoder.target(row)), end)
+                    for row, text, loss, end in zip(batch.rows, texts, losses, ended, strict=True)
+                ]
+            advance(taken)
+    model.train(was_training)
+    predictions = [one for some in ranks.gathered(predictions) for one in some]
+    refused = [one for some in ranks.gathered(refused) for one in some]
+    if not predictions:
+        return None
+    predictions.sort(key=lambda one: one.id)
+    domains: dict[str, list[Prediction]] = {}
+    for one in sorted(predictions, key=lambda one: one.domain):
+        domains.setdefault(one.domain, []).append(one)
+    return EvaluationResult(
+        loss=_loss(predictions),
+        scores=score([one.errors for one in predictions]),
+        domains={name: score([one.errors for one in some]) for name, some in domains.items()},
+        losses={name: _loss(some) for name, some in domains.items()},
+        predictions=predictions,
+        refused=refused,
+    )
+
+
+def _prediction(row: Row, hypothesis: str, loss: float, tokens: int, finished: bool) -> Prediction:
+    utterance = row.utterance
+    return Prediction(
+        id=utterance.id,
+        domain=utterance.domain,
+        language=row.language,
+        seconds=row.seconds,
+        reference=utterance.text,
+        hypothesis=hypothesis,
+        errors=count_errors(utterance.text, hypothesis, row.language),
+        loss=loss,
+        tokens=tokens,
+        finished=finished,
+    )
+
+
+def _rates(scores: Scores, loss: float) -> Rates:
+    return Rates(
+        loss=loss, wer=scores.wer, cer=scores.cer, utterances=scores.utterances, words=scores.words
+    )
+
+
+def _loss(predictions: Sequence[Prediction]) -> float:
+    """In nats per token."""
+    return math.fsum(one.loss for one in predictions) / sum(one.tokens for one in predictions)

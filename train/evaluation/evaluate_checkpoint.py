@@ -1,0 +1,231 @@
+"""Evaluates a checkpoint on manifests, for `asr eval`."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal, Protocol
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.read import read_corpus
+from asr_gate.corpus.speech.audio import LONGEST
+from asr_gate.corpus.utterance import Corpus, Seconds
+from asr_gate.train import recipes
+from asr_gate.train.data.rows import Row, to_row
+from asr_gate.train.distributed import Ranks, choose_device
+from asr_gate.train.evaluation.result_file import (
+    RESULT_FILE,
+    FiniteRates,
+    NotEvaluated,
+    Result,
+    write_predictions,
+    write_result,
+)
+from asr_gate.train.files import claim_folder
+from asr_gate.train.record import Rates, Refused
+
+EVALS = Path("evals")
+"""Default folder of results."""
+
+MAX_NEW_TOKENS = 448
+"""Longest transcript, in tokens, of a row of up to 28 seconds."""
+
+TOKENS_PER_SECOND = 16.0
+"""Limit for longer rows; more than anybody says: five words per second of three tokens each."""
+
+
+class Progress(Protocol):
+    """Progress for the user who waits."""
+
+    def start(self, total: int, done: int) -> None:
+        """The evaluation begins."""
+
+    def advance(self, utterances: int, seconds: Seconds) -> None:
+        """Some more rows are done, with so many seconds of audio."""
+
+
+def evaluate_checkpoint(
+    checkpoint: str,
+    manifests: Sequence[str | Path],
+    *,
+    audio_root: Path | None = None,
+    split: str | None = None,
+    language: str | None = None,
+    out: Path | None = None,
+    batch_seconds: Seconds = 60.0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    progress: Progress | None = None,
+) -> tuple[Result, Path]:
+    """Transcribe the rows of manifests with a checkpoint, score them, and write the result.
+
+    Args:
+        checkpoint: folder or hub id, in either layout.
+        manifests: what is transcribed; see `corpus.read.read_corpus`.
+        audio_root: see `corpus.read.read_corpus`.
+        split: see `corpus.read.read_corpus`.
+        language: language of the rows whose manifest names none; code or English name.
+        out: result file (`.json`), or a folder for it; an existing result is replaced. None: a new
+            folder under `evals/`.
+        batch_seconds: padded audio in one batch.
+        device: where the model runs.
+        progress: is told how far the evaluation is.
+
+    Returns:
+        The result, and the file that holds it.
+
+    Raises:
+        UserError: no such manifest, checkpoint, device or language; not one row could be
+            evaluated; `out` is not writable; a batch does not fit into memory.
+    """
+    if not 0 < batch_seconds < math.inf:
+        raise UserError(f"--batch-seconds {batch_seconds:g}: not a length in seconds; use e.g. 60")
+    corpus = read_corpus(manifests, audio_root=audio_root, split=split)
+    _require_language(corpus, language)
+    import torch
+    from transformers.utils import logging as transformers_logging
+
+    from asr_gate.train.data.examples import Encoder
+    from asr_gate.train.evaluation.evaluate import evaluate
+    from asr_gate.train.model.load import load_config, load_pretrained, load_processor
+
+    transformers_logging.disable_progress_bar()
+    chosen = choose_device(device, Ranks(), "--device ")
+    config = load_config(checkpoint, None)
+    settings = recipes.Data(
+        language=language,
+        max_seconds=LONGEST,
+        max_tokens=config.get_text_config().max_position_embeddings,
+        batch_seconds=batch_seconds,
+        cache_gib=0,
+    )
+    rows, refused = _rows(corpus, settings)
+    if not rows:
+        raise _nothing(manifests, refused)
+    encoder = Encoder(load_processor(checkpoint, None), settings)
+    path = _result_path(out, checkpoint)
+    model = load_pretrained(checkpoint, None, untie=False).to(chosen)
+    began = time.monotonic()
+    if progress is not None:
+        progress.start(len(rows), 0)
+    try:
+        found = evaluate(
+            model,
+            encoder,
+            rows,
+            batch_seconds=batch_seconds,
+            max_new_tokens=MAX_NEW_TOKENS,
+            tokens_per_second=TOKENS_PER_SECOND,
+            device=chosen,
+            advance=partial(_advance, progress),
+        )
+    except torch.OutOfMemoryError as error:
+        longest = max(rows, key=lambda row: row.seconds)
+        raise UserError(
+            f"out of memory: lower --batch-seconds (now {batch_seconds:g}), or leave out the "
+            f"longest rows ({longest.utterance.origin}: {longest.seconds:.0f} s)"
+        ) from error
+    wall = time.monotonic() - began
+    unread = (
+        [one for row in rows if isinstance(one := encoder.read(row), Refused)]
+        if found is None
+        else found.refused
+    )
+    refused += [NotEvaluated(**asdict(one)) for one in unread]
+    if found is None:
+        if out is None:
+            path.parent.rmdir()  # created for this result alone
+        raise _nothing(manifests, refused)
+    rates = found.rates()
+    result = Result(
+        checkpoint=checkpoint,
+        manifests=list(map(str, manifests)),
+        split=split,
+        overall=_finite(rates),
+        domains={name: _finite(one) for name, one in rates.domains.items()},
+        unfinished=sum(not one.finished for one in found.predictions),
+        not_evaluated=sorted(refused, key=lambda one: one.id),
+        audio=sum(one.seconds for one in found.predictions),
+        wall=wall,
+        device=str(chosen),
+        arithmetic="bfloat16" if chosen.type == "cuda" else "float32",
+        batch_seconds=batch_seconds,
+        max_new_tokens=MAX_NEW_TOKENS,
+        predictions=write_predictions(path, [asdict(one) for one in found.predictions]),
+        tool=version("asr-gate"),
+        created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    write_result(path, result)
+    return result, path
+
+
+def _require_language(corpus: Corpus, language: str | None) -> None:
+    if language is None:
+        for utterance in corpus.utterances:
+            if utterance.lang is None:
+                raise UserError(
+                    f"{utterance.origin}: the row names no language; add a `lang` column, or give "
+                    "--language for all rows without one"
+                )
+
+
+def _rows(corpus: Corpus, settings: recipes.Data) -> tuple[list[Row], list[NotEvaluated]]:
+    rows: list[Row] = []
+    refused = [
+        NotEvaluated(id=row.id, rule="skipped", reason=f"{row.origin}: {row.reason}")
+        for row in corpus.skipped
+    ]
+    for utterance in corpus.utterances:
+        row = to_row(utterance, settings)
+        if isinstance(row, Refused):
+            refused.append(NotEvaluated(**asdict(row)))
+        else:
+            rows.append(row)
+    return rows, refused
+
+
+def _nothing(manifests: Sequence[str | Path], refused: Sequence[NotEvaluated]) -> UserError:
+    rules = Counter(one.rule for one in refused)
+    counted = ", ".join(f"{rule} {count}" for rule, count in sorted(rules.items()))
+    return UserError(
+        f"{', '.join(map(str, manifests))}: not one row could be evaluated ({counted}; "
+        f"{refused[0].id}: {refused[0].reason}); fix the rows, or name another manifest"
+    )
+
+
+def _result_path(out: Path | None, checkpoint: str) -> Path:
+    """The result's file; its folder is created.
+
+    Raises:
+        UserError: nothing can be written there.
+    """
+    if out is None:
+        # `runs/round2/final` → `round2-final`; `Qwen/Qwen3-ASR-1.7B-hf` → `Qwen-Qwen3-ASR-1.7B-hf`
+        folder = Path(checkpoint)
+        parts = (folder.resolve() if folder.is_dir() else folder).parts[-2:]
+        name = "-".join(part for part in parts if part != os.sep)
+        return claim_folder(EVALS / name) / RESULT_FILE
+    path = out if out.suffix == ".json" and not out.is_dir() else out / RESULT_FILE
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"--out {out}: cannot be created ({error.strerror})") from error
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise UserError(f"--out {out}: cannot be written; name another file or folder")
+    return path
+
+
+def _advance(progress: Progress | None, rows: Sequence[Row]) -> None:
+    if progress is not None:
+        progress.advance(len(rows), sum(row.seconds for row in rows))
+
+
+def _finite(rates: Rates) -> FiniteRates:
+    return FiniteRates(**{name: getattr(rates, name) for name in FiniteRates.model_fields})

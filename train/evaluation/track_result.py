@@ -1,0 +1,49 @@
+"""Logs the result of `asr eval` to the tracker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from asr_gate.tracking import Tracker
+from asr_gate.train.data.normalise import normalise
+from asr_gate.train.evaluation.result_file import Result, Transcript, predictions_file
+from asr_gate.train.record import logged_model
+
+
+def log_result(
+    tracker: Tracker, result: Result, transcripts: Sequence[Transcript], path: Path
+) -> None:
+    """Log the result of `asr eval` at step 0.
+
+    Args:
+        tracker: its run has begun.
+        result: of the evaluation.
+        transcripts: of all evaluated rows.
+        path: the result's file.
+    """
+    if not tracker.active:
+        return
+    metrics: dict[str, object] = {
+        "eval/loss": result.overall.loss,
+        "eval/wer": result.overall.wer,
+        "eval/cer": result.overall.cer,
+    }
+    for name, rates in result.domains.items():
+        metrics |= {f"eval/{name}/wer": rates.wer, f"eval/{name}/cer": rates.cer}
+    tracker.log_metrics(metrics)
+    tracker.log_predictions(
+        {
+            "id": one.id,
+            "domain": one.domain,
+            "reference": normalise(one.reference, one.language),
+            "hypothesis": normalise(one.hypothesis, one.language),
+        }
+        for one in transcripts
+    )
+    if logged := logged_model(Path(result.checkpoint)):
+        tracker.use_artifact(*logged)
+    overall = result.overall
+    metadata = {"checkpoint": result.checkpoint, "wer": overall.wer, "cer": overall.cer}
+    files = [path, predictions_file(path)]
+    tracker.log_artifact(files, "evaluation", "eval-result", metadata=metadata)

@@ -1,0 +1,426 @@
+"""The training loop: epochs, phases, steps. It neither prints nor tracks: see `Observer`.
+
+Several processes make each step together: its batches are divided between them, and its loss is the
+mean over the tokens of all of them. So two processes do what one does with twice `accumulate`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from transformers import Qwen3ASRForConditionalGeneration
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.utterance import Seconds
+from asr_gate.train.data.audio_cache import AudioCache, can_cache_audio
+from asr_gate.train.data.collation import Batch, silence
+from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.rows import Row, Selection
+from asr_gate.train.distributed import Ranks
+from asr_gate.train.evaluation.evaluate import evaluate
+from asr_gate.train.loop import resume
+from asr_gate.train.loop.batch_plan import BatchOrder, build_loader, count_steps, plan_steps
+from asr_gate.train.loop.events import Diverged, Milestone, Observer, StepRecord, Stopped
+from asr_gate.train.loop.optimizer import build_optimizer, schedule, set_learning_rates
+from asr_gate.train.loop.sharding import sharded, whole
+from asr_gate.train.loop.step import (
+    RECENT_STEPS,
+    ActivePhase,
+    backward,
+    count,
+    divergence,
+    named_rows,
+    usual_loss,
+)
+from asr_gate.train.model.checkpoint import mark_best, prune, write_checkpoint
+from asr_gate.train.model.loss import TranscriptLoss
+from asr_gate.train.model.parameter_groups import (
+    MatchedGroup,
+    freeze_all_but,
+    match,
+    set_gradient_checkpointing,
+)
+from asr_gate.train.recipes import Phase, Recipe
+
+
+def fit(
+    model: Qwen3ASRForConditionalGeneration,
+    encoder: Encoder,
+    selection: Selection,
+    recipe: Recipe,
+    *,
+    device: torch.device,
+    out: Path,
+    observer: Observer,
+    ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
+    state: Path | None = None,
+    stop: Callable[[], bool] = lambda: False,
+) -> list[Milestone]:
+    """Train through all phases; writes `out/epoch-N` after each epoch and `out/final` at the end.
+
+    Args:
+        model: float32, on `device`.
+        encoder: turns rows into tensors.
+        selection: which rows train and which evaluate.
+        recipe: of the run.
+        device: where this process computes.
+        out: the run's folder.
+        observer: is told of everything that happens.
+        ranks: this process among all that train together.
+        state: state on disk to resume from; see `resume`.
+        stop: asked after each step and during evaluations.
+
+    Returns:
+        The epochs that this call finished.
+
+    Raises:
+        Diverged: a loss or gradient is not finite, or the loss jumped; the utterances are named.
+        Stopped: `stop` returned True; the state is on disk.
+        UserError: a checkpoint cannot be written, or a batch does not fit into memory.
+    """
+    training = _Training(model, encoder, selection, recipe, device, out, observer, ranks, stop)
+    training.restore(state)
+    training.prepare()
+    for epoch in range(training.position.epoch, recipe.epochs + 1):
+        training.begin_epoch(epoch)
+        # Due at the beginning if the run was stopped before or during an evaluation.
+        training.save_and_evaluate_if_due()
+        for batches in training.batches_of_each_step():
+            training.make_step(batches)
+            training.stop_if_asked()
+            training.save_and_evaluate_if_due()
+    training.write_final_model()
+    return training.milestones
+
+
+@dataclass(frozen=True)
+class _StepBatches:
+    """What a process has to do in one step."""
+
+    batches: list[Batch]
+    most: int
+    """The largest number of batches that a process has in this step."""
+    began: float
+    """When the batches were asked for, by `time.perf_counter`."""
+
+
+class _Training:
+    """The state of a run; each process has its own, and they differ only in their batches."""
+
+    def __init__(
+        self,
+        model: Qwen3ASRForConditionalGeneration,
+        encoder: Encoder,
+        selection: Selection,
+        recipe: Recipe,
+        device: torch.device,
+        out: Path,
+        observer: Observer,
+        ranks: Ranks,
+        stop: Callable[[], bool],
+    ) -> None:
+        self.model = model
+        self.encoder = encoder
+        self.selection = selection
+        self.recipe = recipe
+        self.device = device
+        self.out = out
+        self.observer = observer
+        self.ranks = ranks
+        self.stop = stop
+        self.steps = plan_steps(selection, recipe, ranks.world)
+        self.total_steps = count_steps(self.steps)
+        self.order = BatchOrder()
+        self.loader = build_loader(self.order, encoder, selection, recipe)
+        self.position = resume.Position(batches_per_step=recipe.optimizer.accumulate * ranks.world)
+        self.state: Path | None = None
+        """State on disk whose moments the first phase restores."""
+        self.restored: set[str] = set()
+        """Names of the parameters that came from that state."""
+        self.trained: dict[str, nn.Parameter] = {}
+        """Every parameter that any phase so far trained, by name."""
+        self.sharded = recipe.sharding == "fsdp2" and ranks.world > 1
+        self.silence = silence(encoder)
+        self.objective: nn.Module = TranscriptLoss(model)
+        self.trainee = model
+        """The model that trains: `model` itself, or its sharded copy."""
+        self.groups: Mapping[str, Sequence[MatchedGroup]] = {}
+        """The groups of each phase, with parameters of `trainee`."""
+        self.active: ActivePhase | None = None
+        self.epoch_began: Seconds = 0.0
+        self.milestones: list[Milestone] = []
+
+    # Beginning
+
+    def restore(self, state: Path | None) -> None:
+        """Take position and parameters from a state on disk; None: the run is new."""
+        if state is None:
+            return
+        found = resume.read_position(state)
+        resume.require_batches_per_step(state, found, self.position.batches_per_step)
+        self.position = found
+        self.restored = resume.restore_parameters(state, self.model)
+        self.state = state
+
+    def prepare(self) -> None:
+        """Shard the model if the recipe says so, and find the parameters of each phase."""
+        if self.sharded:
+            # The whole model is needed on the device only in evaluations.
+            self.model.to("cpu")
+            objective = sharded(self.model, self.ranks.world, self.device)
+            self.objective, self.trainee = objective, objective.model
+        self.groups = match(self.trainee, self.recipe.phases)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Begin or resume an epoch, and its phase if that is another one."""
+        position = self.position
+        if epoch > position.epoch:
+            position.epoch, position.epoch_step = epoch, 0
+            position.loss = position.tokens = 0.0
+        phase = self.recipe.phase_of(epoch)
+        if self.active is None or phase is not self.active.phase:
+            self.active = self._begin_phase(phase)
+        self.epoch_began = time.perf_counter()
+
+    def _begin_phase(self, phase: Phase) -> ActivePhase:
+        groups = self.groups[phase.name]
+        freeze_all_but(self.trainee, groups)
+        set_gradient_checkpointing(self.trainee, phase.gradient_checkpointing)
+        previous = None if self.active is None else self.active.optimizer
+        optimizer = build_optimizer(groups, self.recipe.optimizer, previous=previous)
+        if self.state is not None:
+            resume.restore_moments(self.state, self.trainee, optimizer)
+            self.state = None
+        if self.ranks.world > 1 and not self.sharded:
+            # DDP reduces only parameters that took gradients when it was made: a new one per phase.
+            self.objective = DistributedDataParallel(
+                TranscriptLoss(self.model),
+                device_ids=[self.device.index] if self.device.type == "cuda" else None,
+                # Gradients live in the buffers that are sent, and not there a second time.
+                gradient_as_bucket_view=True,
+            )
+        active = ActivePhase(phase, groups, self.objective, optimizer, self._audio_cache(groups))
+        named = self.trainee.named_parameters()
+        self.trained |= {name: p for name, p in named if name in self.restored}
+        self.trained |= active.parameters
+        self.observer.phase_begins(self.position.epoch, phase.name, groups)
+        return active
+
+    def _audio_cache(self, groups: Sequence[MatchedGroup]) -> AudioCache | None:
+        """The audio tower's outputs on disk, if this phase leaves the tower unchanged."""
+        settings = self.recipe.data
+        bound = int(settings.audio_cache_gib * 2**30)
+        names = (name for group in groups for name in group.parameters)
+        if not bound or self.sharded or not can_cache_audio(self.model, names, settings):
+            return None
+        return AudioCache(
+            self.model,
+            self.selection.training,
+            bound=bound,
+            device=self.device,
+            world=self.ranks.world,
+        )
+
+    # Steps
+
+    def batches_of_each_step(self) -> Iterator[_StepBatches]:
+        """This process' batches for each step that is left in the epoch."""
+        position, ranks = self.position, self.ranks
+        steps = self.steps[position.epoch - 1][position.epoch_step :]
+        mine = [step[ranks.rank :: ranks.world] for step in steps]
+        self.order.batches = [
+            [(position.epoch, index) for index in batch] for step in mine for batch in step
+        ]
+        self.trainee.train()
+        items = iter(self.loader) if self.order.batches else iter(())
+        for step, own in zip(steps, mine, strict=True):
+            began = time.perf_counter()
+            read: list[Batch] = list(islice(items, len(own)))
+            yield _StepBatches(read, -(-len(step) // ranks.world), began)
+
+    def make_step(self, given: _StepBatches) -> None:
+        """One step of all processes together, and a word to the observer."""
+        for batch in given.batches:
+            if batch.refused:
+                self.observer.rows_refused(batch.refused)
+        batches = [batch for batch in given.batches if batch.rows]
+        record = self._step(batches, given.most, given.began)
+        if record is not None:
+            self.observer.step_done(record)
+        self.position.checkpoint_due = self._checkpoint_due()
+
+    def _step(self, batches: list[Batch], most: int, began: float) -> StepRecord | None:
+        """Forward, backward, clip, optimizer; None: not one row of the step could be read."""
+        position, recipe, ranks, active = self.position, self.recipe, self.ranks, self.active
+        assert active is not None
+        share = schedule(position.step, self.total_steps, recipe.optimizer)
+        rates = set_learning_rates(active.optimizer, share)
+        position.step += 1
+        position.epoch_step += 1
+        # So that a resumed run draws the same random numbers.
+        torch.manual_seed(hash((recipe.seed, position.step, ranks.rank)))
+        weighted, tokens, audio, rows = ranks.total(count(batches), self.device)
+        if not weighted:
+            return None
+        if ranks.world > 1:
+            # Each forward of a process needs one in every other process.
+            batches = batches + [self.silence] * (most - len(batches))
+        share_of_loss = backward(
+            active, batches, weighted, world=ranks.world, device=self.device, recipe=recipe
+        )
+        parameters = active.parameters.values()
+        norm = float(whole(nn.utils.clip_grad_norm_(parameters, recipe.optimizer.clip_norm)))
+        (loss,) = ranks.total([share_of_loss], self.device)
+        usual = usual_loss(position.recent)
+        what = divergence(loss, norm, usual, recipe.optimizer.leap)
+        if what is not None:
+            raise self._diverged(what, batches)
+        active.optimizer.step()
+        active.optimizer.zero_grad(set_to_none=True)
+        position.loss += loss * weighted
+        position.tokens += weighted
+        position.recent = [*position.recent, loss][-RECENT_STEPS:]
+        return StepRecord(
+            step=position.step,
+            epoch=position.epoch,
+            phase=active.phase.name,
+            loss=loss,
+            usual_loss=usual,
+            gradient_norm=norm,
+            learning_rates=rates,
+            rows=int(rows),
+            tokens=int(tokens),
+            audio=audio,
+            wall=time.perf_counter() - began,
+        )
+
+    def _diverged(self, what: str, batches: Sequence[Batch]) -> Diverged:
+        """The error for a step that went wrong; the model before that step is written."""
+        position = self.position
+        named = "; ".join(name for name in self.ranks.gathered(named_rows(batches)) if name)
+        self._gather()
+        if self.ranks.main:
+            write_checkpoint(self.out / "diverged", self.model, self.encoder.processor)
+        return Diverged(
+            f"epoch {position.epoch}, step {position.step}: {what} ({named}); the model before "
+            f"this step is {self.out / 'diverged'}: lower the learning rates, or look at these rows"
+        )
+
+    def stop_if_asked(self) -> None:
+        """Save and stop, if any process was asked to.
+
+        Raises:
+            Stopped: the state is on disk.
+        """
+        if any(self.ranks.gathered(self.stop())):
+            self._save()
+            raise Stopped(self.position.step)
+
+    # Checkpoints and evaluations
+
+    def _checkpoint_due(self) -> str:
+        """Name of the checkpoint to write and evaluate after this step; empty: none."""
+        position = self.position
+        if position.epoch_step == len(self.steps[position.epoch - 1]):
+            return f"epoch-{position.epoch}"
+        every = self.recipe.evaluation.every_steps
+        return f"step-{position.step}" if every and position.step % every == 0 else ""
+
+    def save_and_evaluate_if_due(self) -> None:
+        """Save the state and evaluate, if it is time; a run killed in it begins here again."""
+        position = self.position
+        due = position.checkpoint_due
+        every = self.recipe.checkpoints.state_every_steps
+        if due or (position.step and position.step % every == 0):
+            self._save()
+        if not due:
+            return
+        if not position.tokens:
+            raise UserError(
+                "not one training row could be read; see refused_while_reading in run.json"
+            )
+        milestone = self._evaluate(due)
+        position.checkpoint_due = ""
+        if due.startswith("epoch-"):
+            self.milestones.append(milestone)
+            self.observer.epoch_done(milestone)
+        else:
+            self.observer.evaluated(milestone)
+            self.trainee.train()
+
+    def _evaluate(self, name: str) -> Milestone:
+        """Evaluate the model, and write it as a checkpoint."""
+        assert self.active is not None
+        self._gather()
+        evaluation = evaluate(
+            self.model.to(self.device),
+            self.encoder,
+            self.selection.evaluation,
+            batch_seconds=self.recipe.data.batch_seconds,
+            max_new_tokens=self.recipe.evaluation.max_new_tokens,
+            device=self.device,
+            ranks=self.ranks,
+            advance=self._stop_evaluating,
+        )
+        position = self.position
+        if evaluation is not None:
+            if evaluation.refused:
+                self.observer.rows_refused(evaluation.refused)
+            position.scores[name] = evaluation.scores.wer
+        if self.sharded:
+            self.model.to("cpu")
+        checkpoint = self.out / name
+        if self.ranks.main:
+            write_checkpoint(checkpoint, self.model, self.encoder.processor)
+            keep = self.recipe.checkpoints
+            prune(self.out, keep.keep, position.scores, keep.best)
+            mark_best(self.out, position.scores)
+        self.ranks.wait()
+        return Milestone(
+            position.epoch,
+            self.active.phase.name,
+            position.step,
+            position.loss / max(position.tokens, 1),
+            evaluation,
+            checkpoint,
+            time.perf_counter() - self.epoch_began,
+        )
+
+    def _stop_evaluating(self, rows: Sequence[Row]) -> None:
+        """Stop within an evaluation; only alone, as other processes would wait for this one."""
+        if self.ranks.world == 1 and self.stop():
+            raise Stopped(self.position.step)
+
+    def _save(self) -> None:
+        """Write the state that the run can be resumed from."""
+        assert self.active is not None
+        self.observer.saving()
+        changed = resume.collect(self.trained, self.active.optimizer)
+        if self.ranks.main:
+            resume.save(self.out, self.position, changed)
+        elif self.sharded:
+            deque(changed, maxlen=0)  # the main process gathers every tensor from all
+        self.ranks.wait()
+
+    def _gather(self) -> None:
+        """Copy what the sharded copy has learnt into the whole model."""
+        if self.sharded:
+            own = dict(self.model.named_parameters())
+            for name, parameter in self.trained.items():
+                own[name].data.copy_(whole(parameter.detach()))
+
+    def write_final_model(self) -> None:
+        """Write `out/final`; the state for resuming is not needed any more."""
+        self._gather()
+        if self.ranks.main:
+            write_checkpoint(self.out / "final", self.model, self.encoder.processor)
+            resume.discard(self.out)
+        self.ranks.wait()

@@ -1,0 +1,151 @@
+"""Parts of one step of the optimizer: gradients of several batches, and the check of the loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.profiler import record_function
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.data.audio_cache import AudioCache
+from asr_gate.train.data.collation import Batch
+from asr_gate.train.model.loss import compute_type, supervised_tokens, weighted_tokens
+from asr_gate.train.model.parameter_groups import MatchedGroup
+from asr_gate.train.recipes import Phase, Recipe
+
+RECENT_STEPS = 100
+"""Steps whose losses a new loss is compared with."""
+FEWEST_STEPS = 20
+"""Steps that are needed before a jump of the loss means anything."""
+
+
+@dataclass(frozen=True)
+class ActivePhase:
+    """A phase while it trains."""
+
+    phase: Phase
+    groups: Sequence[MatchedGroup]
+    objective: nn.Module
+    """The loss of a batch; may be wrapped for several processes."""
+    optimizer: torch.optim.AdamW
+    audio_cache: AudioCache | None
+
+    @property
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """What the phase trains, by name."""
+        return {name: p for group in self.groups for name, p in group.parameters.items()}
+
+
+def count(batches: Sequence[Batch]) -> list[float]:
+    """Weighted tokens, supervised tokens, seconds of audio, and rows of some batches."""
+    return [
+        sum(weighted_tokens(batch.inputs["labels"], row_weights(batch)) for batch in batches),
+        sum(supervised_tokens(batch.inputs["labels"]) for batch in batches),
+        sum(row.seconds for batch in batches for row in batch.rows),
+        sum(len(batch.rows) for batch in batches),
+    ]
+
+
+def backward(
+    active: ActivePhase,
+    batches: Sequence[Batch],
+    tokens: float,
+    *,
+    world: int,
+    device: torch.device,
+    recipe: Recipe,
+) -> float:
+    """Compute the gradients of this process; returns its share of the step's mean loss.
+
+    Args:
+        active: the phase that trains.
+        batches: batches of this process.
+        tokens: weighted tokens of the batches of all processes.
+        world: number of processes.
+        device: where the model is.
+        recipe: of the run, for the advice if memory runs out.
+    """
+    total = 0.0
+    objective = active.objective
+    ddp = isinstance(objective, DistributedDataParallel)
+    for number, batch in enumerate(batches, start=1):
+        wait = ddp and number < len(batches)
+        with objective.no_sync() if wait else nullcontext():  # type: ignore[operator]
+            try:
+                # The names are those that `observe.step_profile` looks for.
+                with record_function("asr.forward"), compute_type(device):
+                    loss = objective(**_inputs(active, batch, device)) / tokens
+                # DDP takes the mean over the processes, but the sum is needed.
+                with record_function("asr.backward"):
+                    (loss * world if ddp else loss).backward()
+            except torch.OutOfMemoryError as error:
+                raise UserError(
+                    f"out of memory on a batch of {named_rows([batch])}: "
+                    f"{_memory_advice(active.phase, recipe)}"
+                ) from error
+            total += float(loss.detach())
+    return total
+
+
+def usual_loss(recent: Sequence[float]) -> float | None:
+    """The median of the last steps' losses; None: there are fewer than `FEWEST_STEPS`."""
+    return median(recent) if len(recent) >= FEWEST_STEPS else None
+
+
+def divergence(loss: float, norm: float, usual: float | None, leap: float) -> str | None:
+    """What is wrong with a step; None: nothing.
+
+    Args:
+        loss: loss of the step.
+        norm: norm of its gradients.
+        usual: see `usual_loss`.
+        leap: factor over the usual loss that is too much; 0: none is.
+    """
+    if not math.isfinite(loss):
+        return "the loss is not a finite number"
+    if not math.isfinite(norm):
+        return "a gradient is not a finite number"
+    if leap and usual is not None and loss > leap * usual:
+        return (
+            f"the loss jumped to {loss:.3g}, {loss / usual:.1f} times the usual loss "
+            f"(optimizer.leap is {leap:g})"
+        )
+    return None
+
+
+def named_rows(batches: Sequence[Batch]) -> str:
+    """The ids of the batches' rows, for messages; empty: there are none."""
+    ids = [row.utterance.id for batch in batches for row in batch.rows]
+    if not ids:
+        return ""
+    shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
+    return f"utterances {shown}"
+
+
+def row_weights(batch: Batch) -> torch.Tensor:
+    """Weight of each row's tokens, shape (rows,), float32."""
+    return torch.tensor([row.weight for row in batch.rows])
+
+
+def _inputs(active: ActivePhase, batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
+    weights = row_weights(batch).to(device)
+    if active.audio_cache is not None and batch.rows:
+        return {**active.audio_cache.inputs_of(batch), "weights": weights}
+    moved = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
+    return {**moved, "weights": weights}
+
+
+def _memory_advice(phase: Phase, recipe: Recipe) -> str:
+    key = f"phases.{recipe.phases.index(phase)}.gradient_checkpointing=true"
+    first = "" if phase.gradient_checkpointing else f"set {key}, or "
+    return (
+        f"{first}lower data.batch_seconds (now {recipe.data.batch_seconds:g}) and raise "
+        "optimizer.accumulate"
+    )

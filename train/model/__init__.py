@@ -1,0 +1,1 @@
+"""The model: loading, saving, adapters, the loss, and which parameters train."""

@@ -1,0 +1,73 @@
+"""Saves checkpoints, each complete or not at all; plain transformers can load them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from safetensors import SafetensorError
+from transformers import Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.train.model.lora import merged
+
+
+def write_checkpoint(
+    folder: Path, model: Qwen3ASRForConditionalGeneration, processor: Qwen3ASRProcessor
+) -> None:
+    """Write model and processor to a folder, under another name until it is complete.
+
+    A checkpoint of that name is replaced.
+
+    Raises:
+        UserError: the disk is full or not writable; no incomplete folder is left.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        model.save_pretrained(partial, state_dict=merged(model))
+        processor.save_pretrained(partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{folder}: the checkpoint cannot be written ({error})") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # exists only after an error or Ctrl-C
+
+
+def prune(folder: Path, keep: int | None, scores: Mapping[str, float], best: int) -> None:
+    """Delete the checkpoints of a run that are neither among the newest nor among the best.
+
+    Args:
+        folder: folder of the run.
+        keep: how many of the newest stay; None: all.
+        scores: WER by checkpoint name.
+        best: how many with the lowest WER stay; of equal ones the later.
+    """
+    if keep is None:
+        return
+    there = [path for kind in ("epoch-*", "step-*") for path in folder.glob(kind)]
+    there.sort(key=lambda path: (path.stat().st_mtime_ns, path.name))
+    good = sorted((p for p in there[::-1] if p.name in scores), key=lambda path: scores[path.name])
+    for old in set(there) - set(there[-keep:]) - set(good[:best]):
+        shutil.rmtree(old)
+
+
+def mark_best(folder: Path, scores: dict[str, float]) -> None:
+    """Point the link `best` to the checkpoint with the lowest WER; of equal ones to the later.
+
+    Args:
+        folder: folder of the run.
+        scores: WER by checkpoint name, the oldest first.
+    """
+    there = [name for name in reversed(scores) if (folder / name).is_dir()]
+    if not there:
+        (folder / "best").unlink(missing_ok=True)
+        return
+    name = min(there, key=lambda one: scores[one])
+    link = folder / ".best.partial"
+    link.unlink(missing_ok=True)
+    link.symlink_to(name, target_is_directory=True)
+    link.replace(folder / "best")

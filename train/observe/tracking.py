@@ -1,0 +1,143 @@
+"""How a training run appears in the tracker: name and tags, config, inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from asr_gate.tracking import Tracker, TrackerSettings
+from asr_gate.tracking.system import git_state, gpu_names, hardware, hardware_tag
+from asr_gate.train import recipes
+from asr_gate.train.authorise import Authorisation
+from asr_gate.train.distributed import Ranks
+from asr_gate.train.recipes import Recipe
+from asr_gate.train.record import Plan, RunRecord, logged_model
+
+if TYPE_CHECKING:
+    from transformers import Qwen3ASRConfig
+
+RECIPE_FILE = "recipe.yaml"
+"""The recipe as it ran, in the run's folder; `asr train` can run it again."""
+
+
+def with_tracker_settings(
+    recipe: Recipe, overrides: Sequence[str], here: Ranks, flags: Mapping[str, Any]
+) -> Recipe:
+    """The recipe with the tracker's settings of the command line and the environment.
+
+    Args:
+        recipe: with its overrides applied.
+        overrides: `key.sub=value`; those of `wandb.…` take precedence over the environment.
+        here: this process; only the main process tracks.
+        flags: of the command line, as `TrackerSettings.resolve` takes them.
+
+    Raises:
+        TrackingError: a bad value.
+    """
+    fixed = recipes.overridden(overrides, "wandb")
+    flags = dict(flags) if here.main else {"enabled": False}
+    block = TrackerSettings.resolve(recipe.wandb, origin="recipe", fixed=fixed, **flags)
+    return recipe.model_copy(update={"wandb": block})
+
+
+def build_tracker(
+    recipe: Recipe, plan: Plan, out: Path | None, *, say: Callable[[str], None]
+) -> Tracker:
+    """The run's tracker, named after the run's folder and tagged with the hardware (`2xA100`).
+
+    Args:
+        recipe: of the run.
+        plan: of the run.
+        out: the run's folder; None: another process tracks.
+        say: prints a line for the user.
+    """
+    block = recipe.wandb
+    gpus = gpu_names() if plan.device.startswith("cuda") else []
+    tag = hardware_tag(plan.processes, gpus[0] if gpus else None)
+    update = {
+        "run_name": block.run_name or (out.name if out else None),
+        "job_type": block.job_type or "train",
+        "tags": tuple(dict.fromkeys([*block.tags, tag])),
+    }
+    named = block.model_copy(update=update)
+    return Tracker(named, tensorboard=out / "tensorboard" if out else None, say=say)
+
+
+def start_tracking(
+    tracker: Tracker,
+    record: RunRecord,
+    authorised: Authorisation,
+    recipe: Recipe,
+    config: Qwen3ASRConfig,
+    out: Path,
+    *,
+    earlier: RunRecord | None,
+    after: int | None,
+) -> None:
+    """Start the tracked run, and log its config and its inputs.
+
+    Args:
+        tracker: not started yet.
+        record: what the run is.
+        authorised: the report that allowed the run.
+        recipe: of the run.
+        config: of the model.
+        out: the run's folder.
+        earlier: record of an earlier start of this run; None: the run is new.
+        after: the step that the run is resumed after; None: the run is new.
+    """
+    resumed = (
+        earlier is not None and earlier.tracking.mode == "online" and recipe.wandb.resume != "never"
+    )
+    tracker.init(
+        config={
+            "recipe": record.recipe,
+            "config": record.config.model_dump(mode="json"),
+            "phase0": record.phase0.model_dump(mode="json"),
+            # The ids of the rows are in `run.json`; long lists do not belong into a config.
+            "plan": record.plan.counts(),
+            "architecture": architecture(config),
+            "hardware": hardware(),
+            "git": git_state(),
+        },
+        run_id=earlier.tracking.run_id if resumed and earlier is not None else None,
+        after=after,
+    )
+    if not tracker.active:
+        return
+    recipes.write(out / RECIPE_FILE, recipe)
+    if not tracker.run_id:
+        return
+    tracker.use_artifact(authorised.artifact, authorised.report.digest)
+    _use_base_model(tracker, recipe)
+    metadata = {"report_digest": authorised.report.digest}
+    tracker.log_artifact(out / RECIPE_FILE, "config", f"{record.recipe}-config", metadata=metadata)
+
+
+def architecture(config: Qwen3ASRConfig) -> dict[str, dict[str, object]]:
+    """The numbers in the configuration of both towers: layers, widths, heads, vocabulary."""
+    return {
+        part: {
+            key: value
+            for key, value in getattr(config, f"{part}_config").to_dict().items()
+            if type(value) is int and not key.endswith("_token_id")
+        }
+        for part in ("audio", "text")
+    }
+
+
+def _use_base_model(tracker: Tracker, recipe: Recipe) -> None:
+    """Log the model that training begins with as an input of the run."""
+    source = recipe.model.pretrained
+    if source is None:
+        return
+    if Path(source).exists():
+        if logged := logged_model(Path(source)):
+            tracker.use_artifact(*logged)
+        return
+    revision = recipe.model.revision or "main"
+    uri = f"https://huggingface.co/{source}/tree/{revision}"
+    metadata = {"source": source, "revision": revision}
+    tracker.use_reference(uri, "model", re.sub(r"[^\w.-]", "_", source), metadata)

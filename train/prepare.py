@@ -1,0 +1,150 @@
+"""Chooses the rows, counts everything, and makes the plan of a run, before weights are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
+from transformers.utils import logging as transformers_logging
+
+from asr_gate.train import recipes
+from asr_gate.train.authorise import Authorisation
+from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.rows import Selection, refuse_long_texts, select
+from asr_gate.train.data.tokenizer import build_processor
+from asr_gate.train.distributed import Ranks, choose_device
+from asr_gate.train.loop.batch_plan import count_steps, plan_steps
+from asr_gate.train.model.build import build_on_meta, build_random, is_tied, tiny_config
+from asr_gate.train.model.load import load_config, load_pretrained, load_processor
+from asr_gate.train.model.lora import add_adapters
+from asr_gate.train.model.parameter_groups import MatchedGroup, match
+from asr_gate.train.record import Plan, PlannedGroup, PlannedPhase
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything that a run needs, except for the weights."""
+
+    plan: Plan
+    selection: Selection
+    encoder: Encoder
+    config: Qwen3ASRConfig
+    device: torch.device
+    ranks: Ranks
+
+
+def prepare(name: str, recipe: recipes.Recipe, authorised: Authorisation, ranks: Ranks) -> Prepared:
+    """Choose the rows, match the phases with the model's parameters, and count.
+
+    Args:
+        name: of the recipe.
+        recipe: of the run.
+        authorised: the corpus that may train, and the report that allows it.
+        ranks: this process among all that train together.
+
+    Raises:
+        UserError: no usable checkpoint, device or row, or a pattern that matches nothing.
+    """
+    transformers_logging.disable_progress_bar()  # its bars would break ours
+    if recipe.threads is not None:
+        torch.set_num_threads(recipe.threads)
+    device = choose_device(recipe.device, ranks, "device=")
+    selection = select(authorised.corpus.utterances, authorised.excluded, recipe.data)
+    source, config, processor = _source(recipe, selection)
+    encoder = Encoder(processor, recipe.data)
+    selection = refuse_long_texts(selection, encoder.count_tokens, recipe.data)
+    model = build_on_meta(config, untie=recipe.model.untie_embeddings)
+    if recipe.model.lora is not None:
+        add_adapters(model, recipe.model.lora, seed=recipe.seed)
+    groups = match(model, recipe.phases)
+    audio = sum(row.seconds for row in selection.training)
+    hours, cost = _expected(recipe, audio, ranks.world)
+    training = [row.utterance.id for row in selection.training]
+    plan = Plan(
+        recipe=name,
+        report=authorised.name,
+        decision=authorised.report.decision,
+        corpus=len(authorised.corpus.utterances),
+        training=len(training),
+        training_audio=audio,
+        evaluation=[row.utterance.id for row in selection.evaluation],
+        excluded=selection.excluded,
+        weighted=[id for id in training if id in authorised.excluded],
+        excluded_weight=recipe.data.excluded_weight,
+        refused=selection.refused,
+        model=source,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        tokens=len(processor.tokenizer),
+        embeddings="tied" if is_tied(model) else "untied",
+        phases=[
+            PlannedPhase(
+                name=phase.name,
+                epochs=phase.epochs,
+                groups=[
+                    PlannedGroup(
+                        name=group.name, learning_rate=group.learning_rate, parameters=group.size
+                    )
+                    for group in groups[phase.name]
+                ],
+                gradient_checkpointing=phase.gradient_checkpointing,
+            )
+            for phase in recipe.phases
+        ],
+        steps=count_steps(plan_steps(selection, recipe, ranks.world)),
+        device=str(device),
+        arithmetic="bfloat16" if device.type == "cuda" else "float32",
+        processes=ranks.world,
+        sharding=recipe.sharding,
+        memory=_memory(model, groups.values())
+        // (ranks.world if recipe.sharding == "fsdp2" else 1),
+        hours=hours,
+        cost=cost,
+    )
+    return Prepared(plan, selection, encoder, config, device, ranks)
+
+
+def build_model(recipe: recipes.Recipe, config: Qwen3ASRConfig) -> Qwen3ASRForConditionalGeneration:
+    """The model with its weights (loaded, or random), and its adapters if the recipe has any."""
+    source, untie = recipe.model, recipe.model.untie_embeddings
+    if source.pretrained is not None:
+        model = load_pretrained(source.pretrained, source.revision, untie=untie)
+    else:
+        model = build_random(config, untie=untie, seed=recipe.seed)
+    if source.lora is not None:
+        add_adapters(model, source.lora, seed=recipe.seed)
+    return model
+
+
+def _source(
+    recipe: recipes.Recipe, selection: Selection
+) -> tuple[str, Qwen3ASRConfig, Qwen3ASRProcessor]:
+    """Name, configuration and processor of the model that training begins with."""
+    tiny = recipe.model.tiny
+    if tiny is not None:
+        texts = (row.utterance.text for row in selection.training)
+        processor = build_processor(texts, tiny.vocabulary)
+        return "tiny random Qwen3-ASR", tiny_config(tiny, processor), processor
+    source, revision = str(recipe.model.pretrained), recipe.model.revision
+    # The configuration first: without a network, each file costs the hub client's retries.
+    config = load_config(source, revision)
+    return source, config, load_processor(source, revision)
+
+
+def _expected(
+    recipe: recipes.Recipe, audio: float, world: int
+) -> tuple[float | None, float | None]:
+    """Expected hours and cost; None: the recipe does not say how fast, or how dear."""
+    speed, price = recipe.budget.realtime, recipe.budget.price
+    if speed is None:
+        return None, None
+    hours = audio * recipe.epochs / (speed * world) / 3600
+    return hours, None if price is None else hours * world * price
+
+
+def _memory(model: torch.nn.Module, phases: Iterable[Sequence[MatchedGroup]]) -> int:
+    """Bytes of float32 weights, and of gradients and AdamW's two moments in the largest phase."""
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    trained = max(sum(group.size for group in groups) for groups in phases)
+    return 4 * (weights + 3 * trained)

@@ -1,0 +1,181 @@
+"""Recipes on disk: found by name or file, changed by `key=value`, checked, and written."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from asr_gate.tracking.redact import redact
+from asr_gate.train.files import write_file
+from asr_gate.train.recipes.schema import Recipe, RecipeError
+
+RECIPES = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """Names of the recipes that come with the project."""
+    return sorted(path.stem for path in RECIPES.glob("*.yaml"))
+
+
+def load(recipe: str, overrides: Sequence[str] = ()) -> tuple[str, Recipe]:
+    """Read a recipe by name or from a YAML file, and apply `key.sub=value` overrides.
+
+    Returns:
+        The recipe's short name (the file's stem) and the recipe.
+
+    Raises:
+        RecipeError: no such recipe, not YAML, an unknown key, or a value that does not fit.
+    """
+    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
+    if not path.is_file():
+        near = difflib.get_close_matches(recipe, names(), n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        raise RecipeError(
+            f"{recipe}: no such recipe; {meant}there are {', '.join(names())}, or name a YAML file"
+        )
+    # The first pass fills in the defaults, so that an override may set any key of the schema.
+    complete = _validate(_read(path), recipe).model_dump()
+    for override in overrides:
+        _override(complete, override)
+    return path.stem, _validate(complete, recipe)
+
+
+def write(path: Path, recipe: Recipe) -> None:
+    """Write a recipe, with its overrides and defaults, as a file that `load` reads.
+
+    Raises:
+        UserError: the disk is full or not writable.
+    """
+    import yaml
+
+    plain = redact(recipe.model_dump(mode="json"))
+    write_file(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode())
+
+
+def overridden(overrides: Sequence[str], section: str) -> set[str]:
+    """The keys of a section that the overrides set: `wandb.tags=[a]` sets `tags`."""
+    keys = (override.partition("=")[0].split(".") for override in overrides)
+    return {parts[1] for parts in keys if parts[0] == section and len(parts) > 1}
+
+
+def origins(recipe: str, overrides: Sequence[str] = ()) -> dict[str, tuple[Any, str]]:
+    """Every value of a recipe by its dotted key, with its origin.
+
+    Errors as in `load`.
+    """
+    name, loaded = load(recipe, overrides)
+    path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
+    written = dict(_values(_read(path)))
+    given = {override.partition("=")[0] for override in overrides}
+
+    def origin(key: str) -> str:
+        # A list is one value, and an override may name a part of it.
+        if any(f"{key}.".startswith(f"{one}.") or one.startswith(f"{key}.") for one in given):
+            return "command line"
+        inside = any(one == key or one.startswith(f"{key}.") for one in written)
+        return f"recipe {name}" if inside else "default"
+
+    return {key: (value, origin(key)) for key, value in _values(loaded.model_dump(mode="json"))}
+
+
+def _values(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with its dotted key; a list is one value."""
+    if not isinstance(content, dict) or not content:
+        yield prefix, content
+        return
+    for name, value in content.items():
+        yield from _values(value, f"{prefix}.{name}" if prefix else str(name))
+
+
+def _read(path: Path) -> Any:
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a recipe: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{path}: not a recipe: nested too deeply") from error
+    _refuse_interpolation(content, str(path))
+    return content
+
+
+def _refuse_interpolation(content: Any, where: str) -> None:
+    """A recipe may come from anybody, and `${oc.env:…}` would put secrets into runs and files."""
+    if isinstance(content, str) and "${" in content:
+        raise RecipeError(
+            f"{where}: {content!r}: a recipe holds plain values; write the value itself"
+        )
+    parts = content.values() if isinstance(content, dict) else content
+    if isinstance(parts, str) or not isinstance(parts, Iterable):
+        return
+    for part in parts:
+        _refuse_interpolation(part, where)
+
+
+def _validate(content: Any, origin: str) -> Recipe:
+    try:
+        return Recipe.model_validate(content)
+    except ValidationError as error:
+        faults = (
+            ": ".join(
+                part
+                for part in (
+                    ".".join(map(str, fault["loc"])),
+                    fault["msg"].removeprefix("Value error, "),
+                )
+                if part
+            )
+            for fault in error.errors()
+        )
+        raise RecipeError(f"{origin}: {'; '.join(faults)}") from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    """Set one `key.sub=value` in place; the key must exist."""
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    key, equals, text = override.partition("=")
+    if not equals:
+        raise RecipeError(f"{override}: an override has the form key=value, e.g. seed=7")
+    node: Any = {"": content}
+    last: str | int = ""
+    for part in key.split("."):
+        node = node[last]
+        if isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            last = int(part)
+        elif isinstance(node, dict) and part in node:
+            last = part
+        else:
+            near = difflib.get_close_matches(key, list(_keys(content)), n=1, cutoff=0.0)
+            raise RecipeError(f"{key}: the recipe has no such key; the nearest is {near[0]}")
+    try:
+        value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)
+    except (yaml.YAMLError, OmegaConfBaseException) as error:
+        raise RecipeError(f"{override}: not a value: {' '.join(str(error).split())}") from error
+    except RecursionError as error:
+        raise RecipeError(f"{key}: not a value: nested too deeply") from error
+    _refuse_interpolation(value, key)
+    assert isinstance(value, dict)
+    node[last] = value["value"]
+
+
+def _keys(content: Any, prefix: str = "") -> Iterator[str]:
+    """Every dotted key of a recipe, sections and values alike."""
+    if isinstance(content, dict):
+        items = list(content.items())
+    elif isinstance(content, list):
+        items = list(enumerate(content))
+    else:
+        return
+    for name, value in items:
+        yield f"{prefix}{name}"
+        yield from _keys(value, f"{prefix}{name}.")

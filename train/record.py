@@ -1,0 +1,312 @@
+"""`run.json`, the record of a training run: one typed model for everybody who writes or reads it.
+
+    {"schema_version": 1, "status": "finished", "recipe": "round2", "config": {…}, "phase0": {…},
+     "plan": {…}, "steps": […], "evaluations": […], "epochs": […], "tracking": {…}, …}
+
+A record is never changed in place: the run recorder makes a new one for each event. Nothing here
+imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.utterance import Seconds
+from asr_gate.train.files import write_json
+from asr_gate.train.recipes import Recipe
+
+RUN_FILE = "run.json"
+SCHEMA_VERSION: Literal[1] = 1
+
+CHECKPOINT_NAME = r"(epoch|step)-\d+"
+"""Folder names of a run's checkpoints."""
+
+
+class Section(BaseModel):
+    """Base of every part of the record."""
+
+    # A loss may be infinite or not a number; JSON then says NaN, as Python's own writer does.
+    model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """One utterance that a rule keeps out of training and evaluation."""
+
+    id: str
+    rule: str
+    """`too_long`, `too_short`, `too_many_tokens`, `no_words` or `unreadable`."""
+    reason: str
+
+
+class PlannedGroup(Section):
+    """Parameters that train together."""
+
+    name: str
+    learning_rate: float
+    parameters: int
+    """Numbers in all its matrices and vectors."""
+
+
+class PlannedPhase(Section):
+    """Epochs in which the same groups train."""
+
+    name: str
+    epochs: list[int]
+    groups: list[PlannedGroup]
+    gradient_checkpointing: bool
+
+
+class Plan(Section):
+    """What a run will do, counted before any weights are loaded."""
+
+    recipe: str
+    report: str
+    """Path or W&B reference of the report."""
+    decision: str
+    corpus: int
+    """Rows of the manifests that could be read."""
+    training: int
+    """Rows that train."""
+    training_audio: Seconds
+    evaluation: list[str]
+    """Ids of the held-out rows."""
+    excluded: list[str]
+    """Ids of the rows that the audit excluded and that do not train."""
+    weighted: list[str]
+    """Ids of the rows that the audit excluded and that train with `excluded_weight`."""
+    excluded_weight: float
+    refused: list[Refused]
+    model: str
+    parameters: int
+    """Size of the whole model."""
+    tokens: int
+    """Size of the tokenizer's vocabulary."""
+    embeddings: Literal["tied", "untied"]
+    phases: list[PlannedPhase]
+    steps: int
+    device: str
+    arithmetic: Literal["bfloat16", "float32"]
+    """Weights are float32 in both."""
+    processes: int
+    sharding: Literal["none", "fsdp2"]
+    memory: int
+    """Bytes of weights, gradients and moments for each process, in the phase that needs most;
+    activations come on top."""
+    hours: float | None
+    """Expected time by `budget.realtime`; None: not set."""
+    cost: float | None
+    """Expected cost by `budget.price`; None: not set."""
+
+    def counts(self) -> dict[str, object]:
+        """The plan as plain data, with the number of rows in place of each list of rows."""
+        lists = ("evaluation", "excluded", "weighted", "refused")
+        return self.model_dump(mode="json") | {name: len(getattr(self, name)) for name in lists}
+
+
+class Phase0(Section):
+    """The audit that the run rests on."""
+
+    decision: str
+    low_quality_percentage: float
+    mean_coverage: float
+    digest: str
+    dataset_fingerprint: str
+    artifact: str
+    """`wandb:ENTITY/PROJECT/phase0-audit-report:proceed`; without the address if it is unknown."""
+
+
+class LoggedStep(Section):
+    """The loss of one step."""
+
+    step: int
+    epoch: int
+    loss: float
+    """In nats per token."""
+
+
+class Rates(Section):
+    """Error rates on a set of utterances."""
+
+    loss: float
+    """In nats per token."""
+    wer: float = Field(ge=0, allow_inf_nan=False)
+    cer: float = Field(ge=0, allow_inf_nan=False)
+    utterances: int = Field(ge=1)
+    words: int = Field(ge=1)
+    """Number of words in the references."""
+
+
+class EvaluationRates(Rates):
+    """Error rates on the held-out rows, overall and by domain."""
+
+    domains: dict[str, Rates]
+
+
+class Evaluated(Section):
+    """One evaluation."""
+
+    steps: int
+    """Steps of the run so far."""
+    epoch: int
+    checkpoint: str = Field(pattern=f"^{CHECKPOINT_NAME}$")
+    """Folder of the checkpoint that was evaluated."""
+    evaluation: EvaluationRates | None
+    """None: no held-out row could be read."""
+
+
+class FinishedEpoch(Evaluated):
+    """One epoch, with the evaluation at its end."""
+
+    phase: str
+    loss: float
+    """Mean over the epoch's tokens, each by its row's weight, in nats."""
+    seconds: Seconds
+
+
+class LoggedModel(Section):
+    """A checkpoint that the tracker has as an artifact."""
+
+    reference: str
+    digest: str
+
+
+class Tracking(Section):
+    """The tracked run."""
+
+    run_id: str
+    """Empty: the run is not tracked in W&B."""
+    mode: str
+    models: dict[str, LoggedModel] = Field(default_factory=dict)
+    """Logged models by their folder's name."""
+
+
+Status = Literal["running", "finished", "stopped", "interrupted", "failed"]
+
+
+class RunRecord(Section):
+    """One training run, from its first step to its end."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    recipe: str
+    """Name of the recipe."""
+    config: Recipe
+    """The recipe as it ran, without secrets."""
+    phase0: Phase0
+    plan: Plan
+    status: Status = "running"
+    reason: str | None = None
+    """Why the run ended early."""
+    refused_while_reading: list[Refused] = Field(default_factory=list)
+    """Rows that turned out to be unusable when their audio was opened."""
+    steps: list[LoggedStep] = Field(default_factory=list)
+    """Every `wandb.log_interval` steps."""
+    evaluations: list[Evaluated] = Field(default_factory=list)
+    epochs: list[FinishedEpoch] = Field(default_factory=list)
+    switches: dict[str, int] = Field(default_factory=dict)
+    """First step of each phase."""
+    tracking: Tracking = Tracking(run_id="", mode="disabled")
+
+    def best_wer(self) -> float | None:
+        """The lowest WER of all evaluations so far; None: there is none."""
+        rates = (one.evaluation for one in self.evaluations)
+        return min((one.wer for one in rates if one is not None), default=None)
+
+    def before(self, step: int, *, evaluation_due: bool) -> RunRecord:
+        """What still holds when the run is resumed after `step`; what comes later is repeated.
+
+        Args:
+            step: the last step whose result is kept.
+            evaluation_due: whether the evaluation after that step has still to be made.
+        """
+        evaluated = step - 1 if evaluation_due else step
+        return self.model_copy(
+            update={
+                "status": "running",
+                "reason": None,
+                "steps": [one for one in self.steps if one.step <= step],
+                # A phase that no kept step followed begins again.
+                "switches": {name: at for name, at in self.switches.items() if at <= step},
+                "evaluations": [one for one in self.evaluations if one.steps <= evaluated],
+                "epochs": [one for one in self.epochs if one.steps <= evaluated],
+            }
+        )
+
+    def require_same_run(self, earlier: RunRecord, folder: Path) -> None:
+        """Refuse to resume a run that had another recipe or rested on another audit.
+
+        Raises:
+            UserError: the differences, by their keys.
+        """
+        ours, theirs = self.config, earlier.config
+        changed = [
+            key
+            for key in Recipe.model_fields
+            # Where a run is reported does not change the run.
+            if getattr(ours, key) != getattr(theirs, key)
+            and key not in ("wandb", "logging", "budget")
+        ]
+        changed += [
+            f"phase0.{key}"
+            for key in ("digest", "dataset_fingerprint")
+            if getattr(self.phase0, key) != getattr(earlier.phase0, key)
+        ]
+        if changed:
+            raise UserError(
+                f"{folder}: was started with another {', '.join(changed)}; resume it with the "
+                "same, or start a new run without --resume"
+            )
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write `run.json` into a run's folder, in one step.
+
+    Raises:
+        UserError: the disk is full or not writable.
+    """
+    write_json(folder / RUN_FILE, record.model_dump(mode="json"))
+
+
+def read_record(folder: Path) -> RunRecord:
+    """Read the `run.json` of a run's folder.
+
+    Raises:
+        UserError: there is none, it is damaged, or another version of asr-gate wrote it.
+    """
+    path = folder / RUN_FILE
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(
+            f"{path}: cannot be read ({error.strerror}); name the folder of a run of asr train"
+        ) from error
+    except ValueError as error:
+        raise UserError(f"{path}: not the record of a run ({error})") from error
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if version != SCHEMA_VERSION:
+        raise UserError(
+            f"{path}: has schema version {version}, and this asr-gate reads {SCHEMA_VERSION}; "
+            "train again without --resume"
+        )
+    try:
+        return RunRecord.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise UserError(f"{path}: not the record of a run ({where}: {fault['msg']})") from error
+
+
+def logged_model(checkpoint: Path) -> tuple[str, str] | None:
+    """Reference and digest of the artifact that a run logged a checkpoint as; None: it did not."""
+    folder = checkpoint.resolve()
+    try:
+        logged = read_record(folder.parent).tracking.models.get(folder.name)
+    except UserError:
+        return None  # the checkpoint is not from a run of ours
+    return None if logged is None else (logged.reference, logged.digest)
