@@ -108,7 +108,7 @@ def read_run(folder: Path, *, wait_seconds: float = 5.0) -> OfflineRun:
 
 
 def _parse(folder: Path, content: bytes) -> OfflineRun:
-    """The run that a log holds. Raises ValueError on a damaged one, or one cut short."""
+    """The run in a log. Raises ValueError on a log that is damaged or cut short."""
     from wandb.proto import wandb_internal_pb2
 
     messages: Any = wandb_internal_pb2  # its classes are made at run time
