@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-import signal
 import tomllib
 from pathlib import Path
 
@@ -92,7 +91,7 @@ def test_the_service_is_killed(server: Loopback, tmp_path: Path) -> None:
     killed = services()
     wandb_private.kill_service()
     assert killed
-    assert {service.wait(10) for service in killed} == {-signal.SIGKILL}
+    assert psutil.wait_procs(killed, 10)[1] == []
     tracker.finish()
     with start()[0] as again:  # a new one starts
         again.log_metrics({"a": 1})
