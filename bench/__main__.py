@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from bench import estimate, example, limits, real_speech, tracking, train
+from bench import estimate, example, limits, real_speech, rules, tracking, train
 from bench.detection import __main__ as detection
 from bench.needed import Missing
 
 if __name__ == "__main__":
+    rules.main()
     example.main()
     estimate.main()
     train.main()

@@ -17,12 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from asr_gate.audit.gate.estimate import Interval, StratumCount, estimate
-from asr_gate.audit.gate.policy import Policy, load_policy
-from asr_gate.audit.gate.sequential import Schedule, look
-from asr_gate.audit.gate.verdict import decide
-from asr_gate.audit.plan import allocate
-from asr_gate.audit.report.schema import Decision
+from asr_gate.audit.decide.estimate import Interval, StratumCount, estimate
+from asr_gate.audit.decide.sequential import look
+from asr_gate.audit.decide.verdict import decide
+from asr_gate.audit.policy import Policy, load_policy
+from asr_gate.audit.records.report import Decision
+from asr_gate.audit.sample.plan import allocate
+from asr_gate.audit.sample.sequential import Schedule
 from bench.docs import replace_figures
 
 RATES = (0.02, 0.05, 0.09, 0.12, 0.16, 0.25, 0.50)
@@ -61,8 +62,8 @@ def corpora(rate: float) -> Iterator[Simulated]:
 
 
 @lru_cache(maxsize=200_000)
-def _exact(size: int, heard: int, low: int, confidence: float) -> Interval:
-    return estimate([StratumCount(size, heard, low)], confidence)
+def _exact(size: int, sampled: int, low: int, confidence: float) -> Interval:
+    return estimate([StratumCount(size, sampled, low)], confidence)
 
 
 @dataclass
@@ -74,7 +75,7 @@ class Tally:
     domains: int = 0
     domains_covered: int = 0
     wrong: int = 0
-    heard: int = 0
+    sampled: int = 0
     settled: int = 0
 
 
@@ -82,7 +83,7 @@ def fixed(corpus: Simulated, policy: Policy, quotas: bool, audits: int, seed: in
     """Audits of a fixed sample."""
     rng = np.random.default_rng(seed)
     plan = _plan(corpus, policy, quotas)
-    tally = Tally(heard=sum(plan.values()))
+    tally = Tally(sampled=sum(plan.values()))
     confidence = policy.decision.confidence
     for _ in range(audits):
         counts = {}
@@ -111,24 +112,24 @@ def until_decided(corpus: Simulated, policy: Policy, audits: int, seed: int) -> 
         schedule = Schedule(corpus.sizes, plan, policy.sampling.minimum, corpus.sizes)
         open_: tuple[str, ...] = ()
         while True:
-            before = sum(schedule.heard.values())
+            before = sum(schedule.sampled.values())
             for _ in range(PIECE):
                 if schedule.next(open_) is None:
                     break
-            heard = sum(schedule.heard.values())
+            sampled = sum(schedule.sampled.values())
             if not schedule.started:
                 continue
             counts = {
                 d: StratumCount(corpus.sizes[d], n, int(in_random_order[d][:n].sum()))
-                for d, n in schedule.heard.items()
+                for d, n in schedule.sampled.items()
             }
             found = look(counts, policy.decision)
-            if found.settled or heard == before:
+            if found.settled or sampled == before:
                 break
             open_ = found.open
-        assert heard <= schedule.budget
+        assert sampled <= schedule.budget
         tally.audits += 1
-        tally.heard += heard
+        tally.sampled += sampled
         tally.settled += found.settled is not None
         tally.covered += _holds(found.overall, corpus.share)
         for domain, interval in found.domains.items():
@@ -185,7 +186,7 @@ def main() -> None:
                 )
                 print(coverage[-1], flush=True)
     stopping = [
-        "| defects | corpus | heard, of the fixed sample | settled | covers, corpus "
+        "| defects | corpus | sampled, of the fixed sample | settled | covers, corpus "
         "| covers, domain | wrong decision |",
         "|---:|---|---:|---:|---:|---:|---:|",
     ]
@@ -196,7 +197,7 @@ def main() -> None:
             found = until_decided(corpus, policy, options.sequential, seed=number)
             sample = sum(_plan(corpus, policy, quotas=True).values())
             stopping.append(
-                f"| {rate:.0%} | {corpus.name} | {found.heard / found.audits / sample:.1%} "
+                f"| {rate:.0%} | {corpus.name} | {found.sampled / found.audits / sample:.1%} "
                 f"| {found.settled / found.audits:.0%} | {found.covered / found.audits:.1%} "
                 f"| {found.domains_covered / found.domains:.1%} "
                 f"| {found.wrong / found.audits:.1%} |"

@@ -52,12 +52,12 @@ class Found:
     planted: int
     """Swapped transcripts that it planted, and how many of them it found."""
     swapped: int
-    blind: tuple[str, ...]
+    underpowered: tuple[str, ...]
     right: int
-    """Rows with their own transcript, and how many of them it condemned."""
-    condemned: int
+    """Rows with their own transcript, and how many of them it excluded."""
+    excluded: int
     wrong: int
-    """Rows with another's, and how many of them it condemned."""
+    """Rows with another's, and how many of them it excluded."""
     caught: int
     decision: str
 
@@ -78,12 +78,12 @@ def main() -> None:
     wrong = {row["id"]: row for row in moved(read[:: len(read) // MOVED][:MOVED])}
     others = [row for row in rows if row["lang"] != "he"]
     lines = [
-        "| what is heard | audits | swapped found | blind to | right ones condemned "
-        "| moved ones condemned | decision |\n",
+        "| recordings | audits | swapped found | underpowered for | right ones excluded "
+        "| moved ones excluded | decision |\n",
         "|---|---:|---:|---|---:|---:|---|\n",
     ]
     for name, audits in (
-        (f"English under pink noise of {SNR} dB", _drowned(english, model)),
+        (f"English under pink noise of {SNR} dB", _masked(english, model)),
         ("English, the model's weights shuffled", _unlearned(english, model)),
         ("German, French, Spanish, Portuguese", _heard(others, {}, data, model)),
         ("Hebrew", _heard(hebrew, {}, data, model)),
@@ -94,7 +94,7 @@ def main() -> None:
     replace_figures(PAGE, "limits", "".join(lines))
 
 
-def _drowned(english: Sequence[Utterance], model: Path) -> Iterator[Found]:
+def _masked(english: Sequence[Utterance], model: Path) -> Iterator[Found]:
     for draw in range(DRAWS):
         with tempfile.TemporaryDirectory() as temporary:
             drawn = [replace(u, id=f"{draw} {u.id}") for u in english]
@@ -126,9 +126,11 @@ def _found(
     return Found(
         planted=swapped["n"],
         swapped=swapped["detected"],
-        blind=tuple(kind for kind, power in report["controls"].items() if power["blind"]),
+        underpowered=tuple(
+            kind for kind, power in report["controls"].items() if power["underpowered"]
+        ),
         right=len(table) - len(wrong),
-        condemned=len(low - wrong),
+        excluded=len(low - wrong),
         wrong=len(wrong),
         caught=len(low & wrong),
         decision=report["decision"],
@@ -136,12 +138,12 @@ def _found(
 
 
 def _line(name: str, found: Sequence[Found]) -> str:
-    blind = sorted({", ".join(one.blind) for one in found})
+    underpowered = sorted({", ".join(one.underpowered) for one in found})
     decisions = sorted({one.decision for one in found})
     return (
         f"| {name} | {len(found)} | {_span([one.swapped for one in found])} of {found[0].planted} "
-        f"| {' or '.join(blind)} "
-        f"| {_span([one.condemned for one in found])} of {found[0].right} "
+        f"| {' or '.join(underpowered)} "
+        f"| {_span([one.excluded for one in found])} of {found[0].right} "
         f"| {f'{found[0].caught} of {found[0].wrong}' if found[0].wrong else ''} "
         f"| {' or '.join(decisions)} |\n"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 import shutil
 import sys
 from pathlib import Path
@@ -132,32 +131,19 @@ def command(
     """
     if everything and fraction is not None:
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
-    if not re.fullmatch(r"[\w+-][\w .+-]*", name):
-        raise click.UsageError(f"--name {name!r}: letters, digits, and . + - _ only")
-    from asr_gate.audit.engine.local import Interrupted, Settings, audit
-    from asr_gate.audit.gate import load_policy
+    from asr_gate.audit.pipeline import Interrupted, Settings, audit
+    from asr_gate.audit.policy import load_policy
     from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
-    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.corpus.read import read_corpus
     from asr_gate.tracking import Tracker, TrackerSettings
 
     manifests, more = split_overrides(manifests)
     names, root, said = manifests_or_default(manifests, audio_root)
     if said:
         click.echo(said, err=True)
-    rules = load_policy(policy)
-    if controls is not None:
-        # What the report says of its policy is what was done, so that --policy sees the difference.
-        planted = rules.controls.model_copy(update={"per_kind": controls})
-        rules = rules.model_copy(update={"controls": planted})
-    defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
-    tracker = Tracker(
-        TrackerSettings.resolve(defaults, **{**more, **tracking}),
-        tensorboard=out / name / "tensorboard",
-    )
-    tracker.check()
-    corpus = read_corpus(names, audio_root=root, split=split)
+    rules = load_policy(policy).with_controls(controls)
     settings = Settings(
         name=name,
         out=out,
@@ -171,6 +157,13 @@ def command(
         batch_seconds=batch_seconds,
         until_decided=until_decided,
     )
+    defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
+    tracker = Tracker(
+        TrackerSettings.resolve(defaults, **{**more, **tracking}),
+        tensorboard=out / name / "tensorboard",
+    )
+    tracker.check()
+    corpus = read_corpus(names, audio_root=root, split=split)
     try:
         with AuditProgress() as progress:
             result = audit(corpus, settings, progress)

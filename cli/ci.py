@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from asr_gate.audit.report import REPORT_FILE, SIGNATURE_FILE, Report
+from asr_gate.audit.records.report import REPORT_FILE, SIGNATURE_FILE, Report
 from asr_gate.cli.main import show
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import write_atomically
@@ -46,9 +46,9 @@ class Outputs:
             raise UserError(f"{self.sarif}: named for --sarif and --junit; name two files")
         self._spare(report, path, data)
         from asr_gate.audit.report import github, junit, sarif
-        from asr_gate.audit.report.located import Places
+        from asr_gate.audit.report.locations import Locations
 
-        places = Places(data or (report.dataset.manifests if report else []), Path.cwd())
+        places = Locations(data or (report.dataset.manifests if report else []), Path.cwd())
         reason = held or ""  # of a refusal there is always one
         if self.sarif:
             log = (

@@ -21,13 +21,13 @@ from asr_gate.cli.project import FILE, manifests_or_default
     "--data",
     multiple=True,
     metavar="MANIFEST",
-    help="What was audited; may be given several times.  [default: the corpus of asr.toml]",
+    help="The audited manifest; repeat for several.  [default: the corpus of asr.toml]",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="FILE|FOLDER",
-    help="Where to write; for several manifests, a folder.  [default: beside each, train.clean…]",
+    help="Where to write; a folder for several manifests.  [default: train.clean.jsonl beside it]",
 )
 @corpus_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
@@ -40,26 +40,33 @@ def command(
     split: str | None,
     as_json: bool,
 ) -> int:
-    """Write the audited manifests less what the audit condemned, in the format that they came in.
+    """Write a copy of the audited manifests without the rows that the audit excluded.
 
-    REPORT is a report or an audit's folder; without it, the newest under reports/ is read. It must
-    be for this very data. What is dropped is of low quality or could not be audited; a ledger
-    beside each manifest, OUT.ledger.jsonl, says why. Rows that the audit did not hear are kept.
+    REPORT is a report or the folder of an audit; by default the newest under reports/. It must have
+    been made for exactly this data.
 
-    Exit codes: 0 written, whatever the verdict; 30 no verdict (report missing, altered, or for
-    other data).
+    Each copy has the format of its manifest. Left out are the utterances of low quality and those
+    that could not be audited. Rows that the audit did not sample stay. A file beside each copy,
+    OUT.dropped.jsonl, lists what was left out, and why.
+
+    Exit codes: 0 written, even if the verdict is STOP; 30 no verdict (the report is missing,
+    altered, or for other data); 2 bad usage or input.
     """
     import json
 
-    from asr_gate.audit.clean import condemned_rows
-    from asr_gate.audit.gate import require_same_data
-    from asr_gate.audit.report import check_tables, find_latest, read_report
-    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.audit.gate import (
+        check_tables,
+        find_latest,
+        read_report,
+        require_same_data,
+        rows_to_drop,
+    )
+    from asr_gate.corpus.read import read_corpus
     from asr_gate.corpus.text.plain import plain
-    from asr_gate.corpus.writers import write_without
+    from asr_gate.corpus.write import write_without
 
     if not data and not FILE.exists():
-        raise click.UsageError("name what was audited with --data MANIFEST")
+        raise click.UsageError("name the audited manifest with --data MANIFEST")
     path = report or find_latest(Path("reports"))
     folder = path if path.is_dir() else path.parent
     found = read_report(path)
@@ -67,9 +74,9 @@ def command(
     names, root, _ = manifests_or_default(data, audio_root)
     corpus = read_corpus(names, audio_root=root, split=split)
     require_same_data(found, str(path), corpus, folder)
-    dropped = condemned_rows(found, str(path), folder)
+    dropped = rows_to_drop(found, str(path))
     written = write_without(corpus, dropped, out=out, audio_root=root, split=split)
-    unheard = found.dataset.utterances - found.total_samples
+    unsampled = found.dataset.utterances - found.total_samples
 
     def summary() -> None:
         if as_json:
@@ -77,22 +84,22 @@ def command(
                 {
                     "manifest": one.manifest,
                     "path": str(one.path),
-                    "ledger": str(one.ledger),
+                    "drop_log": str(one.drop_log),
                     "kept": one.kept,
                     "dropped": one.dropped,
                 }
                 for one in written
             ]
-            told = {"report": str(path), "digest": found.digest, "not_heard": unheard}
+            told = {"report": str(path), "digest": found.digest, "not_sampled": unsampled}
             click.echo(json.dumps(told | {"written": rows}))
             return
         for one in written:
-            why = f"; {one.ledger} says why" if one.dropped else ""
+            why = f"; see {one.drop_log}" if one.dropped else ""
             click.echo(plain(f"{one.path}: {one.kept} rows kept, {one.dropped} dropped{why}"))
-        if unheard:
+        if unsampled:
             click.echo(
-                f"{unheard} of the kept rows were not heard: the audit sampled "
-                f"{found.total_samples}; asr audit --all hears every row"
+                f"{unsampled} of the kept rows were not audited: the audit sampled "
+                f"{found.total_samples}; asr audit --all audits every row"
             )
 
     show(summary)

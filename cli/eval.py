@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
+from click_default_group import DefaultGroup
 
-from asr_gate.cli.beside import WithOther
+from asr_gate.cli.compare import command as compare
 from asr_gate.cli.main import debug_option, show
 from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
 
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    "eval",
-    cls=WithOther,
-    other="compare",
-    module="asr_gate.cli.compare",
+    "run",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: asr eval runs/round2/final corpus/test.jsonl --language he",
+    epilog="""\b
+    Examples:
+      asr eval runs/round2/final corpus/test.jsonl --language he
+      asr eval compare evals/round1-final evals/round2-final
+    """,
 )
 @click.argument("checkpoint")
 @click.argument("manifests", nargs=-1, required=True, metavar="MANIFEST...")
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @wandb_options
 @debug_option
-def command(
+def run(
     checkpoint: str,
     manifests: tuple[str, ...],
     audio_root: Path | None,
@@ -62,8 +64,8 @@ def command(
     """Transcribe the rows of manifests with CHECKPOINT and score them: loss, WER, CER, by domain.
 
     CHECKPOINT is a folder or hub id, in transformers' layout or in the older one. Every transcript
-    is written beside the result. `asr eval compare A B` compares two results. wandb.KEY=VALUE among
-    the manifests sets how the evaluation is tracked.
+    is written beside the result. wandb.KEY=VALUE among the manifests sets how the evaluation is
+    tracked. The word `run` may be left out. `asr eval compare A B` compares two results.
 
     Exit codes: 0 evaluated, whatever the rates; 2 bad input, or not one row could be evaluated.
     """
@@ -100,6 +102,18 @@ def command(
         log_result(tracker, result, read_result(path)[1], path)
     show(lambda: _print(result, path, as_json))
     return 0
+
+
+command = debug_option(
+    DefaultGroup(
+        "eval",
+        commands=[run, compare],
+        default="run",
+        default_if_no_args=True,
+        # `asr eval --help` is thus the help of `asr eval run`, which names both commands.
+        context_settings={"help_option_names": []},
+    )
+)
 
 
 def _print(result: Result, path: Path, as_json: bool) -> None:

@@ -54,8 +54,9 @@ def command(
     Exit codes: 0 PROCEED, 10 CAUTION not accepted, 20 STOP, 30 no verdict (report missing,
     altered, stale, not signed, or for other data). What CI reads is written whatever the verdict.
     """
-    from asr_gate.audit.gate import admit, load_policy, require_same_data, vouched
-    from asr_gate.audit.report import Report, find_latest
+    from asr_gate.audit.gate import authorise, find_latest, require_same_data, verify
+    from asr_gate.audit.policy import load_policy
+    from asr_gate.audit.records.report import Report
     from asr_gate.cli.ci import Outputs
     from asr_gate.corpus.errors import UserError
     from asr_gate.corpus.text.plain import plain
@@ -68,7 +69,7 @@ def command(
         path = report or find_latest(path)
         verdict["report"] = str(path)
         asked = load_policy(policy) if policy else None
-        found = vouched(path, str(path), policy=asked, verify_key=verify_key)
+        found = verify(path, str(path), policy=asked, verify_key=verify_key)
         verdict |= {
             "decision": found.decision,
             "reasons": found.reasons,
@@ -77,11 +78,11 @@ def command(
             "dataset_fingerprint": found.dataset.fingerprint,
         }
         deciding = found
-        admit(found, str(path), accept_caution=accept_caution)
+        authorise(found, str(path), accept_caution=accept_caution)
         deciding = None
         if data:
             from asr_gate.cli.project import manifests_or_default
-            from asr_gate.corpus.readers import read_corpus
+            from asr_gate.corpus.read import read_corpus
 
             names, root, _ = manifests_or_default(data, audio_root)
             corpus = read_corpus(names, audio_root=root, split=split)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import importlib
 import io
+import itertools
 import os
 import signal
 import sys
@@ -15,74 +16,32 @@ from typing import Any
 
 import click
 
+from asr_gate.cli.extras import extra_of
 from asr_gate.corpus.text.plain import plain
 
 # Each command's module is loaded only when it is called: help and the gate never load torch.
 COMMANDS = {
-    "audit": "Audit a corpus: align a sample, estimate, decide, write the report.",
-    "gate": "Read a report's verdict back as an exit code.",
-    "clean": "Write a corpus less what its audit condemned.",
+    "audit": "Check a corpus: align a sample, estimate, decide, write the report.",
+    "gate": "Turn a report's decision into an exit code.",
+    "clean": "Write the corpus again without the utterances that its audit excluded.",
+    "report": "Export a report's tables as CSV, parquet or JSON.",
     "sign": "Sign a report.",
     "policy": "Show and check policies.",
     "rules": "List the rules.",
-    "explain": "Say what a rule finds, and how to mend it.",
-    "train": "Train from a verified report, or refuse.",
-    "eval": "Score a checkpoint on manifests, or compare two such results.",
-    "config": "Show every value in force, and where it comes from.",
-    "sync": "Send runs to W&B that were made offline or not sent whole.",
-    "link": "Draw W&B's lineage from a training to its audit.",
+    "explain": "Explain a rule: what it finds and how to fix it.",
+    "train": "Train on a corpus whose report allows it.",
+    "eval": "Score a checkpoint on manifests, or compare two results.",
+    "config": "Show every setting in force and where it comes from.",
+    "sync": "Send runs to W&B that were made offline or were not sent completely.",
+    "link": "Link a training run in W&B to the audit that it rests on.",
 }
-
-# The extra that brings each module which a command may find missing in a core install.
-EXTRA_OF = dict.fromkeys(
-    (
-        "datasets",
-        "datasketch",
-        "lhotse",
-        "matplotlib",
-        "numpy",
-        "onnxruntime",
-        "psutil",
-        "py3langid",
-        "pyarrow",
-        "regex",
-        "safetensors",
-        "scipy",
-        "soundfile",
-        "soxr",
-        "tensorboard",
-        "torch",
-        "torchaudio",
-        "transformers",
-        "uroman",
-        "yaml",
-    ),
-    "align",
-) | {
-    "cryptography": "sign",
-    "jiwer": "train",
-    "omegaconf": "train",
-    "peft": "train",
-    "pythonjsonlogger": "train",
-    "securesystemslib": "sign",
-}
-
-
-class _Debug:
-    """Whether `--debug` was given, wherever on the command line."""
-
-    on = False
-
-
-def _switch_on(ctx: click.Context, option: click.Parameter, value: bool) -> None:
-    _Debug.on = _Debug.on or value
 
 
 def debug_option(command: Any) -> Any:
-    """`--debug`, which every command has."""
-    return click.option(
-        "--debug", is_flag=True, expose_value=False, callback=_switch_on, help="Show tracebacks."
-    )(command)
+    """`--debug`, which every command has; `main` looks for it itself, wherever it stands."""
+    return click.option("--debug", is_flag=True, expose_value=False, help="Show tracebacks.")(
+        command
+    )
 
 
 class _Lazy(click.Group):
@@ -116,20 +75,23 @@ def group() -> None:
       asr train round2 --data corpus/train.jsonl
 
     Exit codes: 0 PROCEED or success, 10 CAUTION not accepted, 20 STOP, 30 no verdict,
-    2 bad usage or input, 1 a fault of ours, 130 interrupted.
+    2 bad usage or input, 1 an internal error, 130 interrupted.
     """
 
 
 def main() -> None:
     """Run the command line; every error of the user's is one line and an exit code."""
-    # A stop that a job's scheduler asks for ends as Ctrl-C does: what is done is kept, and said.
+    # A scheduler's request to stop ends as Ctrl-C does: what is done is kept, and a line says so.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # Where nobody listens at all, there is still an exit code.
+    # With both outputs closed there is still an exit code.
     sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: PTH123, SIM115
     sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal may know ASCII only
+    # Looked for here, so that it works before, between and after commands, and when one of them
+    # cannot even be imported.
+    debug = "--debug" in itertools.takewhile("--".__ne__, sys.argv[1:])
     try:
         code = group.main(prog_name="asr", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -144,21 +106,21 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("asr: interrupted", err=True)
         code = 130
-    # The one place that catches everything: what it is decides the exit code.
+    # The one place that catches everything: the exit code depends on what it is.
     except Exception as error:  # noqa: BLE001
-        if _Debug.on:
+        if debug:
             traceback.print_exc()
         try:
-            code = _report(error)
-        except OSError:  # nobody takes what is said
+            code = _report(error, debug)
+        except OSError:  # standard error is closed
             code = getattr(error, "exit_code", 1)
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _report(error: Exception) -> int:
+def _report(error: Exception, debug: bool) -> int:
     """Print an error as one line; its exit code."""
     line = plain(str(error))
-    # Errors of ours carry the exit code of the contract.
+    # The project's own errors carry their exit code.
     code: Any = getattr(error, "exit_code", None)
     if isinstance(code, int):
         click.echo(f"asr: {line}", err=True)
@@ -166,7 +128,7 @@ def _report(error: Exception) -> int:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         click.echo(
             "asr: disk full: free some space and run again "
-            "(asr audit goes on where it was with --resume)",
+            "(asr audit continues where it was with --resume)",
             err=True,
         )
         return 2
@@ -174,18 +136,24 @@ def _report(error: Exception) -> int:
         name = plain(str(error.filename))
         click.echo(f"asr: {name}: {error.strerror}; check path and permissions", err=True)
         return 2
-    if isinstance(error, ModuleNotFoundError) and error.name in EXTRA_OF:
-        trains = {"train", "eval"} & set(sys.argv[1:])
-        mend = f"pip install 'asr-gate[{'train' if trains else EXTRA_OF[error.name]}]'"
-        click.echo(f"asr: {error.name} is not installed: this command needs {mend}", err=True)
-        return 2
-    hint = "" if _Debug.on else " (--debug shows where)"
-    click.echo(f"asr: a fault of ours: {type(error).__name__}: {line}{hint}", err=True)
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        module = error.name.partition(".")[0]
+        if extra := extra_of(module):
+            if {"train", "eval"} & set(sys.argv[1:]):
+                extra = "train"  # which includes `align`
+            click.echo(
+                f"asr: {module} is not installed; install what this command needs: "
+                f"pip install 'asr-gate[{extra}]'",
+                err=True,
+            )
+            return 2
+    hint = "" if debug else " (run it again with --debug for a traceback)"
+    click.echo(f"asr: internal error: {type(error).__name__}: {line}{hint}", err=True)
     return 1
 
 
 def show(printing: Callable[[], None]) -> None:
-    """Print a result; where nobody takes it, the exit code still says what it says."""
+    """Print a result; if the output is closed, the exit code stays what it is."""
     try:
         printing()
         sys.stdout.flush()

@@ -34,7 +34,7 @@ def command() -> None:
 @debug_option
 def show(file: Path | None, as_json: bool) -> int:
     """Print the default policy, or every value in force under FILE and where it comes from."""
-    from asr_gate.audit.gate.policy import DEFAULT_FILE, load_policy, origins
+    from asr_gate.audit.policy import DEFAULT_FILE, load_policy, origins
 
     policy = load_policy(file)
     if as_json:
@@ -75,7 +75,7 @@ def check(file: Path) -> int:
 
     Exit codes: 0 a policy; 2 not one, with the key that is wrong.
     """
-    from asr_gate.audit.gate.policy import load_policy, origins
+    from asr_gate.audit.policy import load_policy, origins
 
     changed = [
         (line, default, value)

@@ -26,7 +26,7 @@ def command(as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from asr_gate.audit.checks import RULES
+    from asr_gate.audit.records.rules import catalogue
 
     if as_json:
         listed = [
@@ -35,14 +35,14 @@ def command(as_json: bool) -> None:
                 "name": rule.name,
                 "severity": rule.severity,
                 "summary": rule.summary,
-                "mend": rule.mend,
+                "fix": rule.fix,
             }
-            for rule in RULES
+            for rule in catalogue().values()
         ]
         show(lambda: click.echo(json.dumps(listed, indent=2)))
         return
     table = Table("code", "name", "severity", "what it finds", box=SIMPLE_HEAD, pad_edge=False)
-    for rule in RULES:
+    for rule in catalogue().values():
         table.add_row(rule.code, rule.name, rule.severity, rule.summary)
     # In a pipe one line is one rule.
     console = Console(width=None if sys.stdout.isatty() else 200)

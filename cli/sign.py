@@ -28,8 +28,8 @@ def command(report: Path | None, key: Path) -> int:
     Without REPORT, the newest under reports/ is signed. The signature lies beside it; asr gate and
     asr train check it with --verify-key.
     """
+    from asr_gate.audit.gate import check_tables, find_latest, read_report
     from asr_gate.audit.gate.signature import sign
-    from asr_gate.audit.report import check_tables, find_latest, read_report
     from asr_gate.corpus.text.plain import plain
 
     path = report or find_latest(Path("reports"))

@@ -6,21 +6,22 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click_default_group import DefaultGroup
 
-from asr_gate.cli.beside import WithOther
+from asr_gate.cli.average import command as average
 from asr_gate.cli.main import debug_option
 from asr_gate.cli.options import corpus_options, trust_options, wandb_options
 from asr_gate.cli.project import manifests_or_default
 
 
 @click.command(
-    "train",
-    cls=WithOther,
-    other="average",
-    module="asr_gate.cli.average",
+    "run",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: asr train round2 --data corpus/train.jsonl --report reports/phase0 "
-    "optimizer.accumulate=4",
+    epilog="""\b
+    Examples:
+      asr train round2 --data corpus/train.jsonl --report reports/phase0 optimizer.accumulate=4
+      asr train average runs/round2 --best 3
+    """,
 )
 @click.argument("recipe")
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
@@ -46,7 +47,7 @@ from asr_gate.cli.project import manifests_or_default
 @click.option("--profile", is_flag=True, help="Trace a few steps, and say where their time goes.")
 @wandb_options
 @debug_option
-def command(
+def run(
     recipe: str,
     overrides: tuple[str, ...],
     data: tuple[str, ...],
@@ -65,22 +66,22 @@ def command(
     """Train by RECIPE from a verified report, or refuse before any model is loaded.
 
     RECIPE is round2, full, lora, projector-only, round2-tiny (a small random model, for a CPU), or
-    a YAML file; KEY=VALUE overrides any key of it. `asr train average RUN` averages the best
-    checkpoints of a run.
+    a YAML file; KEY=VALUE overrides any key of it. The word `run` may be left out. `asr train
+    average RUN` averages the best checkpoints of a run.
 
     Exit codes: 10 CAUTION not accepted, 20 STOP, 30 no verdict for this data, 2 bad input.
     """
     from rich.console import Console
 
     from asr_gate.train.distributed import ranks
-    from asr_gate.train.run import run
+    from asr_gate.train.run import run as train
 
     names, root, said = manifests_or_default(data, audio_root)
     console = Console()
     main = ranks().main  # of several processes the first one speaks
     if said and main:
         click.echo(said)
-    result = run(
+    result = train(
         recipe,
         data=names,
         audio_root=root,
@@ -104,3 +105,15 @@ def command(
     elif result.final is not None and console is not None:
         click.echo(f"Model: {result.final}")
     return 0
+
+
+command = debug_option(
+    DefaultGroup(
+        "train",
+        commands=[run, average],
+        default="run",
+        default_if_no_args=True,
+        # `asr train --help` is thus the help of `asr train run`, which names both commands.
+        context_settings={"help_option_names": []},
+    )
+)

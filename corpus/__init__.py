@@ -1,1 +1,1 @@
-"""What was recorded and what was written: utterances, readers, speech, text, fingerprint."""
+"""Corpora: formats, utterances, audio, transcripts, fingerprints."""

@@ -1,4 +1,4 @@
-"""Digests of audio files, each computed once as long as the file does not change."""
+"""Digests of audio files, kept in a cache until the file changes."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ Method = Literal["full", "sampled"]
 
 BLOCK = 4096
 BLOCKS = 20
-"""Read of each file where not every byte is: evenly spaced, the first and the last among them."""
+"""Blocks of a file that a sampled digest reads: evenly spaced, with the first and the last."""
 
-SETTLED = 2.0
-"""Seconds for which a file must have been left alone before its digest is kept: within the clock's
-grain it could change again and look the same."""
+MIN_AGE = 2.0
+"""Seconds since a file's last change before its digest is kept. A younger file could change
+again within the grain of the file system's clock, without a new time."""
 
 _Stamp = tuple[int, int, int, int]
 """Size, inode, and the times of the last change to content and to the file, in nanoseconds."""
 
 
 def digests(paths: Iterable[Path], method: Method) -> dict[Path, str]:
-    """SHA-256 of files, from a cache where a file is the same as when it was hashed.
+    """SHA-256 of files; those that have not changed come from a cache.
 
-    Same means: size, inode, and both times of change, of which no user can set the second back.
-    The cache is `asr-gate/audio-digests.sqlite3` under XDG_CACHE_HOME (default `~/.cache`).
+    Unchanged means the same size, inode and both times of change, of which users cannot set the
+    second back. The cache is `asr-gate/audio-digests.sqlite3` under XDG_CACHE_HOME (`~/.cache`).
 
     Args:
-        paths: files; each is hashed once.
+        paths: the files; each is hashed once.
         method: "full": every byte; "sampled": the size and 20 blocks of 4 KiB.
 
     Returns:
-        By path; `missing` or `unreadable` in the place of what cannot be hashed.
+        Digests by path; `missing` or `unreadable` for files that cannot be hashed.
     """
     stamps = {path: _stamp(path) for path in dict.fromkeys(paths)}
     known = _recall({p: s for p, s in stamps.items() if s is not None}, method)
@@ -75,8 +75,8 @@ def _sampled(stream: BinaryIO) -> str:
     size = stream.seek(0, os.SEEK_END)
     sha = hashlib.sha256(f"{size} bytes:".encode())
     last = max(0, size - BLOCK)
-    for place in sorted({last * number // (BLOCKS - 1) for number in range(BLOCKS)}):
-        stream.seek(place)
+    for start in sorted({last * number // (BLOCKS - 1) for number in range(BLOCKS)}):
+        stream.seek(start)
         sha.update(stream.read(BLOCK))
     return sha.hexdigest()
 
@@ -118,7 +118,7 @@ def _remember(
         for path, digest in fresh.items()
         if (stamp := stamps[path]) == _stamp(path)
         and stamp is not None
-        and time.time_ns() - max(stamp[2:]) > SETTLED * 1e9
+        and time.time_ns() - max(stamp[2:]) > MIN_AGE * 1e9
     ]
     if not rows:
         return

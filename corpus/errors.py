@@ -1,7 +1,7 @@
-"""Errors that a user can mend: one line, with the exit code that the command ends with."""
+"""Errors that a user can fix: one line, and the exit code of the command."""
 
 
 class UserError(Exception):
-    """Bad usage or bad input. The message names the file, the line or utterance, and the mend."""
+    """Bad usage or bad input. The message names the file and line, what is wrong, and the fix."""
 
     exit_code = 2

@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all."""
+"""Reading and writing files safely, and the folder for caches."""
 
 from __future__ import annotations
 
@@ -26,22 +26,24 @@ def read_regular(path: Path, most: int | None = None) -> bytes:
 
 
 def cache_home() -> Path:
-    """The project's folder for what can be made again: under XDG_CACHE_HOME, default `~/.cache`.
+    """The project's folder for what can be computed again, under XDG_CACHE_HOME or `~/.cache`.
 
     Raises:
-        RuntimeError: whoever runs this has no home.
+        RuntimeError: the user has no home folder.
     """
-    home = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # Relative ones are to be ignored, says the XDG specification.
-    base = home if home.is_absolute() else Path("~/.cache").expanduser()
-    return base / "asr-gate"
+    import platformdirs
+
+    path = platformdirs.user_cache_path("asr-gate", appauthor=False)
+    if not path.is_absolute():
+        raise RuntimeError("there is no home folder for a cache; set XDG_CACHE_HOME")
+    return path
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write beside the place and rename into it, so that no reader and no crash sees half a file.
+    """Write a file beside the path and rename it, so that nobody ever reads half a file.
 
     Raises:
-        OSError: no space, no permission; what stood there before stands.
+        OSError: no space, no permission; an earlier file stays.
     """
     new = path.with_name(f".{path.name}-{os.getpid()}.tmp")
     try:
@@ -52,7 +54,7 @@ def write_atomically(path: Path, content: bytes) -> None:
         new.replace(path)
     except OSError as error:
         new.unlink(missing_ok=True)
-        # The name beside is nobody's business.
+        # The message names the file that was asked for.
         raise OSError(error.errno, error.strerror, str(path)) from error
     except BaseException:
         new.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The fingerprint of a corpus: one digest over rows, texts and audio bytes."""
+"""The fingerprint of a corpus: one digest over all rows, texts and audio bytes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from asr_gate.corpus.digests import Method, digests
 from asr_gate.corpus.utterance import Corpus, Utterance
 
 PARTS = ("audio", "segment", "text", "labels")
-"""Of a row's print, in the order in which a change is named."""
+"""Fields of a row digest, in the order in which messages name what changed."""
 
 
 @dataclass(frozen=True, slots=True)
-class RowPrint:
-    """Digests of one row, short: they say what changed, the fingerprint says whether."""
+class RowDigest:
+    """Short digests of one row. The fingerprint tells whether data changed, these tell what."""
 
     audio: str
     segment: str
-    """Where in the recording."""
+    """Offset and duration in the recording."""
     text: str
     labels: str
     """Language, domain, speaker, split."""
@@ -32,29 +32,28 @@ class Fingerprint:
     """Digests of a corpus."""
 
     digest: str
-    """`sha256:…` over all rows, in no order."""
-    rows: dict[str, RowPrint | None]
-    """By id; None: the row was skipped."""
+    """`sha256:…` over all rows; their order does not matter."""
+    rows: dict[str, RowDigest | None]
+    """Row digests by id; None: the row was skipped."""
     content: dict[str, str]
-    """Digest of audio, segment and text alone: equal for exact duplicates."""
+    """Digests of audio, segment and text together, by id: equal for exact duplicates."""
     audio: Method = "full"
-    """What of the audio was read."""
+    """How much of the audio was read."""
 
 
 def fingerprint(corpus: Corpus, *, audio: Method = "full") -> Fingerprint:
     """Hash every row of a corpus and the bytes of its audio.
 
-    Neither the folder of the corpus nor the order of its rows counts; names inside it do, because
-    a report knows utterances by their ids (rows that share an id are told apart by their order).
-    Audio that is missing hashes as missing; skipped rows count by their id.
+    The folder of the corpus and the order of its rows do not matter. Ids do, because a report knows
+    utterances by them. Missing audio counts as missing, and skipped rows count by their id.
 
     Args:
-        corpus: whose rows.
-        audio: "full": every byte; "sampled": of each file its size and 20 blocks.
+        corpus: the rows to hash.
+        audio: "full": every byte; "sampled": the size of each file and 20 blocks of it.
     """
     files = [u.audio for u in corpus.utterances if isinstance(u.audio, Path)]
     sounds: dict[str | int, str] = {str(p): d for p, d in digests(files, audio).items()}
-    rows: dict[str, RowPrint | None] = {row.id: None for row in corpus.skipped}
+    rows: dict[str, RowDigest | None] = {row.id: None for row in corpus.skipped}
     content: dict[str, str] = {}
     whole = [_digest(["skipped", row.id]) for row in corpus.skipped]
     for u in corpus.utterances:
@@ -64,14 +63,14 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full") -> Fingerprint:
         segment, labels = [u.offset, u.duration], [u.lang, u.domain, u.speaker, u.split]
         content[u.id] = _digest([sounds[key], segment, u.text])
         whole.append(_digest([content[u.id], labels, u.id]))
-        rows[u.id] = RowPrint(
+        rows[u.id] = RowDigest(
             sounds[key][:16], _digest(segment)[:16], _digest(u.text)[:16], _digest(labels)[:16]
         )
     return Fingerprint("sha256:" + _digest([audio, sorted(whole)]), rows, content, audio)
 
 
-def to_lines(rows: Mapping[str, RowPrint | None]) -> bytes:
-    """The prints of rows as JSON lines, by id."""
+def to_lines(rows: Mapping[str, RowDigest | None]) -> bytes:
+    """Row digests as JSON lines, in the order of their ids."""
     lines = [
         {"id": identity}
         | ({"skipped": True} if row is None else {part: getattr(row, part) for part in PARTS})
@@ -80,28 +79,28 @@ def to_lines(rows: Mapping[str, RowPrint | None]) -> bytes:
     return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
 
 
-def from_lines(content: bytes) -> dict[str, RowPrint | None]:
-    """The prints that `to_lines` wrote.
+def from_lines(content: bytes) -> dict[str, RowDigest | None]:
+    """The row digests that `to_lines` wrote.
 
     Raises:
-        ValueError: they are not those.
+        ValueError: the content is something else.
     """
-    rows: dict[str, RowPrint | None] = {}
+    rows: dict[str, RowDigest | None] = {}
     try:
         for line in content.splitlines():
             row = json.loads(line)
             rows[row["id"]] = (
-                None if "skipped" in row else RowPrint(**{part: row[part] for part in PARTS})
+                None if "skipped" in row else RowDigest(**{part: row[part] for part in PARTS})
             )
     except (KeyError, TypeError) as error:
-        raise ValueError(f"not a row's print ({error})") from error
+        raise ValueError(f"not a row digest ({error})") from error
     return rows
 
 
 def differences(
-    then: Mapping[str, RowPrint | None], now: Mapping[str, RowPrint | None]
+    then: Mapping[str, RowDigest | None], now: Mapping[str, RowDigest | None]
 ) -> Iterator[tuple[str, str]]:
-    """What became of the rows: id and `added`, `removed`, or what of it changed."""
+    """The rows that differ: id, and `added`, `removed` or which fields changed."""
     for identity in sorted(then.keys() | now.keys()):
         if identity not in then:
             yield identity, "added"
@@ -111,7 +110,7 @@ def differences(
             yield identity, _changed(then[identity], now[identity])
 
 
-def _changed(then: RowPrint | None, now: RowPrint | None) -> str:
+def _changed(then: RowDigest | None, now: RowDigest | None) -> str:
     if then is None or now is None:
         return "skipped now" if now is None else "skipped then"
     changed: Iterable[str] = (p for p in PARTS if getattr(then, p) != getattr(now, p))
@@ -119,7 +118,7 @@ def _changed(then: RowPrint | None, now: RowPrint | None) -> str:
 
 
 def _key(utterance: Utterance) -> str | int:
-    """Recordings that several utterances share are hashed once."""
+    """What identifies a recording, so that one that several utterances share is hashed once."""
     audio = utterance.audio
     return str(audio) if isinstance(audio, Path) else id(audio)
 

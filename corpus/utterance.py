@@ -1,4 +1,4 @@
-"""The unit of everything: one stretch of audio and the transcript that claims to be its words."""
+"""Utterances and corpora: stretches of audio, each with its transcript."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Protocol, TypeAlias
 Seconds: TypeAlias = float
 
 Span: TypeAlias = tuple[Seconds, Seconds]
-"""Start and end."""
+"""Start and end, in seconds."""
 
 DEFAULT_DOMAIN = "default"
-"""Domain of the rows that name none."""
+"""Domain of the rows without one."""
 
 
 class AudioBytes(Protocol):
-    """Audio that lives inside a dataset and not in a file of its own."""
+    """Audio that is embedded in a dataset and has no file of its own."""
 
     def read(self) -> bytes:
         """The encoded audio, as it is stored."""
@@ -27,7 +27,7 @@ class AudioBytes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Utterance:
-    """One row of a corpus, as its reader found it; no audio has been opened yet."""
+    """One row of a corpus as it was read. No audio has been opened yet."""
 
     id: str
     """Unique in the corpus."""
@@ -36,13 +36,13 @@ class Utterance:
     audio: Path | AudioBytes
     """Where the encoded audio is."""
     audio_name: str
-    """The audio as the manifest names it; for messages and reports."""
+    """The audio as the manifest names it, for messages and reports."""
     origin: str
-    """Manifest and row, `train.jsonl:12`; for messages."""
+    """Manifest and row, as `train.jsonl:12`, for messages."""
     offset: Seconds = 0.0
     """Where the utterance starts in the recording."""
     duration: Seconds | None = None
-    """Length as the manifest declares it; None: to the end of the recording."""
+    """Length by the manifest; None: to the end of the recording."""
     lang: str | None = None
     domain: str = DEFAULT_DOMAIN
     speaker: str | None = None
@@ -51,7 +51,7 @@ class Utterance:
 
 @dataclass(frozen=True, slots=True)
 class SkippedRow:
-    """A row that no audit can judge, and why."""
+    """A row that cannot be audited, and why."""
 
     id: str
     origin: str
@@ -60,27 +60,27 @@ class SkippedRow:
 
 @dataclass(frozen=True)
 class Corpus:
-    """Everything that the manifests hold."""
+    """What one or several manifests hold."""
 
     utterances: list[Utterance]
     manifests: list[str]
-    """The manifests as they were named."""
+    """The manifests as the user named them."""
     skipped: list[SkippedRow] = field(default_factory=list)
     others: list[Utterance] = field(default_factory=list)
-    """Rows of the manifests' other splits, where one was chosen: not judged, but leaks are sought
-    in them."""
+    """Rows of the other splits, if one was chosen: not audited, only searched for leaks."""
 
-    def place(self, origin: str) -> str:
-        """Manifest and row of an origin, without the folder that all manifests share.
+    def relative_origin(self, origin: str) -> str:
+        """An origin relative to the folder that all manifests share.
 
-        Reports name rows like this: the folder of a corpus does not belong to what is said of it.
+        Reports name rows like this, so that they stay the same when the corpus is moved.
         """
         return os.path.relpath(origin, self._folder)
 
-    def places(self) -> dict[str, str]:
-        """`place` of every row, skipped ones too, by id."""
-        places = {row.id: self.place(row.origin) for row in self.skipped}
-        return places | {u.id: self.place(u.origin) for u in self.utterances}
+    def relative_origins(self) -> dict[str, str]:
+        """The relative origin of every row, skipped ones too, by id."""
+        origins = {row.id: row.origin for row in self.skipped}
+        origins |= {row.id: row.origin for row in self.utterances}
+        return {identity: self.relative_origin(origin) for identity, origin in origins.items()}
 
     @cached_property
     def _folder(self) -> str:

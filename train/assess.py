@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import LONGEST
 from asr_gate.corpus.utterance import Corpus, Seconds
 from asr_gate.train import recipe, results
@@ -63,7 +63,7 @@ def assess(
 
     Args:
         checkpoint: folder or hub id, of either layout.
-        manifests: see `corpus.readers.read_corpus`, `audio_root` and `split` too.
+        manifests: see `corpus.read.read_corpus`, `audio_root` and `split` too.
         language: of the rows whose manifest names none; code or English name.
         out: result file (`.json`), or a folder for it; None: a new one under `evals/`. What stands
             there is replaced.

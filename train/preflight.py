@@ -13,17 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from asr_gate.audit.gate import admit, load_policy, require_same_data, vouched
-from asr_gate.audit.report import (
-    LINK_FILE,
-    REPORT_FILE,
-    NoVerdict,
-    Report,
-    condemned,
-    find_latest,
-)
+from asr_gate.audit.gate import NoVerdict, authorise, find_latest, require_same_data, verify
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.excluded import excluded
+from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Corpus
 from asr_gate.tracking import TrackingError
 
@@ -77,7 +72,7 @@ def clear(
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
             the latest audit under `reports/`.
         data: manifests to train on.
-        audio_root: as given to the audit; see `corpus.readers.read_corpus`.
+        audio_root: as given to the audit; see `corpus.read.read_corpus`.
         split: likewise.
         accept_caution: whether CAUTION passes.
         policy: file of the policy under which the report must have been judged.
@@ -94,7 +89,7 @@ def clear(
     if report is not None and report.startswith(WANDB):
         with tempfile.TemporaryDirectory(prefix="asr-report-") as folder:
             path = _download(report, Path(folder))
-            found = vouched(path, report, policy=asked, verify_key=verify_key)
+            found = verify(path, report, policy=asked, verify_key=verify_key)
             return _clear(found, path, report, data, audio_root, split, accept_caution)
     if report is None:
         path = find_latest(REPORTS)
@@ -105,7 +100,7 @@ def clear(
     if not path.is_file():
         manifests = " ".join(map(str, data)) or "MANIFEST"
         raise NoVerdict(f"{path}: no such report; make one with: asr audit {manifests}")
-    found = vouched(path, str(path), policy=asked, verify_key=verify_key)
+    found = verify(path, str(path), policy=asked, verify_key=verify_key)
     return _clear(found, path, str(path), data, audio_root, split, accept_caution)
 
 
@@ -118,7 +113,7 @@ def _clear(
     split: str | None,
     accept_caution: bool,
 ) -> Clearance:
-    admit(report, name, accept_caution=accept_caution)
+    authorise(report, name, accept_caution=accept_caution)
     corpus = read_corpus(data, audio_root=audio_root, split=split)
     require_same_data(report, name, corpus, path.parent)
     return Clearance(
@@ -126,7 +121,7 @@ def _clear(
         name=name,
         artifact=name if name.startswith(WANDB) else _logged_as(report, path.parent),
         corpus=corpus,
-        condemned=frozenset(condemned(report, path.parent)),
+        condemned=frozenset(excluded(report)),
     )
 
 

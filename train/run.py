@@ -97,7 +97,7 @@ def run(
     Args:
         recipe: a name in `train/recipes`, or a YAML file.
         data: manifests, the very ones that were audited.
-        audio_root: as given to the audit; see `corpus.readers.read_corpus`.
+        audio_root: as given to the audit; see `corpus.read.read_corpus`.
         split: likewise.
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
             the latest audit under `reports/`.

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.text.language import same_language
+from asr_gate.corpus.text.language import require_language, same_language
 from asr_gate.corpus.text.letters import Transcript, spell
 from asr_gate.corpus.utterance import Seconds
 
@@ -98,13 +98,16 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
 
     Args:
         spec: which model.
-        language: ISO 639 code of the transcripts; models for many languages need it.
+        language: ISO 639 code or English name; models for many languages need it.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
-        UserError: unknown spec, weights that cannot be had or read, or a model of another language.
+        UserError: unknown spec or language, weights that cannot be had or read, or a model of
+            another language.
     """
-    model = _member(spec, language, device)
+    if language is not None:
+        require_language(language, "--language")
+    model = _adapter(spec, language, device)
     if language is not None and not same_language(language, model.info.language):
         raise UserError(
             f"--language {language}: {spec} is a model of '{model.info.language}'; "
@@ -113,10 +116,10 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
     return model
 
 
-def _member(spec: str, language: str | None, device: str) -> AcousticModel:
+def _adapter(spec: str, language: str | None, device: str) -> AcousticModel:
     kind, _, name = spec.partition(":")
     if kind == "embedded" and not name:
-        from asr_gate.audit.acoustic.embedded.member import EmbeddedModel
+        from asr_gate.audit.acoustic.embedded.adapter import EmbeddedModel
 
         return EmbeddedModel(device)
     if kind == "mms" and not name:

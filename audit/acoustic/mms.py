@@ -18,6 +18,7 @@ import torchaudio
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
 from asr_gate.audit.acoustic.weights import pick_device, sha256_of_state
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.text.language import parse_language
 
 
 class MmsModel(AcousticModel):
@@ -73,7 +74,13 @@ class MmsModel(AcousticModel):
         """A word in Latin letters (Hermjakob et al., "Out-of-the-box Universal Romanization")."""
         if word.isascii():
             return word
-        return str(self._uroman.romanize_string(word, lcode=_ISO_639_3.get(self._language or "")))
+        return str(self._uroman.romanize_string(word, lcode=self._uroman_code))
+
+    @cached_property
+    def _uroman_code(self) -> str | None:
+        """The language's ISO 639-3 code, by which uroman chooses rules; None: rules for all."""
+        found = parse_language(self._language or "")
+        return found.to_alpha3() if found and found.language else None
 
     @torch.inference_mode()
     def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:
@@ -93,7 +100,3 @@ class MmsModel(AcousticModel):
             np.asarray(row[:count].float().log_softmax(-1).cpu().numpy(), dtype=np.float32)
             for row, count in zip(logits, frames.tolist(), strict=True)
         ]
-
-
-# uroman takes ISO 639-3 codes.
-_ISO_639_3 = {"he": "heb", "ar": "ara", "fa": "fas", "ru": "rus", "uk": "ukr", "yi": "yid"}

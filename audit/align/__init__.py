@@ -1,6 +1,5 @@
-"""Alignment of a transcript to an emission: word spans, and the evidence of every defect."""
+"""CTC alignment on a lattice that may leave words out and leave speech unaligned."""
 
-from asr_gate.audit.align.interface import AlignedWord, Alignment, Gap, Unalignable
-from asr_gate.audit.align.lattice import align, hear
+from asr_gate.audit.align.lattice import align, prepare
 
-__all__ = ["AlignedWord", "Alignment", "Gap", "Unalignable", "align", "hear"]
+__all__ = ["align", "prepare"]

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from asr_gate.audit.align.interface import AlignedWord
+from asr_gate.audit.records.alignment import AlignedWord
+from asr_gate.audit.records.judged import JudgedWord
 from asr_gate.corpus.utterance import Seconds, Span
 
 
@@ -28,7 +29,7 @@ class Coverage:
 
 
 def coverage(
-    words: Sequence[AlignedWord], unclaimed: Sequence[Span], activity: Sequence[Span]
+    words: Sequence[AlignedWord | JudgedWord], unaligned: Sequence[Span], activity: Sequence[Span]
 ) -> Coverage:
     """Coverage of one utterance.
 
@@ -43,8 +44,8 @@ def coverage(
     if not kept_letters:
         return Coverage(0.0, 0.0, 0.0)
     speech = math.fsum(end - start for start, end in activity)
-    lost = common(unclaimed, activity)
-    heard = [word for word in kept if not word.drowned]
+    lost = common(unaligned, activity)
+    heard = [word for word in kept if not word.masked]
     logs = sum(word.letters * math.log(max(word.confidence, 1e-12)) for word in heard)
     heard_letters = sum(word.letters for word in heard)
     return Coverage(

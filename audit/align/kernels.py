@@ -57,7 +57,7 @@ def _max(a, b):
 
 @_compiled
 def forward(
-    scores, onsets, tokens, repeat, first, last, close, prices, arcs, near, begin,
+    scores, onsets, tokens, repeat, first, last, close, penalties, arcs, near, begin,
     letters, blanks, speech, skipped, ended,
 ):  # fmt: skip
     """Fill rows 1 to n of one block from its row 0; `scores` and `onsets` are the block's frames.
@@ -66,7 +66,7 @@ def forward(
     into it: one arc at a time, for `backward` to join. That is done for the gaps `near` alone (from
     the first to before the second); with arcs all are needed.
     """
-    skip, replace, enter, onset = prices
+    skip, replace, enter, onset = penalties
     count, words, blank = len(tokens), len(first), scores.shape[1] - 1
     low, high = (0, words + 1) if arcs else near
     emitted = np.empty(count, np.float32)
@@ -120,7 +120,7 @@ def forward(
 
 @_compiled
 def backward(
-    scores, onsets, tokens, repeat, first, last, close, prices, arcs, near, end,
+    scores, onsets, tokens, repeat, first, last, close, penalties, arcs, near, end,
     letters, blanks, speech, skipped, ended, to_letters, to_blanks, to_speech, best,
 ):  # fmt: skip
     """Go back through one block, joining its forward rows with the best ways to the end.
@@ -134,7 +134,7 @@ def backward(
         best: shape (4, words + 1), raised where this block knows a better path; entry `words` of
             its rows KEEP and SPEECH is the gap after the last word.
     """
-    skip, replace, enter, onset = prices
+    skip, replace, enter, onset = penalties
     count, words, blank = len(tokens), len(first), scores.shape[1] - 1
     low, high = near
     keeping, skipping, replacing, hearing = best[KEEP], best[SKIP], best[REPLACE], best[SPEECH]
@@ -276,7 +276,7 @@ def _state_before_skips(
 
 @_compiled
 def end_state(
-    letters, blanks, speech, skipped, ended, last, close, prices, arcs
+    letters, blanks, speech, skipped, ended, last, close, penalties, arcs
 ):  # fmt: skip
     """The state of the best path after the last frame; see `trace`."""
     count, words = len(letters), len(last)
@@ -285,14 +285,23 @@ def end_state(
             return 2 * count + 1 + words
         if skipped[words] > ended[words]:
             return _state_before_skips(
-                letters, blanks, speech, skipped, ended, last, close, prices[0], prices[1], words
+                letters,
+                blanks,
+                speech,
+                skipped,
+                ended,
+                last,
+                close,
+                penalties[0],
+                penalties[1],
+                words,
             )
     return 2 * count if blanks[count] > letters[count - 1] else 2 * count - 1
 
 
 @_compiled
 def trace(
-    repeat, first, last, close, prices, arcs, begin, state,
+    repeat, first, last, close, penalties, arcs, begin, state,
     letters, blanks, speech, skipped, ended, path,
 ):  # fmt: skip
     """Walk the best path back through one block.
@@ -307,7 +316,7 @@ def trace(
     Returns:
         The state after the frame before the block (of the first block: nothing that means a thing).
     """
-    skip, replace, enter, _ = prices
+    skip, replace, enter, _ = penalties
     count, words = len(repeat), len(first)
     word_of = np.full(count, -1, np.int64)
     for i in range(words):
@@ -372,7 +381,7 @@ def along(scores, tokens, path):
 
 @_compiled
 def best_paths(
-    scores, onsets, tokens, repeat, first, last, close, prices, arcs, near, back, block
+    scores, onsets, tokens, repeat, first, last, close, penalties, arcs, near, back, block
 ):  # fmt: skip
     """One pass: forward, and back if that is wanted, so many frames at a time.
 
@@ -419,7 +428,7 @@ def best_paths(
         part, heard = scores[start : start + length], onsets[start : start + length]
         if step != blocks:  # the last block's rows are still there
             forward(
-                part, heard, tokens, repeat, first, last, close, prices, arcs, near, number == 0,
+                part, heard, tokens, repeat, first, last, close, penalties, arcs, near, number == 0,
                 letters, blanks, speech, skipped, ended,
             )  # fmt: skip
         if step == blocks - 1:
@@ -428,15 +437,15 @@ def best_paths(
                 score = _max(score, _max(speech[length, words], skipped[length, words]))
             state = end_state(
                 letters[length], blanks[length], speech[length], skipped[length], ended[length],
-                last, close, prices, arcs,
+                last, close, penalties, arcs,
             )  # fmt: skip
         if returning:
             state = trace(
-                repeat, first, last, close, prices, arcs, number == 0, state,
+                repeat, first, last, close, penalties, arcs, number == 0, state,
                 letters, blanks, speech, skipped, ended, path[start : start + length],
             )  # fmt: skip
             backward(
-                part, heard, tokens, repeat, first, last, close, prices, arcs, near,
+                part, heard, tokens, repeat, first, last, close, penalties, arcs, near,
                 number == blocks - 1, letters, blanks, speech, skipped, ended,
                 to_letters, to_blanks, to_speech, best,
             )  # fmt: skip

@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from asr_gate.audit.acoustic.interface import Emission, ModelInfo
 from asr_gate.audit.align import kernels
-from asr_gate.audit.align.interface import AlignedWord, Alignment, Gap, Unalignable
+from asr_gate.audit.records.alignment import AlignedWord, Alignment, Gap, Unalignable
 from asr_gate.corpus.text.letters import APOSTROPHES, GERSHAYIM, Transcript, Word
 from asr_gate.corpus.utterance import Seconds, Span
 
@@ -45,7 +45,7 @@ Floats: TypeAlias = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
+class Penalties:
     """Prices of the arcs in the free pass, nats."""
 
     skip: float = 4.0
@@ -62,8 +62,8 @@ class Prices:
         return tuple(np.float32(value / temperature) for value in values)
 
 
-PRICES = Prices()
-FOR_NOTHING = Prices(0.0, 0.0, 0.0, 0.0).scaled(1.0)
+PENALTIES = Penalties()
+NO_PENALTIES = Penalties(0.0, 0.0, 0.0, 0.0).scaled(1.0)
 
 BLOCK = 24_000_000
 """Scores held at a time (4 bytes each); longer alignments are computed in blocks, the forward pass
@@ -89,7 +89,7 @@ MAX_CELLS = 100_000_000_000
 
 
 @dataclass(frozen=True)
-class Heard:
+class PreparedEmission:
     """What the model heard, as the lattice needs it; transcripts of one recording share it."""
 
     scores: Floats
@@ -152,7 +152,7 @@ class Path:
 
 
 @dataclass(frozen=True)
-class Strict:
+class SingleEdit:
     """What the strict pass found; scores in nats relative to the greedy output."""
 
     score: float
@@ -164,17 +164,19 @@ class Strict:
 
 
 @dataclass(frozen=True)
-class Free:
+class Unconstrained:
     """What the free pass found, in the same terms, with any number of arcs."""
 
     score: float
     best: Floats
     path: Path
-    drowned: NDArray[np.bool_]
+    masked: NDArray[np.bool_]
     """Of `_drowned`."""
 
 
-def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment | Unalignable:
+def align(
+    prepared: PreparedEmission, transcript: Transcript, model: ModelInfo
+) -> Alignment | Unalignable:
     """Align one transcript.
 
     A word's evidence is divided by its letters and a constant, so that short words, which one badly
@@ -194,8 +196,8 @@ def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment |
         return Unalignable(
             "T002", f"none of its {transcript.unknown} characters is in the model's alphabet"
         )
-    p = problem(heard, transcript, model)
-    frames = len(heard.scores)
+    p = problem(prepared, transcript, model)
+    frames = len(prepared.scores)
     if p.needed > frames:
         return Unalignable(
             "A002", f"{p.needed} frames are needed to say it, the audio has {frames}"
@@ -206,41 +208,45 @@ def align(heard: Heard, transcript: Transcript, model: ModelInfo) -> Alignment |
             f"{frames} frames times {len(p.tokens)} letters are over {MAX_CELLS:.0e}; "
             "cut the recording into utterances",
         )
-    strict, free = solve_strict(p), solve_free(p, model.temperature)
-    entered = free.path.entered
+    single, unconstrained = solve_single_edit(p), solve_unconstrained(p, model.temperature)
+    entered = unconstrained.path.entered
     times, passed = (entered + 0.5) * model.stride, entered >= 0
     separators = p.first[1:][p.spaced[1:-1]] - 1
     between: list[Seconds | None] = [None] * (len(p.first) + 1)
     for i, j in enumerate(p.first[1:] - 1, start=1):
         if p.spaced[i] and passed[j]:
             between[i] = float(times[j])
-    spans = _gaps(free.path, model.stride)
+    spans = _gaps(unconstrained.path, model.stride)
     return Alignment(
-        words=_words(p, strict, free, transcript, spans, model.stride),
+        words=_words(p, single, unconstrained, transcript, spans, model.stride),
         gaps=tuple(
             Gap(start, end, separator, float(gain))
             for (start, end), separator, gain in zip(
-                spans, between, speech(p, strict, free), strict=True
+                spans, between, insertion(p, single, unconstrained), strict=True
             )
         ),
-        unclaimed=tuple(_unclaimed(p, free.path, model.stride)),
+        unaligned=tuple(_unaligned(p, unconstrained.path, model.stride)),
         letter_times=tuple(np.delete(times, separators)[np.delete(passed, separators)].tolist()),
         separator_times=tuple(time for time in between if time is not None),
-        loss=-strict.score / transcript.letters,
+        loss=-single.score / transcript.letters,
     )
 
 
 def _words(
     p: Problem,
-    strict: Strict,
-    free: Free,
+    single: SingleEdit,
+    unconstrained: Unconstrained,
     transcript: Transcript,
     gaps: Sequence[Span],
     stride: Seconds,
 ) -> tuple[AlignedWord, ...]:
-    evidence = unsaid(p, strict, free), other(p, strict, free)
-    said = _said(free)
-    starts, ends, costs = free.path.starts, free.path.ends, free.path.costs
+    evidence = deletion(p, single, unconstrained), substitution(p, single, unconstrained)
+    said = _said(unconstrained)
+    starts, ends, costs = (
+        unconstrained.path.starts,
+        unconstrained.path.ends,
+        unconstrained.path.costs,
+    )
     letters = p.letters
     words = []
     for i, word in enumerate(transcript.words):
@@ -250,7 +256,7 @@ def _words(
             start, end = float(starts[i] * stride), float(ends[i] * stride)
             fit = float(costs[starts[i]] - costs[ends[i]])
         else:
-            (start, end), fit = gaps[i], min(0.0, float(said[i]) - free.score)
+            (start, end), fit = gaps[i], min(0.0, float(said[i]) - unconstrained.score)
         words.append(
             AlignedWord(
                 text=word.text,
@@ -259,9 +265,9 @@ def _words(
                 end=end,
                 kept=bool(kept),
                 confidence=math.exp(fit / float(letters[i])),
-                unsaid=float(evidence[0][i]) if known else LEAST,
-                other=float(evidence[1][i]) if known else LEAST,
-                drowned=bool(free.drowned[i]),
+                deletion=float(evidence[0][i]) if known else LEAST,
+                substitution=float(evidence[1][i]) if known else LEAST,
+                masked=bool(unconstrained.masked[i]),
             )
         )
     return tuple(words)
@@ -277,10 +283,11 @@ def _known(word: Word) -> int:
     return sum(letter is not None for letter in _sounds(word))
 
 
-def _said(free: Free) -> NDArray[np.float64]:
+def _said(unconstrained: Unconstrained) -> NDArray[np.float64]:
     """Best paths that say each word, after unclaimed speech or not; shape (words + 1,)."""
     return np.asarray(
-        np.maximum(free.best[kernels.KEEP], free.best[kernels.SPEECH]), dtype=np.float64
+        np.maximum(unconstrained.best[kernels.KEEP], unconstrained.best[kernels.SPEECH]),
+        dtype=np.float64,
     )
 
 
@@ -293,20 +300,22 @@ def _gaps(path: Path, stride: Seconds) -> list[Span]:
     return [(float(a * stride), float(b * stride)) for a, b in zip(before, after, strict=True)]
 
 
-def _unclaimed(p: Problem, path: Path, stride: Seconds) -> list[Span]:
+def _unaligned(p: Problem, path: Path, stride: Seconds) -> list[Span]:
     """Stretches of unclaimed speech on a path, from the first token heard to the last."""
     gap = np.where(path.states > 2 * len(p.tokens), path.states, 0)
     edges = np.flatnonzero(np.diff(gap, prepend=0, append=0))
-    heard = np.flatnonzero(p.onsets)
+    onsets = np.flatnonzero(p.onsets)
     stretches = []
     for start, end in pairwise(edges):
-        inside = heard[(heard >= start) & (heard < end)]
+        inside = onsets[(onsets >= start) & (onsets < end)]
         if gap[start] and len(inside):
             stretches.append((float(inside[0] * stride), float((inside[-1] + 1) * stride)))
     return stretches
 
 
-def hear(emission: Emission, model: ModelInfo, activity: Sequence[Span] | None = None) -> Heard:
+def prepare(
+    emission: Emission, model: ModelInfo, activity: Sequence[Span] | None = None
+) -> PreparedEmission:
     """Prepare an emission for the lattice.
 
     A character that the model does not know is a wildcard, which costs what an average letter
@@ -337,7 +346,7 @@ def hear(emission: Emission, model: ModelInfo, activity: Sequence[Span] | None =
     for column in special:
         begins &= greedy != column
     sound = _seconds_before(np.arange(frames + 1) * model.stride, activity or ())
-    return Heard(scores, begins.astype(np.float32), sound)
+    return PreparedEmission(scores, begins.astype(np.float32), sound)
 
 
 def _seconds_before(times: NDArray[np.float64], spans: Sequence[Span]) -> NDArray[np.float64]:
@@ -348,7 +357,7 @@ def _seconds_before(times: NDArray[np.float64], spans: Sequence[Span]) -> NDArra
     return np.asarray(np.interp(times, bounds.ravel(), known.ravel()))
 
 
-def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
+def problem(prepared: PreparedEmission, transcript: Transcript, model: ModelInfo) -> Problem:
     """Bring a transcript into arrays.
 
     Args:
@@ -356,7 +365,7 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
         transcript: at least one word.
         model: of the emission.
     """
-    wildcard, blank = heard.scores.shape[1] - 2, heard.scores.shape[1] - 1
+    wildcard, blank = prepared.scores.shape[1] - 2, prepared.scores.shape[1] - 1
     column_of: dict[str | None, int] = {token: c for c, token in enumerate(model.tokens)}
     column_of[model.tokens[model.blank]] = blank
     column_of[None] = wildcard
@@ -375,9 +384,9 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
     spaced = np.full(len(first) + 1, model.space is not None)
     spaced[[0, -1]] = False
     return Problem(
-        scores=heard.scores,
-        onsets=heard.onsets,
-        sound=heard.sound,
+        scores=prepared.scores,
+        onsets=prepared.onsets,
+        sound=prepared.sound,
         tokens=columns,
         repeat=repeat,
         first=np.array(first, np.int64),
@@ -386,7 +395,7 @@ def problem(heard: Heard, transcript: Transcript, model: ModelInfo) -> Problem:
     )
 
 
-def solve_strict(p: Problem, near: range | None = None) -> Strict:
+def solve_single_edit(p: Problem, near: range | None = None) -> SingleEdit:
     """The strict pass: the best path without arcs, and the best ones with exactly one.
 
     Arcs cost nothing here, since there is nothing to choose between.
@@ -397,48 +406,50 @@ def solve_strict(p: Problem, near: range | None = None) -> Strict:
             None: all. Elsewhere, evidence means nothing; at the first and the last of them, it
             lacks a neighbour to be compared with.
     """
-    score, best, states = _passes(p, FOR_NOTHING, near, arcs=False)
-    return Strict(score, best, _path(p, states))
+    score, best, states = _passes(p, NO_PENALTIES, near, arcs=False)
+    return SingleEdit(score, best, _path(p, states))
 
 
-def solve_free(p: Problem, temperature: float, near: range | None = None) -> Free:
+def solve_unconstrained(p: Problem, temperature: float, near: range | None = None) -> Unconstrained:
     """The free pass: the best paths with any arcs.
 
     Time is linear in frames times tokens; so is memory up to `BLOCK`, and beyond that it grows with
     the square root. `near` is as in `solve_strict`.
     """
-    score, best, states = _passes(p, PRICES.scaled(temperature), near, arcs=True)
+    score, best, states = _passes(p, PENALTIES.scaled(temperature), near, arcs=True)
     path = _path(p, states)
-    return Free(score, best, path, _drowned(p, path))
+    return Unconstrained(score, best, path, _masked(p, path))
 
 
-def unsaid(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
+def deletion(p: Problem, single: SingleEdit, unconstrained: Unconstrained) -> NDArray[np.float64]:
     """Evidence a word that it is not said, nats a letter; shape (words,).
 
     The gain in the strict pass. A defect beside it makes a word gain too; so of a word that the
     free pass keeps, and that gains less than a neighbour, only the gain in the free pass counts,
     where the neighbour may be left out instead. For a drowned one there is none.
     """
-    return _but_drowned(_gain_of_skipping(p, strict, free), free)
+    return _but_masked(_gain_of_skipping(p, single, unconstrained), unconstrained)
 
 
-def _gain_of_skipping(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
+def _gain_of_skipping(
+    p: Problem, single: SingleEdit, unconstrained: Unconstrained
+) -> NDArray[np.float64]:
     """Of `unsaid`, drowned or not."""
-    instead = (free.best[kernels.SKIP] - _said(free))[:-1] / (p.letters + 2)
-    return _local(unsaid_alone(p, strict), instead, free.path.starts < 0)
+    instead = (unconstrained.best[kernels.SKIP] - _said(unconstrained))[:-1] / (p.letters + 2)
+    return _local(deletion_alone(p, single), instead, unconstrained.path.starts < 0)
 
 
-def unsaid_alone(p: Problem, strict: Strict) -> NDArray[np.float64]:
+def deletion_alone(p: Problem, single: SingleEdit) -> NDArray[np.float64]:
     """The gain in the strict pass; `unsaid` itself where it is of `peaks` and no word drowns."""
-    gain = strict.best[kernels.SKIP, :-1].astype(np.float64) - strict.score
+    gain = single.best[kernels.SKIP, :-1].astype(np.float64) - single.score
     return np.asarray(np.maximum(LEAST, gain / (p.letters + 2)))
 
 
-def _but_drowned(evidence: NDArray[np.float64], free: Free) -> NDArray[np.float64]:
-    return np.where(free.drowned, np.minimum(evidence, 0.0), evidence)
+def _but_masked(evidence: NDArray[np.float64], unconstrained: Unconstrained) -> NDArray[np.float64]:
+    return np.where(unconstrained.masked, np.minimum(evidence, 0.0), evidence)
 
 
-def _drowned(p: Problem, path: Path) -> NDArray[np.bool_]:
+def _masked(p: Problem, path: Path) -> NDArray[np.bool_]:
     """Which words may be said without the model's hearing them; shape (words,).
 
     Several in a row that the best path leaves out, in a stretch with sound for which the greedy
@@ -463,7 +474,7 @@ def _drown(p: Problem, first: int, behind: int, start: int, end: int) -> bool:
     return missed * sound > ROOM * letters
 
 
-def may_drown(p: Problem, i: int, own: Alignment, stride: Seconds) -> bool:
+def may_be_masked(p: Problem, i: int, own: Alignment, stride: Seconds) -> bool:
     """Whether word i may drown, whatever the free pass finds.
 
     A word drowns only together with one beside it. If the best path leaves out both, then without
@@ -486,7 +497,9 @@ def may_drown(p: Problem, i: int, own: Alignment, stride: Seconds) -> bool:
     return behind - first > 1 and _drown(p, first, behind, start, end)
 
 
-def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
+def substitution(
+    p: Problem, single: SingleEdit, unconstrained: Unconstrained
+) -> NDArray[np.float64]:
     """Evidence a word that other speech stands in its place, nats a letter; shape (words,).
 
     The mean of what the word costs over the greedy output, on the free path or, if that leaves it
@@ -495,7 +508,7 @@ def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     other letters more: so all of it is multiplied by what the word costs on the strict path over
     what its letters backwards would (at most 1), both between the words beside it.
     """
-    strictly, freely = strict.path, free.path
+    strictly, freely = single.path, unconstrained.path
     before = np.concatenate([[0], strictly.ends[:-1]])
     after = np.concatenate([strictly.starts[1:], [len(strictly.states)]])
     backwards = -kernels.turned(
@@ -507,28 +520,30 @@ def other(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
     left_out = strictly.costs[strictly.ends] - strictly.costs[strictly.starts]
     kept = freely.costs[freely.ends] - freely.costs[freely.starts]
     cost = np.where(freely.starts < 0, left_out, kept)
-    gain = free.best[kernels.REPLACE, :-1].astype(np.float64) - _said(free)[:-1]
-    nothing = np.maximum(0, _gain_of_skipping(p, strict, free))
+    gain = unconstrained.best[kernels.REPLACE, :-1].astype(np.float64) - _said(unconstrained)[:-1]
+    nothing = np.maximum(0, _gain_of_skipping(p, single, unconstrained))
     evidence = (cost + gain) / 2 / (p.letters + 4) - nothing / 4
-    return _but_drowned(np.maximum(LEAST, evidence * share), free)
+    return _but_masked(np.maximum(LEAST, evidence * share), unconstrained)
 
 
-def speech(p: Problem, strict: Strict, free: Free) -> NDArray[np.float64]:
+def insertion(p: Problem, single: SingleEdit, unconstrained: Unconstrained) -> NDArray[np.float64]:
     """Evidence a gap of speech that the transcript lacks, nats; shape (words + 1,).
 
     The gain in the strict pass, or in the free one, as with `unsaid`.
     """
-    instead = free.best[kernels.SPEECH].astype(np.float64) - free.best[kernels.KEEP]
+    instead = (
+        unconstrained.best[kernels.SPEECH].astype(np.float64) - unconstrained.best[kernels.KEEP]
+    )
     taken = np.zeros(len(instead), np.bool_)
-    gap = free.path.states - 2 * len(p.tokens) - 1
+    gap = unconstrained.path.states - 2 * len(p.tokens) - 1
     taken[gap[gap >= 0]] = True
-    return _local(speech_alone(strict), instead, taken)
+    return _local(insertion_alone(single), instead, taken)
 
 
-def speech_alone(strict: Strict) -> NDArray[np.float64]:
+def insertion_alone(single: SingleEdit) -> NDArray[np.float64]:
     """The gain in the strict pass, of which `speech` speaks; that itself where it is of `peaks`."""
     return np.asarray(
-        np.maximum(LEAST, strict.best[kernels.SPEECH].astype(np.float64) - strict.score)
+        np.maximum(LEAST, single.best[kernels.SPEECH].astype(np.float64) - single.score)
     )
 
 
@@ -546,12 +561,12 @@ def _local(
     return np.where(sure | peaks(gain), gain, least)
 
 
-def text_loss(heard: Heard, transcript: Transcript, model: ModelInfo) -> float | None:
+def text_loss(prepared: PreparedEmission, transcript: Transcript, model: ModelInfo) -> float | None:
     """What a transcript costs over the greedy output, nats a letter; None: it does not fit."""
-    p = problem(heard, transcript, model)
-    if p.needed > len(heard.scores):
+    p = problem(prepared, transcript, model)
+    if p.needed > len(prepared.scores):
         return None
-    score, _, _ = _passes(p, FOR_NOTHING, range(0), arcs=False, back=False)
+    score, _, _ = _passes(p, NO_PENALTIES, range(0), arcs=False, back=False)
     return -score / transcript.letters
 
 
@@ -562,7 +577,7 @@ def _path(p: Problem, states: NDArray[np.int64]) -> Path:
 
 def _passes(
     p: Problem,
-    prices: tuple[np.float32, ...],
+    penalties: tuple[np.float32, ...],
     near: range | None = None,
     *,
     arcs: bool,
@@ -574,7 +589,7 @@ def _passes(
     # Without going back nothing is held but the last frame.
     held = max(BLOCK // (2 * count + 3 * words + 4), math.isqrt(frames)) if back else 256
     score, best, states = kernels.best_paths(
-        p.scores, p.onsets, p.tokens, p.repeat, p.first, p.last, p.close, prices, arcs,
+        p.scores, p.onsets, p.tokens, p.repeat, p.first, p.last, p.close, penalties, arcs,
         (near.start, near.stop), back, min(frames, held),
     )  # fmt: skip
     return float(score), best, states

@@ -10,13 +10,13 @@ where no pause lies between the words.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_gate.audit.align.interface import AlignedWord, Alignment, Gap
+from asr_gate.audit.records.alignment import AlignedWord, Alignment, Gap
 from asr_gate.corpus.speech.activity import HOP
 from asr_gate.corpus.utterance import Seconds, Span
 
@@ -88,14 +88,14 @@ def measure_delay(
     return Delay(float(LAGS[int(total[:-1].argmax())]), half, True)
 
 
-def place(
+def sound_times(
     words: Sequence[AlignedWord],
     gaps: Sequence[Gap],
     activity: Sequence[Span],
     delay: Delay,
     duration: Seconds,
-) -> tuple[tuple[AlignedWord, ...], tuple[Gap, ...]]:
-    """Words and gaps at the times of the sound.
+) -> tuple[list[Span], list[Span]]:
+    """The times of words and gaps in the sound, from the model's own times.
 
     The boundary between two words without a pause is where the first letter of the second (by
     half), the last letter of the first and the separator (by a quarter each) put it. A word after a
@@ -104,8 +104,11 @@ def place(
     Args:
         words, gaps: with the model's own times.
         activity: where speech is.
-        delay: of the model.
-        duration: of the recording.
+        delay: the model's.
+        duration: the recording's.
+
+    Returns:
+        A start and an end for each word, and for each gap.
     """
     starts = np.array([w.start - delay.delay - delay.half_letter for w in words])
     ends = np.array([w.end - delay.delay + delay.half_letter for w in words])
@@ -131,14 +134,10 @@ def place(
     before = np.maximum.accumulate(np.concatenate([[0.0], np.where(_kept(words), ends, 0.0)]))
     after = np.where(_kept(words), starts, duration)
     after = np.minimum.accumulate(np.concatenate([after, [duration]])[::-1])[::-1]
-    placed = tuple(
-        replace(word, start=float(start), end=float(end))
-        for word, start, end in zip(words, starts, ends, strict=True)
-    )
-    between = tuple(
-        replace(gap, start=float(start), end=float(max(start, end)))
-        for gap, start, end in zip(gaps, before, after, strict=True)
-    )
+    placed = [(float(start), float(end)) for start, end in zip(starts, ends, strict=True)]
+    between = [
+        (float(start), float(max(start, end))) for start, end in zip(before, after, strict=True)
+    ]
     return placed, between
 
 

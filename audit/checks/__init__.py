@@ -1,6 +1,6 @@
 """The rules: one file each, with a stable code, and one page each in `pages`.
 
-A new rule is one file, one page and one line in `RULES`.
+A new rule is one file here, one page in `pages`, and one line in `RULES`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from asr_gate.audit.checks import (
     cut_off,
     dc_offset,
     domain_imbalance,
-    drowned_words,
     duplicate,
     duration_outlier,
     edge_silence,
@@ -26,12 +25,12 @@ from asr_gate.audit.checks import (
     low_confidence,
     low_coverage,
     low_sample_rate,
+    masked_words,
     mixed_script,
     model_limits,
     mostly_unknown,
     narrow_band,
     noisy_audio,
-    not_heard,
     other_language,
     other_script,
     other_text,
@@ -44,6 +43,7 @@ from asr_gate.audit.checks import (
     text_language,
     text_markup,
     text_too_long,
+    too_few_tokens,
     too_long,
     unalignable_text,
     unknown_characters,
@@ -52,11 +52,11 @@ from asr_gate.audit.checks import (
     untranscribed_speech,
 )
 from asr_gate.audit.checks.rule import Context, Found, Rule
-from asr_gate.audit.report.schema import Finding
+from asr_gate.audit.records.finding import Finding
 
 # Rules are listed and explained where nothing is installed that measures.
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 RULES: tuple[Rule, ...] = (
     low_coverage.RULE,
@@ -68,8 +68,8 @@ RULES: tuple[Rule, ...] = (
     untranscribed_speech.RULE,
     other_text.RULE,
     cut_off.RULE,
-    not_heard.RULE,
-    drowned_words.RULE,
+    too_few_tokens.RULE,
+    masked_words.RULE,
     duplicate.RULE,
     duration_outlier.RULE,
     rate_outlier.RULE,
@@ -104,25 +104,26 @@ RULES: tuple[Rule, ...] = (
 
 
 def run_rules(
-    rows: Sequence[Measured], context: Context, *, errors_only: bool = False
+    rows: Sequence[Judged], context: Context, *, errors_only: bool = False
 ) -> Iterator[Finding]:
     """Findings of every rule on every audited utterance, by rule and then in the order of rows.
 
-    The policy may switch a rule off or give it another severity. Of rows that were not heard a rule
-    lists no more than the policy allows; the last message says how many more there are.
+    The policy may switch a rule off or give it another severity. Of rows that were not sampled, a
+    warning or a note lists no more than the policy allows; the last message says how many more
+    there are. Errors are all listed: each of them excludes its row.
 
     Args:
-        rows: judged.
+        rows: the judged utterances.
         context: what else rules look at.
         errors_only: leave out the rules that make no utterance one of low quality.
     """
-    heard = {row.id for row in rows}
-    most = context.policy.corpus.unheard_listed
+    sampled = {row.id for row in rows}
     for rule in RULES:
         severity = context.policy.rules[rule.code]
         if severity == "off" or (errors_only and severity != "error"):
             continue
-        for found in _listed(rule.find(rows, context), heard, most):
+        most = None if severity == "error" else context.policy.corpus.unsampled_listed
+        for found in _listed(rule.find(rows, context), sampled, most):
             yield Finding(
                 id=found.id,
                 code=rule.code,
@@ -136,17 +137,17 @@ def run_rules(
 
 
 def _listed(
-    findings: Iterable[Found | tuple[str, str]], heard: set[str], most: int
+    findings: Iterable[Found | tuple[str, str]], sampled: set[str], most: int | None
 ) -> Iterator[Found]:
-    """All findings of rows that were heard, and so many of others."""
-    unheard: list[Found] = []
+    """All findings of sampled rows, and at most so many of others; None: all."""
+    others: list[Found] = []
     for found in (Found(*what) for what in findings):
-        if found.id in heard:
+        if found.id in sampled:
             yield found
         else:
-            unheard.append(found)
-    listed, left = unheard[:most], len(unheard[most:])
-    if listed and left:
-        said = f"{listed[-1].message} (and {left} more findings in rows that were not heard)"
-        listed[-1] = listed[-1]._replace(message=said)
+            others.append(found)
+    listed = others[:most]
+    if listed and (left := len(others) - len(listed)):
+        more = f"{listed[-1].message} (and {left} more findings in rows that were not sampled)"
+        listed[-1] = listed[-1]._replace(message=more)
     yield from listed

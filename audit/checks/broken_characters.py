@@ -1,4 +1,4 @@
-"""T009: characters that were lost, misread, or cannot be seen."""
+"""Rule T009, broken-characters: `pages/T009.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from asr_gate.audit.checks.rule import Context, Rule
 from asr_gate.corpus.text.markup import broken_characters
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     for row in context.corpus.utterances:
         found = broken_characters(row.text)
         if found is not None:
@@ -20,11 +20,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             yield row.id, f"{what}: {character}"
 
 
-RULE = Rule(
-    code="T009",
-    name="broken-characters",
-    severity="warning",
-    summary="Characters that were lost, read in a wrong encoding, or cannot be seen.",
-    mend="Read the source in its own encoding (UTF-8), and remove what cannot be seen.",
-    find=_find,
-)
+RULE = Rule("T009", _find)

@@ -1,19 +1,19 @@
-"""S008: the channels of a recording hold different sound, or one holds none."""
+"""Rule S008, channels-differ: `pages/S008.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     limits = context.policy.signal
-    for row in rows:
+    for row in measured(rows):
         signal = row.signal
         if signal is None or signal.channels < 2 or not row.speech_seconds:
             continue
@@ -32,11 +32,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="S008",
-    name="channels-differ",
-    severity="warning",
-    summary="The channels of the recording hold different sound, or one holds none.",
-    mend="Store the channel that the transcript is of as a mono file.",
-    find=_find,
-)
+RULE = Rule("S008", _find)

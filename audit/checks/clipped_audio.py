@@ -1,19 +1,19 @@
-"""S004: the recording is cut off at full scale."""
+"""Rule S004, clipped-audio: `pages/S004.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     limit = context.policy.signal.max_clipped
-    for row in rows:
+    for row in measured(rows):
         if row.signal is not None and row.signal.clipped > limit:
             yield (
                 row.id,
@@ -21,11 +21,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="S004",
-    name="clipped-audio",
-    severity="warning",
-    summary="The recording is cut off at full scale.",
-    mend="Record or export it at a lower level.",
-    find=_find,
-)
+RULE = Rule("S004", _find)

@@ -1,4 +1,4 @@
-"""A009: the transcript or the audio is cut off at an edge."""
+"""Rule A009, cut-off: `pages/A009.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Found, Rule
-from asr_gate.audit.checks.single import own_text
-from asr_gate.audit.controls.kinds import DOUBTED
+from asr_gate.audit.checks.single import self_matching
+from asr_gate.audit.records.controls import LIKELY
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
-    for row in own_text(rows, context):
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
+    for row in self_matching(rows, context):
         yield from _text(row, context)
         yield from _audio(row, context)
 
 
-def _text(row: Measured, context: Context) -> Iterator[Found]:
+def _text(row: Judged, context: Context) -> Iterator[Found]:
     """Speech before the first word or after the last one."""
     # Here, because the rules are listed where nothing is installed that aligns.
     from asr_gate.audit.align.coverage import common
 
-    least = context.policy.quality.max_cut * row.speech_seconds
+    least = context.policy.quality.max_cut * row.measured.speech_seconds
     for gap, edge in ((row.gaps[0], "begins"), (row.gaps[-1], "ends")):
-        spoken = common(row.activity, [(gap.start, gap.end)])
-        if context.sight.finds(row.domain, "edge", gap.speech) and spoken > least:
+        spoken = common(row.measured.activity, [(gap.start, gap.end)])
+        if context.calibration.passes(row.domain, "edge", gap.insertion) and spoken > least:
             yield Found(
                 row.id,
                 f"{spoken:.1f} s of speech lie {'before' if edge == 'begins' else 'after'} where "
                 f"the transcript {edge}",
                 gap.start,
                 gap.end,
-                context.sight.sees(row.domain, "edge"),
+                context.calibration.can_detect(row.domain, "edge"),
             )
 
 
-def _audio(row: Measured, context: Context) -> Iterator[Found]:
+def _audio(row: Judged, context: Context) -> Iterator[Found]:
     """Words at an edge of the text that nobody says."""
     letters = sum(word.letters for word in row.words)
     for words, edge in ((row.words, "begins"), (row.words[::-1], "ends")):
         missing = []
         for word in words:
-            if (word.spoken or 0.0) >= DOUBTED:
+            if word.spoken >= LIKELY:
                 break
             missing.append(word)
         # One word is no cut; all of them are no edge.
@@ -57,15 +57,8 @@ def _audio(row: Measured, context: Context) -> Iterator[Found]:
                 f"the audio {edge} {'after' if edge == 'begins' else 'before'} '{said}'",
                 min(word.start for word in missing),
                 max(word.end for word in missing),
-                context.sight.sees(row.domain, "unsaid"),
+                context.calibration.can_detect(row.domain, "deletion"),
             )
 
 
-RULE = Rule(
-    code="A009",
-    name="cut-off",
-    severity="error",
-    summary="The transcript, or the audio, is cut off at its beginning or end.",
-    mend="Look at how the recordings were cut into utterances; restore the missing part, or drop.",
-    find=_find,
-)
+RULE = Rule("A009", _find)

@@ -1,19 +1,19 @@
-"""S007: the samples do not swing around zero."""
+"""Rule S007, dc-offset: `pages/S007.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     most = context.policy.signal.max_dc_offset
-    for row in rows:
+    for row in measured(rows):
         if row.signal is not None and row.signal.dc_offset > most:
             yield (
                 row.id,
@@ -22,11 +22,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="S007",
-    name="dc-offset",
-    severity="info",
-    summary="The samples do not swing around zero.",
-    mend="Remove the offset with a high-pass filter; look at the sound card or converter.",
-    find=_find,
-)
+RULE = Rule("S007", _find)

@@ -1,4 +1,4 @@
-"""D010: a domain is so small that hardly anything is learned of it."""
+"""Rule D010, domain-imbalance: `pages/D010.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from asr_gate.audit.checks.imbalance import shares
 from asr_gate.audit.checks.rule import Context, Rule
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     least = context.policy.corpus.min_domain_share
     for one in shares(rows, context, lambda row: row.domain):
         if one.share < least:
@@ -23,11 +23,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="D010",
-    name="domain-imbalance",
-    severity="info",
-    summary="A domain is so small that hardly anything is learned of it.",
-    mend="Add to it, draw from it more often, or look whether its name is misspelt.",
-    find=_find,
-)
+RULE = Rule("D010", _find)

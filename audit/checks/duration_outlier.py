@@ -1,19 +1,19 @@
-"""D002: the utterance is shorter or longer than the policy allows."""
+"""Rule D002, duration-outlier: `pages/D002.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     limits = context.policy.signal
-    for row in rows:
+    for row in measured(rows):
         if row.duration and not limits.min_duration <= row.duration <= limits.max_duration:
             yield (
                 row.id,
@@ -22,11 +22,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="D002",
-    name="duration-outlier",
-    severity="warning",
-    summary="The utterance is shorter or longer than the policy allows.",
-    mend="Cut long recordings, join or drop short ones.",
-    find=_find,
-)
+RULE = Rule("D002", _find)

@@ -1,19 +1,19 @@
-"""S010: a long silence before or after all speech."""
+"""Rule S010, edge-silence: `pages/S010.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Found, Rule
+from asr_gate.audit.checks.rule import Context, Found, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
     most = context.policy.signal.max_edge_silence
-    for row in rows:
+    for row in measured(rows):
         if not row.activity:
             continue
         begins, ends = row.activity[0][0], row.activity[-1][1]
@@ -23,11 +23,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
                 yield Found(row.id, message, start, end)
 
 
-RULE = Rule(
-    code="S010",
-    name="edge-silence",
-    severity="info",
-    summary="A long silence stands before or after all speech.",
-    mend="Cut it off: set offset and duration in the manifest, or trim the audio.",
-    find=_find,
-)
+RULE = Rule("S010", _find)

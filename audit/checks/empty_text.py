@@ -1,14 +1,7 @@
-"""T001: The transcript has no letters."""
+"""Rule T001, empty-text: `pages/T001.md` says what it finds."""
 
 from __future__ import annotations
 
 from asr_gate.audit.checks.rule import Rule, faults
 
-RULE = Rule(
-    code="T001",
-    name="empty-text",
-    severity="error",
-    summary="The transcript has no letters.",
-    mend="Transcribe it, or drop the row.",
-    find=faults("T001"),
-)
+RULE = Rule("T001", faults("T001"))

@@ -10,7 +10,7 @@ from asr_gate.audit.checks.rule import Context
 from asr_gate.corpus.utterance import Utterance
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 FEW = 50
 """Rows. The make-up of a smaller corpus is no statement."""
@@ -29,7 +29,7 @@ class Share(NamedTuple):
 
 
 def shares(
-    rows: Sequence[Measured], context: Context, label_of: Callable[[Utterance], str | None]
+    rows: Sequence[Judged], context: Context, label_of: Callable[[Utterance], str | None]
 ) -> list[Share]:
     """The labels of a corpus by their share of the rows that have one; none of a small corpus."""
     labelled = [(u, label) for u in context.corpus.utterances if (label := label_of(u))]

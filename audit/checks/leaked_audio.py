@@ -1,4 +1,4 @@
-"""D004: the same audio stands in two splits."""
+"""Rule D004, leaked-audio: `pages/D004.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from asr_gate.corpus.digests import Method, digests
 from asr_gate.corpus.utterance import Span, Utterance
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     splits = Splits(context.corpus)
     if not splits.several:
         return
@@ -94,11 +94,4 @@ def _overlap(one: Span, other: Span) -> bool:
     return shared > shorter / 2 if shorter < inf else shared > 0
 
 
-RULE = Rule(
-    code="D004",
-    name="leaked-audio",
-    severity="warning",
-    summary="The same audio stands in two splits.",
-    mend="Take the row out of the larger split, which is the one to train on.",
-    find=_find,
-)
+RULE = Rule("D004", _find)

@@ -1,4 +1,4 @@
-"""D005: the same text, or nearly, stands in two splits."""
+"""Rule D005, leaked-text: `pages/D005.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from asr_gate.audit.checks.splits import Splits, named
 from asr_gate.corpus.utterance import Utterance
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     splits = Splits(context.corpus)
     if not splits.several:
         return
@@ -41,11 +41,4 @@ def _keys(one: Written, least: int) -> Iterator[tuple[str, str | None]]:
         yield one.group, None
 
 
-RULE = Rule(
-    code="D005",
-    name="leaked-text",
-    severity="warning",
-    summary="A long text, or a text of the same speaker, stands in two splits.",
-    mend="Take the row out of the larger split, which is the one to train on.",
-    find=_find,
-)
+RULE = Rule("D005", _find)

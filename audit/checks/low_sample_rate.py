@@ -1,34 +1,27 @@
-"""S005: stored at a lower rate than acoustic models hear."""
+"""Rule S005, low-sample-rate: `pages/S005.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     least = context.policy.signal.min_sample_rate
-    heard = [row.signal.sample_rate for row in rows if row.signal is not None]
-    low = sum(rate < least for rate in heard)
-    for row in rows:
+    rates = [row.signal.sample_rate for row in measured(rows) if row.signal is not None]
+    low = sum(rate < least for rate in rates)
+    for row in measured(rows):
         if row.signal is not None and row.signal.sample_rate < least:
             yield (
                 row.id,
                 f"{row.signal.sample_rate} samples a second, under {least}; so are {low} of the "
-                f"{len(heard)} rows that were heard",
+                f"{len(rates)} sampled rows",
             )
 
 
-RULE = Rule(
-    code="S005",
-    name="low-sample-rate",
-    severity="warning",
-    summary="Stored at a lower rate than acoustic models hear.",
-    mend="Look for the recording at its first rate; keep such rows apart, as a domain.",
-    find=_find,
-)
+RULE = Rule("S005", _find)

@@ -1,4 +1,4 @@
-"""T007: a word of two alphabets."""
+"""Rule T007, mixed-script: `pages/T007.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from asr_gate.audit.checks.rule import Context, Rule
 from asr_gate.corpus.text.scripts import mixed_words
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     for row in context.corpus.utterances:
         words = mixed_words(row.text)
         if words:
@@ -20,11 +20,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             yield row.id, f"'{words[0][:40]}' has letters of two alphabets{more}"
 
 
-RULE = Rule(
-    code="T007",
-    name="mixed-script",
-    severity="warning",
-    summary="A word has letters of two alphabets, which may look the same.",
-    mend="Replace the letters that are of the wrong alphabet.",
-    find=_find,
-)
+RULE = Rule("T007", _find)

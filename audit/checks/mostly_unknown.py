@@ -1,19 +1,19 @@
-"""T004: too much of the transcript is outside the acoustic model's alphabet to judge it."""
+"""Rule T004, mostly-unknown: `pages/T004.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     most = context.policy.quality.max_unknown
-    for row in rows:
+    for row in measured(rows):
         if row.fault is None and row.unknown > most * row.letters:
             yield (
                 row.id,
@@ -22,11 +22,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="T004",
-    name="mostly-unknown",
-    severity="error",
-    summary="Too much of the transcript is outside the acoustic model's alphabet to judge it.",
-    mend="Write the text out as it is read, or use an aligner that knows its characters.",
-    find=_find,
-)
+RULE = Rule("T004", _find)

@@ -1,22 +1,22 @@
-"""S006: the sound ends far below what the sample rate could hold."""
+"""Rule S006, narrow-band: `pages/S006.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 FAR_BELOW = 0.75
 """Share of the highest frequency that a rate can hold; a low rate has a rule of its own (S005)."""
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     least = context.policy.signal.min_bandwidth
-    for row in rows:
+    for row in measured(rows):
         signal = row.signal
         if signal is None or signal.bandwidth is None or not row.speech_seconds:
             continue
@@ -29,11 +29,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="S006",
-    name="narrow-band",
-    severity="warning",
-    summary="The sound ends far below what the sample rate could hold.",
-    mend="Look for the recording before it was made smaller; keep such rows apart, as a domain.",
-    find=_find,
-)
+RULE = Rule("S006", _find)

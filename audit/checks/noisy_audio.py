@@ -1,19 +1,19 @@
-"""S009: the speech hardly rises above the noise."""
+"""Rule S009, noisy-audio: `pages/S009.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     limits = context.policy.signal
-    for row in rows:
+    for row in measured(rows):
         ratio = row.speech_to_noise
         # Where nothing can be heard at all, that is the finding (S003).
         silent = row.peak_db < limits.silent_below_db or not row.speech_seconds
@@ -25,11 +25,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="S009",
-    name="noisy-audio",
-    severity="warning",
-    summary="The speech hardly rises above the noise.",
-    mend="Listen; keep the row if it is what the model will hear, and drop it otherwise.",
-    find=_find,
-)
+RULE = Rule("S009", _find)

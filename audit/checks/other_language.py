@@ -1,19 +1,19 @@
-"""T005: the row names another language than the acoustic model's."""
+"""Rule T005, other-language: `pages/T005.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 from asr_gate.corpus.text.language import same_language
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
-    for row in rows:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
+    for row in measured(rows):
         if row.lang is not None and not same_language(row.lang, context.language):
             yield (
                 row.id,
@@ -21,11 +21,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="T005",
-    name="other-language",
-    severity="warning",
-    summary="The row names another language than the acoustic model's.",
-    mend="Audit each language with an aligner of its own.",
-    find=_find,
-)
+RULE = Rule("T005", _find)

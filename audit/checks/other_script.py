@@ -1,4 +1,4 @@
-"""T006: letters of a script that the language is not written in."""
+"""Rule T006, other-script: `pages/T006.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from asr_gate.audit.checks.rule import Context, Rule
 from asr_gate.corpus.text.scripts import foreign_letters, scripts_of
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     limits = context.policy.text
     for row in context.corpus.utterances:
         language = row.lang or context.language
@@ -32,11 +32,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="T006",
-    name="other-script",
-    severity="warning",
-    summary="Letters of a script that the language is not written in.",
-    mend="Look whether text or language belongs to another row; transliterate, or drop the row.",
-    find=_find,
-)
+RULE = Rule("T006", _find)

@@ -1,4 +1,4 @@
-"""D003: length mismatch, far more or fewer letters a second of speech than the domain has."""
+"""Rule D003, length-mismatch: `pages/D003.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     band = context.policy.quality.rate_band
     by_domain: dict[str, list[float]] = {}
-    for row in rows:
+    for row in measured(rows):
         if row.letters and row.speech_seconds:
             by_domain.setdefault(row.domain, []).append(row.rate)
     # The median: a third of wrong transcripts hardly moves it.
     usual = {domain: median(rates) for domain, rates in by_domain.items()}
-    for row in rows:
+    for row in measured(rows):
         if row.letters and row.speech_seconds:
             low, high = usual[row.domain] / band, usual[row.domain] * band
             if not low <= row.rate <= high:
@@ -30,11 +30,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
                 )
 
 
-RULE = Rule(
-    code="D003",
-    name="length-mismatch",
-    severity="error",
-    summary="Far more or fewer letters a second of speech than is usual in the domain.",
-    mend="Listen; look for a cut text, or for a recording with more speech than text.",
-    find=_find,
-)
+RULE = Rule("D003", _find)

@@ -1,4 +1,4 @@
-"""D006: a speaker says the same long text more than once."""
+"""Rule D006, repeated-text: `pages/D006.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from asr_gate.audit.checks.splits import split
 from asr_gate.corpus.utterance import Utterance
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     if all(row.speaker is None for row in context.corpus.utterances):
         return
     first: dict[tuple[str, str, str], Utterance] = {}
@@ -27,11 +27,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             yield row.id, f"'{row.speaker}' says nearly the same in {original.id}"
 
 
-RULE = Rule(
-    code="D006",
-    name="repeated-text",
-    severity="info",
-    summary="A speaker says the same long text more than once.",
-    mend="Keep the best recording, unless the speaker was meant to say it often.",
-    find=_find,
-)
+RULE = Rule("D006", _find)

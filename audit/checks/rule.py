@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 
 # Rules are listed and explained where nothing is installed that measures.
 if TYPE_CHECKING:
-    from asr_gate.audit.controls.calibrate import Sight
-    from asr_gate.audit.gate.policy import Policy
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.policy import Policy
+    from asr_gate.audit.records.judged import Judged
+    from asr_gate.audit.records.measured import Measured
+    from asr_gate.audit.records.power import Calibration
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class Context:
     """Manifest and line of every row of the corpus, by id."""
     language: str
     """Of the acoustic model."""
-    sight: Sight
-    """What the audit can see, by its controls."""
-    figures: Mapping[str, frozenset[str]]
-    """By domain: which of the policy's fixed figures (`coverage`, `confidence`) mean something."""
+    calibration: Calibration
+    """What the controls showed: thresholds and detection power."""
+    absolute_thresholds: Mapping[str, frozenset[str]]
+    """By domain: which of `coverage` and `confidence` may make an utterance one of low quality."""
     corpus: Corpus
-    """All rows, those that were not heard and those of other splits too."""
+    """All rows: those that were not sampled and those of other splits too."""
 
     @cached_property
     def utterances(self) -> dict[str, Utterance]:
@@ -74,32 +75,30 @@ class Found(NamedTuple):
     """False where the controls show that this audit cannot tell: listed, held against nobody."""
 
 
-Find = Callable[[Sequence["Measured"], Context], Iterable[Found | tuple[str, str]]]
+Find = Callable[[Sequence["Judged"], Context], Iterable[Found | tuple[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of finding; `pages` beside this module has a page on each."""
+    """One kind of finding; `asr_gate.audit.records.rules` has what is said about it."""
 
     code: str
-    """Stable for ever: a letter for what it looks at (A alignment, D data, S signal, T text)."""
-    name: str
-    severity: Literal["error", "warning", "info"]
-    """An error makes the utterance one of low quality. The policy may say another."""
-    summary: str
-    mend: str
-    """What to do about it."""
     find: Find
     """From the audited utterances to what is wrong with them: `Found`, or id and message. Rules
     that need no measurements look at the whole corpus."""
 
 
+def measured(rows: Sequence[Judged]) -> Iterator[Measured]:
+    """What was measured on each row."""
+    return (row.measured for row in rows)
+
+
 def faults(code: str) -> Find:
     """A rule that reports the utterances whose measuring ended with this code."""
 
-    def find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+    def find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
         for row in rows:
-            if row.fault is not None and row.fault.code == code:
-                yield row.id, row.fault.reason
+            if row.measured.fault is not None and row.measured.fault.code == code:
+                yield row.id, row.measured.fault.reason
 
     return find

@@ -1,28 +1,24 @@
-"""S003: no speech can be heard."""
+"""Rule S003, silent-audio: `pages/S003.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     limit = context.policy.signal.silent_below_db
-    for row in rows:
+    for row in measured(rows):
         if row.duration and (row.peak_db < limit or not row.speech_seconds):
-            yield row.id, f"no speech; the loudest 10 ms are at {row.peak_db:.0f} dB of full scale"
+            yield (
+                row.id,
+                f"no speech; the loudest 10 ms are at {row.peak_db:.0f} dB of full scale",
+            )
 
 
-RULE = Rule(
-    code="S003",
-    name="silent-audio",
-    severity="error",
-    summary="No speech can be heard.",
-    mend="Check the channel and the level of the recording; drop the row if nothing is on it.",
-    find=_find,
-)
+RULE = Rule("S003", _find)

@@ -8,29 +8,29 @@ from typing import TYPE_CHECKING
 from asr_gate.audit.checks.rule import Context
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def aligned(rows: Sequence[Measured]) -> Iterator[Measured]:
+def aligned(rows: Sequence[Judged]) -> Iterator[Judged]:
     """Rows with words."""
-    return (row for row in rows if row.fault is None and row.words)
+    return (row for row in rows if row.measured.fault is None and row.words)
 
 
-def heard(rows: Sequence[Measured], context: Context) -> Iterator[Measured]:
-    """Rows with words, in which the model hears enough to compare them with."""
-    return (row for row in aligned(rows) if context.sight.hears(row))
+def recognised(rows: Sequence[Judged], context: Context) -> Iterator[Judged]:
+    """Rows with words, of whose speech the model recognises enough to judge them."""
+    return (row for row in aligned(rows) if context.calibration.recognises_enough(row.measured))
 
 
-def is_other_text(row: Measured, context: Context) -> bool:
+def is_other_text(row: Judged, context: Context) -> bool:
     """Whether the whole transcript is another's, so that its single words say nothing more."""
-    if row.mismatch is None:
+    if row.measured.mismatch is None:
         return False
-    return context.sight.finds(row.domain, "mismatch", row.mismatch)
+    return context.calibration.passes(row.domain, "mismatch", row.measured.mismatch)
 
 
-def own_text(rows: Sequence[Measured], context: Context) -> Iterator[Measured]:
-    """Rows with words of their own, whose single words and gaps can be looked at."""
-    return (row for row in heard(rows, context) if not is_other_text(row, context))
+def self_matching(rows: Sequence[Judged], context: Context) -> Iterator[Judged]:
+    """Rows whose text is their own, so that single words and gaps can be judged."""
+    return (row for row in recognised(rows, context) if not is_other_text(row, context))
 
 
 def runs(flags: Sequence[bool]) -> Iterator[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""D009: one speaker has most of the corpus."""
+"""Rule D009, speaker-imbalance: `pages/D009.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from asr_gate.audit.checks.imbalance import shares
 from asr_gate.audit.checks.rule import Context, Rule
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     most = context.policy.corpus.max_speaker_share
     for one in shares(rows, context, lambda row: row.speaker):
         if one.share > most:
@@ -23,11 +23,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="D009",
-    name="speaker-imbalance",
-    severity="info",
-    summary="One speaker has most of the corpus.",
-    mend="Add other speakers, or draw from this one less often.",
-    find=_find,
-)
+RULE = Rule("D009", _find)

@@ -1,4 +1,4 @@
-"""D007: far more or fewer letters a second than the same speaker says elsewhere."""
+"""Rule D007, speaker-rate: `pages/D007.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from math import exp, log
 from statistics import median
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
+    from asr_gate.audit.records.measured import Measured
 
 LEAST_LETTERS, LEAST_SPEECH = 15, 1.0
 """Letters, and seconds of speech. The rate of a shorter row says little."""
@@ -20,10 +21,10 @@ LEAST_DEVIATION = 0.08
 """Of the logarithm. Readers have about 0.12; a machine that reads evenly makes no outliers."""
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     limits = context.policy.quality
     by_speaker: dict[str, list[Measured]] = {}
-    for row in rows:
+    for row in measured(rows):
         speaker = context.utterances[row.id].speaker
         if speaker and row.letters >= LEAST_LETTERS and row.speech_seconds >= LEAST_SPEECH:
             by_speaker.setdefault(speaker, []).append(row)
@@ -44,11 +45,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
                 )
 
 
-RULE = Rule(
-    code="D007",
-    name="speaker-rate",
-    severity="warning",
-    summary="Far more or fewer letters a second than the same speaker says elsewhere.",
-    mend="Listen; look for a text that is cut or too long, or for another speaker.",
-    find=_find,
-)
+RULE = Rule("D007", _find)

@@ -1,4 +1,4 @@
-"""T010: the transcript reads like another language than its own."""
+"""Rule T010, text-language: `pages/T010.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule
-from asr_gate.corpus.text.identify import better_language
+from asr_gate.corpus.text.identification import better_language
 from asr_gate.corpus.text.scripts import foreign_letters, scripts_of
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     least = context.policy.text.language_margin
     for row in context.corpus.utterances:
         language = row.lang or context.language
@@ -30,11 +30,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="T010",
-    name="text-language",
-    severity="warning",
-    summary="The transcript reads like another language than its own.",
-    mend="Mend the row's language, or drop the row.",
-    find=_find,
-)
+RULE = Rule("T010", _find)

@@ -1,4 +1,4 @@
-"""T008: markup, labels or tokens in the transcript."""
+"""Rule T008, text-markup: `pages/T008.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from asr_gate.audit.checks.rule import Context, Rule
 from asr_gate.corpus.text.markup import markup
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     for row in context.corpus.utterances:
         found = markup(row.text)
         if found is not None:
@@ -20,11 +20,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             yield row.id, f"{kind} '{text[:60]}'"
 
 
-RULE = Rule(
-    code="T008",
-    name="text-markup",
-    severity="warning",
-    summary="Markup, labels or tokens stand in the transcript, which nobody says.",
-    mend="Take them out, or drop the row where they stand for words.",
-    find=_find,
-)
+RULE = Rule("T008", _find)

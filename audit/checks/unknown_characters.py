@@ -1,18 +1,18 @@
-"""T003: characters that are spoken and that the acoustic model cannot hear."""
+"""Rule T003, unknown-characters: `pages/T003.md` says what it finds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str]]:
-    for row in rows:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
+    for row in measured(rows):
         if row.fault is None and row.unknown:
             yield (
                 row.id,
@@ -21,11 +21,4 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[tuple[str, str
             )
 
 
-RULE = Rule(
-    code="T003",
-    name="unknown-characters",
-    severity="warning",
-    summary="Characters that are spoken and that the acoustic model's alphabet lacks.",
-    mend="Write the characters out as they are read, or use an aligner that knows them.",
-    find=_find,
-)
+RULE = Rule("T003", _find)

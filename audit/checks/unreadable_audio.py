@@ -1,14 +1,7 @@
-"""S001: The audio is missing, truncated, or not audio."""
+"""Rule S001, unreadable-audio: `pages/S001.md` says what it finds."""
 
 from __future__ import annotations
 
 from asr_gate.audit.checks.rule import Rule, faults
 
-RULE = Rule(
-    code="S001",
-    name="unreadable-audio",
-    severity="error",
-    summary="The audio is missing, truncated, or not audio.",
-    mend="Export the audio again, or drop the row.",
-    find=faults("S001"),
-)
+RULE = Rule("S001", faults("S001"))

@@ -1,4 +1,4 @@
-"""A007: speech that the transcript lacks."""
+"""Rule A007, untranscribed-speech: `pages/A007.md` says what it finds."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Found, Rule
-from asr_gate.audit.checks.single import own_text
-from asr_gate.audit.controls.kinds import DOUBTED
+from asr_gate.audit.checks.single import self_matching
+from asr_gate.audit.records.controls import LIKELY
 
 if TYPE_CHECKING:
-    from asr_gate.audit.measured import Measured
+    from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
-    for row in own_text(rows, context):
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
+    for row in self_matching(rows, context):
         for number, gap in enumerate(row.gaps):
-            if (gap.untranscribed or 0.0) <= DOUBTED:
+            if gap.untranscribed <= LIKELY:
                 continue
             near = [w.text for w in row.words[max(0, number - 1) : number + 1]]
             yield Found(
@@ -25,15 +25,8 @@ def _find(rows: Sequence[Measured], context: Context) -> Iterator[Found]:
                 f"at '{' '.join(near)}' (probability: {gap.untranscribed:.2f})",
                 gap.start,
                 gap.end,
-                context.sight.sees(row.domain, "speech"),
+                context.calibration.can_detect(row.domain, "insertion"),
             )
 
 
-RULE = Rule(
-    code="A007",
-    name="untranscribed-speech",
-    severity="warning",
-    summary="Something is said that the transcript lacks.",
-    mend="Listen at the time given; write what is said, or cut it out of the audio.",
-    find=_find,
-)
+RULE = Rule("A007", _find)

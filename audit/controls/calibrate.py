@@ -1,4 +1,4 @@
-"""From controls to thresholds, and to what an audit can and cannot see.
+"""From controls to thresholds and detection power.
 
 Evidence counts as a finding above a threshold that the data itself sets: of the utterances whose
 transcripts are right, the share that passes it (the false alarms) is the policy's. Which are right
@@ -11,27 +11,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
+from scipy.stats import binomtest
 
-from asr_gate.audit.controls.kinds import DOUBTED, EVIDENCE, Evidence, Kind
-from asr_gate.audit.gate.estimate import wilson
-from asr_gate.audit.measured import Measured
+from asr_gate.audit.records.controls import EVIDENCE, Evidence, Kind
+from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.power import MIN_PLANTED, Calibration, Power
 
-MIN_PLANTED = 10
-"""Fewer planted defects of a kind measure nothing."""
 MAX_DEFECTS = 0.5
-"""Most of the data that is taken for defects; where more looks like them, the aligner is blind."""
+"""Most of the data that is taken for defects; where more looks like them, the evidence is weak."""
 MIN_ALARMS = 5
 """Right transcripts that must pass a threshold for its rate to be counted."""
-UNHEARD = 0.3
-"""Tokens a second of speech, as a share of the audit's median, under which a model hears nothing
-that a transcript could be compared with. Among clean recordings the least was 0.6; those of which
-noise of 10 and 5 dB left too little lay between 0.02 and 0.2."""
-ENOUGH_TOKENS = 10
-"""That an utterance must let expect; in a shorter one chance may leave a few out."""
 FEW_DEFECTS = 0.02
 """Share of defects up to which the counted threshold is taken as it is."""
 SEPARATE = 0.8
@@ -40,84 +33,27 @@ NEARLY_ALL = 0.98
 """Planted defects that a threshold may rise below."""
 USUAL: dict[Evidence, float] = {
     "mismatch": 0.8,
-    "unsaid": 2.5,
-    "other": 1.5,
-    "speech": 12.0,
+    "deletion": 2.5,
+    "substitution": 1.5,
+    "insertion": 12.0,
     "edge": 12.0,
 }
 """Thresholds where too little is planted to set any: those that English speech set for a good
 English model."""
 LEAST_THRESHOLD: dict[Evidence, float] = {
     "mismatch": 0.1,
-    "unsaid": 0.0,
-    "other": 0.0,
-    "speech": 3.0,
+    "deletion": 0.0,
+    "substitution": 0.0,
+    "insertion": 3.0,
     "edge": 3.0,
 }
 """Below it the evidence speaks for the transcript, whatever the data's own rates; or is worth
 little, as with speech, for which there is always some: 3 nats are odds of 20 to 1."""
 
 
-@dataclass(frozen=True, slots=True)
-class Power:
-    """What one kind of planted defect showed, in one domain or in all."""
-
-    planted: int
-    detected: int
-    flagged: int
-    """Utterances as they are that pass the same threshold: false alarms, and real defects."""
-    heard: int
-    """Utterances as they are."""
-
-
-@dataclass(frozen=True)
-class Sight:
-    """What an audit can see."""
-
-    thresholds: dict[str, dict[Evidence, float]]
-    """By domain."""
-    slopes: dict[Evidence, float]
-    """Of the logistic curve from evidence to probability, which is one half at the threshold."""
-    power: dict[str, dict[Kind, Power]]
-    """By domain; kinds that were planted."""
-    blind: dict[str, frozenset[Kind]] = field(default_factory=dict)
-    """By domain: kinds whose power is below the policy's floor."""
-    pace: float = 0.0
-    """Tokens that the model hears in a second of speech, the median."""
-
-    def total(self, kind: Kind) -> Power | None:
-        """One kind over all domains; None: not planted."""
-        parts = [kinds[kind] for kinds in self.power.values() if kind in kinds]
-        if not parts:
-            return None
-        return Power(
-            sum(p.planted for p in parts),
-            sum(p.detected for p in parts),
-            sum(p.flagged for p in parts),
-            sum(p.heard for p in parts),
-        )
-
-    def hears(self, row: Measured) -> bool:
-        """Whether the model hears enough in an utterance to say anything about its transcript."""
-        return _hears(row, self.pace)
-
-    def sees(self, domain: str, evidence: Evidence) -> bool:
-        """Whether findings by this evidence count in a domain: no kind it must find is blind."""
-        return not self.blind.get(domain, frozenset()) & set(EVIDENCE[evidence])
-
-    def finds(self, domain: str, evidence: Evidence, value: float) -> bool:
-        """Whether the evidence passes its threshold."""
-        return self.probability(domain, evidence, value) > DOUBTED
-
-    def probability(self, domain: str, evidence: Evidence, value: float) -> float:
-        """Probability of the defect at this evidence, 0 to 1."""
-        away = self.slopes[evidence] * (value - self.thresholds[domain][evidence])
-        return float(1 / (1 + np.exp(-np.clip(away, -500, 500))))
-
-
 def calibrate(
     rows: Sequence[Measured], *, false_alarm: float, floors: Mapping[Kind, float]
-) -> Sight:
+) -> Calibration:
     """Thresholds, probabilities and power from the audited utterances and their controls.
 
     Each domain has thresholds of its own where it is large enough to show the false-alarm rate;
@@ -126,57 +62,56 @@ def calibrate(
     Args:
         rows: the audited utterances.
         false_alarm: share of right transcripts that may pass a threshold.
-        floors: power under which a kind counts as blind.
+        floors: power under which a kind counts as underpowered.
     """
     speaking = [row for row in rows if row.speech_seconds]
-    pace = float(np.median([r.tokens / r.speech_seconds for r in speaking])) if speaking else 0.0
+    tokens_per_second = (
+        float(np.median([r.tokens / r.speech_seconds for r in speaking])) if speaking else 0.0
+    )
     domains = sorted({row.domain for row in rows})
-    heard: list[Measured] = []
-    missed: dict[str, Counter[Kind]] = {domain: Counter() for domain in domains}
-    for row in speaking:
-        if _hears(row, pace):
-            heard.append(row)
-        else:  # nothing is found where nothing is heard
-            missed[row.domain].update(control.kind for control in row.controls)
     thresholds: dict[str, dict[Evidence, float]] = {domain: {} for domain in domains}
     power: dict[str, dict[Kind, Power]] = {domain: {} for domain in domains}
     slopes: dict[Evidence, float] = {}
+    calibration = Calibration(thresholds, slopes, power, tokens_per_second=tokens_per_second)
+    recognised: list[Measured] = []
+    missed: dict[str, Counter[Kind]] = {domain: Counter() for domain in domains}
+    for row in speaking:
+        if calibration.recognises_enough(row):
+            recognised.append(row)
+        else:  # nothing is found where nothing is recognised
+            missed[row.domain].update(control.kind for control in row.controls)
     for evidence in EVIDENCE:
-        everywhere = _Values(heard, evidence)
+        everywhere = _Values(recognised, evidence)
         pooled = everywhere.threshold(false_alarm)
         slopes[evidence] = everywhere.slope()
         for domain in domains:
-            values = _Values([row for row in heard if row.domain == domain], evidence)
+            values = _Values([row for row in recognised if row.domain == domain], evidence)
             own = values.threshold(false_alarm) if values.enough(false_alarm) else pooled
             thresholds[domain][evidence] = own
             power[domain] |= values.power(own, missed[domain])
         if evidence == "mismatch":
             # Nothing single can be told of a text that is another's altogether.
-            heard = [
+            recognised = [
                 row
-                for row in heard
+                for row in recognised
                 if row.mismatch is None or row.mismatch <= thresholds[row.domain]["mismatch"]
             ]
-    sight = Sight(thresholds, slopes, power, pace=pace)
-    blind = {
+    underpowered = {
         domain: frozenset(
-            kind for kind, here in kinds.items() if _is_blind(here, sight.total(kind), floors[kind])
+            kind
+            for kind, here in kinds.items()
+            if _is_underpowered(here, calibration.total(kind), floors[kind])
         )
         for domain, kinds in power.items()
     }
-    return replace(sight, blind=blind)
+    return replace(calibration, underpowered=underpowered)
 
 
-def _hears(row: Measured, pace: float) -> bool:
-    expected = pace * row.speech_seconds
-    return expected < ENOUGH_TOKENS or row.tokens >= UNHEARD * expected
-
-
-def _is_blind(here: Power, total: Power | None, floor: float) -> bool:
+def _is_underpowered(here: Power, total: Power | None, floor: float) -> bool:
     """Whether a kind is found too seldom in a domain; where few were planted, chance must not
     condemn or clear it, and all domains together decide.
     """
-    interval = wilson(here.detected, here.planted, 0.95)
+    interval = binomtest(here.detected, here.planted).proportion_ci(0.95, method="wilson")
     if interval.high < floor:
         return here.planted >= MIN_PLANTED
     if interval.low >= floor or total is None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.align import Alignment, lattice
-from asr_gate.audit.controls.kinds import Control
+from asr_gate.audit.align import lattice
 from asr_gate.audit.controls.plant import Planted, Planting
+from asr_gate.audit.records.alignment import Alignment
+from asr_gate.audit.records.controls import Control
 
 NO_LOSS = 0.1
 """Nats a letter: a wrong text that costs less is as good as none to compare with."""
@@ -20,18 +21,20 @@ MAX_CELLS = 200_000_000
 than all the others together."""
 
 
-def foreign_loss(heard: lattice.Heard, planting: Planting, model: ModelInfo) -> float | None:
+def median_cohort_loss(
+    prepared: lattice.PreparedEmission, planting: Planting, model: ModelInfo
+) -> float | None:
     """What texts of others cost on this audio, nats a letter, their median; None: none fits."""
-    losses = [lattice.text_loss(heard, text, model) for text in planting.cohort]
+    losses = [lattice.text_loss(prepared, text, model) for text in planting.cohort]
     fitting = [loss for loss in losses if loss is not None]
     return max(NO_LOSS, float(np.median(fitting))) if fitting else None
 
 
 def measure_controls(
-    heard: lattice.Heard,
+    prepared: lattice.PreparedEmission,
     own: Alignment,
     planting: Planting,
-    foreign: float | None,
+    cohort_loss: float | None,
     model: ModelInfo,
 ) -> Iterator[Control]:
     """Align the planted transcripts of one utterance, less those that its audio is too short for.
@@ -44,41 +47,41 @@ def measure_controls(
         model: of the emission.
     """
     for planted in planting.planted:
-        value = _evidence(heard, own, planted, foreign, model)
+        value = _evidence(prepared, own, planted, cohort_loss, model)
         if value is not None:
             yield Control(planted.kind, value)
 
 
 def _evidence(
-    heard: lattice.Heard,
+    prepared: lattice.PreparedEmission,
     own: Alignment,
     planted: Planted,
-    foreign: float | None,
+    cohort_loss: float | None,
     model: ModelInfo,
 ) -> float | None:
     if planted.kind == "swapped":
-        loss = lattice.text_loss(heard, planted.transcript, model)
-        return None if loss is None or foreign is None else loss / foreign
-    p = lattice.problem(heard, planted.transcript, model)
-    frames = len(heard.scores)
+        loss = lattice.text_loss(prepared, planted.transcript, model)
+        return None if loss is None or cohort_loss is None else loss / cohort_loss
+    p = lattice.problem(prepared, planted.transcript, model)
+    frames = len(prepared.scores)
     if p.needed > frames or frames * len(p.tokens) > MAX_CELLS:
         return None
     at = planted.at
     # Either of two copies may be the one that is not said.
     copies = slice(at, at + (2 if planted.kind == "doubled" else 1))
     near = range(max(0, at - 1), min(len(p.first), copies.stop) + 1)
-    strict = lattice.solve_strict(p, near)
+    single = lattice.solve_single_edit(p, near)
 
-    def free() -> lattice.Free:
-        return lattice.solve_free(p, model.temperature, near)
+    def unconstrained() -> lattice.Unconstrained:
+        return lattice.solve_unconstrained(p, model.temperature, near)
 
     if planted.kind == "replaced":
-        return float(lattice.other(p, strict, free())[at])
+        return float(lattice.substitution(p, single, unconstrained())[at])
     missing = planted.kind in ("removed", "cut")
-    gain = lattice.speech_alone(strict) if missing else lattice.unsaid_alone(p, strict)
+    gain = lattice.insertion_alone(single) if missing else lattice.deletion_alone(p, single)
     best = at + int(gain[copies].argmax())
-    drown = not missing and lattice.may_drown(p, best, own, model.stride)
-    if lattice.peaks(gain)[best] and not drown:
+    masked_here = not missing and lattice.may_be_masked(p, best, own, model.stride)
+    if lattice.peaks(gain)[best] and not masked_here:
         return float(gain[best])  # mostly, and the free pass is half the work
-    evidence = lattice.speech if missing else lattice.unsaid
-    return float(evidence(p, strict, free())[copies].max())
+    evidence = lattice.insertion if missing else lattice.deletion
+    return float(evidence(p, single, unconstrained())[copies].max())

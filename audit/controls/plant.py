@@ -7,7 +7,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from asr_gate.audit.controls.kinds import KINDS, Kind
+from asr_gate.audit.records.controls import KINDS, Kind
 from asr_gate.corpus.text.letters import Transcript, Word
 from asr_gate.corpus.utterance import Utterance
 
@@ -162,11 +162,11 @@ def _plant(
         return Planted(kind, _with(own, words[:-count]), len(words) - count)
     if kind == "inserted":
         mine = {word.letters for word in words}
-        foreign = _draw(vocabulary, lambda word: word.letters not in mine, rng)
+        added = _draw(vocabulary, lambda word: word.letters not in mine, rng)
         at = rng.randrange(len(words) + 1)
-        if foreign is None:
+        if added is None:
             return None
-        return Planted(kind, _with(own, [*words[:at], foreign, *words[at:]]), at)
+        return Planted(kind, _with(own, [*words[:at], added, *words[at:]]), at)
     places = [i for i, word in enumerate(words) if _plantable(word)]
     if not places:
         return None

@@ -1,1 +1,1 @@
-"""Runs the plan: measures in parts, resumes, and puts the report together."""
+"""Runs the plan: measures utterances shard by shard, keeps the shards on disk, and resumes."""

@@ -8,15 +8,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from asr_gate.audit.acoustic import AcousticModel, Emission
 from asr_gate.audit.acoustic.batching import emissions
-from asr_gate.audit.align import Alignment, Unalignable, align, hear
+from asr_gate.audit.align import align, prepare
 from asr_gate.audit.align.times import lag_profile
-from asr_gate.audit.controls.kinds import Control
-from asr_gate.audit.controls.measure import foreign_loss, measure_controls
+from asr_gate.audit.controls.measure import measure_controls, median_cohort_loss
 from asr_gate.audit.controls.plant import Planting
-from asr_gate.audit.measured import Fault, Measured
+from asr_gate.audit.records.alignment import Alignment, Unalignable
+from asr_gate.audit.records.controls import Control
+from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
 from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording, load
-from asr_gate.corpus.speech.signal import Signal, speech_to_noise
+from asr_gate.corpus.speech.signal import speech_to_noise
+from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Seconds, Span, Utterance
 
@@ -24,7 +26,7 @@ NOTHING_PLANTED = Planting((), ())
 
 
 class Measurer:
-    """Measures parts of the plan; a part is aligned while the next one's emissions are computed.
+    """Measures shards of the plan; a shard is aligned while the next one's emissions are computed.
 
     What cannot be decoded or aligned is measured as far as it goes, with the reason; nothing raises
     for the sake of one utterance.
@@ -50,18 +52,18 @@ class Measurer:
         self._plantings = plantings
         self._batch_seconds = batch_seconds
         # Threads, because decoding and alignment release the interpreter lock; the order of results
-        # is that of the utterances, whatever the number of workers. In one queue, a part would be
-        # decoded only after the part before it is aligned. One core is left to whoever feeds the
+        # is that of the utterances, whatever the number of workers. In one queue, a shard would be
+        # decoded only after the shard before it is aligned. One core is left to whoever feeds the
         # model: on two, threads that pass the lock to and fro take longer than one.
         workers = max(1, (os.cpu_count() or 1) - 1)
         self._decoders = ThreadPoolExecutor(workers)
         self._aligners = ThreadPoolExecutor(workers)
 
     def start(self, utterances: Sequence[Utterance]) -> Callable[[], list[Measured]]:
-        """Decode a part and compute its emissions; alignment goes on when this returns.
+        """Decode a shard and compute its emissions; alignment goes on when this returns.
 
         Returns:
-            Waits for the part's measurements, in its order.
+            Waits for the shard's measurements, in its order.
         """
 
         def decode(utterance: Utterance) -> Recording | Fault:
@@ -73,8 +75,8 @@ class Measurer:
                 return Fault("S001", str(error))
 
         recordings = list(self._decoders.map(decode, utterances))
-        heard = [r for r in recordings if isinstance(r, Recording)]
-        found = iter(emissions(self._model, [r.samples for r in heard], self._batch_seconds))
+        decoded = [r for r in recordings if isinstance(r, Recording)]
+        found = iter(emissions(self._model, [r.samples for r in decoded], self._batch_seconds))
         jobs: list[Future[Measured]] = [
             self._aligners.submit(
                 self._measure_one, u, r, next(found) if isinstance(r, Recording) else None
@@ -102,7 +104,7 @@ class Measurer:
         tokens = 0
         lags: tuple[float, ...] = ()
         aligned: Alignment | None = None
-        foreign: float | None = None
+        cohort_loss: float | None = None
         controls: tuple[Control, ...] = ()
         if isinstance(recording, Recording) and emission is not None:
             active = speech_activity(recording.samples, recording.sample_rate)
@@ -111,21 +113,20 @@ class Measurer:
             speech_seconds = float(active.sum()) * HOP
             activity = spans(active)
             peak, noise = float(level.max()), speech_to_noise(level)
-            heard = hear(emission, model, activity)
-            tokens = int(heard.onsets.sum())
-            found = align(heard, transcript, model)
+            prepared = prepare(emission, model, activity)
+            tokens = int(prepared.onsets.sum())
+            found = align(prepared, transcript, model)
             if isinstance(found, Unalignable):
                 fault = Fault(found.code, found.reason)
             else:
                 aligned = found
                 lags = tuple(lag_profile(found, level).tolist())
-                foreign = foreign_loss(heard, planting, model)
-                controls = tuple(measure_controls(heard, found, planting, foreign, model))
+                cohort_loss = median_cohort_loss(prepared, planting, model)
+                controls = tuple(measure_controls(prepared, found, planting, cohort_loss, model))
         return Measured(
             id=utterance.id,
             domain=utterance.domain,
             lang=utterance.lang,
-            origin=utterance.origin,
             text=utterance.text,
             duration=duration,
             speech_seconds=speech_seconds,
@@ -138,9 +139,9 @@ class Measurer:
             activity=activity,
             words=aligned.words if aligned else (),
             gaps=aligned.gaps if aligned else (),
-            unclaimed=aligned.unclaimed if aligned else (),
+            unaligned=aligned.unaligned if aligned else (),
             loss=aligned.loss if aligned else 0.0,
-            foreign=foreign,
+            cohort_loss=cohort_loss,
             tokens=tokens,
             lags=lags,
             controls=controls,

@@ -1,20 +1,24 @@
-"""Policy, estimate, verdict, admission."""
+"""What admits training: the report is read, verified against the data, and its decision heeded."""
 
 from asr_gate.audit.gate.admission import (
     CautionNotAccepted,
     Stopped,
-    admit,
+    authorise,
     require_same_data,
-    vouched,
+    rows_to_drop,
+    verify,
 )
-from asr_gate.audit.gate.policy import Policy, load_policy
+from asr_gate.audit.gate.read import NoVerdict, check_tables, find_latest, read_report
 
 __all__ = [
     "CautionNotAccepted",
-    "Policy",
+    "NoVerdict",
     "Stopped",
-    "admit",
-    "load_policy",
+    "authorise",
+    "check_tables",
+    "find_latest",
+    "read_report",
     "require_same_data",
-    "vouched",
+    "rows_to_drop",
+    "verify",
 ]

@@ -9,9 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from asr_gate.audit.gate.policy import GatePolicy, Policy, load_policy
-from asr_gate.audit.report.read import ROWS_FILE, NoVerdict, check_tables, read_report
-from asr_gate.audit.report.schema import Report
+from asr_gate.audit.gate.read import NoVerdict, check_tables, read_report
+from asr_gate.audit.policy import GatePolicy, Policy, load_policy
+from asr_gate.audit.records.excluded import excluded
+from asr_gate.audit.records.report import ROWS_FILE, Report
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import read_regular
 from asr_gate.corpus.fingerprint import differences, fingerprint, from_lines
@@ -36,7 +37,7 @@ class CautionNotAccepted(UserError):
     exit_code = 10
 
 
-def vouched(
+def verify(
     path: Path, name: str, *, policy: Policy | None = None, verify_key: Path | None = None
 ) -> Report:
     """Read a report that can be relied on: whole, of this policy, young enough, signed if asked.
@@ -121,7 +122,7 @@ def _require_age(report: Report, name: str, asked: GatePolicy) -> None:
         )
 
 
-def admit(report: Report, name: str, *, accept_caution: bool) -> None:
+def authorise(report: Report, name: str, *, accept_caution: bool) -> None:
     """Let a report pass, or say why not.
 
     Args:
@@ -151,7 +152,7 @@ def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -
         report: whose fingerprint counts.
         name: of the report, for the message.
         corpus: as it is now.
-        folder: of the audit, where the prints of its rows lie.
+        folder: of the audit, where the digests of its rows lie.
 
     Raises:
         NoVerdict: it was made for other data; names rows that were added, removed or changed.
@@ -170,7 +171,7 @@ def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -
         except ValueError as error:
             raise NoVerdict(f"{folder / ROWS_FILE}: {error}; audit again") from error
         if then is not None:
-            places = corpus.places()
+            places = corpus.relative_origins()
             found = list(differences(then, now.rows))
             named = [
                 f"{places[i]} '{i}' {what}" if i in places else f"'{i}' {what}"
@@ -182,3 +183,31 @@ def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -
     raise NoVerdict(
         f"{name}: made for other data than {manifests} {what}; audit this data, or name its report"
     )
+
+
+def rows_to_drop(report: Report, name: str) -> dict[str, dict[str, Any]]:
+    """The rows that a report excludes, each as its line of a drop log.
+
+    Args:
+        report: a verified report.
+        name: the report's, for the message.
+
+    Returns:
+        By id: `reason`, and `findings`, those that count against the row, with `code`, `severity`,
+        `message`, `start` and `end` in seconds (null for the whole row).
+
+    Raises:
+        NoVerdict: the audit cannot tell right from wrong.
+    """
+    if report.decision == "NO_VERDICT":
+        raise NoVerdict(f"{name}: no verdict, so nothing to drop: {report.reasons[0]}")
+    rows: dict[str, dict[str, Any]] = {
+        identity: {"reason": reason, "findings": []}
+        for identity, reason in excluded(report).items()
+    }
+    for finding in report.findings:
+        if finding.counts and finding.id in rows:
+            rows[finding.id]["findings"].append(
+                finding.model_dump(exclude={"id", "origin", "counts"})
+            )
+    return rows

@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from asr_gate.audit.report.read import REPORT_FILE, SIGNATURE_FILE, NoVerdict
-from asr_gate.audit.report.schema import Report
+from asr_gate.audit.gate.read import NoVerdict
+from asr_gate.audit.records.report import REPORT_FILE, SIGNATURE_FILE, Report
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import read_regular, write_atomically
 

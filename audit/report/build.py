@@ -1,52 +1,39 @@
-"""From measurements and findings to the report and its tables."""
+"""From the decision, the findings and the judged utterances to the report."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from math import fsum
-from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import overload
 
 import numpy as np
 
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.controls.calibrate import Power, Sight
-from asr_gate.audit.controls.kinds import KINDS, Kind
-from asr_gate.audit.gate.estimate import (
+from asr_gate.audit.decide import sequential
+from asr_gate.audit.decide.estimate import (
     METHOD,
     Interval,
-    StratumCount,
-    StratumHours,
-    corrected,
-    estimate,
     estimate_hours,
     quantile_interval,
     wilson,
 )
-from asr_gate.audit.gate.policy import Policy
-from asr_gate.audit.gate.sequential import METHOD as SEQUENTIAL
-from asr_gate.audit.gate.sequential import Ended
-from asr_gate.audit.gate.verdict import RECOMMENDATIONS, decide
-from asr_gate.audit.measured import Measured
-from asr_gate.audit.plan import Plan
-from asr_gate.audit.report import schema
-from asr_gate.audit.report.sight import blind_spots, no_verdict, too_few, why_it_ended
+from asr_gate.audit.decide.outcome import DomainSample, Outcome
+from asr_gate.audit.judge import JudgedSample
+from asr_gate.audit.policy import Policy
+from asr_gate.audit.records import report as schema
+from asr_gate.audit.records.controls import KINDS
+from asr_gate.audit.records.excluded import excluded_ids
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.judged import Judged
+from asr_gate.audit.records.power import Power
+from asr_gate.audit.sample.plan import Plan
 from asr_gate.corpus.fingerprint import Fingerprint
-from asr_gate.corpus.speech.audio import stored_duration
-from asr_gate.corpus.utterance import Corpus, Seconds
-from asr_gate.tracking.system import git_commit
-
-if TYPE_CHECKING:
-    from asr_gate.audit.engine.assess import Assessed
+from asr_gate.corpus.utterance import Corpus
 
 PERCENTILES = {"p10": 0.1, "p25": 0.25, "p50": 0.5, "p75": 0.75, "p90": 0.9}
-
-CONDEMNING: tuple[Kind, ...] = ("swapped", "cut")
-"""Kinds of planted defects that are errors where they are real; the others are warnings."""
 
 LENGTH_MISMATCH = "D003"
 """The rule that finds a length mismatch."""
@@ -60,140 +47,118 @@ class AuditResult:
     """A report and the rows that it rests on."""
 
     report: schema.Report
-    rows: list[Measured]
-    findings: dict[str, list[schema.Finding]]
+    rows: list[Judged]
+    findings: dict[str, list[Finding]]
     """By utterance id; only utterances with findings."""
     weights: dict[str, float]
     """How many utterances of the corpus a sampled one stands for, by domain."""
-    prints: Fingerprint
+    fingerprint: Fingerprint
 
-    def codes(self, row: Measured) -> list[str]:
+    def codes(self, row: Judged) -> list[str]:
         """Codes of what was found in one utterance, sorted."""
         return sorted({f.code for f in self.findings.get(row.id, [])})
 
-    def low_quality(self, row: Measured) -> bool:
-        """Whether any finding is an error that counts."""
-        return bool(low_quality_ids(self.findings.get(row.id, [])))
-
-
-def low_quality_ids(findings: Iterable[schema.Finding]) -> set[str]:
-    """Ids of the utterances in which any finding is an error that counts."""
-    return {f.id for f in findings if f.severity == "error" and f.counts}
+    def low_quality(self, row: Judged) -> bool:
+        """Whether any finding excludes the utterance."""
+        return bool(excluded_ids(self.findings.get(row.id, [])))
 
 
 def build(
     corpus: Corpus,
     plan: Plan,
-    assessed: Assessed,
+    sample: JudgedSample,
+    outcome: Outcome,
     model: ModelInfo,
     policy: Policy,
-    prints: Fingerprint,
-    ended: Ended | None,
+    fingerprint: Fingerprint,
+    tool: schema.Tool,
 ) -> AuditResult:
-    """Put the report together; what is derived from the rest is filled in when it is written.
+    """Put the report together; its digests are filled in when it is written.
 
     Args:
         corpus: the corpus.
-        plan: what was heard of it.
-        assessed: what was found.
-        model: what aligned.
-        policy: what decides.
-        prints: of the corpus.
-        ended: how the audit ended if it heard until it was decided.
+        plan: what was sampled of it.
+        sample: the sampled utterances, judged.
+        outcome: the decision and its estimates.
+        model: the aligner.
+        policy: what decided.
+        fingerprint: the corpus's.
+        tool: what writes the report.
     """
-    rows, sight, figures = assessed.rows, assessed.sight, assessed.figures
-    by_id: dict[str, list[schema.Finding]] = {}
-    for finding in assessed.findings:
+    rows, calibration, delay = sample.rows, sample.calibration, sample.delay
+    by_id: dict[str, list[Finding]] = {}
+    for finding in sample.findings:
         by_id.setdefault(finding.id, []).append(finding)
-    low = low_quality_ids(assessed.findings) & {row.id for row in rows}
-    lengths = {u.id: stored_duration(u) or 0.0 for u in corpus.utterances}
-    strata = _strata(plan, corpus, rows, low, lengths)
     confidence = policy.decision.confidence
-    found = {domain: estimate([s.count], confidence) for domain, s in strata.items()}
-    overall = estimate([s.count for s in strata.values()], confidence)
-    if ended is not None:
-        overall, found = ended.last.overall, ended.last.domains
-    sighted = _condemning_power(sight, policy)
-    correction = corrected(overall, *sighted, confidence=confidence)
-    deciding, each = overall, found
-    if policy.decision.correct_for_controls:
-        deciding = correction or overall
-        each = {
-            d: corrected(one, *sighted, confidence=confidence) or one for d, one in found.items()
-        }
-    everything = len(corpus.utterances) + len(corpus.skipped)
-    skipped = 100 * len(corpus.skipped) / everything
-    unfit = no_verdict(sight, policy.controls, model) or too_few(
-        len(rows), len(corpus.utterances), policy.decision
-    )
-    verdict = unfit or decide(policy.decision, deciding, each, skipped)
-    # Where nothing can be told, what else cannot is no news.
-    notes = [] if unfit else blind_spots(sight, policy.controls, figures)
-    stopped = [] if ended is None else [why_it_ended(ended, len(rows), policy.decision)]
+    verdict, power, ending = outcome.verdict, outcome.power, outcome.ending
     report = schema.Report(
         schema_version=schema.SCHEMA_VERSION,
         decision=verdict.decision,
-        recommendation=verdict.recommendation or RECOMMENDATIONS[verdict.decision],
-        reasons=verdict.reasons + stopped + notes,
+        recommendation=verdict.recommendation,
+        reasons=verdict.reasons,
         total_samples=len(rows),
-        low_quality_count=len(low),
-        low_quality_percentage=_r(100 * overall.rate),
+        low_quality_count=sum(s.count.low for s in outcome.samples.values()),
+        low_quality_percentage=_r(100 * outcome.overall.rate),
         estimate=schema.Estimate(
-            **_share(overall).model_dump(),
+            **_share(outcome.overall).model_dump(),
             confidence=confidence,
-            method=METHOD if ended is None else SEQUENTIAL,
-            hours=_share(estimate_hours([s.hours for s in strata.values()], confidence)),
+            method=METHOD if ending is None else sequential.METHOD,
+            hours=_share(outcome.hours),
             corrected=None
-            if correction is None
+            if outcome.corrected is None
             else schema.Corrected(
-                **_share(correction).model_dump(),
-                power=_r(sighted[0] / sighted[1]),
-                false_alarm=_r(sighted[2]),
+                **_share(outcome.corrected).model_dump(),
+                power=_r(power.detected / power.planted),
+                false_alarm=_r(power.false_alarm),
             ),
         ),
-        coverage_distribution=_distribution(list(strata.values()), confidence),
+        coverage_distribution=_distribution(list(outcome.samples.values()), confidence),
         domain_statistics={
-            domain: _domain(stratum, found[domain], by_id, confidence)
-            for domain, stratum in strata.items()
+            domain: _domain(sample, outcome.domains[domain], by_id, confidence)
+            for domain, sample in outcome.samples.items()
         },
-        rules=_rules(assessed.findings),
+        rules=_rules(sample.findings),
         findings=sorted(
-            (_rounded(finding) for finding in assessed.findings),
+            (_rounded(finding) for finding in sample.findings),
             key=lambda finding: (finding.id, finding.code, finding.start or 0.0),
         ),
         controls={
-            kind: _power(total, confidence, any(kind in blind for blind in sight.blind.values()))
+            kind: _power(
+                total,
+                confidence,
+                any(kind in kinds for kinds in calibration.underpowered.values()),
+            )
             for kind in KINDS
-            if (total := sight.total(kind)) is not None
+            if (total := calibration.total(kind)) is not None
         },
         domain_controls={
             domain: {
-                kind: _power(power, confidence, kind in sight.blind[domain])
-                for kind, power in kinds.items()
+                kind: _power(one, confidence, kind in calibration.underpowered[domain])
+                for kind, one in kinds.items()
             }
-            for domain, kinds in sight.power.items()
+            for domain, kinds in calibration.power.items()
         },
         thresholds={
             domain: {evidence: _r(value) for evidence, value in values.items()}
-            for domain, values in sight.thresholds.items()
+            for domain, values in calibration.thresholds.items()
         },
-        figures={domain: sorted(names) for domain, names in figures.items()},
+        absolute_thresholds={domain: sorted(names) for domain, names in sample.in_force.items()},
         skipped=[
-            schema.Skipped(id=row.id, origin=corpus.place(row.origin), reason=row.reason)
+            schema.Skipped(id=row.id, origin=corpus.relative_origin(row.origin), reason=row.reason)
             for row in sorted(corpus.skipped, key=lambda row: row.id)
         ],
         dataset=schema.Dataset(
-            fingerprint=prints.digest,
-            fingerprint_audio=prints.audio,
+            fingerprint=fingerprint.digest,
+            fingerprint_audio=fingerprint.audio,
             utterances=len(corpus.utterances),
-            hours=_r(fsum(lengths.values()) / 3600),
+            hours=_r(fsum(s.hours.seconds for s in outcome.samples.values()) / 3600),
             manifests=corpus.manifests,
         ),
         sampling=schema.Sampling(
             seed=plan.seed,
             fraction=plan.fraction,
             method="stratified by domain, without replacement"
-            + (", until decided" if ended else ""),
+            + (", until decided" if ending else ""),
             strata={
                 domain: schema.Stratum(
                     population=s.population, sampled=s.sampled, weight=_r(s.weight)
@@ -201,12 +166,12 @@ def build(
                 for domain, s in plan.strata.items()
             },
             sequential=None
-            if ended is None
+            if ending is None
             else schema.Sequential(
-                budget=ended.budget,
-                looks=ended.looks,
-                settled=ended.last.settled,
-                open=list(ended.last.open),
+                budget=ending.budget,
+                looks=ending.looks,
+                settled=ending.last.settled,
+                open=list(ending.last.open),
             ),
         ),
         aligner=schema.Aligner(
@@ -215,64 +180,18 @@ def build(
             weights_sha256=model.weights_sha256,
             language=model.language,
             stride=model.stride,
-            delay=_r(assessed.delay.delay),
-            delay_measured=assessed.delay.measured,
+            delay=_r(delay.delay),
+            delay_measured=delay.measured,
         ),
         policy=policy.model_dump(mode="json"),
         tables={},
-        tool=schema.Tool(version=version("asr-gate"), git_commit=source_commit()),
+        tool=tool,
         created_at=datetime.now(UTC).isoformat(timespec="microseconds"),
         digest="",
         seal="",
     )
     weights = {domain: stratum.weight for domain, stratum in plan.strata.items()}
-    return AuditResult(report, rows, by_id, weights, prints)
-
-
-@dataclass(frozen=True)
-class _Stratum:
-    """What was heard of one domain."""
-
-    rows: list[Measured]
-    count: StratumCount
-    hours: StratumHours
-
-
-def _strata(
-    plan: Plan,
-    corpus: Corpus,
-    rows: Sequence[Measured],
-    low: set[str],
-    lengths: Mapping[str, Seconds],
-) -> dict[str, _Stratum]:
-    members: dict[str, list[Measured]] = {domain: [] for domain in plan.strata}
-    for row in rows:
-        members[row.domain].append(row)
-    seconds: dict[str, list[Seconds]] = {domain: [] for domain in plan.strata}
-    for u in corpus.utterances:
-        seconds[u.domain].append(lengths[u.id])
-    strata = {}
-    for domain, heard in members.items():
-        size = plan.strata[domain].population
-        bad = [row.id in low for row in heard]
-        hours = StratumHours(size, fsum(seconds[domain]), [lengths[r.id] for r in heard], bad)
-        strata[domain] = _Stratum(heard, StratumCount(size, len(heard), sum(bad)), hours)
-    return strata
-
-
-def _condemning_power(sight: Sight, policy: Policy) -> tuple[int, int, float]:
-    """Planted defects found, planted, and false alarms, of the kinds that condemn an utterance."""
-    seen = [
-        total
-        for kind in CONDEMNING
-        if not any(kind in blind for blind in sight.blind.values())
-        and (total := sight.total(kind)) is not None
-    ]
-    return (
-        sum(power.detected for power in seen),
-        sum(power.planted for power in seen),
-        policy.controls.false_alarm * len(seen),
-    )
+    return AuditResult(report, rows, by_id, weights, fingerprint)
 
 
 @overload
@@ -285,7 +204,7 @@ def _share(interval: Interval | None) -> schema.Share | None:
     return schema.Share(rate=_r(interval.rate), low=_r(interval.low), high=_r(interval.high))
 
 
-def _power(power: Power, confidence: float, blind: bool) -> schema.ControlPower:
+def _power(power: Power, confidence: float, underpowered: bool) -> schema.ControlPower:
     interval = wilson(power.detected, power.planted, confidence)
     return schema.ControlPower(
         n=power.planted,
@@ -293,33 +212,33 @@ def _power(power: Power, confidence: float, blind: bool) -> schema.ControlPower:
         power=_r(interval.rate),
         low=_r(interval.low),
         high=_r(interval.high),
-        false_alarm_rate=_r(power.flagged / power.heard) if power.heard else 0.0,
-        blind=blind,
+        false_alarm_rate=_r(power.flagged / power.unplanted) if power.unplanted else 0.0,
+        underpowered=underpowered,
     )
 
 
-def _rules(findings: Sequence[schema.Finding]) -> dict[str, int]:
-    """How many utterances each rule found something in, as far as its findings count."""
+def _rules(findings: Sequence[Finding]) -> dict[str, int]:
+    """In how many utterances each rule found something that counts."""
     found = {(finding.code, finding.id) for finding in findings if finding.counts}
     return dict(sorted(Counter(code for code, _ in found).items()))
 
 
-def _rounded(finding: schema.Finding) -> schema.Finding:
+def _rounded(finding: Finding) -> Finding:
     if finding.start is None or finding.end is None:
         return finding
     return finding.model_copy(update={"start": _r(finding.start), "end": _r(finding.end)})
 
 
 def _domain(
-    stratum: _Stratum,
+    sample: DomainSample,
     interval: Interval,
-    findings: Mapping[str, Sequence[schema.Finding]],
+    findings: Mapping[str, Sequence[Finding]],
     confidence: float,
 ) -> schema.DomainStatistics:
-    members, count = stratum.rows, stratum.count
-    coverages = [row.coverage for row in members]
+    rows, count = sample.rows, sample.count
+    coverages = [row.coverage for row in rows]
     mismatched = sum(
-        any(f.code == LENGTH_MISMATCH for f in findings.get(row.id, [])) for row in members
+        any(f.code == LENGTH_MISMATCH for f in findings.get(row.id, [])) for row in rows
     )
     return schema.DomainStatistics(
         count=count.sampled,
@@ -330,15 +249,15 @@ def _domain(
         high=_r(100 * interval.high),
         mean_coverage=_r(float(np.mean(coverages))),
         median_coverage=_r(float(np.quantile(coverages, 0.5, method="inverted_cdf"))),
-        mean_confidence=_r(float(np.mean([row.confidence for row in members]))),
-        length_mismatch_pct=_r(100 * mismatched / len(members)),
-        hours=_r(stratum.hours.seconds / 3600),
-        low_quality_hours=_share(estimate_hours([stratum.hours], confidence)),
+        mean_confidence=_r(float(np.mean([row.confidence for row in rows]))),
+        length_mismatch_pct=_r(100 * mismatched / len(rows)),
+        hours=_r(sample.hours.seconds / 3600),
+        low_quality_hours=_share(estimate_hours([sample.hours], confidence)),
     )
 
 
-def _distribution(strata: Sequence[_Stratum], confidence: float) -> schema.Distribution:
-    coverages = [(s.count.population, np.array([row.coverage for row in s.rows])) for s in strata]
+def _distribution(samples: Sequence[DomainSample], confidence: float) -> schema.Distribution:
+    coverages = [(s.count.population, np.array([row.coverage for row in s.rows])) for s in samples]
     found = {
         name: quantile_interval(coverages, share, confidence) for name, share in PERCENTILES.items()
     }
@@ -353,9 +272,3 @@ def _distribution(strata: Sequence[_Stratum], confidence: float) -> schema.Distr
 
 def _r(value: float) -> float:
     return round(float(value), DIGITS)
-
-
-def source_commit() -> str | None:
-    """Commit of the source tree that runs; None where this is an installed package."""
-    tree = Path(__file__).parents[3]
-    return git_commit(tree) if (tree / ".git").exists() else None

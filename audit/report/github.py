@@ -8,8 +8,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from asr_gate.audit.report.located import Level, Places, condemned_rows, located, shortened
-from asr_gate.audit.report.schema import Decision, Report
+from asr_gate.audit.records.report import Decision, Report
+from asr_gate.audit.records.rules import catalogue
+from asr_gate.audit.report.locations import (
+    Level,
+    Locations,
+    excluded_rows,
+    locate_findings,
+    shortened,
+)
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.plain import plain
 
@@ -26,7 +33,7 @@ OUTPUT = "GITHUB_OUTPUT"
 """Names of the files that a step may append to, as the runner's environment gives them."""
 
 
-def annotation_lines(report: Report, places: Places, held: str | None) -> list[str]:
+def annotation_lines(report: Report, places: Locations, held: str | None) -> list[str]:
     """Workflow commands, one a line: the verdict, then what weighs most, and how many are left out.
 
     Args:
@@ -34,15 +41,13 @@ def annotation_lines(report: Report, places: Places, held: str | None) -> list[s
         places: where its rows stand.
         held: why training may not start; None: it may.
     """
-    from asr_gate.audit.checks import RULES
-
-    names = {rule.code: rule.name for rule in RULES}
+    names = {code: rule.name for code, rule in catalogue().items()}
     room = dict.fromkeys(COMMAND_OF.values(), MOST_ANNOTATIONS)
     room["notice"] -= 1  # for the last line
     said = held or f"{report.decision}: {'; '.join(report.reasons)}"
     lines = [command(_verdict_command(report.decision, held), f"asr gate: {report.decision}", said)]
     room[_verdict_command(report.decision, held)] -= 1
-    rows = located(report, places)
+    rows = locate_findings(report, places)
     shown = 0
     for row in rows:
         kind = COMMAND_OF[row.level]
@@ -85,7 +90,7 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def step_summary(report: Report, places: Places, held: str | None) -> str:
+def step_summary(report: Report, places: Locations, held: str | None) -> str:
     """The report in short, as Markdown: verdict, reasons, domains, controls, the worst utterances.
 
     Args:
@@ -101,7 +106,7 @@ def summary_of_refusal(reason: str) -> str:
     return f"## asr gate: no verdict\n\n{escaped(reason)}\n"
 
 
-def _lines(report: Report, places: Places, held: str | None) -> Iterator[str]:
+def _lines(report: Report, places: Locations, held: str | None) -> Iterator[str]:
     estimate = report.estimate
     yield f"## asr gate: {escaped(report.decision)}"
     yield ""
@@ -134,9 +139,9 @@ def _lines(report: Report, places: Places, held: str | None) -> Iterator[str]:
         for kind, power in islice(report.controls.items(), MOST_ROWS):
             yield (
                 f"| {escaped(kind)} | {power.detected} | {power.n} | {power.power:.0%} "
-                f"| {'blind' if power.blind else ''} |"
+                f"| {'underpowered' if power.underpowered else ''} |"
             )
-    worst = condemned_rows(report, places)
+    worst = excluded_rows(report, places)
     if worst:
         yield ""
         yield "| utterance of low quality | where | what was found |"

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-from asr_gate.audit.report.located import LONGEST, Places, condemned_rows, shortened
-from asr_gate.audit.report.schema import Report
+from asr_gate.audit.records.report import Report
+from asr_gate.audit.report.locations import LONGEST, Locations, excluded_rows, shortened
 
 SUITE = "asr-audit"
 MOST_ROWS = 1_000
@@ -17,12 +17,12 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML 1.0 document may hold (section 2.2), not even escaped."""
 
 
-def junit(report: Report, places: Places, held: str | None) -> bytes:
+def junit(report: Report, places: Locations, held: str | None) -> bytes:
     """One suite: the verdict, the domains, the kinds of controls, utterances of low quality.
 
-    A domain fails where it made the verdict CAUTION; a kind of planted defect that the audit is
-    blind to is skipped, and so is a row that could not be audited. Names hold no figures, so that
-    one run compares with the next.
+    A domain fails where it made the verdict CAUTION; a kind of planted defect that the audit
+    cannot detect is skipped, and so is a row that could not be audited. Names hold no figures, so
+    that one run compares with the next.
 
     Args:
         report: the report.
@@ -50,10 +50,10 @@ def junit(report: Report, places: Places, held: str | None) -> bytes:
     for kind, power in report.controls.items():
         case = _case(suite, "control", kind)
         said = f"{power.detected} of {power.n} planted were found ({power.power:.0%})"
-        if power.blind:
-            _outcome(case, "skipped", f"blind in part of the data or all of it: {said}")
+        if power.underpowered:
+            _outcome(case, "skipped", f"underpowered in part of the data or all of it: {said}")
         _said(case, [said])
-    rows = condemned_rows(report, places)
+    rows = excluded_rows(report, places)
     for identity, found in list(rows.items())[:MOST_ROWS]:
         place = found[0].place
         case = _case(suite, "utterance", identity)
@@ -80,7 +80,7 @@ def junit_of_refusal(reason: str) -> bytes:
 
 
 def _domain_reason(report: Report, domain: str) -> str | None:
-    """The report's own reason that names this domain as too bad (`audit.gate.verdict`)."""
+    """The report's own reason that names this domain as too bad (`audit.decide.verdict`)."""
     own = re.compile(rf"domain {re.escape(domain)}: [\d.]+ % .*\(decision\.domain.*\)")
     return next((reason for reason in report.reasons if own.fullmatch(reason)), None)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from asr_gate.audit.checks import RULES
+from asr_gate.audit.records.report import DomainStatistics
+from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.build import AuditResult
-from asr_gate.audit.report.schema import DomainStatistics
 from asr_gate.corpus.text.plain import plain
 
 WORST = 20
@@ -47,18 +47,18 @@ def _lines(result: AuditResult) -> Iterator[str]:
             f"{100 * defects.rate:.1f} % of the utterances are defective "
             f"({100 * defects.low:.1f} to {100 * defects.high:.1f} %)."
         )
-    unheard = report.dataset.utterances - report.total_samples
-    if unheard:
+    rest = report.dataset.utterances - report.total_samples
+    if rest:
         yield ""
         yield (
-            f"{unheard} utterances were not heard: the estimate speaks for them, and nobody looked "
-            "for the bad ones among them. `--all` hears every one."
+            f"{rest} utterances are not in the sample: the estimate covers them, but nobody "
+            "looked for the bad ones among them. `--all` audits every one."
         )
     yield ""
     yield "## Domains"
     yield ""
     yield (
-        "| domain | heard | of | low quality | interval | of its hours | median coverage "
+        "| domain | sampled | of | low quality | interval | of its hours | median coverage "
         "| mean confidence |"
     )
     yield "|---|---:|---:|---:|---:|---:|---:|---:|"
@@ -83,7 +83,7 @@ def _lines(result: AuditResult) -> Iterator[str]:
     yield ""
     if report.controls:
         rate = 100 * report.policy["controls"]["false_alarm"]
-        yield "## What this audit could see"
+        yield "## Detection power"
         yield ""
         yield (
             "Defects planted in the audited utterances themselves, and how many were found at "
@@ -97,19 +97,19 @@ def _lines(result: AuditResult) -> Iterator[str]:
             yield (
                 f"| {kind} | {power.detected} | {power.n} | {power.power:.1%} "
                 f"| {100 * power.low:.1f} to {100 * power.high:.1f} % "
-                f"| {power.false_alarm_rate:.1%} | {'blind' if power.blind else ''} |"
+                f"| {power.false_alarm_rate:.1%} | {'underpowered' if power.underpowered else ''} |"
             )
         yield ""
     yield "## Findings"
     yield ""
     if report.rules:
-        known = {rule.code: rule for rule in RULES}
+        known = catalogue()
         yield "| rule | utterances | severity | what it finds | what to do |"
         yield "|---|---:|---|---|---|"
         for code, count in report.rules.items():
             rule = known[code]
             severity = report.policy["rules"].get(code, rule.severity)
-            yield f"| {code} | {count} | {severity} | {rule.summary} | {rule.mend} |"
+            yield f"| {code} | {count} | {severity} | {rule.summary} | {rule.fix} |"
     else:
         yield "None."
     worst = sorted(
@@ -125,7 +125,7 @@ def _lines(result: AuditResult) -> Iterator[str]:
             found = "; ".join(f"{f.code} {f.message}" for f in result.findings[row.id] if f.counts)
             yield (
                 f"| {_escape(row.id)} | {row.coverage:.2f} | {row.confidence:.2f} "
-                f"| {_escape(found)} | {_escape(row.text[:200])} |"
+                f"| {_escape(found)} | {_escape(row.measured.text[:200])} |"
             )
     if report.skipped:
         yield ""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from asr_gate.audit.records.excluded import excluded
+from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Share
 from asr_gate.audit.report.build import AuditResult
-from asr_gate.audit.report.read import LINK_FILE, REPORT_FILE
-from asr_gate.audit.report.schema import Share
 from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.speech.audio import AudioError, load
 from asr_gate.corpus.utterance import Seconds, Utterance
@@ -53,6 +53,7 @@ def publish(
     metrics: dict[str, float | int | str] = {
         "phase0/total_samples": report.total_samples,
         "phase0/low_quality_count": report.low_quality_count,
+        "phase0/excluded": len(excluded(report)),
         "phase0/low_quality_percentage": report.low_quality_percentage,
         "phase0/decision": report.decision,
         "phase0/coverage_p10": distribution.p10,
@@ -70,8 +71,8 @@ def publish(
         name: [_figure(getattr(domain, column)) for column in columns]
         for name, domain in report.domain_statistics.items()
     }
-    for name, figures in domains.items():
-        for column, figure in zip(columns, figures, strict=True):
+    for name, absolute_thresholds in domains.items():
+        for column, figure in zip(columns, absolute_thresholds, strict=True):
             if figure is not None:
                 metrics[f"phase0/{name}/{column}"] = figure
     tracker.log_metrics(metrics)
@@ -89,7 +90,7 @@ def publish(
     tracker.log_table(
         "phase0/domains",
         ["domain", *columns],
-        [[name, *figures] for name, figures in domains.items()],
+        [[name, *absolute_thresholds] for name, absolute_thresholds in domains.items()],
     )
     if report.decision == "STOP" and tracker.settings.alerts.stop:
         tracker.alert("phase0: STOP", "; ".join(report.reasons), "ERROR")
@@ -120,7 +121,7 @@ def _worst(
         [
             row.id,
             row.domain,
-            row.text,
+            row.measured.text,
             round(row.quality, 4),
             round(row.coverage, 4),
             " ".join(result.codes(row)),

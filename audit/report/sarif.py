@@ -15,8 +15,16 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
-from asr_gate.audit.report.located import Level, Located, Place, Places, located, shortened
-from asr_gate.audit.report.schema import Report
+from asr_gate.audit.records.report import Report
+from asr_gate.audit.records.rules import catalogue
+from asr_gate.audit.report.locations import (
+    Level,
+    LocatedFinding,
+    Location,
+    Locations,
+    locate_findings,
+    shortened,
+)
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -34,7 +42,7 @@ MOST_MANIFESTS = 100
 LEVEL_OF: dict[str, Level] = {"error": "error", "warning": "warning", "info": "note"}
 
 
-def sarif(report: Report, places: Places) -> dict[str, Any]:
+def sarif(report: Report, places: Locations) -> dict[str, Any]:
     """One run: a result a finding, and one for the verdict unless it is PROCEED.
 
     Findings that do not count are notes, and suppressed: the kind stays `fail`, because any other
@@ -47,7 +55,7 @@ def sarif(report: Report, places: Places) -> dict[str, Any]:
     """
     rules = list(_rules(report))
     index = {rule["id"]: number for number, rule in enumerate(rules)}
-    rows = located(report, places)
+    rows = locate_findings(report, places)
     results = list(_verdict(report, places, index))
     size = 0
     seen: Counter[tuple[str, str]] = Counter()
@@ -78,7 +86,7 @@ def sarif(report: Report, places: Places) -> dict[str, Any]:
     return _log(run)
 
 
-def sarif_of_refusal(reason: str, report: Place) -> dict[str, Any]:
+def sarif_of_refusal(reason: str, report: Location) -> dict[str, Any]:
     """One run with one result: why there is no report to rely on.
 
     Args:
@@ -120,13 +128,11 @@ def _run(
 
 
 def _rules(report: Report) -> Iterator[dict[str, Any]]:
-    from asr_gate.audit.checks import RULES
-
     yield _verdict_rule()
-    for rule in RULES:
-        yield _rule(rule.code, rule.name, LEVEL_OF[rule.severity], rule.summary, rule.mend)
+    for rule in catalogue().values():
+        yield _rule(rule.code, rule.name, LEVEL_OF[rule.severity], rule.summary, rule.fix)
     unknown = {f.code: LEVEL_OF[f.severity] for f in report.findings}
-    for code in sorted(unknown.keys() - {rule.code for rule in RULES}):
+    for code in sorted(unknown.keys() - catalogue().keys()):
         yield _rule(code, code, unknown[code], "A rule that this version does not know.", "")
 
 
@@ -136,23 +142,23 @@ def _verdict_rule() -> dict[str, Any]:
         VERDICT,
         "error",
         "The decision on the corpus as a whole.",
-        "Mend what the findings name, then audit again.",
+        "Fix what the findings name, then audit again.",
     )
 
 
-def _rule(code: str, name: str, level: Level, summary: str, mend: str) -> dict[str, Any]:
+def _rule(code: str, name: str, level: Level, summary: str, fix: str) -> dict[str, Any]:
     return {
         "id": code,
         "name": name,
         "shortDescription": {"text": summary},
-        "fullDescription": {"text": f"{summary} {mend}".strip()},
-        "help": {"text": mend or summary},
+        "fullDescription": {"text": f"{summary} {fix}".strip()},
+        "help": {"text": fix or summary},
         "defaultConfiguration": {"level": level},
         "properties": {"tags": ["data-quality"]},
     }
 
 
-def _verdict(report: Report, places: Places, index: dict[str, int]) -> Iterator[dict[str, Any]]:
+def _verdict(report: Report, places: Locations, index: dict[str, int]) -> Iterator[dict[str, Any]]:
     if report.decision == "PROCEED":
         return
     yield {
@@ -166,7 +172,7 @@ def _verdict(report: Report, places: Places, index: dict[str, int]) -> Iterator[
 
 
 def _result(
-    row: Located, places: Places, index: dict[str, int], seen: Counter[tuple[str, str]]
+    row: LocatedFinding, places: Locations, index: dict[str, int], seen: Counter[tuple[str, str]]
 ) -> dict[str, Any]:
     finding = row.finding
     which = (finding.code, finding.id)
@@ -201,7 +207,7 @@ def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
-def _location(place: Place) -> dict[str, Any]:
+def _location(place: Location) -> dict[str, Any]:
     physical: dict[str, Any] = {"artifactLocation": _artifact(place.file)}
     if place.line is not None:
         physical["region"] = {"startLine": place.line}

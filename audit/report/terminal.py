@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from asr_gate.audit.report.schema import Report
+from asr_gate.audit.records.report import Report
 from asr_gate.corpus.text.plain import plain
 
 COLOURS = {
@@ -45,7 +45,7 @@ def print_report(
         highlight=False,
     )
     table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    for heading in ("domain", "heard", "low quality", "95 %", "coverage", "confidence"):
+    for heading in ("domain", "sampled", "low quality", "95 %", "coverage", "confidence"):
         table.add_column(
             heading.replace("95 %", f"{report.estimate.confidence:.0%}"),
             justify="left" if heading == "domain" else "right",
@@ -64,8 +64,7 @@ def print_report(
     console.print(table)
     if report.controls:
         console.print(
-            "[bold]What it can see[/bold] of defects planted in its sample "
-            "(unplanted: passing as it is)",
+            "[bold]Detection power[/bold], by planted defects (unplanted: other rows that pass)",
             soft_wrap=True,
         )
         table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
@@ -77,7 +76,7 @@ def print_report(
                 f"{power.detected} of {power.n}",
                 f"{power.power:.0%}",
                 f"{power.false_alarm_rate:.1%}",
-                Text("blind", "bold yellow") if power.blind else "",
+                Text("underpowered", "bold yellow") if power.underpowered else "",
             )
         console.print(table)
     if report.rules:
@@ -98,7 +97,7 @@ def print_report(
         Text(
             f" {report.low_quality_percentage:.1f} % of {report.dataset.utterances} utterances "
             f"are of low quality ({100 * estimate.low:.1f}-{100 * estimate.high:.1f} % at "
-            f"{estimate.confidence:.0%}), heard {report.total_samples}"
+            f"{estimate.confidence:.0%}), sampled {report.total_samples}"
         ),
         sep="",
         soft_wrap=True,

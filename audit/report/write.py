@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet
 
-from asr_gate.audit.report.build import LENGTH_MISMATCH, AuditResult, low_quality_ids
+from asr_gate.audit.records.excluded import excluded
+from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, ROWS_FILE, SIGNATURE_FILE
+from asr_gate.audit.report.build import LENGTH_MISMATCH, AuditResult
 from asr_gate.audit.report.junit import junit
-from asr_gate.audit.report.located import Places
+from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown import markdown
-from asr_gate.audit.report.read import LINK_FILE, REPORT_FILE, ROWS_FILE, SIGNATURE_FILE
 from asr_gate.audit.report.sarif import sarif
 from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.fingerprint import to_lines
 from asr_gate.corpus.utterance import Corpus
-from asr_gate.corpus.writers import clean_jsonl
+from asr_gate.corpus.write import clean_jsonl
 
 UTTERANCES = pa.schema(
     [
@@ -81,10 +83,10 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
         The result with the digests of the tables and of the report filled in.
     """
     tables = {
-        "utterances.parquet": _parquet(_utterances(result), UTTERANCES),
+        "utterances.parquet": _parquet(_utterances(result, corpus.relative_origins()), UTTERANCES),
         "words.parquet": _parquet(_words(result), WORDS),
         "gaps.parquet": _parquet(_gaps(result), GAPS),
-        ROWS_FILE: to_lines(result.prints.rows),
+        ROWS_FILE: to_lines(result.fingerprint.rows),
     }
     digests = {name: f"sha256:{hashlib.sha256(b).hexdigest()}" for name, b in tables.items()}
     report = result.report.model_copy(update={"tables": digests}).sealed()
@@ -94,18 +96,17 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     for name, content in tables.items():
         write_atomically(folder / name, content)
     write_atomically(folder / REPORT_FILE, report.to_bytes())
-    places = Places(report.dataset.manifests, Path.cwd())
+    places = Locations(report.dataset.manifests, Path.cwd())
     log = json.dumps(sarif(report, places), ensure_ascii=False, indent=1)
     write_atomically(folder / "findings.sarif", log.encode())
     held = "; ".join(report.reasons) if report.decision in ("STOP", "NO_VERDICT") else None
     write_atomically(folder / "junit.xml", junit(report, places, held))
-    condemned = low_quality_ids(report.findings) | {row.id for row in report.skipped}
-    write_atomically(folder / "clean.jsonl", clean_jsonl(corpus, condemned))
+    write_atomically(folder / "clean.jsonl", clean_jsonl(corpus, set(excluded(report))))
     write_atomically(folder / "report.md", markdown(result).encode())
     return result
 
 
-def _utterances(result: AuditResult) -> list[dict[str, Any]]:
+def _utterances(result: AuditResult, origins: Mapping[str, str]) -> list[dict[str, Any]]:
     rows = []
     for row in result.rows:
         codes = result.codes(row)
@@ -113,8 +114,8 @@ def _utterances(result: AuditResult) -> list[dict[str, Any]]:
             {
                 "id": row.id,
                 "domain": row.domain,
-                "duration": row.duration,
-                "text": row.text,
+                "duration": row.measured.duration,
+                "text": row.measured.text,
                 "coverage": row.coverage,
                 "text_coverage": row.text_coverage,
                 "speech_coverage": row.speech_coverage,
@@ -123,9 +124,9 @@ def _utterances(result: AuditResult) -> list[dict[str, Any]]:
                 "length_mismatch": LENGTH_MISMATCH in codes,
                 "low_quality": result.low_quality(row),
                 "rules": codes,
-                "unknown_characters": row.unknown,
-                "dropped_characters": row.dropped,
-                "origin": row.origin,
+                "unknown_characters": row.measured.unknown,
+                "dropped_characters": row.measured.dropped,
+                "origin": origins[row.id],
             }
         )
     return rows

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 
 from asr_gate.audit.acoustic import load_model
-from asr_gate.audit.gate.policy import Policy, load_policy
+from asr_gate.audit.policy import Policy, load_policy
 from asr_gate.corpus.utterance import Utterance
 from bench.detection import tables
 from bench.detection.boundaries import boundaries

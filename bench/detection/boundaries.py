@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_gate.audit.acoustic import Emission
-from asr_gate.audit.align import Unalignable, align, hear
-from asr_gate.audit.align.times import Delay, lag_profile, measure_delay, place
+from asr_gate.audit.align import align, prepare
+from asr_gate.audit.align.times import Delay, lag_profile, measure_delay, sound_times
+from asr_gate.audit.records.alignment import Unalignable
 from asr_gate.corpus.speech.activity import level_db, spans, speech_activity
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Span
@@ -92,7 +93,7 @@ def _ours(given: Material) -> tuple[Delay, list[list[Span]], list[int]]:
     for utterance, emission, recording in zip(
         given.utterances, given.emissions, given.recordings, strict=True
     ):
-        found = align(hear(emission, given.info), given.transcripts[utterance.id], given.info)
+        found = align(prepare(emission, given.info), given.transcripts[utterance.id], given.info)
         if isinstance(found, Unalignable):
             raise ValueError(f"{utterance.id}: {found.reason}")
         level = level_db(recording.samples, recording.sample_rate)
@@ -102,9 +103,9 @@ def _ours(given: Material) -> tuple[Delay, list[list[Span]], list[int]]:
     delay = measure_delay(profiles, [found.words for found in aligned], given.info.delay)
     placed, kept = [], []
     for found, activity, recording in zip(aligned, active, given.recordings, strict=True):
-        words, _ = place(found.words, found.gaps, activity, delay, recording.duration)
-        placed.append([(w.start, w.end) for w in words])
-        kept.append(sum(w.kept for w in words))
+        words, _ = sound_times(found.words, found.gaps, activity, delay, recording.duration)
+        placed.append(words)
+        kept.append(sum(w.kept for w in found.words))
     return delay, placed, kept
 
 

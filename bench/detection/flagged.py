@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from asr_gate.audit.controls.kinds import Evidence
-from asr_gate.audit.measured import Measured
+from asr_gate.audit.records.controls import Evidence
+from asr_gate.audit.records.measured import Measured
 from bench.detection.material import Material, greedy
 from bench.detection.ours import Tally
 
@@ -28,7 +28,7 @@ class Flagged:
 
 def flagged(given: Material, rows: list[Measured], tally: Tally) -> list[Flagged]:
     """Those that pass a threshold in most of the judgements by other utterances' thresholds."""
-    judgements = tally.heard / len(rows)
+    judgements = tally.judged / len(rows)
     thresholds = {e: float(np.median(values)) for e, values in tally.thresholds.items()}
     found = []
     for number, row in enumerate(rows):
@@ -58,20 +58,20 @@ def _places(
         end = words[last].end if last + 1 < len(words) else row.duration + stride
         part = given.emissions[number][round(start / stride) : round(end / stride)]
         written = " ".join(word.text for word in words[first : last + 1])
-        return f"in “{written}”, heard as “{greedy(part, given.info)}”"
+        return f"in “{written}”, recognised as “{greedy(part, given.info)}”"
 
     places = []
     if "mismatch" in doubted:
         places.append("the whole text")
     for i, word in enumerate(words):
-        if "unsaid" in doubted and word.unsaid > thresholds["unsaid"]:
+        if "deletion" in doubted and word.deletion > thresholds["deletion"]:
             places.append(f"“{word.text}” is not said {around(i, i)}")
-        elif "other" in doubted and word.other > thresholds["other"]:
+        elif "substitution" in doubted and word.substitution > thresholds["substitution"]:
             places.append(f"other speech for “{word.text}” {around(i, i)}")
     for i, gap in enumerate(row.gaps):
         edge = i in (0, len(words))
-        if ("speech" in doubted and gap.speech > thresholds["speech"]) or (
-            "edge" in doubted and edge and gap.speech > thresholds["edge"]
+        if ("insertion" in doubted and gap.insertion > thresholds["insertion"]) or (
+            "edge" in doubted and edge and gap.insertion > thresholds["edge"]
         ):
             where = "after the last" if i == len(words) else f"before “{words[i].text}”"
             places.append(f"more is said {where} {around(i, i - 1)}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asr_gate.audit.controls.kinds import EVIDENCE_OF, KINDS, Kind
-from asr_gate.audit.gate.policy import Policy
-from asr_gate.audit.measured import Measured
+from asr_gate.audit.policy import Policy
+from asr_gate.audit.records.controls import EVIDENCE_OF, KINDS, Kind
+from asr_gate.audit.records.measured import Measured
 from bench.detection.competitors import COMPETITORS, fits
 from bench.detection.material import Material
 from bench.detection.ours import Tally, audit, doubts, tally_halves, worst
@@ -51,7 +51,7 @@ def measure(given: Material, policy: Policy) -> Measurement:
     for seed in range(DRAWS):
         audited = audit(given, seed)
         natural = audited.natural
-        whole += [gap.speech for row in natural for gap in row.gaps]
+        whole += [gap.insertion for row in natural for gap in row.gaps]
         taken += [c.value for row in natural for c in row.controls if c.kind == "removed"]
         tally_halves(audited, policy, tally, seed)
         for kind in KINDS:

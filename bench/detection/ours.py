@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from asr_gate.audit.align import Alignment, Unalignable, align, hear
+from asr_gate.audit.align import align, prepare
 from asr_gate.audit.controls.calibrate import calibrate
-from asr_gate.audit.controls.kinds import EVIDENCE, EVIDENCE_OF, KINDS, Evidence, Kind
 from asr_gate.audit.controls.plant import Planted, Planting, plan_controls
-from asr_gate.audit.engine.judge import judge
 from asr_gate.audit.engine.measure import Measurer
-from asr_gate.audit.gate.policy import Policy
-from asr_gate.audit.measured import Measured
+from asr_gate.audit.judge import judge
+from asr_gate.audit.policy import Policy
+from asr_gate.audit.records.alignment import Alignment, Unalignable
+from asr_gate.audit.records.controls import EVIDENCE, EVIDENCE_OF, KINDS, Evidence, Kind
+from asr_gate.audit.records.measured import Measured
 from bench.detection.material import BATCH_SECONDS, Material
 
 HALVINGS = 10
@@ -42,10 +43,10 @@ class Tally:
     """At the planted place, by the evidence that must find the kind."""
     pointed: Counter[Kind] = field(default_factory=Counter)
     """At the planted place, by that or by evidence of any other sort that counts."""
-    blind: Counter[Kind] = field(default_factory=Counter)
-    """Calibrations that found themselves blind."""
+    underpowered: Counter[Kind] = field(default_factory=Counter)
+    """Calibrations that found themselves underpowered."""
     calibrations: int = 0
-    heard: int = 0
+    judged: int = 0
     alarms: Counter[Evidence] = field(default_factory=Counter)
     """Utterances as they are in which the evidence passes."""
     any_alarm: int = 0
@@ -67,7 +68,7 @@ class Tally:
 
     def share_alarms(self, kind: Kind) -> float:
         """Of the utterances as they are, by the evidence that must find this kind."""
-        return self.alarms[EVIDENCE_OF[kind]] / max(1, self.heard)
+        return self.alarms[EVIDENCE_OF[kind]] / max(1, self.judged)
 
 
 def audit(given: Material, seed: int) -> Audited:
@@ -83,9 +84,9 @@ def audit(given: Material, seed: int) -> Audited:
     planted: dict[Kind, list[Measured]] = {kind: [] for kind in KINDS}
     there: dict[tuple[str, Kind], dict[Evidence, float]] = {}
     for row, emission in zip(natural, given.emissions, strict=True):
-        heard = hear(emission, given.info, row.activity)
+        prepared = prepare(emission, given.info, row.activity)
         for defect in plantings[row.id].planted:
-            found = align(heard, defect.transcript, given.info)
+            found = align(prepared, defect.transcript, given.info)
             if not isinstance(found, Unalignable):
                 there[row.id, defect.kind] = _evidence_there(found, defect)
                 planted[defect.kind].append(
@@ -93,7 +94,7 @@ def audit(given: Material, seed: int) -> Audited:
                         row,
                         words=found.words,
                         gaps=found.gaps,
-                        unclaimed=found.unclaimed,
+                        unaligned=found.unaligned,
                         loss=found.loss,
                         letters=defect.transcript.letters,
                         lags=(),
@@ -116,11 +117,11 @@ def _evidence_there(found: Alignment, defect: Planted) -> dict[Evidence, float]:
         words = range(at, at + 1 + (defect.kind == "doubled"))
     gaps = range(words.start, words.stop + 1)
     values: dict[Evidence, float] = {
-        "unsaid": max(found.words[i].unsaid for i in words),
-        "other": max(found.words[i].other for i in words),
-        "speech": max(found.gaps[i].speech for i in gaps),
+        "deletion": max(found.words[i].deletion for i in words),
+        "substitution": max(found.words[i].substitution for i in words),
+        "insertion": max(found.gaps[i].insertion for i in gaps),
     }
-    edges = [found.gaps[i].speech for i in gaps if i in (0, last)]
+    edges = [found.gaps[i].insertion for i in gaps if i in (0, last)]
     return {**values, "edge": max(edges)} if edges else values
 
 
@@ -131,7 +132,7 @@ def worst(rows: Sequence[Measured], evidence: Evidence) -> list[float]:
 
 def doubts(audited: Audited, given: Material, policy: Policy) -> dict[Kind | None, list[float]]:
     """1 - quality, by kind; None: utterances as they are."""
-    sight = calibrate(
+    calibration = calibrate(
         audited.natural,
         false_alarm=policy.controls.false_alarm,
         floors=policy.controls.floors(),
@@ -139,7 +140,7 @@ def doubts(audited: Audited, given: Material, policy: Policy) -> dict[Kind | Non
     groups: dict[Kind | None, list[Measured]] = {None: audited.natural}
     groups.update(audited.planted.items())
     everything = [row for rows in groups.values() for row in rows]
-    judged = iter(judge(everything, sight, given.info.delay)[0])
+    judged = iter(judge(everything, calibration, given.info.delay)[0])
     return {kind: [1 - next(judged).quality for _ in rows] for kind, rows in groups.items()}
 
 
@@ -159,18 +160,18 @@ def _tally(
     policy: Policy,
     tally: Tally,
 ) -> None:
-    sight = calibrate(
+    calibration = calibrate(
         setting, false_alarm=policy.controls.false_alarm, floors=policy.controls.floors()
     )
     tally.calibrations += 1
-    (domain,) = sight.thresholds
-    tally.blind.update(sight.blind.get(domain, ()))
-    thresholds = sight.thresholds[domain]
+    (domain,) = calibration.thresholds
+    tally.underpowered.update(calibration.underpowered.get(domain, ()))
+    thresholds = calibration.thresholds[domain]
     for evidence, threshold in thresholds.items():
         tally.thresholds[evidence].append(threshold)
     for row in counting:
-        tally.heard += 1
-        if not sight.hears(row):
+        tally.judged += 1
+        if not calibration.recognises_enough(row):
             tally.unheard += 1
             tally.planted.update(control.kind for control in row.controls)
             continue
@@ -187,6 +188,6 @@ def _tally(
             found = control.value > thresholds[EVIDENCE_OF[control.kind]]
             tally.found[control.kind] += found
             tally.pointed[control.kind] += found or any(
-                value > thresholds[evidence] and sight.sees(domain, evidence)
+                value > thresholds[evidence] and calibration.can_detect(domain, evidence)
                 for evidence, value in there.get((row.id, control.kind), {}).items()
             )

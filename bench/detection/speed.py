@@ -35,24 +35,24 @@ def speeds(given: Material) -> list[Speed]:
     """Torchaudio first, then ours, then the others'; each from emission and transcript."""
     info = given.info
 
-    def strict(emission: Emission, transcript: Transcript) -> None:
+    def single(emission: Emission, transcript: Transcript) -> None:
         strict_path(emission, transcript, info)
 
     def with_arcs(emission: Emission, transcript: Transcript) -> None:
-        lattice.solve_free(
-            lattice.problem(lattice.hear(emission, info), transcript, info), info.temperature
+        lattice.solve_unconstrained(
+            lattice.problem(lattice.prepare(emission, info), transcript, info), info.temperature
         )
 
     def both(emission: Emission, transcript: Transcript) -> None:
-        problem = lattice.problem(lattice.hear(emission, info), transcript, info)
-        lattice.solve_strict(problem)
-        lattice.solve_free(problem, info.temperature)
+        problem = lattice.problem(lattice.prepare(emission, info), transcript, info)
+        lattice.solve_single_edit(problem)
+        lattice.solve_unconstrained(problem, info.temperature)
 
     def whole(emission: Emission, transcript: Transcript) -> None:
-        align(lattice.hear(emission, info), transcript, info)
+        align(lattice.prepare(emission, info), transcript, info)
 
     jobs: list[tuple[str, Callable[[Emission, Transcript], object]]] = [
-        ("torchaudio forced_align: one path", strict),
+        ("torchaudio forced_align: one path", single),
         ("asr-gate: the pass with arcs, forward, path and back", with_arcs),
         ("asr-gate: both passes", both),
         ("asr-gate: `align`, with words, times and evidence", whole),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asr_gate.audit.controls.kinds import KINDS
+from asr_gate.audit.records.controls import KINDS
 from bench.detection.boundaries import Times
 from bench.detection.competitors import COMPETITORS
 from bench.detection.flagged import Flagged
@@ -25,7 +25,7 @@ def detection(condition: str, found: Measurement) -> str:
             "audit: found",
             "any finding there",
             "false alarms",
-            "blind",
+            "underpowered",
             "evidence",
             "quality",
             *titles,
@@ -43,7 +43,7 @@ def detection(condition: str, found: Measurement) -> str:
                 f"**{tally.share_found(kind):.2f}**",
                 f"{tally.share_pointed(kind):.2f}",
                 f"{100 * tally.share_alarms(kind):.1f} %",
-                f"{100 * tally.blind[kind] / tally.calibrations:.0f} %",
+                f"{100 * tally.underpowered[kind] / tally.calibrations:.0f} %",
                 str(found.evidence[kind]),
                 str(found.quality[kind]),
                 *others,
@@ -51,13 +51,13 @@ def detection(condition: str, found: Measurement) -> str:
         )
     lines.append(
         f"\nUtterances as they are in which any of the evidence passes: "
-        f"{100 * tally.any_alarm / tally.heard:.1f} %. Removed words, by boundary rather than by "
+        f"{100 * tally.any_alarm / tally.judged:.1f} %. Removed words, by boundary rather than by "
         f"utterance: {found.boundary}."
     )
     if tally.unheard:
         lines.append(
-            f" Not heard, so that nothing is looked for in them: "
-            f"{100 * tally.unheard / tally.heard:.1f} %."
+            f" Too few tokens (A010), so nothing is searched in them: "
+            f"{100 * tally.unheard / tally.judged:.1f} %."
         )
     if found.unfit:
         lines.append(

@@ -1,4 +1,4 @@
-"""Audio in: decoded by libsndfile, segments by offset and duration, mono, resampled by soxr."""
+"""Reading audio: decoded by libsndfile, cut to its segment, mono, resampled by soxr."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import soxr
 from numpy.typing import NDArray
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.speech.signal import Signal, measure_signal
+from asr_gate.corpus.speech.signal import measure_signal
+from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.utterance import Seconds, Utterance
 
 LONGEST = 7200

@@ -1,12 +1,12 @@
-"""What can be said of a recording's signal as it is stored, before it is mixed and resampled."""
+"""Measurements of a recording as it is stored, before it is mixed and resampled."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
+
+from asr_gate.corpus.speech.stored import Signal
 
 CLIP_LEVEL = 0.999
 """Samples at or above this share of full scale count as clipped."""
@@ -20,28 +20,6 @@ LOWEST = 60.0
 """Hertz. Below it lie mains hum and direct current, which say nothing of the band."""
 FLOOR_DB = -120.0
 """Level of nothing at all, dB of full scale."""
-
-
-@dataclass(frozen=True, slots=True)
-class Signal:
-    """Measurements of stored samples."""
-
-    sample_rate: int
-    """Samples a second."""
-    channels: int
-    clipped: float
-    """Share of the samples at full scale, 0 to 1."""
-    dc_offset: float
-    """Mean of the samples of the channel where it is furthest from 0, as a share of full scale (of
-    the largest sample, where a file of floats goes beyond)."""
-    bandwidth: float | None
-    """Hertz: the highest frequency within 60 dB of the strongest one; None: silence, or too short
-    to tell."""
-    channel_gap: float
-    """Decibels between the loudest and the quietest channel; 0 where there is only one."""
-    channel_correlation: float | None
-    """The least correlation of two channels, -1 to 1; None: there is one, or one of them is
-    constant."""
 
 
 def measure_signal(samples: NDArray[np.float32], sample_rate: int) -> Signal:

@@ -1,4 +1,4 @@
-"""From a transcript to a model's letters, with every character accounted for."""
+"""From a transcript to a model's letters; every character is used or counted."""
 
 from __future__ import annotations
 

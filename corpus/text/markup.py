@@ -1,4 +1,4 @@
-"""What stands in transcripts and is not said: markup, labels, and characters that are broken."""
+"""What is written in transcripts but not said: markup, labels, broken characters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _EVENTS = (
     "overlap(?:ping)?|pause|sigh(?:s|ing)?|silence|sneez(?:es?|ing)|sobs?|unclear|unintelligible|"
     "צחוק|צוחק(?:ת|ים|ות)?|מוזיקה|מחיאות כפיים|לא ברור|לא נשמע|רעש|שתיקה|שקט"
 )
-"""What transcribers note in round brackets; any other text in them may be said."""
+"""What transcribers write in round brackets. Any other text in them may be spoken."""
 
 _MARKUP = re.compile(
     "|".join(
@@ -47,7 +47,7 @@ _UNSPACED = re.compile(
     # Thai, Lao, Tibetan, Burmese, Khmer, Tai Tham, Balinese, Javanese
     r"[\u0e00-\u109f\u1780-\u17ff\u1a20-\u1aaf\u1b00-\u1b7f\ua980-\ua9ff\uaa60-\uaa7f]"
 )
-"""Scripts in which a zero-width space parts words."""
+"""Scripts in which a zero-width space separates words."""
 _REPLACED = re.compile(r"\ufffd|[\ue000-\uf8ff\U000f0000-\U0010ffff]")
 
 # Bytes of UTF-8 read as Windows-1252: a lead byte and what follows it. The five bytes that this
@@ -62,7 +62,7 @@ _LETTERS = "ŠšŽžŒœŸƒ"
 
 
 def markup(text: str) -> tuple[str, str] | None:
-    """The first piece of markup in a transcript and its kind; None: there is none.
+    """The kind and the text of the first markup in a transcript; None: there is none.
 
     Kinds: `token` of a model, `tag` of HTML, XML or SSML, `entity`, `url`, `timestamp`, speaker
     `label`, `event` (`[noise]`, `(laughs)`).
@@ -114,9 +114,9 @@ def _decodes(characters: str) -> bool:
         return False
 
 
-def _joins(text: str, place: int) -> bool:
-    """Whether a joiner stands in a script or an emoji that needs it, and not between Latin ones."""
-    before = unicodedata.name(text[place - 1], "") if place else ""
+def _joins(text: str, index: int) -> bool:
+    """Whether the joiner at an index is in a script or an emoji that needs it."""
+    before = unicodedata.name(text[index - 1], "") if index else ""
     simple = ("LATIN", "CYRILLIC", "GREEK", "HEBREW", "DIGIT", "SPACE", "")
     return before.split(" ")[0] not in simple
 

@@ -1,6 +1,7 @@
-"""Digits and symbols as the words that are said for them.
+"""Digits and symbols as spoken words.
 
-num2words names the numbers, `habits` the symbols. One reading is chosen where speakers differ:
+num2words names the numbers, `number_formats` the symbols. Where speakers differ, one reading is
+chosen:
 
 - Four digits from 1100 to 2099 without a separator are a year in English and German ("nineteen
   eighty-four"), a number elsewhere; `1980s` is a decade in English.
@@ -29,7 +30,8 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
-from asr_gate.corpus.text.habits import CODES, HABITS, Habits
+from asr_gate.corpus.text.language import closest_code, parse_language
+from asr_gate.corpus.text.number_formats import NUM2WORDS, NUMBER_FORMATS, NumberFormat
 
 _LONGEST_RUN = 9
 """Digits in a row that are still one number and no telephone or serial number."""
@@ -57,7 +59,7 @@ _one_at_a_time = Lock()
 def read_out(text: str, language: str) -> str:
     """The text with numbers and symbols as words of a language.
 
-    Where nothing is known about a language, a number or a symbol, what is written stays.
+    A number or symbol stays as written if its language or its name is not known.
 
     Args:
         text: any text; never raises, and takes time in proportion to its length.
@@ -93,15 +95,18 @@ def _is_digit(character: str) -> bool:
     return not character.isascii() and character.isdecimal()
 
 
+@lru_cache
 def _num2words_code(language: str) -> str | None:
-    primary, _, region = language.replace("_", "-").partition("-")
-    code = CODES.get(primary.strip().lower())
-    variant = f"{code}_{region.upper()}"
-    return variant if variant in _REGIONS else code
+    code = closest_code(language, frozenset(NUM2WORDS))
+    found = parse_language(language)
+    if code is None or found is None:
+        return None
+    variant = f"{code}_{found.territory}"
+    return variant if variant in _REGIONS else NUM2WORDS[code]
 
 
-def _habits(code: str) -> Habits:
-    return HABITS.get(code[:2], Habits())
+def _format(code: str) -> NumberFormat:
+    return NUMBER_FORMATS.get(code[:2], NumberFormat())
 
 
 @lru_cache
@@ -111,19 +116,19 @@ def _pattern(code: str) -> re.Pattern[str]:
     All repetitions but those of plain digits are bounded, and those of digits give nothing back:
     time grows with the length of the text alone.
     """
-    habits = _habits(code)
-    groups = habits.groups
+    form = _format(code)
+    groups = form.groups
     grouped = (
         rf"[1-9][0-9]{{0,2}}(?P<group>[{groups}])[0-9]{{3}}(?:(?P=group)[0-9]{{3}}){{0,3}}+"
         # A space after it may part it from another number; any other mark would have to go on.
         rf"(?![0-9]|(?P=group)(?:[0-9]{{3}}|(?<!\s)[0-9]))"
     )
-    marks = "".join(re.escape(mark) for mark in habits.marks)
+    marks = "".join(re.escape(mark) for mark in form.marks)
     fraction = rf"(?:(?P<mark>[{marks}])(?P<fraction>[0-9]++)(?![.,:][0-9]))?" if marks else ""
     decade = "(?P<decade>(?<=0)['’]?s)(?![^\\W_])|" if code == "en" else ""
-    ordinal = f"(?P<ordinal>(?i:{habits.ordinal}))(?![^\\W_])|" if habits.ordinal else ""
-    money = "".join(re.escape(s) for s in _MONEY if s in habits.symbols)
-    counted = money + "".join(s for s in "%°" if s in habits.symbols)
+    ordinal = f"(?P<ordinal>(?i:{form.ordinal}))(?![^\\W_])|" if form.ordinal else ""
+    money = "".join(re.escape(s) for s in _MONEY if s in form.symbols)
+    counted = money + "".join(s for s in "%°" if s in form.symbols)
     before = rf"(?:(?P<money>[{money}])\s?)?" if money else ""
     after = rf"(?:\s?(?P<counted>[{counted}])(?![0-9]))?" if counted else ""
     # One, two or three of the letters that Hebrew writes together with the next word.
@@ -151,14 +156,14 @@ class _Reader:
 
     def __init__(self, code: str) -> None:
         self.code = code
-        self.habits = _habits(code)
+        self.format = _format(code)
 
     def read(self, match: re.Match[str]) -> str | None:
         """The words for a match; None where it stays as written."""
         found = match.groupdict()
         if found["symbol"]:
             # A run of symbols (`====`, `C++`) is no operation that somebody said.
-            return self.symbol(found["symbol"]) if found["symbol"] in self.habits.symbols else None
+            return self.symbol(found["symbol"]) if found["symbol"] in self.format.symbols else None
         if found["number"]:
             words = self.number(found)
         elif found["roman"]:
@@ -222,14 +227,14 @@ class _Reader:
         return self.joined(*(names[digit] for digit in digits))
 
     def decimal(self, whole: str, mark: str, fraction: str) -> str | None:
-        name = self.habits.marks[mark]
+        name = self.format.marks[mark]
         if not name and len(whole) <= _LONGEST_RUN and len(fraction) <= 3:
             phrase = _named(self.code, f"{int(whole)}.{fraction}", "cardinal")
             if phrase:
                 return phrase
         decimals = (
             self.integer(fraction)
-            if self.habits.whole_fraction and len(fraction) <= 2
+            if self.format.whole_fraction and len(fraction) <= 2
             else self.one_by_one(fraction)
         )
         return self.joined(
@@ -252,7 +257,7 @@ class _Reader:
 
     def time(self, written: str) -> str | None:
         hours, *rest = (int(part) for part in written.split(":"))
-        words = self.joined(_named(self.code, hours, "cardinal"), self.habits.hour)
+        words = self.joined(_named(self.code, hours, "cardinal"), self.format.hour)
         for place, value in enumerate(rest):
             if value == 0 and place == len(rest) - 1:
                 break
@@ -270,7 +275,7 @@ class _Reader:
         return self.joined(*(self.integer(part) for part in parts))
 
     def symbol(self, symbol: str, count: int | None = None) -> str | None:
-        forms = self.habits.symbols[symbol].split("/")
+        forms = self.format.symbols[symbol].split("/")
         if count is None:
             return forms[1] if len(forms) == 3 else forms[-1]
         if len(forms) == 3:

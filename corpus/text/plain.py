@@ -1,4 +1,4 @@
-"""Text of others on our terminals and pages: what steers a terminal is shown and not obeyed."""
+"""Text of others in terminals and reports: control characters are shown, not obeyed."""
 
 from __future__ import annotations
 

@@ -1,83 +1,63 @@
-"""Which scripts a language is written in, and whether a text is written in them."""
+"""Scripts: those that a language is written in, and those of a text."""
 
 from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import Any
 
-from asr_gate.corpus.text.language import language_code
+from asr_gate.corpus.text.language import closest_code
 
 SCRIPTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         language: tuple(scripts.split())
         for scripts, languages in {
             "Latn": (
-                "af afr afrikaans sq sqi alb albanian eu eus baq basque br bre breton ca cat "
-                "catalan hr hrv croatian cs ces cze czech da dan danish nl nld dut dutch flemish "
-                "en eng english eo epo esperanto et est estonian fo fao faroese fi fin finnish fr "
-                "fra fre french gl glg galician de deu ger german ht hat haitian haw hawaiian hu "
-                "hun hungarian is isl ice icelandic ig ibo igbo id ind in indonesian ga gle irish "
-                "it ita italian la lat latin lv lav lvs latvian ln lin lingala lt lit lithuanian "
-                "lb ltz luxembourgish mg mlg malagasy mt mlt maltese mi mri mao maori no nor nb "
-                "nob nn nno norwegian nynorsk oc oci occitan pl pol polish pt por portuguese ro "
-                "ron rum romanian moldavian rw kin kinyarwanda sn sna shona sk slk slo slovak sl "
-                "slv slovenian slovene so som somali es spa spanish castilian sw swa swh swahili "
-                "ast fy fry frisian gd gla hsb dsb ia ina io ido kab "
-                "sv swe swedish tl tgl tagalog fil filipino tr tur turkish vi vie vietnamese cy "
-                "cym wel welsh xh xho xhosa yo yor yoruba zu zul zulu"
+                "af sq eu br ca hr cs da nl en eo et fo fi fr gl de ht haw hu is ig id ga "
+                "it la lv ln lt lb mg mt mi no nb nn oc pl pt ro rw sn sk sl so es sw ast "
+                "fy gd hsb dsb ia io kab sv fil tr vi cy xh yo zu"
             ),
-            "Hebr": "he heb iw hebrew yi yid ji yiddish",
-            "Arab": (
-                "ar ara arb arabic fa fas per pes persian farsi ur urd urdu ps pus pashto ug uig "
-                "uyghur ckb"
-            ),
-            "Arab Latn": "ms msa may malay ku kur kurdish ha hau hausa",
-            "Arab Deva": "sd snd sindhi ks kas kashmiri",
-            "Guru Arab": "pa pan punjabi panjabi",
-            "Cyrl": (
-                "ru rus russian uk ukr ukrainian be bel belarusian bg bul bulgarian mk mkd mac "
-                "macedonian ky kir kyrgyz tg tgk tajik tt tat tatar ba bak bashkir ce che chechen "
-                "cv chv chuvash os oss ossetian udm"
-            ),
-            "Cyrl Latn": (
-                "sr srp serbian bs bos bosnian kk kaz kazakh uz uzb uzbek tk tuk turkmen az aze "
-                "azj azerbaijani"
-            ),
-            "Cyrl Mong": "mn mon mongolian",
-            "Grek": "el ell gre greek",
-            "Armn": "hy hye arm armenian",
-            "Geor": "ka kat geo georgian",
-            "Ethi": "am amh amharic ti tir tigrinya",
-            "Deva": "hi hin hindi mr mar marathi ne nep npi nepali sa san sanskrit",
-            "Beng": "bn ben bengali bangla as asm assamese",
-            "Gujr": "gu guj gujarati",
-            "Orya": "or ori ory odia oriya",
-            "Taml": "ta tam tamil",
-            "Telu": "te tel telugu",
-            "Knda": "kn kan kannada",
-            "Mlym": "ml mal malayalam",
-            "Sinh": "si sin sinhala",
-            "Thai": "th tha thai",
-            "Laoo": "lo lao",
-            "Khmr": "km khm khmer",
-            "Mymr": "my mya bur burmese myanmar",
-            "Tibt": "bo bod tib tibetan",
-            "Hani Bopo": "zh zho chi cmn chinese mandarin yue cantonese",
-            "Hani Hira Kana": "ja jpn japanese",
-            "Hang Hani": "ko kor korean",
-            "Java Latn": "jv jav javanese jw",
-            "Sund Latn": "su sun sundanese",
+            "Hebr": "he yi",
+            "Arab": "ar fa ur ps ug ckb",
+            "Arab Latn": "ms ku ha",
+            "Arab Deva": "sd ks",
+            "Guru Arab": "pa",
+            "Cyrl": "ru uk be bg mk ky tg tt ba ce cv os udm",
+            "Cyrl Latn": "sr bs kk uz tk az",
+            "Cyrl Mong": "mn",
+            "Grek": "el",
+            "Armn": "hy",
+            "Geor": "ka",
+            "Ethi": "am ti",
+            "Deva": "hi mr ne sa",
+            "Beng": "bn as",
+            "Gujr": "gu",
+            "Orya": "or",
+            "Taml": "ta",
+            "Telu": "te",
+            "Knda": "kn",
+            "Mlym": "ml",
+            "Sinh": "si",
+            "Thai": "th",
+            "Laoo": "lo",
+            "Khmr": "km",
+            "Mymr": "my",
+            "Tibt": "bo",
+            "Hani Bopo": "zh yue",
+            "Hani Hira Kana": "ja",
+            "Hang Hani": "ko",
+            "Java Latn": "jv",
+            "Sund Latn": "su",
         }.items()
         for language in languages.split()
     }
 )
-"""ISO 639 codes and English names, in lower case, to ISO 15924 codes of scripts (after the Unicode
-CLDR's likely subtags). Languages that are not here have scripts that nothing is said of."""
+"""ISO 639 codes of languages to ISO 15924 codes of the scripts that they are written in (after the
+Unicode CLDR's likely subtags, which name only one for each). Nothing is said of other languages."""
 
 _SUBTAGS = {"hans": ("Hani", "Bopo"), "hant": ("Hani", "Bopo"), "jpan": ("Hani", "Hira", "Kana")}
 _SUBTAGS |= {"kore": ("Hang", "Hani")}
@@ -118,17 +98,18 @@ class Foreign:
     """The first of them and what follows in the same script."""
 
 
+@cache
 def scripts_of(language: str) -> tuple[str, ...] | None:
     """ISO 15924 codes of the scripts of a language; None: not known.
 
     Args:
-        language: code or English name; a script in it decides (`sr-Latn`).
+        language: code or English name; a script in the code decides (`sr-Latn`).
     """
-    primary, *subtags = language.strip().replace("_", "-").lower().split("-")
-    for subtag in subtags:
+    for subtag in language.strip().replace("_", "-").lower().split("-")[1:]:
         if subtag in _SUBTAGS:
             return _SUBTAGS[subtag]
-    return SCRIPTS.get(primary) or SCRIPTS.get(language_code(primary))
+    code = closest_code(language, frozenset(SCRIPTS))
+    return None if code is None else SCRIPTS[code]
 
 
 def foreign_letters(text: str, scripts: tuple[str, ...]) -> Foreign | None:
@@ -169,6 +150,14 @@ def mixed_words(text: str) -> list[str]:
             if latin <= drawn or set(word) - latin <= set(LOOKALIKES):
                 found.append(word)
     return found
+
+
+def script_names(texts: Iterable[str]) -> list[str]:
+    """The scripts that a tenth or more of the letters belong to, most letters first: `Hebrew`."""
+    counts = Counter(_script(letter) for text in texts for letter in text if letter.isalpha())
+    return [
+        name.capitalize() for name, count in counts.most_common() if count >= counts.total() / 10
+    ]
 
 
 @cache

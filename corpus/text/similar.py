@@ -1,4 +1,4 @@
-"""Texts that are the same, or nearly, but for case, punctuation and a few words."""
+"""Near-duplicate texts: equal but for case, punctuation and a few words."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import zlib
 from collections.abc import Iterable
 
 SHINGLE = 5
-"""Letters of the pieces that two texts are compared by; without words, so that scripts that write
-none are compared the same way."""
+"""Letters in a shingle. Shingles of letters also suit scripts that write no spaces."""
 BANDS, ROWS = 16, 4
-"""Of the locality-sensitive hash: texts that share 80 % of their pieces meet with a probability of
-1 - (1 - 0.8⁴)¹⁶ = 0.9998, those that share 30 % with 0.12."""
+"""Size of the locality-sensitive hash. Texts that share 80 % of their shingles are compared with a
+probability of 1 - (1 - 0.8⁴)¹⁶ = 0.9998, texts that share 30 % with 0.12."""
 FULL = 20
-"""No bucket holds more texts: what more share is a template, whose texts meet in other buckets."""
+"""Texts in a bucket at most. More share only a template, and meet in other buckets."""
 CLOSEST = 3
-"""Of the texts that met, so many are compared piece by piece, the most alike first."""
+"""Candidates that are compared by their shingles, those with the most similar signatures first."""
 
 
 def bare(text: str) -> str:
@@ -29,13 +28,13 @@ def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
     """For each text the first one that is like it, itself where there is none before it.
 
     MinHash signatures in bands find candidates (Broder 1997; Leskovec, Rajaraman and Ullman,
-    *Mining of Massive Datasets*, 3.4), their pieces of five letters decide. Each text is compared
-    to the first of each group alone, so that thousands of variants of one sentence cost no more
+    *Mining of Massive Datasets*, 3.4), their shingles of five letters decide. A text is compared
+    only to the first of each group, so that thousands of variants of one sentence cost no more
     than thousands of sentences. The same texts in the same order are grouped the same way.
 
     Args:
         texts: as `bare` gives them; the same text may come twice.
-        least: similarity (Jaccard index of the pieces), in (0, 1].
+        least: similarity (Jaccard index of the shingles), in (0, 1].
 
     Returns:
         From text to the first text of its group.
@@ -45,7 +44,7 @@ def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
 
     different = list(dict.fromkeys(texts))
     # crc32 is the same on every machine and in every run; Python's own hash is not.
-    made = MinHash.generator(map(_pieces, different), num_perm=BANDS * ROWS, hashfunc=zlib.crc32)
+    made = MinHash.generator(map(_shingles, different), num_perm=BANDS * ROWS, hashfunc=zlib.crc32)
     signatures = np.zeros((len(different), BANDS, ROWS), dtype=np.uint32)
     buckets: dict[tuple[int, bytes], list[int]] = {}
     group: dict[str, str] = {}
@@ -67,10 +66,10 @@ def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
     return group
 
 
-def _pieces(text: str) -> set[bytes]:
+def _shingles(text: str) -> set[bytes]:
     return {text[i : i + SHINGLE].encode() for i in range(max(1, len(text) - SHINGLE + 1))}
 
 
 def _similarity(one: str, other: str) -> float:
-    these, those = _pieces(one), _pieces(other)
+    these, those = _shingles(one), _shingles(other)
     return len(these & those) / len(these | those)

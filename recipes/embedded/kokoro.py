@@ -178,8 +178,8 @@ def _style(rng: random.Random) -> tuple[str, npt.NDArray[np.float32]]:
     """A voice, or a point between two of one sex (the second letter of their names)."""
     voices = _voices()
     english = [name for name in voices if name[0] in "ab"]
-    foreign = [name for name in voices if name[0] not in "ab"]
-    one = rng.choice(foreign if rng.random() < FOREIGN else english)
+    cohort_loss = [name for name in voices if name[0] not in "ab"]
+    one = rng.choice(cohort_loss if rng.random() < FOREIGN else english)
     if rng.random() >= BLENDED:
         return one, voices[one]
     other = rng.choice([name for name in voices if name[1] == one[1] and name != one])

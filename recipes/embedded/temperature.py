@@ -13,9 +13,10 @@ from torch import Tensor
 
 from asr_gate.audit.acoustic.embedded.network import SAMPLE_RATE, STRIDE_SECONDS, TOKENS
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.align import Alignment, align, hear
+from asr_gate.audit.align import align, prepare
 from asr_gate.audit.align.coverage import coverage
-from asr_gate.audit.gate.policy import load_policy
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.alignment import Alignment
 from asr_gate.corpus.text.letters import spell
 
 TEMPERATURES = [round(0.7 + 0.1 * step, 1) for step in range(34)]
@@ -46,9 +47,9 @@ def best_temperature(log_probs: Sequence[Tensor], texts: Sequence[str]) -> float
     for temperature in TEMPERATURES:
         info = replace(_INFO, temperature=temperature)
         scaled = [(e / temperature).log_softmax(-1).numpy() for e in log_probs]
-        condemned = [_is_low_quality(e, t, info) for e, t in zip(scaled, texts, strict=True)]
+        excluded = [_is_low_quality(e, t, info) for e, t in zip(scaled, texts, strict=True)]
         passed = [not _is_low_quality(e, t, info) for e, t in zip(scaled, wrong, strict=True)]
-        costs.append(np.mean(condemned) + np.mean(passed))
+        costs.append(np.mean(excluded) + np.mean(passed))
     # Of several that are equally good, the middle one is furthest from being wrong.
     best = np.flatnonzero(np.isclose(costs, min(costs)))
     return TEMPERATURES[int(best[len(best) // 2])]
@@ -56,7 +57,7 @@ def best_temperature(log_probs: Sequence[Tensor], texts: Sequence[str]) -> float
 
 def _is_low_quality(emission: np.ndarray, text: str, info: ModelInfo) -> bool:
     policy = load_policy().quality
-    aligned = align(hear(emission, info), spell(text, frozenset(TOKENS[1:-1])), info)
+    aligned = align(prepare(emission, info), spell(text, frozenset(TOKENS[1:-1])), info)
     if not isinstance(aligned, Alignment):
         return True
     # The training set keeps features and no sound: speech coverage is left out.

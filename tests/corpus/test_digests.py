@@ -37,7 +37,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def old_file(path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that was left alone long enough."""
     path.write_bytes(content)
-    monkeypatch.setattr(room, "SETTLED", -1.0)
+    monkeypatch.setattr(room, "MIN_AGE", -1.0)
     return path
 
 

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from asr_gate.corpus.fingerprint import fingerprint
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 
 ROWS: list[dict[str, Any]] = [
     {"audio_filepath": f"{n}.wav", "text": f"text {n}", "duration": 1.0, "domain": "d"}

@@ -14,7 +14,7 @@ import soundfile
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import fingerprint
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
 
 
@@ -208,7 +208,11 @@ def test_a_manifest_of_absolute_paths_is_rooted_in_the_folder_they_share(folder:
         ("m.xml", b"<a/>", "unknown kind of manifest"),
         ("latin.jsonl", '{"text": "é"}'.encode("latin-1"), "not UTF-8"),
         ("ragged.csv", b"audio_filepath,text\na.wav,x,y\n", "more cells than the header"),
-        ("twice.csv", b"audio_filepath,text,text\na.wav,x,y\n", "twice.csv:1: the column 'text'"),
+        (
+            "twice.csv",
+            b"audio_filepath,text,text\na.wav,x,y\n",
+            "twice.csv:1: two columns are called 'text'",
+        ),
         ("short.csv", b"audio_filepath,text\na.wav\n", "fewer cells than the header"),
         ("quote.csv", b'audio_filepath,text\na.wav,"x\n', "not valid CSV"),
         ("m.parquet", b"no parquet", "not a dataset"),

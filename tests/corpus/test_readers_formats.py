@@ -15,7 +15,7 @@ import pytest
 import soundfile
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import load
 from asr_gate.corpus.utterance import Corpus
 

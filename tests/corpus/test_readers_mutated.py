@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import locate, parse, read_corpus
+from asr_gate.corpus.read import locate, read_corpus, read_rows
 from asr_gate.corpus.utterance import SkippedRow, Utterance
 
 EXAMPLES = 130
@@ -267,7 +267,7 @@ def check(kind: Kind, files: dict[str, bytes]) -> str:
         except UserError as error:
             named = re.search(r"and (\d+) more such rows", str(error))
             told = 1 + int(named[1]) if named else 1
-            faulty = "mend or remove the row" in str(error)
+            faulty = "correct or remove the row" in str(error)
         else:
             assert expected is not None
             assert len(corpus.utterances) + len(corpus.skipped) >= expected
@@ -278,7 +278,7 @@ def check(kind: Kind, files: dict[str, bytes]) -> str:
             assert str(folder) in str(error_of(manifest))
             return "refused"
         # Rows that are sound are counted behind those that are not.
-        found = [what for _, what in parse(locate(manifest, None), audio_root=None, split=None)]
+        found = [what for _, what in read_rows(locate(manifest, None), audio_root=None, split=None)]
         faults = [what for what in found if isinstance(what, str)]
         assert len(faults) == told
         assert all(isinstance(what, (str, Utterance, SkippedRow)) for what in found)

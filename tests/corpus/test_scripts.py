@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_gate.corpus.text.language import NAMES
+from asr_gate.corpus.text.language import NAMES, primary_code
 from asr_gate.corpus.text.scripts import (
     LOOKALIKES,
     SCRIPTS,
@@ -32,7 +32,9 @@ from asr_gate.corpus.text.scripts import (
         ("und", None),
         ("mul", None),
         ("", None),
-        ("kmr", None),
+        ("ase", None),
+        ("no such language", None),
+        ("kmr", ("Arab", "Latn")),
     ],
 )
 def test_languages_have_scripts(language: str, scripts: tuple[str, ...] | None) -> None:
@@ -124,6 +126,5 @@ def test_one_lookalike_letter_is_found_in_any_word(word: str, data: st.DataObjec
     assert mixed_words(word) == []
 
 
-def test_codes_are_of_one_language_each() -> None:
-    assert len(SCRIPTS) > 300
-    assert all(name == name.lower().strip() for name in SCRIPTS)
+def test_scripts_are_known_by_the_shortest_code() -> None:
+    assert {primary_code(code) for code in SCRIPTS} == {*SCRIPTS}

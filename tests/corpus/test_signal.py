@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from asr_gate.corpus.speech.activity import level_db
 from asr_gate.corpus.speech.audio import load
-from asr_gate.corpus.speech.signal import Signal, bandwidth, measure_signal, speech_to_noise
+from asr_gate.corpus.speech.signal import bandwidth, measure_signal, speech_to_noise
+from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.utterance import Utterance
 from tests.speech import babble, spoken
 

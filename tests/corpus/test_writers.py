@@ -18,10 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import load
 from asr_gate.corpus.utterance import Corpus, Utterance
-from asr_gate.corpus.writers import Written, clean_jsonl, write_without
+from asr_gate.corpus.write import Written, clean_jsonl, write_without
 
 TEXTS = ["one", "two, \u05e9\u05dc\u05d5\u05dd", "three", "four"]
 
@@ -201,7 +201,7 @@ def test_what_is_written_reads_as_the_same_rows_less_the_dropped(
     assert [content(u) for u in again.utterances] == [content(u) for u in kept]
     assert [level(u) for u in again.utterances] == [level(u) for u in kept]
     assert again.skipped == []
-    (line,) = map(json.loads, written.ledger.read_text().splitlines())
+    (line,) = map(json.loads, written.drop_log.read_text().splitlines())
     assert line == {
         "id": victim.id, "origin": victim.origin, "reason": "low quality", "findings": [],
     }  # fmt: skip
@@ -431,7 +431,7 @@ def test_skipped_rows_go_with_their_reason(folder: Path) -> None:
     _, (written,) = cleaned(manifest, [skipped.id])
     assert (written.kept, written.dropped) == (4, 1)
     assert written.path.read_bytes() == as_jsonl(folder).read_bytes() + b"\n"
-    assert json.loads(written.ledger.read_text())["origin"] == skipped.origin
+    assert json.loads(written.drop_log.read_text())["origin"] == skipped.origin
 
 
 def test_where_it_may_be_written(folder: Path, tmp_path: Path) -> None:
@@ -439,10 +439,10 @@ def test_where_it_may_be_written(folder: Path, tmp_path: Path) -> None:
     victim = ["audio/0.wav"]
     _, (written,) = cleaned(manifest, victim, out=folder / "other.jsonl")
     assert written.path == folder / "other.jsonl"
-    assert written.ledger == folder / "other.jsonl.ledger.jsonl"
+    assert written.drop_log == folder / "other.jsonl.dropped.jsonl"
     for out, says in (
-        (manifest, "is what is cleaned"),
-        (folder / "m.csv", "is written as .jsonl only"),
+        (manifest, "is the corpus itself"),
+        (folder / "m.csv", "can only be written as .jsonl"),
         (folder / "no" / "m.jsonl", "no such folder"),
         (tmp_path / "m.jsonl", "would not find their audio from there"),
         (tmp_path, "would not find their audio from there"),
@@ -468,7 +468,7 @@ def test_where_it_may_be_written(folder: Path, tmp_path: Path) -> None:
     (mine / "precious").touch()
     with pytest.raises(UserError, match="was not written by asr clean"):
         cleaned(home, ["u0"], out=mine)
-    with pytest.raises(UserError, match="is what is cleaned"):
+    with pytest.raises(UserError, match="is the corpus itself"):
         cleaned(home, ["u0"], out=home)
     assert (mine / "precious").exists()
     _, (written,) = cleaned(home, ["u0"], out=tmp_path / "elsewhere")

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
-from asr_gate.audit.report import read_report
+from asr_gate.audit.gate import read_report
 from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
 from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT, STOP
 
@@ -163,8 +163,8 @@ def test_the_terminal_shows_the_verdict_and_the_example_is_what_it_makes(tmp_pat
 def test_a_killed_audit_goes_on_where_it_was(audited: Path, tmp_path: Path) -> None:
     arguments = ("audit", PROCEED, "--all", "--no-wandb", "--name", "killed")
     running = start(*arguments, cwd=tmp_path)
-    parts = tmp_path / "reports" / "killed" / "parts"
-    while len(list(parts.glob("part-*.json"))) < 2:
+    parts = tmp_path / "reports" / "killed" / "shards"
+    while len(list(parts.glob("shard-*.json"))) < 2:
         assert running.poll() is None, "it ended before it could be killed"
         time.sleep(0.02)
     running.kill()
@@ -200,14 +200,14 @@ def test_damaged_parts_are_measured_again(small: Path, tmp_path: Path) -> None:
     whole = asr_here(*arguments, "--name", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     running = start(*arguments, cwd=tmp_path)
-    parts = tmp_path / "reports" / "phase0" / "parts"
-    while not (parts / "part-00001.json").exists():
+    parts = tmp_path / "reports" / "phase0" / "shards"
+    while not (parts / "shard-00001.json").exists():
         assert running.poll() is None, "it ended before it could be killed"
         time.sleep(0.005)
     running.kill()
     running.communicate()
-    (parts / "part-00000.json").write_text("[{}]")
-    (parts / "part-00001.json").write_text('[{"id": ')
+    (parts / "shard-00000.json").write_text("[{}]")
+    (parts / "shard-00001.json").write_text('[{"id": ')
     plan = (parts / "plan.json").read_text()
     (parts / "plan.json").write_text("{")
     lost = asr_here(*arguments, "--resume", cwd=tmp_path)
@@ -224,8 +224,8 @@ def test_damaged_parts_are_measured_again(small: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_says_how_to_go_on(number: signal.Signals, tmp_path: Path) -> None:
     running = start("audit", PROCEED, "--all", "--no-wandb", cwd=tmp_path)
-    parts = tmp_path / "reports" / "phase0" / "parts"
-    while not list(parts.glob("part-*.json")):
+    parts = tmp_path / "reports" / "phase0" / "shards"
+    while not list(parts.glob("shard-*.json")):
         assert running.poll() is None, "it ended before it could be interrupted"
         time.sleep(0.02)
     running.send_signal(number)
@@ -427,4 +427,4 @@ def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path: Path) -> None:
     assert done.returncode == 2, done.stderr
     assert "disk full" in one_line(done)
     left = sorted(path.name for path in (tmp_path / "reports" / "phase0").rglob("*"))
-    assert left == ["parts", "plan.json"]
+    assert left == ["plan.json", "shards"]

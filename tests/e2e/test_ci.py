@@ -22,7 +22,7 @@ import jsonschema
 import pytest
 import yaml
 
-from asr_gate.audit.report.schema import Decision, Report
+from asr_gate.audit.records.report import Decision, Report
 from tests.audit.report.reports import finding, report_of, write_report
 from tests.e2e.asr import asr, asr_without, one_line
 from tests.speech import ROOT

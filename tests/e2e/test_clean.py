@@ -1,4 +1,4 @@
-"""`asr clean`: the audited corpus less what the audit condemned."""
+"""`asr clean`: the audited corpus without the rows that the audit excluded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.report.schema import Report
+from asr_gate.audit.records.report import Report
 from tests.e2e.asr import asr_here, one_line, report_in
 from tests.speech import EXAMPLE
 
@@ -31,12 +31,12 @@ def test_a_stopped_corpus_is_cleaned_and_audits_again(
     told = json.loads(done.stdout)
     found = report_in(report)
     (written,) = told.pop("written")
-    assert told == {"report": str(report), "digest": found["digest"], "not_heard": 0}
+    assert told == {"report": str(report), "digest": found["digest"], "not_sampled": 0}
     gone = found["low_quality_count"] + len(found["skipped"])
     assert written == {
         "manifest": str(manifest),
         "path": str(corpus / "stop.clean.jsonl"),
-        "ledger": str(corpus / "stop.clean.jsonl.ledger.jsonl"),
+        "drop_log": str(corpus / "stop.clean.jsonl.dropped.jsonl"),
         "kept": found["dataset"]["utterances"] - found["low_quality_count"],
         "dropped": gone,
     }
@@ -45,9 +45,9 @@ def test_a_stopped_corpus_is_cleaned_and_audits_again(
     assert len(after) == written["kept"]
     assert [line for line in before if line in set(after)] == after
 
-    ledger = [json.loads(line) for line in Path(written["ledger"]).read_text().splitlines()]
-    assert len(ledger) == gone
-    for line in ledger:
+    drop_log = [json.loads(line) for line in Path(written["drop_log"]).read_text().splitlines()]
+    assert len(drop_log) == gone
+    for line in drop_log:
         name, number = line["origin"].rsplit(":", 1)
         assert name == str(manifest)
         assert json.loads(before[int(number) - 1])["id"] == line["id"]
@@ -64,7 +64,7 @@ def test_a_stopped_corpus_is_cleaned_and_audits_again(
     once_more = asr_here("clean", report, "--data", manifest, cwd=tmp_path)
     assert once_more.returncode == 0
     assert "rows kept" in once_more.stdout
-    assert "not heard" not in once_more.stdout
+    assert "not audited" not in once_more.stdout
     assert Path(written["path"]).read_bytes() == b"".join(after)
 
 
@@ -73,11 +73,11 @@ def test_what_nobody_heard_is_kept_and_said(corpus: Path, tmp_path: Path) -> Non
     audit = asr_here("audit", manifest, "--fraction", "0.2", "--no-wandb", cwd=tmp_path)
     assert audit.returncode == 0, audit.stderr
     found = report_in(tmp_path / "reports" / "phase0")
-    unheard = found["dataset"]["utterances"] - found["total_samples"]
-    assert unheard > 0
+    unsampled = found["dataset"]["utterances"] - found["total_samples"]
+    assert unsampled > 0
     done = asr_here("clean", "--data", manifest, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert f"{unheard} of the kept rows were not heard" in done.stdout
+    assert f"{unsampled} of the kept rows were not audited" in done.stdout
     kept = (corpus / "proceed.clean.jsonl").read_text().splitlines()
     assert len(kept) == found["dataset"]["utterances"] - found["low_quality_count"]
 
@@ -88,7 +88,7 @@ def test_what_is_refused(audited: Path, corpus: Path, tmp_path: Path) -> None:
     for arguments, code, says in (
         (["--data", corpus / "proceed.jsonl"], 30, "made for other data"),
         (["--data", corpus / "none.jsonl"], 2, "no such manifest"),
-        (["--data", manifest, "--out", manifest], 2, "is what is cleaned"),
+        (["--data", manifest, "--out", manifest], 2, "is the corpus itself"),
         (["--data", manifest, "--out", tmp_path / "x.jsonl"], 2, "would not find their audio"),
         (["--data", manifest, "--split", "train"], 2, "no column 'split'"),
     ):
@@ -110,8 +110,11 @@ def test_what_is_refused(audited: Path, corpus: Path, tmp_path: Path) -> None:
     assert done.returncode == 30
     assert "no verdict, so nothing to drop" in one_line(done)
     (untold / "alignment_report.json").write_bytes((report / "alignment_report.json").read_bytes())
-    (untold / "utterances.parquet").unlink()
+    (untold / "utterances.parquet").write_bytes(b"altered")
     done = asr_here("clean", untold, "--data", manifest, cwd=tmp_path)
     assert done.returncode == 30
     assert "utterances.parquet" in one_line(done)
     assert not list(corpus.glob("*.clean*"))
+    (untold / "utterances.parquet").unlink()
+    done = asr_here("clean", untold, "--data", manifest, cwd=tmp_path)
+    assert done.returncode == 0, "the report alone says what is excluded"

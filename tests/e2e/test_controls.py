@@ -13,9 +13,9 @@ import soundfile
 import torch
 import torchaudio
 
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import load
-from tests.audit.acoustic.test_members import nemo_folder
+from tests.audit.acoustic.test_adapters import nemo_folder
 from tests.e2e.asr import asr, report_in
 from tests.speech import PROCEED, SHARED
 
@@ -65,7 +65,7 @@ def test_a_model_of_the_language_finds_what_is_planted(kind: str, heard: Path) -
     power = report_in(heard)["controls"][kind]
     assert power["n"] >= 70
     assert power["power"] >= 0.95
-    assert not power["blind"]
+    assert not power["underpowered"]
 
 
 @real
@@ -75,7 +75,7 @@ def test_a_model_of_the_language_condemns_few_right_transcripts(heard: Path) -> 
     assert report["controls"]["replaced"]["power"] >= 0.9
     for power in report["controls"].values():
         assert power["false_alarm_rate"] <= 0.06
-    (figures,) = report["figures"].values()
+    (figures,) = report["absolute_thresholds"].values()
     assert figures == ["confidence", "coverage"]
     assert report["aligner"]["delay_measured"]
     assert 0.1 < report["aligner"]["delay"] < 0.35
@@ -108,7 +108,7 @@ def refused(folder: Path) -> None:
     report = report_in(folder / "reports" / "phase0")
     assert report["decision"] == "NO_VERDICT"
     assert "cannot tell right transcripts from wrong ones" in report["reasons"][0]
-    assert report["controls"]["swapped"]["blind"]
+    assert report["controls"]["swapped"]["underpowered"]
     assert asr("gate", "reports/phase0", "--accept-caution", cwd=folder).returncode == 30
 
 

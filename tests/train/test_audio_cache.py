@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.train import recipe
 from asr_gate.train.audio_cache import AudioCache, default_folder, stands_still
 from asr_gate.train.data import Row

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipe
 from asr_gate.train.data import Row, batches, hold_out, refuse_long_texts, select

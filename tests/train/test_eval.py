@@ -66,7 +66,7 @@ def test_a_result_holds_every_row(checkpoint: Path, manifest: Path) -> None:
 
 
 def test_the_loss_is_the_models_own(checkpoint: Path, manifest: Path, processor) -> None:
-    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.corpus.read import read_corpus
     from asr_gate.train import recipe
     from asr_gate.train.data import to_row
     from asr_gate.train.examples import Encoder, collate

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipe
 from asr_gate.train.data import Refused, Row, audio_tokens

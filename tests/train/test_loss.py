@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from asr_gate.train import loss, preflight, recipe, run
 from asr_gate.train.data import Row
 from asr_gate.train.distributed import Ranks

@@ -147,7 +147,7 @@ def test_frozen_parameters_take_no_gradients(processor) -> None:
 @pytest.mark.parametrize("trained", [["B"], ["A"], ["head"]])
 def test_checkpointing_changes_no_gradient(trained, processor, manifest: Path) -> None:
     """`head` trains nothing below the upper language model, so that its inputs are all frozen."""
-    from asr_gate.corpus.readers import read_corpus
+    from asr_gate.corpus.read import read_corpus
     from asr_gate.train.data import Row
     from asr_gate.train.examples import Encoder, collate
     from asr_gate.train.loss import TranscriptLoss

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.gate import CautionNotAccepted, Stopped
-from asr_gate.audit.report import NoVerdict
+from asr_gate.audit.gate import CautionNotAccepted, NoVerdict, Stopped
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.preflight import clear
 from tests.train.support import write_corpus, write_report

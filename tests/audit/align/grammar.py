@@ -14,12 +14,12 @@ import numpy as np
 from asr_gate.audit.align import kernels
 from asr_gate.audit.align.lattice import Problem
 
-Place = tuple[str, int]
+Location = tuple[str, int]
 Uses = tuple[tuple[int, int], ...]
 """What a path does: pairs of a row of `best` and a word or gap."""
 
 
-class Prices(NamedTuple):
+class Penalties(NamedTuple):
     """Nats."""
 
     skip: float
@@ -31,20 +31,20 @@ class Prices(NamedTuple):
 class Step(NamedTuple):
     """One way to a place; `arcs` counts the excursions and the words left out."""
 
-    place: Place
+    place: Location
     price: float
     arcs: int
     uses: Uses
 
 
-def place_of(state: int, tokens: int) -> Place:
+def place_of(state: int, tokens: int) -> Location:
     """A state as `kernels.trace` numbers it."""
     if state > 2 * tokens:
         return "speech", state - 2 * tokens - 1
     return ("token" if state % 2 else "blank"), state // 2
 
 
-def gap_after(p: Problem, place: Place) -> int | None:
+def gap_after(p: Problem, place: Location) -> int | None:
     """The gap in which a path stands that has ended one word and not begun the next."""
     kind, j = place
     if kind == "start" or (kind == "blank" and j == 0):
@@ -58,20 +58,20 @@ def gap_after(p: Problem, place: Place) -> int | None:
     return None
 
 
-def begins(p: Problem, first: int, after: int, prices: Prices) -> Iterator[Step]:
+def begins(p: Problem, first: int, after: int, penalties: Penalties) -> Iterator[Step]:
     """Begin word `after` or a later one, those from `first` on left out."""
     for k in range(first, len(p.first)):
         left_out = tuple((kernels.SKIP, i) for i in range(first, k))
         if k >= after:
             yield Step(
                 ("token", int(p.first[k])),
-                prices.skip * len(left_out),
+                penalties.skip * len(left_out),
                 len(left_out),
                 (*left_out, (kernels.KEEP, k)),
             )
 
 
-def steps(p: Problem, place: Place, prices: Prices) -> Iterator[Step]:
+def steps(p: Problem, place: Location, penalties: Penalties) -> Iterator[Step]:
     """Where a path may be in the next frame; onsets are not counted."""
     kind, j = place
     word_at = {int(token): i for i, token in enumerate(p.first)}
@@ -84,9 +84,9 @@ def steps(p: Problem, place: Place, prices: Prices) -> Iterator[Step]:
         yield Step(place, 0.0, 0, ())
         if j < len(p.first):
             yield Step(("token", int(p.first[j])), 0.0, 0, ((kernels.SPEECH, j),))
-            for step in begins(p, j + 1, j + 1, prices):
+            for step in begins(p, j + 1, j + 1, penalties):
                 uses = ((kernels.REPLACE, j), *step.uses)
-                yield Step(step.place, step.price + prices.replace, step.arcs, uses)
+                yield Step(step.place, step.price + penalties.replace, step.arcs, uses)
         return
     if kind == "start":
         yield Step(("blank", 0), 0.0, 0, ())
@@ -102,11 +102,11 @@ def steps(p: Problem, place: Place, prices: Prices) -> Iterator[Step]:
             yield enter_token(j + 1)
     gap = gap_after(p, place)
     if gap is not None:
-        yield from begins(p, gap, gap + 1, prices)
-        yield Step(("speech", gap), prices.enter, 1, ())
+        yield from begins(p, gap, gap + 1, penalties)
+        yield Step(("speech", gap), penalties.enter, 1, ())
 
 
-def endings(p: Problem, place: Place, prices: Prices) -> Iterator[Step]:
+def endings(p: Problem, place: Location, penalties: Penalties) -> Iterator[Step]:
     """How a path may end after the last frame."""
     words = len(p.first)
     gap = place[1] if place[0] == "speech" else gap_after(p, place)
@@ -120,17 +120,17 @@ def endings(p: Problem, place: Place, prices: Prices) -> Iterator[Step]:
     price = 0.0
     if place[0] == "speech":
         uses.append((kernels.REPLACE, gap))
-        price, gap = prices.replace, gap + 1
+        price, gap = penalties.replace, gap + 1
     left_out = [(kernels.SKIP, i) for i in range(gap, words)]
-    price += prices.skip * len(left_out)
+    price += penalties.skip * len(left_out)
     yield Step(place, price, len(left_out), (*uses, *left_out, (kernels.KEEP, words)))
 
 
-def emitted(p: Problem, place: Place, frame: int, prices: Prices) -> float:
+def emitted(p: Problem, place: Location, frame: int, penalties: Penalties) -> float:
     """Score of being at a place in a frame."""
     kind, j = place
     if kind == "speech":
-        return -prices.onset * float(p.onsets[frame])
+        return -penalties.onset * float(p.onsets[frame])
     column = p.scores.shape[1] - 1 if kind == "blank" else int(p.tokens[j])
     return float(p.scores[frame, column])
 
@@ -143,22 +143,22 @@ class Found(NamedTuple):
     uses: Uses
 
 
-def all_paths(p: Problem, prices: Prices) -> Iterator[Found]:
+def all_paths(p: Problem, penalties: Penalties) -> Iterator[Found]:
     """Every path; there are many."""
 
-    def walk(frame: int, place: Place, score: float, arcs: int, uses: Uses) -> Iterator[Found]:
+    def walk(frame: int, place: Location, score: float, arcs: int, uses: Uses) -> Iterator[Found]:
         if frame == len(p.scores):
-            for end in endings(p, place, prices):
+            for end in endings(p, place, penalties):
                 yield Found(score - end.price, arcs + end.arcs, uses + end.uses)
             return
-        for step in steps(p, place, prices):
-            here = score - step.price + emitted(p, step.place, frame, prices)
+        for step in steps(p, place, penalties):
+            here = score - step.price + emitted(p, step.place, frame, penalties)
             yield from walk(frame + 1, step.place, here, arcs + step.arcs, uses + step.uses)
 
     yield from walk(0, ("start", 0), 0.0, 0, ())
 
 
-def best_of(p: Problem, prices: Prices, most_arcs: int | None) -> tuple[float, np.ndarray]:
+def best_of(p: Problem, penalties: Penalties, most_arcs: int | None) -> tuple[float, np.ndarray]:
     """Score and `best` as the kernels should find them.
 
     Args:
@@ -168,7 +168,7 @@ def best_of(p: Problem, prices: Prices, most_arcs: int | None) -> tuple[float, n
     """
     score = -np.inf
     best = np.full((4, len(p.first) + 1), -np.inf)
-    for path in all_paths(p, prices):
+    for path in all_paths(p, penalties):
         if most_arcs is not None and path.arcs > most_arcs:
             continue
         if most_arcs is None or path.arcs == 0:
@@ -180,12 +180,12 @@ def best_of(p: Problem, prices: Prices, most_arcs: int | None) -> tuple[float, n
     return score, best
 
 
-def score_of(p: Problem, states: np.ndarray, prices: Prices) -> float:
+def score_of(p: Problem, states: np.ndarray, penalties: Penalties) -> float:
     """Score of one path, given as a state a frame; -inf where it is no path."""
     score, place = 0.0, ("start", 0)
     for frame, state in enumerate(states.tolist()):
         to = place_of(state, len(p.tokens))
-        ways = [step.price for step in steps(p, place, prices) if step.place == to]
-        score += emitted(p, to, frame, prices) - min(ways, default=np.inf)
+        ways = [step.price for step in steps(p, place, penalties) if step.place == to]
+        score += emitted(p, to, frame, penalties) - min(ways, default=np.inf)
         place = to
-    return score - min((end.price for end in endings(p, place, prices)), default=np.inf)
+    return score - min((end.price for end in endings(p, place, penalties)), default=np.inf)

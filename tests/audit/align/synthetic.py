@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from asr_gate.audit.acoustic.interface import Emission, ModelInfo
-from asr_gate.audit.align import Alignment, Unalignable, align, hear
+from asr_gate.audit.align import align, prepare
 from asr_gate.audit.align.lattice import Problem, problem
+from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.corpus.text.letters import Transcript, Word, spell
 from asr_gate.corpus.utterance import Span
 
@@ -40,7 +41,7 @@ def align_text(
     activity: Sequence[Span] | None = None,
 ) -> Alignment | Unalignable:
     """A text as written on an emission."""
-    return align(hear(emission, model, activity), spell(text, ALPHABET), model)
+    return align(prepare(emission, model, activity), spell(text, ALPHABET), model)
 
 
 def aligned(
@@ -54,7 +55,7 @@ def aligned(
 
 def problem_of(emission: Emission, model: ModelInfo, *words: str) -> Problem:
     """The lattice's problem of some words; `?` is a character that the model does not know."""
-    return problem(hear(emission, model), transcript(*words), model)
+    return problem(prepare(emission, model), transcript(*words), model)
 
 
 def random_emission(frames: int, columns: int, seed: int, scale: float = 2.0) -> Emission:

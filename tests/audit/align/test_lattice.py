@@ -19,11 +19,18 @@ from hypothesis import strategies as st
 from numba.core import caching
 
 from asr_gate.audit.acoustic.interface import Emission, ModelInfo
-from asr_gate.audit.align import Alignment, Unalignable, hear, kernels, lattice
-from asr_gate.audit.align.lattice import LEAST, PRICES, Problem, solve_free, solve_strict
+from asr_gate.audit.align import kernels, lattice, prepare
+from asr_gate.audit.align.lattice import (
+    LEAST,
+    PENALTIES,
+    Problem,
+    solve_single_edit,
+    solve_unconstrained,
+)
 from asr_gate.audit.controls.calibrate import USUAL
+from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.corpus.speech.activity import spans
-from tests.audit.align.grammar import Prices, best_of, score_of
+from tests.audit.align.grammar import Penalties, best_of, score_of
 from tests.audit.align.synthetic import (
     JOINED,
     MODEL,
@@ -102,13 +109,13 @@ def same_path(case: Case, ours: np.ndarray, theirs: list[int], score: float) -> 
 @given(cases())
 @settings(max_examples=300, deadline=None)
 def test_without_arcs_it_is_torchaudios_aligner(case: Case) -> None:
-    strict = solve_strict(case.problem)
+    single = solve_single_edit(case.problem)
     path, scores = torchaudio.functional.forced_align(
         torch.from_numpy(case.emission)[None], torch.tensor([case.targets]), blank=0
     )
-    same_path(case, strict.path.states, path[0].tolist(), strict.score)
+    same_path(case, single.path.states, path[0].tolist(), single.score)
     greedy = float(case.emission.max(axis=1).sum())
-    assert strict.score + greedy == pytest.approx(float(scores.sum()), abs=1e-3)
+    assert single.score + greedy == pytest.approx(float(scores.sum()), abs=1e-3)
 
 
 @given(cases())
@@ -119,20 +126,20 @@ def test_without_arcs_it_is_ctc_forced_aligners(case: Case) -> None:
 
     # It ends the process where a text needs all frames, and strays from the best path near that.
     assume(2 * case.problem.needed < len(case.emission))
-    strict = solve_strict(case.problem)
+    single = solve_single_edit(case.problem)
     paths, _ = align_sequences(
         case.emission[None], np.array([case.targets], np.int64), case.model.blank
     )
-    same_path(case, strict.path.states, paths[0].tolist(), strict.score)
+    same_path(case, single.path.states, paths[0].tolist(), single.score)
 
 
 @given(cases(unknown=True))
 @settings(max_examples=150, deadline=None)
 def test_texts_of_others_cost_what_the_strict_pass_says(case: Case) -> None:
-    heard = hear(case.emission, case.model)
-    loss = lattice.text_loss(heard, transcript(*case.words), case.model)
-    strict = solve_strict(case.problem)
-    assert loss == pytest.approx(-strict.score / sum(map(len, case.words)), abs=1e-4)
+    prepared = prepare(case.emission, case.model)
+    loss = lattice.text_loss(prepared, transcript(*case.words), case.model)
+    single = solve_single_edit(case.problem)
+    assert loss == pytest.approx(-single.score / sum(map(len, case.words)), abs=1e-4)
 
 
 def near(found: np.ndarray, expected: np.ndarray) -> None:
@@ -141,8 +148,8 @@ def near(found: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-3, rtol=1e-5)
 
 
-STRICT = Prices(0.0, 0.0, 0.0, 0.0)
-FREE = Prices(PRICES.skip, PRICES.replace, PRICES.enter, PRICES.onset)
+STRICT = Penalties(0.0, 0.0, 0.0, 0.0)
+FREE = Penalties(PENALTIES.skip, PENALTIES.replace, PENALTIES.enter, PENALTIES.onset)
 
 
 @given(
@@ -157,34 +164,36 @@ def test_both_passes_find_the_best_of_all_paths(
     model: ModelInfo, words: list[str], frames: int, seed: int, scale: float
 ) -> None:
     p = problem_of(random_emission(frames, len(model.tokens), seed, scale), model, *words)
-    strict, free = solve_strict(p), solve_free(p, 1.0)
+    single, unconstrained = solve_single_edit(p), solve_unconstrained(p, 1.0)
     score, best = best_of(p, STRICT, 1)
-    near(np.array(strict.score), np.array(score))
-    near(strict.best, best)
+    near(np.array(single.score), np.array(score))
+    near(single.best, best)
     score, best = best_of(p, FREE, None)
-    near(np.array(free.score), np.array(score))
-    near(free.best, best)
+    near(np.array(unconstrained.score), np.array(score))
+    near(unconstrained.best, best)
 
 
 def test_three_words_find_the_best_of_all_paths() -> None:
     """Several words in a row left out, also beside speech and at both edges."""
     for seed in range(6):
         p = problem_of(random_emission(4, 4, seed, 8.0), SMALL_JOINED, "a", "b", "ab")
-        free = solve_free(p, 1.0)
+        unconstrained = solve_unconstrained(p, 1.0)
         score, best = best_of(p, FREE, None)
-        near(np.array(free.score), np.array(score))
-        near(free.best, best)
+        near(np.array(unconstrained.score), np.array(score))
+        near(unconstrained.best, best)
 
 
 @given(cases(unknown=True), st.sampled_from([1.0, 3.0]))
 @settings(max_examples=200, deadline=None)
 def test_every_path_says_a_word_or_does_not(case: Case, temperature: float) -> None:
     p = case.problem
-    free, strict = solve_free(p, temperature), solve_strict(p)
-    np.testing.assert_allclose(free.best[:, :-1].max(axis=0), free.score, atol=1e-3)
-    last = free.best[[kernels.KEEP, kernels.SPEECH], -1]
-    assert last.max() == pytest.approx(free.score, abs=1e-3)
-    np.testing.assert_allclose(strict.best[kernels.KEEP], strict.score, atol=1e-3)
+    unconstrained, single = solve_unconstrained(p, temperature), solve_single_edit(p)
+    np.testing.assert_allclose(
+        unconstrained.best[:, :-1].max(axis=0), unconstrained.score, atol=1e-3
+    )
+    last = unconstrained.best[[kernels.KEEP, kernels.SPEECH], -1]
+    assert last.max() == pytest.approx(unconstrained.score, abs=1e-3)
+    np.testing.assert_allclose(single.best[kernels.KEEP], single.score, atol=1e-3)
 
 
 @given(cases(unknown=True), st.sampled_from([1.0, 3.0]), st.booleans())
@@ -194,37 +203,39 @@ def test_the_path_has_the_score(case: Case, temperature: float, whole: bool) -> 
     if whole:
         case = case._replace(emission=np.round(case.emission))
     p = case.problem
-    free, strict = solve_free(p, temperature), solve_strict(p)
-    prices = Prices(*(price / temperature for price in FREE))
-    assert score_of(p, free.path.states, prices) == pytest.approx(free.score, abs=1e-3)
-    assert score_of(p, strict.path.states, prices) == pytest.approx(strict.score, abs=1e-3)
-    assert strict.path.states.max() < 2 * len(p.tokens) + 1, "no unclaimed speech without arcs"
+    unconstrained, single = solve_unconstrained(p, temperature), solve_single_edit(p)
+    penalties = Penalties(*(price / temperature for price in FREE))
+    assert score_of(p, unconstrained.path.states, penalties) == pytest.approx(
+        unconstrained.score, abs=1e-3
+    )
+    assert score_of(p, single.path.states, penalties) == pytest.approx(single.score, abs=1e-3)
+    assert single.path.states.max() < 2 * len(p.tokens) + 1, "no unclaimed speech without arcs"
 
 
 @given(cases(unknown=True), st.integers(1, 200))
 @settings(max_examples=150, deadline=None)
 def test_blocks_change_nothing(case: Case, block: int) -> None:
     p = case.problem
-    heard = hear(case.emission, case.model)
-    whole = solve_strict(p), solve_free(p, 1.0)
+    prepared = prepare(case.emission, case.model)
+    whole = solve_single_edit(p), solve_unconstrained(p, 1.0)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lattice, "BLOCK", block)
-        parts = solve_strict(p), solve_free(p, 1.0)
-        in_parts = lattice.align(heard, transcript(*case.words), case.model)
+        parts = solve_single_edit(p), solve_unconstrained(p, 1.0)
+        in_parts = lattice.align(prepared, transcript(*case.words), case.model)
     for one, other in zip(whole, parts, strict=True):
         assert one.score == other.score
         np.testing.assert_array_equal(one.best, other.best)
         np.testing.assert_array_equal(one.path.states, other.path.states)
-    assert in_parts == lattice.align(heard, transcript(*case.words), case.model)
+    assert in_parts == lattice.align(prepared, transcript(*case.words), case.model)
 
 
 def test_long_texts_cost_the_same_in_blocks() -> None:
     """`text_loss` holds a few frames at a time, whatever the length."""
     words = ["cab", "abba", "b", "cc"] * 40
     emission = random_emission(1000, 5, 0)
-    strict = solve_strict(problem_of(emission, SMALL, *words))
-    loss = lattice.text_loss(hear(emission, SMALL), transcript(*words), SMALL)
-    assert loss == pytest.approx(-strict.score / 400, abs=1e-5)
+    single = solve_single_edit(problem_of(emission, SMALL, *words))
+    loss = lattice.text_loss(prepare(emission, SMALL), transcript(*words), SMALL)
+    assert loss == pytest.approx(-single.score / 400, abs=1e-5)
 
 
 @given(cases(), st.sampled_from([0.5, 2.0, 4.0]))
@@ -236,8 +247,8 @@ def test_temperature_scales_prices_and_scores_alike(case: Case, temperature: flo
         log_softmax(case.emission.astype(np.float64) / temperature), case.model, *case.words
     )
     for one, other in (
-        (solve_strict(sharp), solve_strict(flat)),
-        (solve_free(sharp, 1.0), solve_free(flat, temperature)),
+        (solve_single_edit(sharp), solve_single_edit(flat)),
+        (solve_unconstrained(sharp, 1.0), solve_unconstrained(flat, temperature)),
     ):
         assert other.score * temperature == pytest.approx(one.score, abs=1e-2)
         near(other.best * temperature, one.best)
@@ -255,7 +266,7 @@ def test_a_word_backwards_has_the_score_of_one_written_backwards(case: Case) -> 
     (word,) = case.words
     (found,) = backwards(case.problem, [0], [len(case.emission)])
     turned = problem_of(case.emission, case.model, word[::-1])
-    assert found == pytest.approx(solve_strict(turned).score, abs=1e-4)
+    assert found == pytest.approx(solve_single_edit(turned).score, abs=1e-4)
 
 
 @given(st.lists(WORD, min_size=1, max_size=4), st.integers(0, 2**32 - 1))
@@ -264,7 +275,7 @@ def test_a_word_that_is_the_same_backwards_has_its_own_score(words: list[str], s
     """With the separators beside it, between the words beside it."""
     palindromes = [word + word[::-1] for word in words]
     p = problem_of(random_emission(80, len(SMALL.tokens), seed), SMALL, *palindromes)
-    path = solve_strict(p).path.states
+    path = solve_single_edit(p).path.states
     frames = [np.flatnonzero(path == 2 * j + 1) for j in range(len(p.tokens))]
     before = [0, *(int(frames[j][-1]) + 1 for j in p.last[:-1])]
     after = [*(int(frames[j][0]) for j in p.first[1:]), len(path)]
@@ -288,7 +299,7 @@ def test_words_lie_where_they_are_heard() -> None:
         pytest.approx(gap) for gap in [(0, 0.04), (0.16, 0.24), (0.34, 0.4)]
     ]
     assert [gap.separator for gap in found.gaps] == [None, pytest.approx(0.19), None]
-    assert found.unclaimed == ()
+    assert found.unaligned == ()
     assert found.loss == pytest.approx(0, abs=1e-6)
 
 
@@ -309,9 +320,9 @@ def strongest(values: list[float]) -> int:
 
 def test_nothing_speaks_against_a_right_transcript() -> None:
     found = aligned(said(SENTENCE), SENTENCE)
-    assert all(w.kept and w.unsaid < 0 and w.other < 1e-3 for w in found.words)
-    assert all(gap.speech < 1e-3 for gap in found.gaps)
-    assert found.unclaimed == ()
+    assert all(w.kept and w.deletion < 0 and w.substitution < 1e-3 for w in found.words)
+    assert all(gap.insertion < 1e-3 for gap in found.gaps)
+    assert found.unaligned == ()
 
 
 def test_repeated_letters_need_a_blank_between() -> None:
@@ -325,11 +336,13 @@ def test_repeated_letters_need_a_blank_between() -> None:
 def test_a_word_that_is_not_said() -> None:
     found = aligned(said("the cat sat"), "the cat bird sat")
     assert [w.kept for w in found.words] == [True, True, False, True]
-    unsaid = [w.unsaid for w in found.words]
-    assert strongest(unsaid) == 2
-    assert unsaid[2] > USUAL["unsaid"]
-    assert unsaid[0] < 0
-    assert max(w.other for w in found.words if w.text != "bird") <= 0, "its neighbours are right"
+    deletion = [w.deletion for w in found.words]
+    assert strongest(deletion) == 2
+    assert deletion[2] > USUAL["deletion"]
+    assert deletion[0] < 0
+    assert max(w.substitution for w in found.words if w.text != "bird") <= 0, (
+        "its neighbours are right"
+    )
     bird = found.words[2]
     assert (bird.start, bird.end) == (found.words[1].end, found.words[3].start)
     assert bird.confidence < 0.05
@@ -339,35 +352,35 @@ def test_a_word_that_is_not_said() -> None:
 def test_words_at_the_edges_may_be_left_out(text: str) -> None:
     found = aligned(said(text.replace("bird", "").strip()), text)
     assert [w.kept for w in found.words] == [w.text != "bird" for w in found.words]
-    assert strongest([w.unsaid for w in found.words]) == text.split().index("bird")
+    assert strongest([w.deletion for w in found.words]) == text.split().index("bird")
 
 
 def test_of_a_text_that_nobody_says_no_word_is_kept() -> None:
     found = aligned("-" * 40, "the bird")
     assert not any(w.kept for w in found.words)
-    assert all(w.unsaid > USUAL["unsaid"] for w in found.words)
+    assert all(w.deletion > USUAL["deletion"] for w in found.words)
     assert all((w.start, w.end) == (0, pytest.approx(0.8)) for w in found.words)
     assert found.letter_times == ()
 
 
-@pytest.mark.parametrize("heard", ["we don't know", "we dont know"])
+@pytest.mark.parametrize("spoken", ["we don't know", "we dont know"])
 @pytest.mark.parametrize("written", ["we don't know", "we dont know"])
-def test_an_apostrophe_is_no_sound(heard: str, written: str) -> None:
+def test_an_apostrophe_is_no_sound(spoken: str, written: str) -> None:
     """Whether it is written or heard changes nothing; a letter too many does."""
-    found = aligned(said(heard), written)
+    found = aligned(said(spoken), written)
     assert found.loss == pytest.approx(0, abs=1e-5)
-    assert all(w.kept and w.unsaid < 0 and w.other < 1e-3 for w in found.words)
-    assert aligned(said(heard), written.replace("don", "dorn")).loss > 0.3
+    assert all(w.kept and w.deletion < 0 and w.substitution < 1e-3 for w in found.words)
+    assert aligned(said(spoken), written.replace("don", "dorn")).loss > 0.3
 
 
 def test_a_word_of_nothing_that_sounds_proves_nothing() -> None:
     words = transcript("we", "''", "dont", "?'", "know")
-    heard = hear(says(said("we dont know")), MODEL)
-    found = lattice.align(heard, words, MODEL)
+    prepared = prepare(says(said("we dont know")), MODEL)
+    found = lattice.align(prepared, words, MODEL)
     assert isinstance(found, Alignment)
     assert [w.letters for w in found.words] == [2, 0, 4, 0, 4]
-    assert [w.unsaid for w in found.words if not w.letters] == [LEAST, LEAST]
-    nothing = lattice.align(heard, transcript("''", "?'"), MODEL)
+    assert [w.deletion for w in found.words if not w.letters] == [LEAST, LEAST]
+    nothing = lattice.align(prepared, transcript("''", "?'"), MODEL)
     assert isinstance(nothing, Unalignable)
     assert nothing.code == "T002"
 
@@ -389,7 +402,7 @@ INSIDE = (0.02 * len(BEFORE), 0.02 * (len(BEFORE) + len(NOISE)))
 
 
 @pytest.mark.parametrize(
-    ("middle", "text", "sound", "drowned"),
+    ("middle", "text", "sound", "masked"),
     [
         (NOISE, "the green old bird sat down", True, True),
         (NOISE, "the green old bird sat down", False, False),
@@ -397,10 +410,10 @@ INSIDE = (0.02 * len(BEFORE), 0.02 * (len(BEFORE) + len(NOISE)))
         (NOISE, "the green bird sat down", True, False),
         (said("cupcup", 4), "the green old bird sat down", True, False),
     ],
-    ids=["drowned", "a pause", "no time", "a single word", "other speech"],
+    ids=["masked", "a pause", "no time", "a single word", "other speech"],
 )
 def test_words_that_noise_may_drown_are_no_evidence(
-    middle: str, text: str, sound: bool, drowned: bool
+    middle: str, text: str, sound: bool, masked: bool
 ) -> None:
     """Several in a row, with sound and time enough, in which the model hears nothing."""
     frames = BEFORE + middle + AFTER
@@ -409,11 +422,11 @@ def test_words_that_noise_may_drown_are_no_evidence(
     found = aligned(frames, text, activity=activity)
     middles = [w for w in found.words if w.text in ("old", "bird")]
     assert not any(w.kept for w in middles)
-    assert [w.drowned for w in found.words] == [drowned and w in middles for w in found.words]
-    if drowned:
-        assert all(w.unsaid == 0 and w.other <= 0 for w in middles)
+    assert [w.masked for w in found.words] == [masked and w in middles for w in found.words]
+    if masked:
+        assert all(w.deletion == 0 and w.substitution <= 0 for w in middles)
     else:
-        assert all(w.unsaid > USUAL["unsaid"] for w in middles)
+        assert all(w.deletion > USUAL["deletion"] for w in middles)
 
 
 @given(
@@ -426,26 +439,26 @@ def test_sound_before_each_frame_is_that_of_the_activity(
 ) -> None:
     """Pauses and stretches of sound in hops of 10 ms, counted hop by hop."""
     active = np.concatenate([np.zeros(0), *(np.repeat([0, 1], pair) for pair in parts)])
-    heard = hear(random_emission(frames, 5, 0), SMALL, spans(active.astype(bool)))
+    prepared = prepare(random_emission(frames, 5, 0), SMALL, spans(active.astype(bool)))
     counted = np.concatenate([[0], np.cumsum(active)]) / 100
     at = np.minimum(2 * np.arange(frames + 1), len(active))
-    np.testing.assert_allclose(heard.sound, counted[at], atol=1e-9)
+    np.testing.assert_allclose(prepared.sound, counted[at], atol=1e-9)
 
 
 def test_a_doubled_word_is_doubted_in_both_places() -> None:
     found = aligned(said(SENTENCE), "the green bird bird sat down")
-    unsaid = [w.unsaid for w in found.words]
-    assert min(unsaid[2:4]) > USUAL["unsaid"]
-    assert min(unsaid[2:4]) > max(unsaid[:2] + unsaid[4:])
-    assert max(unsaid[0], unsaid[5]) < 0
+    deletion = [w.deletion for w in found.words]
+    assert min(deletion[2:4]) > USUAL["deletion"]
+    assert min(deletion[2:4]) > max(deletion[:2] + deletion[4:])
+    assert max(deletion[0], deletion[5]) < 0
 
 
 def test_a_replaced_word() -> None:
     found = aligned(said(SENTENCE), "the purple bird sat down")
-    other = [w.other for w in found.words]
-    assert other[1] > USUAL["other"] > 1 > max(other[0], *other[2:])
+    other = [w.substitution for w in found.words]
+    assert other[1] > USUAL["substitution"] > 1 > max(other[0], *other[2:])
     assert [w.kept for w in found.words] == [True, False, True, True, True]
-    assert found.unclaimed == (pytest.approx(heard_at("green")),)
+    assert found.unaligned == (pytest.approx(heard_at("green")),)
     purple = found.words[1]
     assert purple.start < heard_at("green")[0] < heard_at("green")[1] < purple.end
 
@@ -454,24 +467,24 @@ def test_a_word_that_noise_drowns_is_not_replaced() -> None:
     """Its letters are as unlikely as any others, of which its own are still the likeliest."""
     emission = says(said(SENTENCE))
     start, end = (round(time / 0.02) for time in heard_at("green"))
-    drowned = emission[start:end].copy()
-    drowned += np.where(drowned.max(axis=1, keepdims=True) == drowned, -4.0, 0.0)
-    drowned[:, 0] = np.log(0.9)
-    emission[start:end] = log_softmax(drowned)
+    masked = emission[start:end].copy()
+    masked += np.where(masked.max(axis=1, keepdims=True) == masked, -4.0, 0.0)
+    masked[:, 0] = np.log(0.9)
+    emission[start:end] = log_softmax(masked)
     right = align_text(emission, SENTENCE)
     wrong = align_text(emission, "the purple bird sat down")
     assert isinstance(right, Alignment) and isinstance(wrong, Alignment)
     assert right.loss > 0.5, "it costs much"
-    assert right.words[1].other < USUAL["other"] < wrong.words[1].other
+    assert right.words[1].substitution < USUAL["substitution"] < wrong.words[1].substitution
 
 
 def test_a_word_that_the_transcript_lacks() -> None:
     found = aligned(said(SENTENCE), "the bird sat down")
-    speech = [gap.speech for gap in found.gaps]
+    speech = [gap.insertion for gap in found.gaps]
     assert strongest(speech) == 1
-    assert speech[1] > USUAL["speech"]
+    assert speech[1] > USUAL["insertion"]
     assert all(w.kept for w in found.words)
-    assert found.unclaimed == (pytest.approx(heard_at("green")),)
+    assert found.unaligned == (pytest.approx(heard_at("green")),)
     gap = found.gaps[1]
     assert gap.start < heard_at("green")[0] < heard_at("green")[1] < gap.end
 
@@ -482,11 +495,11 @@ def test_a_word_that_the_transcript_lacks() -> None:
 )
 def test_a_text_that_is_cut_off(text: str, edge: int, lacks: str) -> None:
     found = aligned(said(SENTENCE), text)
-    speech = [gap.speech for gap in found.gaps]
+    speech = [gap.insertion for gap in found.gaps]
     assert strongest(speech) == edge % len(speech)
     assert speech[edge] > USUAL["edge"]
     assert all(w.kept for w in found.words)
-    assert found.unclaimed == (pytest.approx(heard_at(lacks)),)
+    assert found.unaligned == (pytest.approx(heard_at(lacks)),)
     gap = found.gaps[edge]
     assert gap.start <= heard_at(lacks)[0] < heard_at(lacks)[1] <= gap.end
 
@@ -503,25 +516,25 @@ def test_unknown_characters_stand_in_as_wildcards() -> None:
     assert all(w.kept for w in found.words)
     assert found.words[1].start == pytest.approx(0.18)
     number = found.words[1]
-    assert number.unsaid == number.other == LEAST, "a wildcard proves nothing"
+    assert number.deletion == number.substitution == LEAST, "a wildcard proves nothing"
     part = aligned(said("cats"), "c4ts")
     assert part.words[0].letters == 3
-    assert part.words[0].unsaid > LEAST
+    assert part.words[0].deletion > LEAST
 
 
 def test_a_wildcard_costs_what_an_average_letter_costs() -> None:
     """The mean of the letters' log-probabilities, each by its own share of the letters'."""
     emission = random_emission(20, len(SMALL.tokens), 3)
-    heard = hear(emission, SMALL)
+    prepared = prepare(emission, SMALL)
     letters = emission[:, 2:].astype(np.float64)
     shares = np.exp(letters)
     shares /= shares.sum(axis=1, keepdims=True)
     expected = (shares * letters).sum(axis=1) - emission.max(axis=1)
-    np.testing.assert_allclose(heard.scores[:, -2], expected, atol=1e-4)
-    np.testing.assert_array_equal(heard.scores[:, -1], heard.scores[:, SMALL.blank])
+    np.testing.assert_allclose(prepared.scores[:, -2], expected, atol=1e-4)
+    np.testing.assert_array_equal(prepared.scores[:, -1], prepared.scores[:, SMALL.blank])
     impossible = emission.copy()
     impossible[:, 4] = -np.inf
-    scores = hear(impossible, SMALL).scores[:, -2]
+    scores = prepare(impossible, SMALL).scores[:, -2]
     assert np.isfinite(scores).all(), "a letter of no probability has no share"
 
 
@@ -565,8 +578,8 @@ def test_a_model_without_a_separator() -> None:
     assert all(gap.separator is None for gap in found.gaps)
     missing = align_text(emission, "cat dog", JOINED)
     assert isinstance(missing, Alignment)
-    assert int(np.argmax([gap.speech for gap in missing.gaps])) == 1
-    assert missing.unclaimed == (pytest.approx((0.2, 0.3)),)
+    assert int(np.argmax([gap.insertion for gap in missing.gaps])) == 1
+    assert missing.unaligned == (pytest.approx((0.2, 0.3)),)
 
 
 def test_confidence_is_the_letters_mean() -> None:
@@ -581,7 +594,7 @@ def test_confidence_is_the_letters_mean() -> None:
 HOUR = """
 import json, resource, sys
 import numpy as np
-from asr_gate.audit.align import align, hear
+from asr_gate.audit.align import align, prepare
 from asr_gate.corpus.text.letters import Transcript, Word
 from tests.audit.align.synthetic import MODEL
 
@@ -602,13 +615,13 @@ emission = np.full((len(columns), len(MODEL.tokens)), np.log(0.01 / 28), np.floa
 emission[np.arange(len(columns)), columns] = np.log(0.99)
 from dataclasses import replace
 model = replace(MODEL, stride=1 / FRAMES_A_SECOND)
-found = align(hear(emission, model), Transcript(tuple(words), 0, 0), model)
+found = align(prepare(emission, model), Transcript(tuple(words), 0, 0), model)
 late = [abs(w.start - at / FRAMES_A_SECOND) for w, at in zip(found.words, starts, strict=True)]
 print(json.dumps({
     "letters": sum(len(word.letters) for word in words),
     "kept": all(w.kept for w in found.words),
     "late": max(late),
-    "unsaid": max(w.unsaid for w in found.words),
+    "deletion": max(w.deletion for w in found.words),
     "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
 }))
 """
@@ -625,7 +638,7 @@ def test_an_hour_is_aligned_in_little_memory() -> None:
     assert found["bytes"] < 2e9
     assert found["kept"]
     assert found["late"] < 1e-6
-    assert found["unsaid"] < 0
+    assert found["deletion"] < 0
 
 
 def test_where_nothing_can_be_cached_it_is_compiled_all_the_same(

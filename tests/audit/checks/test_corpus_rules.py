@@ -10,18 +10,20 @@ from typing import Any
 
 import pytest
 
-from asr_gate.audit.checks import RULES, run_rules
+from asr_gate.audit.checks import run_rules
 from asr_gate.audit.checks.rule import Context
-from asr_gate.audit.controls.calibrate import Sight
-from asr_gate.audit.gate import load_policy
-from asr_gate.audit.measured import Measured
-from asr_gate.audit.report.schema import Finding
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.power import Calibration
+from asr_gate.audit.records.rules import catalogue
 from asr_gate.corpus.utterance import Corpus, Utterance
+from tests.audit.controls.rows import judged
 from tests.audit.controls.rows import row as measured
 
 LONG = "the ships that left the harbour before dawn were all back by the evening tide"
 SHORT = "please close the window"
-ONLY = {rule.code: "off" for rule in RULES}
+ONLY = dict.fromkeys(catalogue(), "off")
 
 
 class Bytes:
@@ -44,14 +46,14 @@ def found(
     utterances: Sequence[Utterance],
     *,
     others: Sequence[Utterance] = (),
-    heard: Sequence[Measured] = (),
+    sampled: Sequence[Measured] = (),
     policy: dict[str, dict[str, Any]] | None = None,
 ) -> list[Finding]:
     """What one rule finds."""
     values = load_policy().model_dump()
     for section, entries in (policy or {}).items():
         values[section] |= entries
-    values["rules"] |= ONLY | {code: next(r.severity for r in RULES if r.code == code)}
+    values["rules"] |= ONLY | {code: catalogue()[code].severity}
     corpus = Corpus(list(utterances), ["m.jsonl"], others=list(others))
     ids = [u.id for u in utterances]
     context = Context(
@@ -59,11 +61,11 @@ def found(
         content={u.id: f"{u.audio}{u.text}" for u in utterances},
         origins=dict.fromkeys(ids, "m:1"),
         language="en",
-        sight=Sight({}, {}, {}),
-        figures={},
+        calibration=Calibration({}, {}, {}),
+        absolute_thresholds={},
         corpus=corpus,
     )
-    return list(run_rules(heard, context))
+    return list(run_rules([judged(row) for row in sampled], context))
 
 
 def pairs(findings: Sequence[Finding]) -> list[tuple[str, str]]:
@@ -164,7 +166,7 @@ def test_many_rows_of_one_text_are_compared_in_no_time() -> None:
     rows = [utterance(f"u{n}", LONG, split="train" if n % 3 else "test") for n in range(9000)]
     findings = found("D005", rows)
     assert len(findings) == 100
-    assert findings[-1].message.endswith("(and 5900 more findings in rows that were not heard)")
+    assert findings[-1].message.endswith("(and 5900 more findings in rows that were not sampled)")
 
 
 def test_a_speaker_who_repeats_a_long_text() -> None:
@@ -187,12 +189,12 @@ def test_a_speaker_who_repeats_a_long_text() -> None:
 
 
 def speaking(rates: Sequence[float], speaker: str | None = "x") -> list[Finding]:
-    heard = [
+    sampled = [
         replace(measured(n), letters=round(rate * 10), speech_seconds=10.0)
         for n, rate in enumerate(rates)
     ]
-    rows = [utterance(one.id, speaker=speaker) for one in heard]
-    return found("D007", rows, heard=heard)
+    rows = [utterance(one.id, speaker=speaker) for one in sampled]
+    return found("D007", rows, sampled=sampled)
 
 
 def test_a_speaker_far_from_the_own_rate() -> None:
@@ -210,10 +212,10 @@ def test_a_speaker_far_from_the_own_rate() -> None:
 
 
 def test_short_rows_say_nothing_of_a_rate() -> None:
-    heard = [replace(measured(n), letters=140, speech_seconds=10.0) for n in range(30)]
-    heard.append(replace(measured(30), letters=14, speech_seconds=0.5))
-    rows = [utterance(one.id, speaker="x") for one in heard]
-    assert found("D007", rows, heard=heard) == []
+    sampled = [replace(measured(n), letters=140, speech_seconds=10.0) for n in range(30)]
+    sampled.append(replace(measured(30), letters=14, speech_seconds=0.5))
+    rows = [utterance(one.id, speaker="x") for one in sampled]
+    assert found("D007", rows, sampled=sampled) == []
 
 
 # Limits of a model.
@@ -226,14 +228,14 @@ def test_rows_longer_than_the_model_takes() -> None:
         utterance("wordy", "x" * 2001),
         utterance("d-1", duration=9.0),
     ]
-    heard = [replace(measured(1), duration=31.0)]
-    assert pairs(found("D008", rows, heard=heard)) == [
+    sampled = [replace(measured(1), duration=31.0)]
+    assert pairs(found("D008", rows, sampled=sampled)) == [
         ("d-1", "31.00 s long, over 30 s"),
         ("long", "30.50 s long, over 30 s"),
         ("wordy", "2001 characters, over 2000"),
     ]
     limits = {"model_limits": {"max_seconds": 1200.0, "max_characters": 10_000}}
-    assert found("D008", rows, heard=heard, policy=limits) == []
+    assert found("D008", rows, sampled=sampled, policy=limits) == []
 
 
 # Make-up.
@@ -243,7 +245,7 @@ def test_a_speaker_with_most_of_the_hours() -> None:
     rows = [utterance(f"a{n}", speaker="narrator", duration=20.0) for n in range(30)]
     rows += [utterance(f"b{n}", speaker=f"s{n}", duration=10.0) for n in range(30)]
     rows += [utterance(f"c{n}", duration=1000.0) for n in range(30)]
-    (one,) = found("D009", rows, heard=[replace(measured(0), id="a7")])
+    (one,) = found("D009", rows, sampled=[replace(measured(0), id="a7")])
     assert (one.id, one.severity) == ("a7", "info")
     assert one.message == (
         "speaker 'narrator', of this row, has 67% of the hours that name a speaker, over 50%"
@@ -265,15 +267,15 @@ def test_a_domain_that_is_hardly_there() -> None:
 # What is listed.
 
 
-def test_of_rows_that_were_not_heard_some_are_listed_and_the_others_counted() -> None:
+def test_of_rows_that_were_not_sampled_some_are_listed_and_the_others_counted() -> None:
     rows = [utterance(f"d-{n}", "[noise]") for n in range(50)]
-    heard = [measured(n) for n in (3, 40)]
-    findings = found("T008", rows, heard=heard, policy={"corpus": {"unheard_listed": 5}})
+    sampled = [measured(n) for n in (3, 40)]
+    findings = found("T008", rows, sampled=sampled, policy={"corpus": {"unsampled_listed": 5}})
     assert [f.id for f in findings] == ["d-3", "d-40", "d-0", "d-1", "d-2", "d-4", "d-5"]
     assert {f.message for f in findings[:-1]} == {"event '[noise]'"}
-    said = "event '[noise]' (and 43 more findings in rows that were not heard)"
+    said = "event '[noise]' (and 43 more findings in rows that were not sampled)"
     assert findings[-1].message == said
-    none = found("T008", rows, heard=heard, policy={"corpus": {"unheard_listed": 0}})
+    none = found("T008", rows, sampled=sampled, policy={"corpus": {"unsampled_listed": 0}})
     assert [f.id for f in none] == ["d-3", "d-40"]
 
 

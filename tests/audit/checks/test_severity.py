@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.checks import RULES, run_rules
-from asr_gate.audit.gate import load_policy
-from asr_gate.audit.report.build import low_quality_ids
+from asr_gate.audit.checks import run_rules
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.excluded import excluded_ids
+from asr_gate.audit.records.rules import catalogue
 from asr_gate.corpus.errors import UserError
-from tests.audit.checks.test_rules import GOOD, context, goods, with_words
+from tests.audit.checks.test_rules import GOOD, but, context, goods, with_words
 from tests.audit.controls.rows import SIGNAL
 
 
@@ -22,12 +23,12 @@ def policy_of(folder: Path, rules: str) -> Path:
 
 
 def test_without_a_word_every_rule_has_its_own_severity() -> None:
-    assert load_policy().rules == {rule.code: rule.severity for rule in RULES}
+    assert load_policy().rules == {c: rule.severity for c, rule in catalogue().items()}
 
 
 def test_a_policy_weighs_rules_and_switches_them_off(tmp_path: Path) -> None:
     policy = load_policy(policy_of(tmp_path, 'A005 = "error"\nS004 = "off"\nD003 = "info"'))
-    bad = replace(
+    bad = but(
         GOOD,
         id="bad",
         words=with_words(spoken={1: 0.1}),
@@ -44,7 +45,7 @@ def test_a_policy_weighs_rules_and_switches_them_off(tmp_path: Path) -> None:
     changed = replace(usual, policy=policy)
     findings = list(run_rules(rows, changed))
     assert [(f.code, f.severity) for f in findings] == [("A005", "error"), ("D003", "info")]
-    assert low_quality_ids(findings) == {"bad"}
+    assert excluded_ids(findings) == {"bad"}
     assert [f.code for f in run_rules(rows, usual, errors_only=True)] == ["D003"]
     assert [f.code for f in run_rules(rows, changed, errors_only=True)] == ["A005"]
 

@@ -1,4 +1,4 @@
-"""Measured utterances with evidence as a test says."""
+"""Utterances with evidence as a test says."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from asr_gate.audit.align import AlignedWord, Gap
-from asr_gate.audit.controls.kinds import EVIDENCE_OF, KINDS, Control, Evidence, Kind
-from asr_gate.audit.gate.policy import load_policy
-from asr_gate.audit.measured import Measured
-from asr_gate.corpus.speech.signal import Signal
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.alignment import AlignedWord, Gap
+from asr_gate.audit.records.controls import EVIDENCE_OF, KINDS, Control, Evidence, Kind
+from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
+from asr_gate.audit.records.measured import Measured
+from asr_gate.corpus.speech.stored import Signal
 
 SIGNAL = Signal(16000, 1, 0.0, 0.0, 8000.0, 0.0, None)
 """Nothing is wrong with it."""
@@ -24,17 +25,16 @@ def row(
     domain: str = "d",
     *,
     mismatch: float | None = 0.1,
-    unsaid: float = -5.0,
+    deletion: float = -5.0,
     other: float = -5.0,
     speech: float = -5.0,
     edge: float = -5.0,
     planted: dict[Kind, float] | None = None,
-    coverage: float = 1.0,
     confidence: float = 0.9,
 ) -> Measured:
     """One utterance of two words and three gaps."""
     words = tuple(
-        AlignedWord("word", 4, at, at + 0.4, True, confidence, unsaid, other, drowned=False)
+        AlignedWord("word", 4, at, at + 0.4, True, confidence, deletion, other, masked=False)
         for at in (0.1, 0.5)
     )
     gaps = tuple(
@@ -45,7 +45,6 @@ def row(
         id=f"{domain}-{number}",
         domain=domain,
         lang="en",
-        origin=f"m.jsonl:{number}",
         text="word word",
         duration=1.0,
         speech_seconds=0.8,
@@ -58,17 +57,25 @@ def row(
         activity=((0.1, 0.9),),
         words=words,
         gaps=gaps,
-        unclaimed=(),
+        unaligned=(),
         loss=0.0 if mismatch is None else mismatch,
-        foreign=None if mismatch is None else 1.0,
+        cohort_loss=None if mismatch is None else 1.0,
         tokens=8,
         lags=(),
         controls=tuple(Control(kind, value) for kind, value in (planted or {}).items()),
         fault=None,
-        text_coverage=coverage,
-        speech_coverage=1.0,
-        confidence=confidence,
     )
+
+
+def judged(measured: Measured, **figures: float) -> Judged:
+    """An utterance whose words are all said, with figures as a test says."""
+    words = tuple(
+        JudgedWord(w.text, w.letters, w.start, w.end, w.kept, w.confidence, w.masked, 0.98, 0.02)
+        for w in measured.words
+    )
+    gaps = tuple(JudgedGap(g.start, g.end, g.insertion, 0.02) for g in measured.gaps)
+    usual = {"text_coverage": 1.0, "speech_coverage": 0.95, "confidence": 0.9, "quality": 0.85}
+    return Judged(measured, words, gaps, **(usual | figures))
 
 
 def normal_rows(
@@ -114,9 +121,9 @@ def normal_rows(
                 number,
                 domain,
                 mismatch=0.2 + found["mismatch"] / 10,
-                unsaid=found["unsaid"],
-                other=found["other"],
-                speech=found["speech"],
+                deletion=found["deletion"],
+                other=found["substitution"],
+                speech=found["insertion"],
                 edge=found["edge"],
                 planted=planted if per_kind is None or number < per_kind else None,
             )

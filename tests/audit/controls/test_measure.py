@@ -9,10 +9,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from asr_gate.audit.align import Unalignable, align, hear
-from asr_gate.audit.controls.kinds import KINDS, Kind
+from asr_gate.audit.align import align, prepare
 from asr_gate.audit.controls.measure import measure_controls
 from asr_gate.audit.controls.plant import Planted, Planting
+from asr_gate.audit.records.alignment import Unalignable
+from asr_gate.audit.records.controls import KINDS, Kind
 from tests.audit.align.synthetic import MODEL, random_emission, transcript
 
 MODEL_OF_THREE = replace(MODEL, tokens=("-", " ", "a", "b", "c"), temperature=1.5)
@@ -44,21 +45,21 @@ def test_it_is_the_evidence_of_the_alignment(
     planted = Planted(kind, transcript(*words), at)
     emission = random_emission(50, 5, seed, scale)
     emission[: round(50 * quiet), 0] = 3.0
-    heard = hear(emission, model, [(0.0, 1.0)])
-    found = align(heard, planted.transcript, model)
+    prepared = prepare(emission, model, [(0.0, 1.0)])
+    found = align(prepared, planted.transcript, model)
     assume(not isinstance(found, Unalignable))
     assert not isinstance(found, Unalignable)
-    before = align(heard, transcript(*own), model)
+    before = align(prepared, transcript(*own), model)
     assume(not isinstance(before, Unalignable))  # of no word
     assert not isinstance(before, Unalignable)
     if kind in ("removed", "cut"):
-        expected = found.gaps[at].speech
+        expected = found.gaps[at].insertion
     elif kind == "replaced":
-        expected = found.words[at].other
+        expected = found.words[at].substitution
     else:
         copies = found.words[at : at + (2 if kind == "doubled" else 1)]
-        expected = max(word.unsaid for word in copies)
-    (control,) = measure_controls(heard, before, Planting((), (planted,)), None, model)
+        expected = max(word.deletion for word in copies)
+    (control,) = measure_controls(prepared, before, Planting((), (planted,)), None, model)
     assert control.kind == kind
     assert control.value == pytest.approx(expected, abs=1e-9)
     assert np.isfinite(control.value)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.controls.kinds import KINDS
 from asr_gate.audit.controls.plant import COHORT, MIN_LETTERS, Planting, plan_controls
+from asr_gate.audit.records.controls import KINDS
 from asr_gate.corpus.text.letters import Transcript, spell
 from asr_gate.corpus.utterance import Utterance
 
@@ -149,8 +149,8 @@ def test_domains_keep_to_their_own_transcripts() -> None:
     own = {domain: {w for text in texts for w in text.split()} for domain, texts in TEXTS.items()}
     for identity, planting in plan().items():
         domain = identity.split("-")[0]
-        foreign = [*planting.cohort, *(planted.transcript for planted in planting.planted)]
-        for transcript in foreign:
+        texts = [*planting.cohort, *(planted.transcript for planted in planting.planted)]
+        for transcript in texts:
             assert set(words_of(transcript)) <= own[domain]
 
 

@@ -7,9 +7,8 @@ from typing import get_args
 
 import pytest
 
-from asr_gate.audit.gate import CautionNotAccepted, Stopped, admit
-from asr_gate.audit.report import NoVerdict, Report, read_report
-from asr_gate.audit.report.schema import Decision
+from asr_gate.audit.gate import CautionNotAccepted, NoVerdict, Stopped, authorise, read_report
+from asr_gate.audit.records.report import Decision, Report
 from tests.train.support import write_report
 
 OUTCOME: dict[tuple[Decision, bool], int] = {
@@ -40,10 +39,10 @@ def test_a_decision_has_its_exit_code(
     report = report_with(decision, manifest, tmp_path)
     code = OUTCOME[decision, accept]
     if code == 0:
-        admit(report, "reports/phase0", accept_caution=accept)
+        authorise(report, "reports/phase0", accept_caution=accept)
         return
     with pytest.raises(REFUSALS[code]) as refusal:
-        admit(report, "reports/phase0", accept_caution=accept)
+        authorise(report, "reports/phase0", accept_caution=accept)
     assert refusal.value.exit_code == code
     assert str(refusal.value).startswith("reports/phase0: ")
     assert report.reasons[0] in str(refusal.value)

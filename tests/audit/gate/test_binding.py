@@ -21,11 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from asr_gate.audit.gate import load_policy, require_same_data, vouched
+from asr_gate.audit.gate import NoVerdict, read_report, require_same_data, verify
 from asr_gate.audit.gate.signature import sign
-from asr_gate.audit.report import NoVerdict, read_report
+from asr_gate.audit.policy import load_policy
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.readers import read_corpus
+from asr_gate.corpus.read import read_corpus
 from tests.train.support import write_report
 
 
@@ -106,17 +106,17 @@ def test_every_changed_transcript_and_swapped_recording_is_named(
 
 def test_only_a_report_of_this_policy_passes(report: Path, tmp_path: Path) -> None:
     changed(report, policy=load_policy().model_dump(mode="json"))
-    assert vouched(report, "r", policy=load_policy()).decision == "PROCEED"
+    assert verify(report, "r", policy=load_policy()).decision == "PROCEED"
     file = tmp_path / "p.toml"
     file.write_text("[decision]\nstop_above = 12\n")
     with pytest.raises(NoVerdict, match=r"decision.stop_above was 15.0, is 12.0"):
-        vouched(report, "r", policy=load_policy(file))
+        verify(report, "r", policy=load_policy(file))
     file.write_text("[gate]\nmax_age_days = 1\n")
     with pytest.raises(NoVerdict, match="stale: made 2026-01-01"):
-        vouched(report, "r", policy=load_policy(file))
+        verify(report, "r", policy=load_policy(file))
     file.write_text("[gate]\nrequire_signature = true\n")
     with pytest.raises(NoVerdict, match=r"must be signed \(gate.require_signature\)"):
-        vouched(report, "r", policy=load_policy(file))
+        verify(report, "r", policy=load_policy(file))
 
 
 def test_the_report_s_own_policy_asks_where_no_other_is_given(report: Path, tmp_path: Path) -> None:
@@ -128,12 +128,12 @@ def test_the_report_s_own_policy_asks_where_no_other_is_given(report: Path, tmp_
         changed(report, policy=own, created_at=(now - timedelta(days=days)).isoformat())
         if stale:
             with pytest.raises(NoVerdict, match="stale"):
-                vouched(report, "r")
+                verify(report, "r")
         else:
-            vouched(report, "r")
+            verify(report, "r")
     changed(report, policy=own, created_at="yesterday")
     with pytest.raises(NoVerdict, match="does not say when"):
-        vouched(report, "r")
+        verify(report, "r")
 
 
 def test_blocks_of_the_audio_do_not_do_where_all_of_it_is_asked(
@@ -148,9 +148,9 @@ def test_blocks_of_the_audio_do_not_do_where_all_of_it_is_asked(
         dataset=dataset.model_copy(update={"fingerprint_audio": "sampled"}),
         policy=sampled,
     )
-    assert vouched(path, "r").decision == "PROCEED"
+    assert verify(path, "r").decision == "PROCEED"
     with pytest.raises(NoVerdict, match=r"gate\.audio asks for every byte"):
-        vouched(path, "r", policy=load_policy())
+        verify(path, "r", policy=load_policy())
 
 
 def test_pipes_are_not_waited_for(report: Path, manifest: Path, tmp_path: Path) -> None:
@@ -165,9 +165,9 @@ def test_pipes_are_not_waited_for(report: Path, manifest: Path, tmp_path: Path) 
     with pytest.raises(NoVerdict, match="made for other data"):
         require_same_data(found, "r", read_corpus([manifest]), folder)
     with pytest.raises(NoVerdict):
-        vouched(report, "r", verify_key=public)
+        verify(report, "r", verify_key=public)
     with pytest.raises(UserError, match="no regular file"):
-        vouched(report, "r", verify_key=tmp_path / "key")
+        verify(report, "r", verify_key=tmp_path / "key")
     assert private.is_file()
 
 
@@ -193,29 +193,29 @@ def test_a_signature_is_one_key_s_for_one_report(
     private, public = write_keys(tmp_path)
     _, stranger = write_keys(tmp_path, "stranger")
     with pytest.raises(NoVerdict, match="not signed"):
-        vouched(report, "r", verify_key=public)
+        verify(report, "r", verify_key=public)
     written = sign(read_report(report), report.parent, private)
-    assert vouched(report, "r", verify_key=public).decision == "PROCEED"
+    assert verify(report, "r", verify_key=public).decision == "PROCEED"
     with pytest.raises(NoVerdict, match="not a signature by"):
-        vouched(report, "r", verify_key=stranger)
+        verify(report, "r", verify_key=stranger)
     statement = written.read_bytes()
     for place in range(0, len(statement), 7):
         altered = bytearray(statement)
         altered[place] ^= 1
         written.write_bytes(altered)
         try:
-            vouched(report, "r", verify_key=public)
+            verify(report, "r", verify_key=public)
         except NoVerdict:
             continue
         # What is left is a spelling of the same envelope: nothing that is signed changed.
         assert json.loads(altered)["payload"] == json.loads(statement)["payload"]
     written.write_bytes(b"[]")
     with pytest.raises(NoVerdict, match="not a signature by"):
-        vouched(report, "r", verify_key=public)
+        verify(report, "r", verify_key=public)
     written.write_bytes(statement)
     changed(report, decision="STOP")
     with pytest.raises(NoVerdict, match="for another report"):
-        vouched(report, "r", verify_key=public)
+        verify(report, "r", verify_key=public)
 
 
 def test_the_statement_is_in_toto_s(report: Path, tmp_path: Path) -> None:
@@ -259,4 +259,4 @@ def test_keys_of_other_kinds_are_one_line(report: Path, tmp_path: Path) -> None:
         assert caught.value.exit_code == 2
     for key in (secret, empty, tmp_path / "no.pub"):
         with pytest.raises(UserError):
-            vouched(report, "r", verify_key=key)
+            verify(report, "r", verify_key=key)

@@ -6,14 +6,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from asr_gate.audit.controls.kinds import KINDS
-from asr_gate.audit.gate import load_policy
-from asr_gate.audit.gate.verdict import RECOMMENDATIONS
-from asr_gate.audit.report.schema import SCHEMA_VERSION, Finding, Report
+from asr_gate.audit.decide.verdict import RECOMMENDATIONS
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.controls import KINDS
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.report import SCHEMA_VERSION, Report
 
 POWER = {
     "n": 20, "detected": 19, "power": 0.95, "low": 0.76, "high": 0.99, "false_alarm_rate": 0.0,
-    "blind": False,
+    "underpowered": False,
 }  # fmt: skip
 DOMAIN = {
     "count": 20, "population": 20, "low_quality_count": 0, "low_quality_pct": 0.0, "low": 0.0,
@@ -47,7 +48,7 @@ def sound() -> Report:
         "controls": dict.fromkeys(KINDS, POWER),
         "domain_controls": {},
         "thresholds": {},
-        "figures": {},
+        "absolute_thresholds": {},
         "skipped": [],
         "dataset": {
             "fingerprint": "sha256:0", "fingerprint_audio": "full", "utterances": 20,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +14,16 @@ import pytest
 
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.align.times import Delay
-from asr_gate.audit.controls.kinds import EVIDENCE, KINDS
-from asr_gate.audit.engine.assess import Assessed, Assessor
-from asr_gate.audit.measured import Measured
-from asr_gate.audit.plan import Plan, Stratum
-from asr_gate.audit.report import read_report
+from asr_gate.audit.decide.outcome import conclude
+from asr_gate.audit.gate import read_report
+from asr_gate.audit.judge import JudgedSample, SampleJudge
+from asr_gate.audit.records.controls import EVIDENCE, KINDS
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.report import SCHEMA_VERSION, Tool
 from asr_gate.audit.report.build import AuditResult, build
-from asr_gate.audit.report.schema import SCHEMA_VERSION, Finding
 from asr_gate.audit.report.write import GAPS, UTTERANCES, WORDS, write
+from asr_gate.audit.sample.plan import Plan, Stratum
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Utterance
 from tests.audit.controls.rows import POLICY, normal_rows, row
@@ -30,34 +33,37 @@ MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)
 
 def result_of(rows: list[Measured], delay: Delay | None = None) -> AuditResult:
     """What an audit of all of a corpus makes of its measurements."""
-    assessed = assess(rows)
-    return built(replace(assessed, delay=delay or assessed.delay))
+    sample = judged(rows)
+    return built(replace(sample, delay=delay or sample.delay))
 
 
 def corpus_of(rows: Sequence[Measured]) -> Corpus:
     sample = [
-        Utterance(r.id, r.text, Path("a.wav"), "a.wav", r.origin, duration=1.0, domain=r.domain)
+        Utterance(r.id, r.text, Path("a.wav"), "a.wav", "m:1", duration=1.0, domain=r.domain)
         for r in rows
     ]
     return Corpus(sample, ["m.jsonl"])
 
 
-def prints_of(rows: Sequence[Measured]) -> Fingerprint:
+def fingerprint_of(rows: Sequence[Measured]) -> Fingerprint:
     return Fingerprint("sha256:0", {}, {r.id: r.id for r in rows})
 
 
-def assess(rows: Sequence[Measured]) -> Assessed:
-    return Assessor(corpus_of(rows), prints_of(rows), POLICY, MODEL).assess(rows)
+def judged(rows: Sequence[Measured]) -> JudgedSample:
+    return SampleJudge(corpus_of(rows), fingerprint_of(rows), POLICY, MODEL).judge(rows)
 
 
-def built(assessed: Assessed) -> AuditResult:
-    rows = assessed.rows
-    counts = {r.domain: sum(s.domain == r.domain for s in rows) for r in rows}
+def built(sample: JudgedSample) -> AuditResult:
+    rows = [row.measured for row in sample.rows]
+    counts = Counter(row.domain for row in rows)
     corpus = corpus_of(rows)
     plan = Plan(
         corpus.utterances, {d: Stratum(n, n) for d, n in counts.items()}, seed=0, fraction=1.0
     )
-    return build(corpus, plan, assessed, MODEL, POLICY, prints_of(rows), None)
+    lengths = {row.id: row.duration for row in rows}
+    outcome = conclude(corpus, plan, sample, lengths, MODEL, POLICY, None)
+    tool = Tool(version="0", git_commit=None)
+    return build(corpus, plan, sample, outcome, MODEL, POLICY, fingerprint_of(rows), tool)
 
 
 def table(folder: Path, name: str) -> list[dict[str, Any]]:
@@ -76,14 +82,14 @@ def test_a_sound_corpus_proceeds() -> None:
         assert power.n == 60
         assert power.power == pytest.approx(power.detected / power.n, abs=1e-6)
         assert power.low <= power.power <= power.high
-        assert not power.blind
+        assert not power.underpowered
     assert report.domain_controls == {"d": report.controls}
     assert set(report.thresholds["d"]) == set(EVIDENCE)
-    assert report.figures == {"d": ["confidence", "coverage"]}
+    assert report.absolute_thresholds == {"d": ["confidence", "coverage"]}
 
 
 def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
-    assessed = assess(normal_rows(60, 0))
+    sample = judged(normal_rows(60, 0))
 
     def finding(n: int, code: str, severity: Any, counts: bool) -> Finding:
         return Finding(
@@ -100,7 +106,7 @@ def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
         finding(5, "A009", "error", False),
         finding(5, "A001", "error", True),
     ]
-    result = built(replace(assessed, findings=findings, figures={"d": frozenset()}))
+    result = built(replace(sample, findings=findings, in_force={"d": frozenset()}))
     report = result.report
     assert report.low_quality_count == 2
     assert [r.id for r in result.rows if result.low_quality(r)] == ["d-1", "d-5"]
@@ -119,8 +125,8 @@ def test_an_unfit_aligner_has_no_verdict_and_its_findings_do_not_count() -> None
     assert report.decision == "NO_VERDICT"
     assert "cannot tell right transcripts from wrong ones" in report.reasons[0]
     assert "aligner" in report.recommendation
-    assert report.controls["swapped"].blind
-    assert not report.controls["inserted"].blind
+    assert report.controls["swapped"].underpowered
+    assert not report.controls["inserted"].underpowered
     assert [(f.id, f.counts) for f in report.findings if f.code == "A008"][-2:] == [
         ("w0", False),
         ("w1", False),
@@ -129,13 +135,13 @@ def test_an_unfit_aligner_has_no_verdict_and_its_findings_do_not_count() -> None
     assert report.low_quality_count == 0
 
 
-def test_reasons_tell_what_the_audit_is_blind_to() -> None:
+def test_reasons_tell_what_the_audit_cannot_detect() -> None:
     rows = normal_rows(100, 0, apart=dict.fromkeys(KINDS, 8.0) | {"removed": 0.0})
     report = result_of(rows).report
     assert report.decision == "PROCEED"
-    assert report.reasons[1].startswith("blind to missing words: ")
-    assert report.controls["removed"].blind
-    assert report.domain_controls["d"]["removed"].blind
+    assert report.reasons[1].startswith("cannot detect missing words: ")
+    assert report.controls["removed"].underpowered
+    assert report.domain_controls["d"]["removed"].underpowered
 
 
 def test_delays_are_told_apart() -> None:
@@ -145,7 +151,7 @@ def test_delays_are_told_apart() -> None:
 
 
 def test_tables_hold_every_utterance_word_and_gap(tmp_path: Path) -> None:
-    rows = [*normal_rows(20, 0), row(98, unsaid=9.0), row(99, speech=12.0)]
+    rows = [*normal_rows(20, 0), row(98, deletion=9.0), row(99, speech=12.0)]
     result = write(result_of(rows), corpus_of(rows), tmp_path)
     assert read_report(tmp_path) == result.report
     assert set(result.report.tables) == {
@@ -190,7 +196,7 @@ def test_the_digest_is_over_all_that_the_controls_say(tmp_path: Path) -> None:
     rows = normal_rows(20, 0)
     report = write(result_of(rows), corpus_of(rows), tmp_path).report
     content = json.loads((tmp_path / "alignment_report.json").read_text())
-    for name in ("controls", "domain_controls", "thresholds", "figures"):
+    for name in ("controls", "domain_controls", "thresholds", "absolute_thresholds"):
         other = report.model_copy(update={name: {}})
         assert content[name]
         assert other.compute_digest() != report.digest

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from asr_gate.audit.records.report import Report, Skipped
 from asr_gate.audit.report.github import (
     MOST_ANNOTATIONS,
     MOST_ROWS,
@@ -21,8 +22,7 @@ from asr_gate.audit.report.github import (
     step_summary,
     summary_of_refusal,
 )
-from asr_gate.audit.report.located import Places
-from asr_gate.audit.report.schema import Report, Skipped
+from asr_gate.audit.report.locations import Locations
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.plain import plain
 from tests.audit.report.reports import finding, report_of, sound
@@ -62,7 +62,7 @@ def run(line: str) -> tuple[str, dict[str, str], str] | None:
 
 def lines_of(report: Report, held: str | None = None) -> list[Any]:
     """The annotations as the runner takes them: each line is one of the three commands."""
-    lines = annotation_lines(report, Places(report.dataset.manifests, HERE), held)
+    lines = annotation_lines(report, Locations(report.dataset.manifests, HERE), held)
     taken = [run(line) for line in "\n".join(lines).splitlines()]
     assert len(taken) == len(lines)
     assert all(one and one[0] in ("error", "warning", "notice") for one in taken)
@@ -164,7 +164,7 @@ def test_the_summary_says_verdict_domains_power_and_the_worst() -> None:
         finding("u2", "A005", severity="warning", message="a warning"),
         skipped=rows,
     )
-    page = step_summary(report, Places(report.dataset.manifests, HERE), None)
+    page = step_summary(report, Locations(report.dataset.manifests, HERE), None)
     shown = texts(page)
     for part in (bad, "asr gate: PROCEED", "corpus/train.jsonl:7", "leaves the corpus root"):
         assert part in shown
@@ -172,7 +172,7 @@ def test_the_summary_says_verdict_domains_power_and_the_worst() -> None:
     for kind in sound().controls:
         assert f"| {kind} |" in page
     assert report.digest in shown
-    held = step_summary(report, Places(report.dataset.manifests, HERE), "r: STOP: why")
+    held = step_summary(report, Locations(report.dataset.manifests, HERE), "r: STOP: why")
     assert "Training is held: r: STOP: why" in texts(held)
     assert "altered" in texts(summary_of_refusal("reports/a: altered"))
 
@@ -186,7 +186,7 @@ def test_the_summary_is_short_whatever_the_report() -> None:
         reasons=[long] * 1_000,
         decision="STOP",
     )
-    page = step_summary(report, Places(report.dataset.manifests, HERE), "held")
+    page = step_summary(report, Locations(report.dataset.manifests, HERE), "held")
     assert len(page.encode()) < 1024 * 1024
     assert f"More domains in the report: {1_000 - MOST_ROWS}." in page
     assert f"More utterances in the report: {500 - MOST_ROWS}." in page

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from junitparser import Failure, JUnitXml, Skipped
 
-from asr_gate.audit.gate.estimate import Interval
-from asr_gate.audit.gate.verdict import decide
+from asr_gate.audit.decide.estimate import Interval
+from asr_gate.audit.decide.verdict import decide
+from asr_gate.audit.records.report import Report
+from asr_gate.audit.records.report import Skipped as SkippedRow
 from asr_gate.audit.report.junit import MOST_ROWS, junit, junit_of_refusal
-from asr_gate.audit.report.located import Places
-from asr_gate.audit.report.schema import Report
-from asr_gate.audit.report.schema import Skipped as SkippedRow
+from asr_gate.audit.report.locations import Locations
 from tests.audit.controls.rows import POLICY
 from tests.audit.report.reports import finding, report_of, sound
 
@@ -26,7 +26,7 @@ HERE = Path("/checkout")
 
 def cases(report: Report, held: str | None = None) -> dict[tuple[str, str], Any]:
     """The testcases by class and name, as junitparser reads them, once the totals are right."""
-    content = junit(report, Places(report.dataset.manifests, HERE), held)
+    content = junit(report, Locations(report.dataset.manifests, HERE), held)
     return read(content)
 
 
@@ -99,13 +99,13 @@ def test_a_domain_fails_where_the_verdict_names_it() -> None:
     assert "above 20 %" in found["asr.domain", "d"].result[0].message
 
 
-def test_what_the_audit_is_blind_to_and_rows_it_passed_over_are_skipped() -> None:
-    blind = sound().controls["removed"].model_copy(update={"blind": True})
+def test_what_the_audit_cannot_detect_and_rows_it_passed_over_are_skipped() -> None:
+    underpowered = sound().controls["removed"].model_copy(update={"underpowered": True})
     row = SkippedRow(id="u9", origin="train.jsonl:9", reason="leaves the corpus root")
-    report = report_of(controls=sound().controls | {"removed": blind}, skipped=[row])
+    report = report_of(controls=sound().controls | {"removed": underpowered}, skipped=[row])
     found = cases(report)
     assert outcome(found["asr.control", "removed"]) is Skipped
-    assert "blind" in found["asr.control", "removed"].result[0].message
+    assert "underpowered" in found["asr.control", "removed"].result[0].message
     assert outcome(found["asr.control", "cut"]) is None
     assert outcome(found["asr.skipped", "u9"]) is Skipped
     assert found["asr.skipped", "u9"].result[0].message == "leaves the corpus root"

@@ -18,10 +18,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asr_gate.audit.checks import RULES
-from asr_gate.audit.report.located import Places
+from asr_gate.audit.records.report import Report, Skipped
+from asr_gate.audit.records.rules import catalogue
+from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.sarif import MOST_RESULTS, sarif, sarif_of_refusal
-from asr_gate.audit.report.schema import Report, Skipped
 from tests.audit.report.reports import finding, report_of
 
 HERE = Path("/checkout")
@@ -38,7 +38,7 @@ def validator() -> Any:
 
 def run_of(report: Report, here: Path = HERE, manifests: list[str] | None = None) -> Any:
     """The run of a report, once its log is known to be valid."""
-    log = sarif(report, Places(manifests or report.dataset.manifests, here))
+    log = sarif(report, Locations(manifests or report.dataset.manifests, here))
     validator().validate(log)
     assert len(log["runs"]) == 1
     return log["runs"][0]
@@ -58,7 +58,10 @@ def test_each_finding_is_a_result_with_its_rule_and_line() -> None:
         )
     )
     rules = run["tool"]["driver"]["rules"]
-    assert [rule["id"] for rule in rules] == ["verdict", *(rule.code for rule in RULES)]
+    assert [rule["id"] for rule in rules] == [
+        "verdict",
+        *(rule.code for rule in catalogue().values()),
+    ]
     first, second, third = run["results"]
     assert [r["level"] for r in run["results"]] == ["error", "warning", "note"]
     for result in run["results"]:
@@ -76,11 +79,11 @@ def test_each_finding_is_a_result_with_its_rule_and_line() -> None:
 def test_rules_say_what_to_do_and_how_much_they_weigh() -> None:
     levels = {"error": "error", "warning": "warning", "info": "note"}
     shown = {rule["id"]: rule for rule in run_of(report_of())["tool"]["driver"]["rules"]}
-    for rule in RULES:
+    for rule in catalogue().values():
         told = shown[rule.code]
         assert told["defaultConfiguration"] == {"level": levels[rule.severity]}
-        assert told["help"] == {"text": rule.mend}
-        assert told["fullDescription"]["text"] == f"{rule.summary} {rule.mend}"
+        assert told["help"] == {"text": rule.fix}
+        assert told["fullDescription"]["text"] == f"{rule.summary} {rule.fix}"
         assert told["name"] == rule.name
 
 
@@ -120,7 +123,7 @@ def test_the_verdict_is_a_result_of_the_manifests(decision: str, level: str | No
 
 
 def test_a_refusal_is_one_result_at_the_report() -> None:
-    places = Places([], HERE)
+    places = Locations([], HERE)
     log = sarif_of_refusal("reports/a: altered", places.file(Path("reports/a")))
     validator().validate(log)
     (run,) = log["runs"]
@@ -210,7 +213,7 @@ def shown(text: str) -> str:
 @given(st.text(alphabet=st.sampled_from("ab [](){}\\\\0:/<>&\"'%\u202e\n"), max_size=40))
 @settings(max_examples=400, deadline=None)
 def test_no_message_holds_a_link_or_a_placeholder(text: str) -> None:
-    log = sarif_of_refusal(text, Places([], HERE).file(Path("a")))
+    log = sarif_of_refusal(text, Locations([], HERE).file(Path("a")))
     validator().validate(log)
     message = log["runs"][0]["results"][0]["message"]["text"]
     assert not LINK.search(message)
@@ -220,9 +223,11 @@ def test_no_message_holds_a_link_or_a_placeholder(text: str) -> None:
 
 def test_messages_show_what_was_written() -> None:
     for text in ("a {0} b", "{{x}}", "[a] (b)", "[a]", "100 %", "<b>x</b>", r"c:\dir"):
-        log = sarif_of_refusal(text, Places([], HERE).file(Path("a")))
+        log = sarif_of_refusal(text, Locations([], HERE).file(Path("a")))
         assert shown(log["runs"][0]["results"][0]["message"]["text"]) == text
-    log = sarif_of_refusal(r"see [docs](https://x) and [a\](b)", Places([], HERE).file(Path("a")))
+    log = sarif_of_refusal(
+        r"see [docs](https://x) and [a\](b)", Locations([], HERE).file(Path("a"))
+    )
     message = log["runs"][0]["results"][0]["message"]["text"]
     assert message == r"see [docs\](https://x) and [a\\\](b)"
 
@@ -233,7 +238,7 @@ def test_what_goes_beyond_githubs_limit_is_counted_and_weighs_least() -> None:
         for n in range(MOST_RESULTS + 500)
     ]
     found += [finding(f"e{n}", "A001", origin=f"train.jsonl:{n + 1}") for n in range(10)]
-    (run,) = sarif(report_of(*found, decision="STOP"), Places(["train.jsonl"], HERE))["runs"]
+    (run,) = sarif(report_of(*found, decision="STOP"), Locations(["train.jsonl"], HERE))["runs"]
     assert len(run["results"]) == MOST_RESULTS
     assert [r["level"] for r in run["results"]][:12] == ["error"] * 11 + ["warning"]
     (notification,) = run["invocations"][0]["toolExecutionNotifications"]
@@ -252,7 +257,7 @@ def test_rows_that_could_not_be_audited_are_told() -> None:
 def test_the_file_stays_under_githubs_size() -> None:
     loud = "".join(chr(0x1F300 + n % 700) for n in range(2000))
     found = [finding(f"u{n}", message=loud[n % 50 :]) for n in range(MOST_RESULTS)]
-    log = sarif(report_of(*found), Places(["train.jsonl"], HERE))
+    log = sarif(report_of(*found), Locations(["train.jsonl"], HERE))
     content = json.dumps(log, ensure_ascii=False).encode()
     assert len(gzip.compress(content)) < 10_000_000
     assert len(content) < 10_000_000

@@ -1,0 +1,181 @@
+"""What `asr_gate` offers to Python code: a thin layer over what the commands call."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from asr_gate.audit.gate import CautionNotAccepted, NoVerdict, Stopped
+from asr_gate.audit.gate.tables import AuditReport, load
+from asr_gate.audit.records.report import REPORT_FILE
+from asr_gate.corpus.errors import UserError
+
+if TYPE_CHECKING:
+    from asr_gate.audit.engine.local import Progress
+
+__all__ = [
+    "AuditReport",
+    "CautionNotAccepted",
+    "NoVerdict",
+    "Stopped",
+    "UserError",
+    "audit_corpus",
+    "load_report",
+    "verify",
+]
+
+PathLike = str | os.PathLike[str]
+
+
+class _Quiet:
+    """Progress that nobody asked to see."""
+
+    def start(self, total: int, done: int) -> None: ...
+
+    def advance(self, utterances: int, seconds: float) -> None: ...
+
+
+def audit_corpus(
+    manifests: PathLike | Sequence[PathLike],
+    *,
+    name: str = "phase0",
+    out: PathLike = "reports",
+    aligner: str = "embedded",
+    language: str | None = None,
+    fraction: float | None = None,
+    until_decided: bool = False,
+    seed: int = 0,
+    policy: PathLike | None = None,
+    split: str | None = None,
+    audio_root: PathLike | None = None,
+    controls: int | None = None,
+    resume: bool = False,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    batch_seconds: float = 60.0,
+    progress: Progress | None = None,
+) -> AuditReport:
+    """Audit a corpus, write its report, and return it; the same as `asr audit`, without tracking.
+
+    Nothing is printed. Ctrl-C ends it; `resume=True` continues where it was.
+
+    Args:
+        manifests: one manifest or several, in any format that `asr audit` reads.
+        name: of the audit, the folder under `out`.
+        out: folder of all audits.
+        aligner: `embedded`, `mms`, `hf:ID`, `hf:FOLDER` or `nemo:FOLDER`.
+        language: ISO 639 code of the transcripts.
+        fraction: share of the corpus to sample, 0 to 1; None: the policy's.
+        until_decided: stop as soon as the decision is certain; `fraction` is then the most.
+        seed: decides the sample.
+        policy: a policy file; None: the default policy.
+        split: which split of the manifest or dataset.
+        audio_root: folder that audio must lie in; None: the manifest's.
+        controls: planted defects of each kind; None: the policy's, 0: none.
+        resume: continue an interrupted audit.
+        device: where the acoustic model runs.
+        batch_seconds: padded audio in one batch, in seconds.
+        progress: is told how far the audit is.
+
+    Raises:
+        UserError: bad input; the message names the file and how to fix it.
+
+    Example:
+        >>> report = asr_gate.audit_corpus("train.jsonl", aligner="mms", language="he")
+        >>> report.decision, report.content.low_quality_percentage
+        ('PROCEED', 4.4)
+    """
+    from asr_gate.audit.pipeline import Interrupted, Settings, audit
+    from asr_gate.audit.policy import load_policy
+    from asr_gate.corpus.read import read_corpus
+
+    names = [manifests] if isinstance(manifests, str | os.PathLike) else manifests
+    rules = load_policy(None if policy is None else Path(policy)).with_controls(controls)
+    root = None if audio_root is None else Path(audio_root)
+    corpus = read_corpus([os.fspath(one) for one in names], audio_root=root, split=split)
+    settings = Settings(
+        name=name,
+        out=Path(out),
+        aligner=aligner,
+        language=language,
+        policy=rules,
+        fraction=rules.sampling.fraction if fraction is None else fraction,
+        seed=seed,
+        resume=resume,
+        device=device,
+        batch_seconds=batch_seconds,
+        until_decided=until_decided,
+    )
+    try:
+        result = audit(corpus, settings, progress or _Quiet())
+    except Interrupted as error:
+        raise KeyboardInterrupt(str(error)) from error
+    return AuditReport(settings.out / settings.name / REPORT_FILE, result.report)
+
+
+def load_report(path: PathLike = "reports/phase0") -> AuditReport:
+    """Read a report, check it against its digests, and give access to its tables.
+
+    Args:
+        path: `alignment_report.json`, or the folder of the audit.
+
+    Raises:
+        NoVerdict: the report is missing, or it or one of its tables was altered.
+
+    Example:
+        >>> report = asr_gate.load_report("reports/phase0")
+        >>> report.findings["code"].value_counts()
+    """
+    return load(Path(path))
+
+
+def verify(
+    report: PathLike | AuditReport,
+    data: PathLike | Sequence[PathLike] | None = None,
+    *,
+    accept_caution: bool = False,
+    policy: PathLike | None = None,
+    verify_key: PathLike | None = None,
+    split: str | None = None,
+    audio_root: PathLike | None = None,
+) -> AuditReport:
+    """Return the report if it lets training start, or raise why not; the same as `asr gate`.
+
+    Args:
+        report: a report, its file, or its folder. It is read anew from disk.
+        data: manifests; the report must have been made for this very data. None: not checked.
+        accept_caution: let CAUTION pass.
+        policy: policy file under which the report must have been decided; None: any.
+        verify_key: public key (Ed25519, PEM) that must have signed the report.
+        split: as given to the audit.
+        audio_root: as given to the audit.
+
+    Raises:
+        CautionNotAccepted: the decision is CAUTION (`exit_code` 10).
+        Stopped: it is STOP (20).
+        NoVerdict: the report is missing, altered, stale, not signed, or for other data (30).
+        UserError: bad input (2). The others are kinds of it.
+
+    Example:
+        >>> asr_gate.verify("reports/phase0", "train.jsonl").decision
+        'PROCEED'
+    """
+    from asr_gate.audit.gate import authorise, require_same_data
+    from asr_gate.audit.gate import verify as verified
+    from asr_gate.audit.policy import load_policy
+
+    path = report.path if isinstance(report, AuditReport) else Path(report)
+    asked = None if policy is None else load_policy(Path(policy))
+    key = None if verify_key is None else Path(verify_key)
+    found = verified(path, str(path), policy=asked, verify_key=key)
+    authorise(found, str(path), accept_caution=accept_caution)
+    file = path / REPORT_FILE if path.is_dir() else path
+    if data is not None:
+        from asr_gate.corpus.read import read_corpus
+
+        names = [data] if isinstance(data, str | os.PathLike) else data
+        root = None if audio_root is None else Path(audio_root)
+        corpus = read_corpus([os.fspath(one) for one in names], audio_root=root, split=split)
+        require_same_data(found, str(path), corpus, file.parent)
+    return AuditReport(file, found)

@@ -1,0 +1,1 @@
+"""From findings in a sample to a decision on the corpus: estimate, verdict, limits."""

@@ -1,0 +1,180 @@
+"""What an audit cannot tell: no verdict at all, or defects that it has no power to detect."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.decide.sequential import Ending
+from asr_gate.audit.decide.verdict import Verdict
+from asr_gate.audit.policy import ControlsPolicy, DecisionPolicy, Policy
+from asr_gate.audit.records.controls import KINDS, Kind
+from asr_gate.audit.records.judged import Judged
+from asr_gate.audit.records.power import MIN_PLANTED, Calibration
+from asr_gate.corpus.text.scripts import script_names
+
+NAMES: dict[Kind, str] = {
+    "swapped": "transcripts of other utterances",
+    "inserted": "inserted words",
+    "doubled": "doubled words",
+    "replaced": "replaced words",
+    "removed": "missing words",
+    "cut": "cut transcripts",
+}
+
+OTHER_ALPHABET = (
+    "Audit again with an aligner for this language; nothing is said against the transcripts."
+)
+
+
+def no_verdict(
+    rows: Sequence[Judged],
+    population: int,
+    calibration: Calibration,
+    policy: Policy,
+    model: ModelInfo,
+) -> Verdict | None:
+    """The verdict where this audit cannot decide; None: it can.
+
+    Args:
+        rows: the sampled utterances.
+        population: utterances in the corpus.
+        calibration: what the controls showed.
+        policy: what an audit must show.
+        model: the aligner.
+    """
+    return (
+        _other_alphabet(rows, policy, model)
+        or _cannot_tell(calibration, policy.controls, model)
+        or _too_few(len(rows), population, policy.decision)
+    )
+
+
+def _other_alphabet(rows: Sequence[Judged], policy: Policy, model: ModelInfo) -> Verdict | None:
+    """No verdict where the aligner lacks the letters of too many transcripts."""
+    written = [row.measured for row in rows if row.measured.letters]
+    outside = [row for row in written if row.unknown > policy.quality.max_unknown * row.letters]
+    if 100 * len(outside) <= policy.decision.max_unalignable * len(written):
+        return None
+    unknown = sum(row.unknown for row in written) / sum(row.letters for row in written)
+    scripts = " and ".join(script_names(row.text for row in outside))
+    alphabet = " and ".join(script_names(["".join(t for t in model.tokens if len(t) == 1)]))
+    language = next((row.lang for row in outside if row.lang), "CODE")
+    return Verdict(
+        "NO_VERDICT",
+        [
+            f"{model.name} cannot read these transcripts: its alphabet is {alphabet or 'empty'}, "
+            f"and {unknown:.0%} of the letters lie outside it, mostly {scripts or 'marks'} "
+            f"({len(outside)} of {len(written)} sampled rows, above "
+            f"{policy.decision.max_unalignable:g} % (decision.max_unalignable)). Choose an aligner "
+            f"that knows them: --aligner mms --language {language}, or hf:ID"
+        ],
+        OTHER_ALPHABET,
+    )
+
+
+def _cannot_tell(
+    calibration: Calibration, policy: ControlsPolicy, model: ModelInfo
+) -> Verdict | None:
+    """No verdict where the aligner cannot tell a right transcript from a wrong one."""
+    unfit = {
+        domain: power
+        for domain, kinds in calibration.power.items()
+        if "swapped" in calibration.underpowered[domain]
+        and (power := kinds.get("swapped")) is not None
+    }
+    if not unfit:
+        return None
+    found = ", ".join(
+        f"{domain} {power.detected} of {power.planted}" for domain, power in unfit.items()
+    )
+    return Verdict(
+        "NO_VERDICT",
+        [
+            f"{model.name} cannot tell right transcripts from wrong ones here: of those planted "
+            f"from other utterances it found too few ({found}; controls.min_power_swapped is "
+            f"{policy.min_power_swapped:.0%}). Either most transcripts are wrong, or the model "
+            f"(language '{model.language}') does not suit this speech; one of its own language and "
+            "sound may do better: --aligner mms --language CODE, or hf:ID"
+        ],
+    )
+
+
+def _too_few(sampled: int, population: int, policy: DecisionPolicy) -> Verdict | None:
+    """No verdict where the sample is smaller than the policy asks, and not everything."""
+    if sampled >= min(policy.min_sampled, population):
+        return None
+    return Verdict(
+        "NO_VERDICT",
+        [
+            f"{sampled} of {population} utterances were sampled, under {policy.min_sampled} "
+            "(decision.min_sampled); sample more with --fraction, or --all"
+        ],
+        "Sample more of the corpus: --fraction, or --all.",
+    )
+
+
+def why_it_ended(ending: Ending, sampled: int, policy: DecisionPolicy) -> str:
+    """Why an audit that samples until the decision is settled took so many and no more."""
+    last = ending.last
+    level = f"at {policy.confidence:.0%} (decision.confidence)"
+    if last.settled:
+        return f"stopped after {sampled} of at most {ending.budget} utterances: settled {level}"
+    whole = "where the budget ends" if sampled >= ending.budget else "where no more may be sampled"
+    what = (
+        f"domain {', '.join(last.open)} leaves it open"
+        if last.open
+        else f"the corpus may hold {100 * last.overall.low:.1f} to {100 * last.overall.high:.1f} %"
+    )
+    return f"not settled {level} after {sampled} utterances, {whole}: {what}"
+
+
+def undetectable(
+    calibration: Calibration, policy: ControlsPolicy, in_force: Mapping[str, frozenset[str]]
+) -> list[str]:
+    """What this audit cannot detect, a sentence each.
+
+    Args:
+        calibration: what the controls showed.
+        policy: the floors of the power.
+        in_force: by domain, the absolute thresholds in force.
+    """
+    return [*_underpowered(calibration, policy), *_not_in_force(in_force)]
+
+
+def _underpowered(calibration: Calibration, policy: ControlsPolicy) -> Iterator[str]:
+    for kind in KINDS:
+        if kind == "swapped":
+            continue
+        domains = [domain for domain, kinds in calibration.underpowered.items() if kind in kinds]
+        if domains and calibration.total(kind) is not None:
+            found = [calibration.power[domain][kind] for domain in domains]
+            yield (
+                f"cannot detect {NAMES[kind]}{_where(domains, len(calibration.underpowered))}: "
+                f"{sum(p.detected for p in found)} of {sum(p.planted for p in found)} planted ones "
+                f"were found, under {policy.min_power:.0%} (controls.min_power); findings of this "
+                "kind are listed and do not count"
+            )
+    few = [k for k in KINDS if (t := calibration.total(k)) is None or t.planted < MIN_PLANTED]
+    if few and not policy.per_kind:
+        yield "no controls were planted (controls.per_kind is 0): the detection power is not known"
+    elif few:
+        yield (
+            f"too few utterances to plant {', '.join(NAMES[kind] for kind in few)}: the power to "
+            "detect them is not known"
+        )
+
+
+def _not_in_force(in_force: Mapping[str, frozenset[str]]) -> Iterator[str]:
+    for name in ("coverage", "confidence"):
+        domains = [domain for domain, names in in_force.items() if name not in names]
+        if domains:
+            where = _where(domains, len(in_force))
+            yield (
+                f"quality.min_{name} is not in force{where}: too many utterances miss it whose "
+                "texts look right by the controls (controls.absolute_false_alarm)"
+            )
+
+
+def _where(domains: list[str], all_of_them: int) -> str:
+    return "" if len(domains) == all_of_them else f" in {', '.join(domains)}"

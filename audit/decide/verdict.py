@@ -1,0 +1,111 @@
+"""The verdict: a decision under a policy, with the reasons that led to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from asr_gate.audit.decide.estimate import Interval
+from asr_gate.audit.policy import DecisionPolicy
+from asr_gate.audit.records.report import Decision
+
+RECOMMENDATIONS: dict[Decision, str] = {
+    "PROCEED": "Train on this corpus, less the rows that the audit excludes.",
+    "CAUTION": "Look at the findings first; train only if you accept them (--accept-caution).",
+    "NO_VERDICT": "Listen to a few rows. If their texts are right, use a better aligner.",
+    "STOP": "Do not train on this corpus: fix the transcripts, then audit again.",
+}
+
+SKIPPED = (
+    "Do not train on this corpus: fix the rows that could not be audited (the report lists each "
+    "with its reason), then audit again."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A decision and why."""
+
+    decision: Decision
+    reasons: list[str]
+    recommendation: str = ""
+    """What to do; empty: what the decision says."""
+
+
+def decide(
+    policy: DecisionPolicy,
+    overall: Interval,
+    domains: Mapping[str, Interval],
+    skipped_percentage: float,
+) -> Verdict:
+    """Decide on the estimated share of low-quality utterances.
+
+    Where the interval reaches beyond the other threshold it is CAUTION, so that PROCEED on a corpus
+    above `stop_above`, or STOP on one below `proceed_below`, is as rare as the confidence says.
+
+    Args:
+        policy: thresholds, and whether the point or the interval's upper bound decides.
+        overall: share in the corpus.
+        domains: share in each domain.
+        skipped_percentage: rows that could not be audited, in percent of all rows.
+    """
+    reasons: list[str] = []
+    percent = _deciding(policy, overall)
+    what = f"{percent:.1f} % of the corpus is of low quality{_basis(policy)}"
+    level = f"at {policy.confidence:.0%} (decision.confidence)"
+    decision: Decision
+    if percent > policy.stop_above:
+        decision = "STOP"
+        reasons.append(f"{what}: above {policy.stop_above:g} % (decision.stop_above)")
+        if 100 * overall.low < policy.proceed_below:
+            decision = "CAUTION"
+            reasons.append(
+                f"the sample is too small to stop on: it may be {100 * overall.low:.1f} % {level}, "
+                f"below {policy.proceed_below:g} % (decision.proceed_below)"
+            )
+    elif percent < policy.proceed_below:
+        decision = "PROCEED"
+        reasons.append(f"{what}: below {policy.proceed_below:g} % (decision.proceed_below)")
+        if 100 * overall.high > policy.stop_above:
+            decision = "CAUTION"
+            reasons.append(
+                f"the sample is too small to proceed on: it may be {100 * overall.high:.1f} % "
+                f"{level}, above {policy.stop_above:g} % (decision.stop_above)"
+            )
+    else:
+        decision = "CAUTION"
+        reasons.append(
+            f"{what}: between {policy.proceed_below:g} % and {policy.stop_above:g} % "
+            "(decision.proceed_below, decision.stop_above)"
+        )
+    cautions = []
+    for domain, interval in domains.items():
+        share = _deciding(policy, interval)
+        limit = policy.domain_limit(domain)
+        if share > limit:
+            cautions.append(
+                f"domain {domain}: {share:.1f} % is of low quality{_basis(policy)}: above "
+                f"{limit:g} % ({policy.domain_line(domain)})"
+            )
+    skipped = f"{skipped_percentage:.1f} % of the rows could not be audited: above"
+    recommendation = ""
+    if skipped_percentage > policy.skipped_stop_above:
+        if decision != "STOP":
+            recommendation = SKIPPED  # the transcripts are not what is wrong
+        decision = "STOP"
+        reasons.append(f"{skipped} {policy.skipped_stop_above:g} % (decision.skipped_stop_above)")
+    elif skipped_percentage > policy.skipped_caution_above:
+        cautions.append(
+            f"{skipped} {policy.skipped_caution_above:g} % (decision.skipped_caution_above)"
+        )
+    if cautions and decision == "PROCEED":
+        decision = "CAUTION"
+    return Verdict(decision, reasons + cautions, recommendation)
+
+
+def _deciding(policy: DecisionPolicy, interval: Interval) -> float:
+    return 100 * (interval.high if policy.decide_by == "bound" else interval.rate)
+
+
+def _basis(policy: DecisionPolicy) -> str:
+    return " at the upper bound" if policy.decide_by == "bound" else ""

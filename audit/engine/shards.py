@@ -1,0 +1,179 @@
+"""Shards: what was measured so far, on disk, so that an interrupted audit can go on.
+
+Each shard is one JSON file, written beside its place and renamed into it, so that it is there as a
+whole or not at all. `plan.json` names the audit that the shards belong to.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from asr_gate.audit.records.alignment import AlignedWord, Gap
+from asr_gate.audit.records.controls import Control
+from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import write_atomically
+from asr_gate.corpus.speech.stored import Signal
+
+MEASURING = (
+    "audit/acoustic",
+    "audit/align",
+    "audit/controls",
+    "audit/engine",
+    "audit/records",
+    "corpus/speech",
+    "corpus/text",
+)
+"""Packages whose code decides what is measured."""
+
+LIBRARIES = ("numpy", "onnxruntime", "scipy", "soundfile", "soxr", "torch", "transformers")
+"""Libraries whose version may change what is measured."""
+
+
+@cache
+def code_version() -> dict[str, str]:
+    """What measures: a digest of its code, and the versions of the libraries below it.
+
+    A version number that somebody must remember to move would let old measurements pass for new.
+    """
+    digest = hashlib.sha256()
+    for package in MEASURING:
+        for name, content in _sources(files("asr_gate").joinpath(*package.split("/")), package):
+            digest.update(f"{name}\0{len(content)}\0".encode())
+            digest.update(content)
+    return {"code": digest.hexdigest()} | {name: version(name) for name in LIBRARIES}
+
+
+def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _sources(entry, f"{name}/{entry.name}")
+        elif entry.name.endswith(".py"):
+            yield f"{name}/{entry.name}", entry.read_bytes()
+
+
+@contextmanager
+def only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder of an audit, so that no two audits write into one.
+
+    Raises:
+        UserError: another audit holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                f"{folder}: another audit is writing here; wait for it, or choose another --name"
+            ) from error
+        yield
+    finally:
+        os.close(held)
+
+
+class Shards:
+    """The shards of one audit."""
+
+    def __init__(self, folder: Path) -> None:
+        """Shards live in `folder`/shards."""
+        self._folder = folder / "shards"
+        self._plan = self._folder / "plan.json"
+
+    def begin(self, key: Mapping[str, Any], *, resume: bool) -> int:
+        """Start or go on; returns how many shards are there already.
+
+        Args:
+            key: what decides the measurements; shards of another key are never mixed in.
+            resume: whether to go on with shards that are there.
+
+        Raises:
+            UserError: shards are there and `resume` is false, or they belong to another audit.
+        """
+        there = len(list(self._folder.glob("shard-*.json")))
+        if there:
+            if not resume:
+                raise UserError(
+                    f"{self._folder}: holds {there} shards of an unfinished audit; go on with "
+                    "--resume, start anew by removing that folder, or choose another --name"
+                )
+            earlier = self._read_plan()
+            changed = [name for name in key if earlier.get(name) != key[name]]
+            if changed:
+                raise UserError(
+                    f"{self._folder}: belongs to an audit with another {', '.join(changed)}; "
+                    "go on with the same, or start anew by removing that folder"
+                )
+            return there
+        self._folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self._plan, json.dumps(key, indent=1, sort_keys=True).encode())
+        return 0
+
+    def _read_plan(self) -> dict[str, Any]:
+        try:
+            plan = json.loads(self._plan.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            plan = None
+        if not isinstance(plan, dict):
+            raise UserError(
+                f"{self._plan}: missing or damaged: what the shards belong to is not known; "
+                "start anew by removing that folder"
+            )
+        return plan
+
+    def read(self, number: int, ids: Sequence[str]) -> list[Measured] | None:
+        """The rows of one shard; None: it is not there, or not whole.
+
+        Args:
+            number: the shard's.
+            ids: the utterances that it must hold.
+        """
+        try:
+            rows = json.loads(self._path(number).read_text(encoding="utf-8"))
+            measured = [_measured(row) for row in rows]
+        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+            return None
+        return measured if [row.id for row in measured] == list(ids) else None
+
+    def write(self, number: int, rows: list[Measured]) -> None:
+        """Keep one shard."""
+        content = json.dumps([asdict(row) for row in rows], ensure_ascii=False)
+        write_atomically(self._path(number), content.encode())
+
+    def remove(self) -> None:
+        """Remove all shards: their report is written."""
+        shutil.rmtree(self._folder)
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"shard-{number:05d}.json"
+
+
+def _measured(row: dict[str, Any]) -> Measured:
+    fault, signal = row.pop("fault"), row.pop("signal")
+    return Measured(
+        **row
+        | {
+            "words": tuple(AlignedWord(**word) for word in row["words"]),
+            "gaps": tuple(Gap(**gap) for gap in row["gaps"]),
+            "controls": tuple(Control(**control) for control in row["controls"]),
+            "activity": tuple((start, end) for start, end in row["activity"]),
+            "unaligned": tuple((start, end) for start, end in row["unaligned"]),
+            "lags": tuple(row["lags"]),
+        },
+        fault=Fault(**fault) if fault else None,
+        signal=Signal(**signal) if signal else None,
+    )

@@ -1,0 +1,178 @@
+"""From measurements to what they mean beside each other: probabilities, coverage, findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.align.coverage import coverage
+from asr_gate.audit.align.times import Delay, measure_delay, sound_times
+from asr_gate.audit.checks import run_rules
+from asr_gate.audit.checks.rule import Context
+from asr_gate.audit.controls.absolute_thresholds import absolute_thresholds_in_force
+from asr_gate.audit.controls.calibrate import calibrate
+from asr_gate.audit.policy import Policy
+from asr_gate.audit.records.alignment import AlignedWord
+from asr_gate.audit.records.controls import LIKELY
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
+from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.power import Calibration
+from asr_gate.corpus.fingerprint import Fingerprint
+from asr_gate.corpus.utterance import Corpus, Seconds, Span
+
+
+@dataclass(frozen=True)
+class JudgedSample:
+    """All sampled utterances, judged beside each other and checked by the rules."""
+
+    rows: list[Judged]
+    """By domain, then by id."""
+    findings: list[Finding]
+    calibration: Calibration
+    in_force: dict[str, frozenset[str]]
+    """By domain, the absolute thresholds in force."""
+    delay: Delay
+    """The aligner's, taken out of all times."""
+
+
+class SampleJudge:
+    """Judges what was measured so far of one corpus, and runs the rules."""
+
+    def __init__(
+        self, corpus: Corpus, fingerprint: Fingerprint, policy: Policy, model: ModelInfo
+    ) -> None:
+        self._corpus = corpus
+        self._content = fingerprint.content
+        self._policy = policy
+        self._model = model
+        self._origins = corpus.relative_origins()
+
+    def judge(self, rows: Sequence[Measured], *, errors_only: bool = False) -> JudgedSample:
+        """Calibrate on the controls, judge every row, and run the rules.
+
+        Args:
+            rows: as measured, in any order.
+            errors_only: run only rules that may exclude a row.
+        """
+        policy = self._policy
+        ordered = sorted(rows, key=lambda row: (row.domain, row.id))
+        calibration = calibrate(
+            ordered, false_alarm=policy.controls.false_alarm, floors=policy.controls.floors()
+        )
+        judged, delay = judge(ordered, calibration, self._model.delay)
+        in_force = absolute_thresholds_in_force(judged, calibration, policy)
+        context = Context(
+            policy=policy,
+            corpus=self._corpus,
+            content=self._content,
+            origins=self._origins,
+            language=self._model.language,
+            calibration=calibration,
+            absolute_thresholds=in_force,
+        )
+        findings = list(run_rules(judged, context, errors_only=errors_only))
+        return JudgedSample(judged, findings, calibration, in_force, delay)
+
+
+def judge(
+    rows: Sequence[Measured], calibration: Calibration, stated_delay: Seconds
+) -> tuple[list[Judged], Delay]:
+    """Judge every utterance beside all others.
+
+    Args:
+        rows: as measured, with the model's own times.
+        calibration: what the controls of these rows showed.
+        stated_delay: the model's delay as its maker states it, for data that says too little.
+
+    Returns:
+        The utterances in the same order, and the delay that was taken out of their times.
+    """
+    delay = measure_delay(
+        [row.lags for row in rows if row.lags], (row.words for row in rows), stated_delay
+    )
+    return [_judge_one(row, calibration, delay) for row in rows], delay
+
+
+def _judge_one(row: Measured, calibration: Calibration, delay: Delay) -> Judged:
+    if not row.words:
+        return Judged(row)
+    word_times, gap_times = sound_times(row.words, row.gaps, row.activity, delay, row.duration)
+    words = tuple(
+        _judge_word(word, times, row.domain, calibration)
+        for word, times in zip(row.words, word_times, strict=True)
+    )
+    gaps = tuple(
+        JudgedGap(
+            start,
+            end,
+            gap.insertion,
+            calibration.probability(row.domain, "insertion", gap.insertion),
+        )
+        for gap, (start, end) in zip(row.gaps, gap_times, strict=True)
+    )
+    before, after = delay.delay + delay.half_letter, delay.delay - delay.half_letter
+    unaligned = tuple(
+        (start, end)
+        for start, end in ((max(0.0, s - before), e - after) for s, e in row.unaligned)
+        if any(_overlap((start, end), (w.start, w.end)) for w in words if not w.kept)
+        or any(
+            _overlap((start, end), (gap.start, gap.end))
+            for gap in gaps
+            if gap.untranscribed > LIKELY
+        )
+    )
+    found = coverage(words, unaligned, row.activity)
+    self_match = 1.0
+    if row.mismatch is not None:
+        self_match = 1 - calibration.probability(row.domain, "mismatch", row.mismatch)
+    return Judged(
+        row,
+        words,
+        gaps,
+        unaligned,
+        text_coverage=found.text,
+        speech_coverage=found.speech,
+        confidence=found.confidence,
+        quality=self_match * _said(words) * found.speech,
+    )
+
+
+def _judge_word(
+    word: AlignedWord, times: Span, domain: str, calibration: Calibration
+) -> JudgedWord:
+    """A word with its probabilities; one that the path left out is kept unless they say so too.
+
+    The path's penalties are the same for all models; a weak one loses more right words to them than
+    to the thresholds of its own controls. Where those are underpowered, the path stands. A masked
+    word is as likely said as not, and kept.
+    """
+    spoken = (
+        LIKELY if word.masked else 1 - calibration.probability(domain, "deletion", word.deletion)
+    )
+    replaced = calibration.probability(domain, "substitution", word.substitution)
+    cleared = calibration.can_detect(domain, "deletion") and spoken >= LIKELY and replaced <= LIKELY
+    start, end = times
+    return JudgedWord(
+        text=word.text,
+        letters=word.letters,
+        start=start,
+        end=end,
+        kept=word.kept or word.masked or cleared,
+        confidence=word.confidence,
+        masked=word.masked,
+        spoken=spoken,
+        replaced=replaced,
+    )
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1]
+
+
+def _said(words: Sequence[JudgedWord]) -> float:
+    """Expected share of the letters that are said, and said as they are written."""
+    letters = sum(word.letters for word in words)
+    said = sum(word.letters * min(word.spoken, 1 - word.replaced) for word in words)
+    return said / letters if letters else 0.0

@@ -1,0 +1,230 @@
+"""One audit, from a corpus to the report on disk.
+
+read → sample → measure → judge → check → decide → report
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from asr_gate.audit.acoustic import AcousticModel, load_model
+from asr_gate.audit.controls.plant import plan_controls
+from asr_gate.audit.decide.outcome import conclude, stratum_counts
+from asr_gate.audit.decide.sequential import Ending, Look, look
+from asr_gate.audit.engine.local import LocalEngine, Progress
+from asr_gate.audit.engine.measure import Measurer
+from asr_gate.audit.engine.shards import Shards, code_version, only_one
+from asr_gate.audit.judge import SampleJudge
+from asr_gate.audit.policy import Policy
+from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.report import Tool
+from asr_gate.audit.report.build import AuditResult, build
+from asr_gate.audit.report.write import write
+from asr_gate.audit.sample.plan import Plan, draw
+from asr_gate.audit.sample.sequential import SequentialSample
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
+from asr_gate.corpus.speech.audio import stored_duration
+from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
+from asr_gate.tracking.system import git_commit
+
+SHARD_BATCHES = 4
+"""A shard holds about so many batches: enough to fill them well, few enough to lose little."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to audit, and how."""
+
+    name: str
+    """The folder of the audit under `out`."""
+    out: Path
+    aligner: str
+    language: str | None
+    policy: Policy
+    fraction: float
+    seed: int
+    resume: bool
+    device: str
+    batch_seconds: Seconds
+    until_decided: bool = False
+    """Stop when the decision is settled; `fraction` is then the most that is sampled."""
+
+    def __post_init__(self) -> None:
+        # A name is a folder of its own under `out`, whoever gives it.
+        if not re.fullmatch(r"[\w+-][\w .+-]*", self.name):
+            raise UserError(
+                f"--name {self.name!r}: letters, digits, and . + - _ only; see asr audit --help"
+            )
+
+
+class Interrupted(Exception):
+    """The user stopped the audit; the shards so far are kept."""
+
+    def __init__(self, done: int, total: int) -> None:
+        super().__init__(f"{done} of {total} utterances are measured and kept")
+
+
+def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult:
+    """Audit a corpus and write its report into `settings.out`/`settings.name`.
+
+    Args:
+        corpus: as `asr_gate.corpus` read it.
+        settings: what to audit, and how.
+        progress: who is told how far it is.
+
+    Raises:
+        UserError: nothing to audit, a bad setting, or shards of another audit in the folder.
+        Interrupted: by Ctrl-C, with what is kept.
+    """
+    _require_sense(corpus, settings)
+    policy = settings.policy
+    folder = settings.out / settings.name
+    with only_one(folder):
+        torch.set_num_threads(1)  # see asr_gate.audit.acoustic.batching
+        model = load_model(settings.aligner, language=settings.language, device=settings.device)
+        identity = fingerprint(corpus, audio=policy.gate.audio)
+        plan = draw(
+            corpus.utterances,
+            fraction=settings.fraction,
+            seed=settings.seed,
+            quotas=policy.sampling.quotas,
+            minimum=policy.sampling.minimum,
+        )
+        lengths = {u.id: stored_duration(u) or 0.0 for u in corpus.utterances}
+        judge = SampleJudge(corpus, identity, policy, model.info)
+        shards = Shards(folder)
+        ending: Ending | None = None
+        if settings.until_decided:
+            sample = SequentialSample(corpus.utterances, plan, minimum=policy.sampling.minimum)
+            engine = _engine(sample.pool, plan, model, identity, settings, shards, progress)
+            measured, ending = _until_decided(engine, sample, judge, settings, lengths)
+            plan = sample.plan()
+        else:
+            engine = _engine(plan.sample, plan, model, identity, settings, shards, progress)
+            measured = _all(engine, _shards(plan.sample, _shard_seconds(settings), lengths))
+        judged = judge.judge(measured)
+        outcome = conclude(corpus, plan, judged, lengths, model.info, policy, ending)
+        tool = Tool(version=version("asr-gate"), git_commit=source_commit())
+        result = build(corpus, plan, judged, outcome, model.info, policy, identity, tool)
+        result = write(result, corpus, folder)
+        shards.remove()
+    return result
+
+
+def _require_sense(corpus: Corpus, settings: Settings) -> None:
+    if not corpus.utterances:
+        first = corpus.skipped[0]
+        raise UserError(
+            f"{first.origin}: {first.reason} (and so with all {len(corpus.skipped)} rows); "
+            "nothing is left to audit"
+        )
+    if settings.until_decided and settings.policy.decision.correct_for_controls:
+        raise UserError(
+            "--until-decided stops by the share of findings, while decision.correct_for_controls "
+            "of the policy decides on another; leave out one of them"
+        )
+
+
+def _engine(
+    pool: Sequence[Utterance],
+    plan: Plan,
+    model: AcousticModel,
+    identity: Fingerprint,
+    settings: Settings,
+    shards: Shards,
+    progress: Progress,
+) -> LocalEngine:
+    """The engine that measures utterances of the pool, with controls planted in them.
+
+    Raises:
+        UserError: shards are there, and must not or cannot be resumed.
+    """
+    per_kind = settings.policy.controls.per_kind
+    key = {
+        "dataset": identity.digest,
+        "sample": [u.id for u in pool],
+        "aligner": [model.info.name, model.info.weights_sha256, settings.language],
+        "device": settings.device,
+        "measuring code": code_version(),
+        "controls": per_kind,
+        "seed": settings.seed,
+        "batch_seconds": settings.batch_seconds,
+        "until_decided": settings.until_decided,
+    }
+    shards.begin(key, resume=settings.resume)
+    transcripts = {u.id: model.spell(u.text, u.lang) for u in pool}
+    # Nobody knows then how many will be sampled: each carries its controls.
+    planted = len(pool) if settings.until_decided and per_kind else per_kind
+    plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)
+    measurer = Measurer(model, transcripts, plantings, settings.batch_seconds)
+    return LocalEngine(measurer, shards, progress, len(plan.sample))
+
+
+def _all(engine: LocalEngine, shards: Iterator[list[Utterance]]) -> list[Measured]:
+    """The measurements of all shards."""
+    try:
+        return [row for measured in engine.run(shards) for row in measured]
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(engine.done, engine.total) from interrupt
+    finally:
+        engine.stop()
+
+
+def _until_decided(
+    engine: LocalEngine,
+    sample: SequentialSample,
+    judge: SampleJudge,
+    settings: Settings,
+    lengths: Mapping[str, Seconds],
+) -> tuple[list[Measured], Ending]:
+    """Measure shard after shard until a look at all of them settles the decision."""
+    rows: list[Measured] = []
+    looks: list[Look] = []
+    seconds = _shard_seconds(settings)
+    try:
+        while shard := sample.next_shard(looks[-1].open if looks else (), seconds, lengths):
+            rows += [row for measured in engine.run([shard]) for row in measured]
+            if sample.schedule.started:
+                judged = judge.judge(rows, errors_only=True)
+                counts = stratum_counts(judged, sample.schedule.populations)
+                looks.append(look(counts, settings.policy.decision))
+                if looks[-1].settled:
+                    break
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(engine.done, engine.total) from interrupt
+    finally:
+        engine.stop()
+    return rows, Ending(looks[-1], len(looks), sample.schedule.budget)
+
+
+def _shard_seconds(settings: Settings) -> Seconds:
+    return SHARD_BATCHES * settings.batch_seconds
+
+
+def _shards(
+    sample: Sequence[Utterance], seconds: Seconds, lengths: Mapping[str, Seconds]
+) -> Iterator[list[Utterance]]:
+    """The sample in shards of about so much audio, in its order; the plan alone decides them."""
+    shard: list[Utterance] = []
+    total = 0.0
+    for utterance in sample:
+        shard.append(utterance)
+        total += lengths[utterance.id]
+        if total >= seconds:
+            yield shard
+            shard, total = [], 0.0
+    if shard:
+        yield shard
+
+
+def source_commit() -> str | None:
+    """Commit of the source tree that runs; None where this is an installed package."""
+    tree = Path(__file__).parents[2]
+    return git_commit(tree) if (tree / ".git").exists() else None

@@ -1,0 +1,237 @@
+"""The policy: every threshold that turns measurements into a decision, as one typed file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from asr_gate.audit.records.controls import KINDS, Kind
+from asr_gate.audit.records.rules import catalogue
+from asr_gate.corpus.errors import UserError
+
+DEFAULT_FILE = Path(__file__).with_name("policy.toml")
+
+Percent = Annotated[float, Field(ge=0, le=100)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_DOMAIN_LINE = "decision.domain_caution_above"
+
+
+class DecisionPolicy(_Section):
+    """When the corpus is fit; percentages of low-quality utterances."""
+
+    stop_above: Percent
+    proceed_below: Percent
+    domain_caution_above: Percent
+    domains: dict[str, Percent]
+    skipped_caution_above: Percent
+    skipped_stop_above: Percent
+    decide_by: Literal["point", "bound"]
+    confidence: Annotated[float, Field(gt=0.5, le=0.9999)]
+    correct_for_controls: Annotated[bool, Field(strict=True)]
+    min_sampled: Annotated[int, Field(ge=1)]
+    max_unalignable: Percent
+
+    def domain_limit(self, domain: str) -> Percent:
+        """Percent of low quality above which this domain makes it at least CAUTION."""
+        return self.domains.get(domain, self.domain_caution_above)
+
+    def domain_line(self, domain: str) -> str:
+        """The line of the policy that sets it."""
+        return f"decision.domains.{domain}" if domain in self.domains else _DOMAIN_LINE
+
+    @model_validator(mode="after")
+    def _ordered(self) -> DecisionPolicy:
+        if self.proceed_below > self.stop_above:
+            raise ValueError("proceed_below is above stop_above")
+        return self
+
+
+class QualityPolicy(_Section):
+    """When an utterance is of low quality."""
+
+    min_coverage: Share
+    min_confidence: Share
+    rate_band: Annotated[float, Field(gt=1)]
+    max_unknown: Share
+    max_cut: Share
+    max_speaker_deviations: Annotated[float, Field(gt=0)]
+    min_speaker_rows: Annotated[int, Field(ge=3)]
+
+
+class ControlsPolicy(_Section):
+    """What power the audit must show to detect planted defects."""
+
+    per_kind: Annotated[int, Field(ge=0)]
+    false_alarm: Annotated[float, Field(ge=1e-6, lt=0.5)]
+    min_power_swapped: Share
+    min_power: Share
+    absolute_false_alarm: Share
+
+    def floors(self) -> dict[Kind, float]:
+        """Least power of each kind."""
+        return {k: self.min_power_swapped if k == "swapped" else self.min_power for k in KINDS}
+
+
+class SignalPolicy(_Section):
+    """Limits of the audio itself: dB of full scale, shares, seconds."""
+
+    silent_below_db: float
+    max_clipped: Share
+    min_duration: Annotated[float, Field(ge=0)]
+    max_duration: Annotated[float, Field(gt=0)]
+    min_sample_rate: Annotated[int, Field(ge=0)]
+    min_bandwidth: Annotated[float, Field(ge=0)]
+    max_dc_offset: Share
+    max_channel_gap_db: Annotated[float, Field(ge=0)]
+    min_channel_correlation: Annotated[float, Field(ge=-1, le=1)]
+    min_speech_to_noise_db: float
+    max_edge_silence: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> SignalPolicy:
+        if self.min_duration > self.max_duration:
+            raise ValueError("min_duration is above max_duration")
+        return self
+
+
+class TextPolicy(_Section):
+    """What a transcript may hold: shares of its letters, nats of evidence."""
+
+    max_other_script: Share
+    max_latin: Share
+    language_margin: Annotated[float, Field(gt=0)]
+
+
+class CorpusPolicy(_Section):
+    """What the rows of a corpus may have to do with each other."""
+
+    near_duplicate: Annotated[float, Field(gt=0, le=1)]
+    near_duplicate_letters: Annotated[int, Field(ge=1)]
+    same_speaker_letters: Annotated[int, Field(ge=1)]
+    max_speaker_share: Share
+    min_domain_share: Share
+    unsampled_listed: Annotated[int, Field(ge=0)]
+
+
+class ModelLimitsPolicy(_Section):
+    """What the model that is to be trained can take."""
+
+    max_seconds: Annotated[float, Field(gt=0)]
+    max_characters: Annotated[int, Field(ge=1)]
+
+
+class SamplingPolicy(_Section):
+    """How much is sampled."""
+
+    fraction: Annotated[float, Field(gt=0, le=1)]
+    minimum: Annotated[int, Field(ge=1)]
+    quotas: dict[str, Share]
+
+    @model_validator(mode="after")
+    def _whole(self) -> SamplingPolicy:
+        if self.quotas and abs(sum(self.quotas.values()) - 1) > 1e-6:
+            raise ValueError("quotas do not sum to 1")
+        return self
+
+
+class GatePolicy(_Section):
+    """What a report must show before anyone relies on it."""
+
+    require_signature: Annotated[bool, Field(strict=True)]
+    max_age_days: Annotated[float, Field(ge=0, le=100_000)]
+    audio: Literal["full", "sampled"]
+
+
+class Policy(_Section):
+    """One policy file; `policy.toml` beside this module is the default and says what each means."""
+
+    decision: DecisionPolicy
+    quality: QualityPolicy
+    controls: ControlsPolicy
+    signal: SignalPolicy
+    text: TextPolicy
+    corpus: CorpusPolicy
+    model_limits: ModelLimitsPolicy
+    rules: dict[str, Literal["off", "info", "warning", "error"]]
+    """Severity of every rule; a policy file names those that it changes."""
+    sampling: SamplingPolicy
+    gate: GatePolicy
+
+    def with_controls(self, per_kind: int | None) -> Policy:
+        """The policy with another number of planted defects of each kind; None: its own.
+
+        The report's policy then says what was done, so that a check against the policy file sees
+        the difference.
+        """
+        if per_kind is None:
+            return self
+        planted = self.controls.model_copy(update={"per_kind": per_kind})
+        return self.model_copy(update={"controls": planted})
+
+    @field_validator("rules", mode="before")
+    @classmethod
+    def _every_rule(cls, given: object) -> object:
+        if not isinstance(given, dict):
+            return given
+        known = {code: rule.severity for code, rule in catalogue().items()}
+        for code in given:
+            if code not in known:
+                raise ValueError(f"there is no rule {code} (asr rules lists them)")
+        return known | given
+
+
+def load_policy(path: Path | None = None) -> Policy:
+    """Read a policy file; without one, the default. What a file leaves out is the default's.
+
+    Raises:
+        UserError: missing, not TOML, an unknown key, or a value out of range.
+    """
+    values = tomllib.loads(DEFAULT_FILE.read_text(encoding="utf-8"))
+    if path is not None:
+        for section, entries in _read(path).items():
+            if isinstance(entries, dict) and isinstance(values.get(section), dict):
+                values[section] |= entries
+            else:
+                values[section] = entries
+    try:
+        return Policy.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        what = first["msg"].removeprefix("Value error, ")
+        raise UserError(f"{path}: {where}: {what}; asr policy show prints what there is") from error
+
+
+def origins(policy: Policy, path: Path | None) -> list[tuple[str, object, bool]]:
+    """Every line of a policy, its value, and whether the file gives it.
+
+    Args:
+        policy: as `load_policy` read it.
+        path: from where; None: the default.
+    """
+    given = {} if path is None else _read(path)
+    return [
+        (f"{section}.{key}", value, key in given.get(section, {}))
+        for section, entries in policy.model_dump(mode="json").items()
+        for key, value in entries.items()
+    ]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such policy file; check the path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not TOML ({error})") from error

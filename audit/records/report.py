@@ -1,0 +1,224 @@
+"""The report of an audit: `alignment_report.json`, as typed data.
+
+The names are a contract; `docs/report.md` describes each field.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Literal
+
+from asr_gate.audit.records.finding import Finding, Frozen
+
+SCHEMA_VERSION = "4"
+
+REPORT_FILE = "alignment_report.json"
+ROWS_FILE = "rows.jsonl"
+"""Beside the report: the digests of the rows it speaks of."""
+SIGNATURE_FILE = "alignment_report.intoto.jsonl"
+"""Beside a report that was signed."""
+LINK_FILE = "wandb.json"
+"""Beside a report that was logged: the reference of its artifact."""
+
+Decision = Literal["PROCEED", "CAUTION", "STOP", "NO_VERDICT"]
+
+
+class Share(Frozen):
+    """A share from 0 to 1 with its interval."""
+
+    rate: float
+    low: float
+    high: float
+
+
+class Corrected(Share):
+    """The share of defects behind the share of findings, by the power of the controls."""
+
+    power: float
+    """Share of planted defects found, of the kinds that condemn an utterance."""
+    false_alarm: float
+    """Share of right transcripts that pass the thresholds, as the policy sets it."""
+
+
+class Estimate(Share):
+    """Share of low-quality utterances in the corpus (0 to 1), with its interval."""
+
+    confidence: float
+    method: str
+    hours: Share | None
+    """The same as a share of the audio; null where no length is known."""
+    corrected: Corrected | None
+    """Null where nothing was planted, or the controls say next to nothing."""
+
+
+class Distribution(Frozen):
+    """Percentiles of coverage (0 to 1) over the corpus, each utterance by its sampling weight."""
+
+    p10: float
+    p25: float
+    p50: float
+    p75: float
+    p90: float
+    mean: float
+    intervals: dict[str, tuple[float, float]]
+    """Of the percentiles, by name."""
+
+
+class DomainStatistics(Frozen):
+    """One domain; percentages are 0 to 100, coverage and confidence 0 to 1."""
+
+    count: int
+    population: int
+    low_quality_count: int
+    low_quality_pct: float
+    low: float
+    high: float
+    mean_coverage: float
+    median_coverage: float
+    mean_confidence: float
+    length_mismatch_pct: float
+    hours: float
+    """Of the whole domain."""
+    low_quality_hours: Share | None
+    """Share of these hours, 0 to 1."""
+
+
+class ControlPower(Frozen):
+    """What the audit measured of its own power on one kind of planted defect."""
+
+    n: int
+    detected: int
+    power: float
+    low: float
+    high: float
+    """Wilson interval of the power."""
+    false_alarm_rate: float
+    """Share of the utterances as they are that pass the same threshold; real defects among them."""
+    underpowered: bool
+    """Its power is under the policy's floor: findings of its kind do not count."""
+
+
+class Skipped(Frozen):
+    """A row that could not be audited, and why."""
+
+    id: str
+    origin: str
+    reason: str
+
+
+class Dataset(Frozen):
+    """The data that the report speaks of."""
+
+    fingerprint: str
+    fingerprint_audio: Literal["full", "sampled"]
+    """Whether the fingerprint is over every byte of the audio, or over blocks of it."""
+    utterances: int
+    hours: float
+    manifests: list[str]
+
+
+class Stratum(Frozen):
+    """How one domain was sampled."""
+
+    population: int
+    sampled: int
+    weight: float
+
+
+class Sequential(Frozen):
+    """How an audit ended that hears until the decision is settled."""
+
+    budget: int
+    """Utterances that might have been heard."""
+    looks: int
+    settled: Decision | None
+    """The decision that the intervals leave; null: the budget ended first."""
+    open: list[str]
+    """Domains that leave it open; empty with no settled decision: the corpus as a whole does."""
+
+
+class Sampling(Frozen):
+    """How the audited utterances were chosen."""
+
+    seed: int
+    fraction: float
+    method: str
+    strata: dict[str, Stratum]
+    sequential: Sequential | None
+
+
+class Aligner(Frozen):
+    """The acoustic model that aligned."""
+
+    name: str
+    revision: str
+    weights_sha256: str
+    language: str
+    stride: float
+    delay: float
+    """How late its letters come behind the sound, measured on the data where it says enough."""
+    delay_measured: bool
+
+
+class Tool(Frozen):
+    """What wrote the report."""
+
+    version: str
+    git_commit: str | None
+
+
+class Report(Frozen):
+    """One audit: the decision, why, and everything that it rests on."""
+
+    schema_version: str
+    decision: Decision
+    recommendation: str
+    reasons: list[str]
+    total_samples: int
+    low_quality_count: int
+    low_quality_percentage: float
+    estimate: Estimate
+    coverage_distribution: Distribution
+    domain_statistics: dict[str, DomainStatistics]
+    rules: dict[str, int]
+    findings: list[Finding]
+    controls: dict[str, ControlPower]
+    domain_controls: dict[str, dict[str, ControlPower]]
+    thresholds: dict[str, dict[str, float]]
+    absolute_thresholds: dict[str, list[str]]
+    """By domain, which of the policy's fixed figures count on this data."""
+    skipped: list[Skipped]
+    dataset: Dataset
+    sampling: Sampling
+    aligner: Aligner
+    policy: dict[str, Any]
+    tables: dict[str, str]
+    tool: Tool
+    created_at: str
+    digest: str
+    seal: str
+
+    def compute_seal(self) -> str:
+        """SHA-256 over everything else in the report, times and paths too."""
+        return _sha256(self.model_dump(mode="json", exclude={"seal"}))
+
+    def sealed(self) -> Report:
+        """The report with the digests that make it whole."""
+        report = self.model_copy(update={"digest": self.compute_digest()})
+        return report.model_copy(update={"seal": report.compute_seal()})
+
+    def to_bytes(self) -> bytes:
+        """The one spelling of the report: any other byte in a file is an alteration."""
+        return (self.model_dump_json(indent=2) + "\n").encode()
+
+    def compute_digest(self) -> str:
+        """SHA-256 over what the data, the policy and the seed decide; not over times or paths."""
+        content = self.model_dump(mode="json", exclude={"digest", "seal", "created_at", "tool"})
+        content["dataset"].pop("manifests")
+        return _sha256(content)
+
+
+def _sha256(content: object) -> str:
+    canonical = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

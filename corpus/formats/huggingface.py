@@ -1,0 +1,268 @@
+"""Hugging Face datasets: a folder, a saved dataset, parquet with embedded audio, a hub id.
+
+No dataset script ever runs: the `datasets` library has no support for remote code, and none for
+pickled data.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.formats.format import (
+    ALL,
+    AUDIO_COLUMNS,
+    LANG_COLUMNS,
+    SPEAKER_COLUMNS,
+    TEXT_COLUMNS,
+    Change,
+    Format,
+    Row,
+    Source,
+    beside,
+    is_file,
+    is_folder,
+)
+
+HUB = "hf:"
+
+READ = {
+    *TEXT_COLUMNS,
+    *LANG_COLUMNS,
+    *SPEAKER_COLUMNS,
+    *("id", "offset", "duration", "domain", "split"),
+}
+"""Columns that rows are made of, beside the audio; features and the like are left where they
+are."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetAudio:
+    """Audio embedded in a dataset; the bytes are read only when asked for."""
+
+    dataset: Any
+    column: str
+    index: int
+
+    def read(self) -> bytes:
+        """The encoded audio of the row."""
+        value = self.dataset[self.index][self.column]
+        return bytes(value["bytes"] if isinstance(value, dict) else value)
+
+
+class HuggingFace(Format):
+    """A saved dataset, an audio folder, parquet files, or a dataset on the hub."""
+
+    manifests = ".parquet, a Hugging Face dataset folder, hf:OWNER/NAME"
+
+    def find(self, manifest: Path) -> dict[str, Source]:
+        """A parquet file, a name on the hub, or any folder; the library says what it can read."""
+        if str(manifest).startswith(HUB):
+            return {ALL: Source(self, manifest, Path.cwd(), folder=True)}
+        if is_file(manifest, ".parquet"):
+            return {ALL: Source(self, manifest, manifest.parent)}
+        if is_folder(manifest):
+            return {ALL: Source(self, manifest, manifest, folder=True)}
+        return {}
+
+    def rows(self, source: Source, split: str | None) -> Iterator[Row]:
+        """The rows of the wanted split and, if one was chosen, of the others.
+
+        Raises:
+            UserError: no such dataset, no audio or text column, or a split has to be named.
+        """
+        import datasets
+
+        path = source.path
+        loaded = _load(path)
+        if not isinstance(loaded, datasets.DatasetDict):
+            if split is not None and "split" not in loaded.column_names:
+                raise UserError(f"{path}: a single dataset without splits; leave out --split")
+            yield from _rows(str(path), loaded, {})
+            return
+        names = list(loaded)
+        (only, *more) = names
+        if not more and "split" in loaded[only].column_names:
+            yield from _rows(str(path), loaded[only], {})
+            return
+        if split is None and more:
+            raise UserError(f"{path}: has the splits {', '.join(names)}; choose with --split")
+        chosen = split or only
+        if chosen not in names:
+            raise UserError(f"{path}: no split '{chosen}'; it has {', '.join(names)}")
+        # The library calls a single parquet file "train", whatever is in it.
+        nameless = not source.folder and split is None
+        yield from _rows(str(path), loaded[chosen], {} if nameless else {"split": chosen})
+        for name in names:
+            columns = set(loaded[name].column_names)
+            if name != chosen and columns & {*AUDIO_COLUMNS} and columns & {*TEXT_COLUMNS}:
+                yield from _rows(f"{path}/{name}", loaded[name], {"split": name})
+
+    def write(self, source: Source, target: Path, change: Change, split: str | None) -> None:
+        """The dataset saved again, or parquet if it came as one; its other splits stay.
+
+        Rows without an id get one in the column `id`: the names made for them would change with
+        the folder or with the number of rows.
+
+        Raises:
+            UserError: the dataset names audio by paths, which the library would look up anew.
+        """
+        import datasets
+
+        if target.exists():  # from an earlier try: every id is in it already
+            return
+        name = str(source.path)
+        loaded = _load(source.path)
+        whole = loaded if isinstance(loaded, datasets.DatasetDict) else None
+        chosen = loaded if whole is None else whole[split if split in whole else next(iter(whole))]
+        cleaned = _without(name, chosen, change)
+        if not source.folder:
+            cleaned.to_parquet(str(target))
+            return
+        if whole is not None:
+            cleaned = datasets.DatasetDict(
+                {name: cleaned if one is chosen else one for name, one in whole.items()}
+            )
+        for one in cleaned.values() if whole is not None else [cleaned]:
+            _refuse_paths(name, one)
+        cleaned.save_to_disk(str(target))
+
+    def target(self, source: Source) -> Path:
+        """`OWNER--NAME.clean` in the current folder for a dataset on the hub."""
+        name = str(source.path)
+        if not name.startswith(HUB):
+            return super().target(source)
+        return beside(Path.cwd() / name.removeprefix(HUB).replace("/", "--"))
+
+    def written(self, source: Source, path: Path, target: Path) -> None:
+        """Not to be read back: that would copy all its audio, and the library names its rows."""
+
+
+def _rows(source: str, dataset: Any, labels: dict[str, str]) -> Iterator[Row]:
+    """Rows of one dataset, each with the labels that all of them share."""
+    import datasets
+    import pyarrow as pa
+    import pyarrow.compute
+
+    names = dataset.column_names
+    audio = next((c for c in AUDIO_COLUMNS if c in names), None)
+    if audio is None:
+        raise UserError(f"{source}: no audio column; known names: {', '.join(AUDIO_COLUMNS)}")
+    if not any(column in names for column in TEXT_COLUMNS):
+        raise UserError(f"{source}: no text column; known names: {', '.join(TEXT_COLUMNS)}")
+    # Undecoded: our own reader decodes, so that all formats share one way.
+    if isinstance(dataset.features[audio], datasets.Audio):
+        dataset = dataset.cast_column(audio, datasets.Audio(decode=False))
+    sounds = dataset.select_columns([audio])
+    kept = [column for column in names if column in READ]
+    index = 0
+    for batch in dataset.select_columns([*kept, audio]).with_format("arrow").iter(1000):
+        column = batch.column(audio)
+        paths: list[Any] = [None] * len(column)
+        embedded = [False] * len(column)
+        if pa.types.is_struct(column.type):
+            parts = {column.type.field(n).name for n in range(column.type.num_fields)}
+            if "path" in parts:
+                paths = pa.compute.struct_field(column, "path").to_pylist()
+            if "bytes" in parts:
+                # Whether there are bytes is known without reading them.
+                stored = pa.compute.struct_field(column, "bytes")
+                embedded = pa.compute.is_valid(stored).to_pylist()
+        elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            embedded = pa.compute.is_valid(column).to_pylist()
+        elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            paths = column.to_pylist()
+        else:
+            raise UserError(f"{source}: the column '{audio}' holds {column.type}, no audio")
+        for fields, path, inside in zip(
+            batch.select(kept).to_pylist(), paths, embedded, strict=True
+        ):
+            index += 1
+            origin = f"{source}:{index}"
+            sound = DatasetAudio(sounds, audio, index - 1) if inside else path
+            if not sound:
+                yield Row(origin, fault="no audio: neither bytes nor a path")
+            else:
+                yield Row(origin, {**fields, **labels, "audio": sound, "audio_name": path})
+
+
+def _load(source: Path) -> Any:
+    """The dataset or dictionary of datasets at a path, as the library has it.
+
+    Raises:
+        UserError: no such dataset.
+    """
+    import datasets
+    import datasets.exceptions
+
+    datasets.disable_progress_bars()
+    # What fails after its retries is told once, below.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    name = str(source)
+    if name == HUB:
+        raise UserError("hf: names no dataset; name one as hf:OWNER/NAME")
+    try:
+        if name.startswith(HUB):
+            return datasets.load_dataset(name.removeprefix(HUB))
+        if source.is_file():
+            return datasets.load_dataset("parquet", data_files=str(source))
+        if (source / "state.json").exists() or (source / "dataset_dict.json").exists():
+            return datasets.load_from_disk(str(source))
+        return datasets.load_dataset(str(source))
+    # There is no base class for what can be wrong with a dataset: the library's own errors beside
+    # those of arrow and of the hub client.
+    except (
+        datasets.exceptions.DatasetsError,
+        OSError,
+        ValueError,
+        RuntimeError,
+        LookupError,
+        TypeError,
+        AttributeError,
+    ) as error:
+        told = error.__cause__ or error
+        reason = (str(told).splitlines() or [type(told).__name__])[0]
+        raise UserError(f"{source}: not a dataset that can be read ({reason})") from error
+
+
+def _without(source: str, dataset: Any, change: Change) -> Any:
+    """The rows that stay."""
+    origins = [f"{source}:{number + 1}" for number in range(len(dataset))]
+    given = dataset["id"] if "id" in dataset.column_names else [None] * len(dataset)
+    audited = [change.ids.get(o, [g])[0] for o, g in zip(origins, given, strict=True)]
+    if [None if g is None else str(g) for g in given] != audited:
+        if "id" in dataset.column_names:
+            dataset = dataset.remove_columns("id")
+        dataset = dataset.add_column("id", [None if a is None else str(a) for a in audited])
+    return dataset.select([n for n, origin in enumerate(origins) if not change.drops(origin)])
+
+
+def _refuse_paths(source: str, dataset: Any) -> None:
+    """Saving embeds what audio and images name, wherever that is: on this disk, or on the net."""
+    import pyarrow as pa
+    import pyarrow.compute
+    from datasets.features.features import require_storage_embed
+
+    for column, feature in dataset.features.items():
+        if not require_storage_embed(feature):
+            continue
+        for batch in dataset.select_columns([column]).with_format("arrow").iter(1000):
+            storage = batch.column(column)
+            inside = (
+                pa.types.is_struct(storage.type)
+                and not pa.compute.any(
+                    pa.compute.and_(
+                        pa.compute.is_null(pa.compute.struct_field(storage, "bytes")),
+                        pa.compute.is_valid(pa.compute.struct_field(storage, "path")),
+                    )
+                ).as_py()
+            )
+            if not inside:
+                raise UserError(
+                    f"{source}: the column '{column}' names files that it does not hold; a dataset "
+                    "is written only with all that it holds inside"
+                )

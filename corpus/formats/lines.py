@@ -1,0 +1,131 @@
+"""Lines of manifests, JSON objects among them: read, edited, and written as they came."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.formats.format import Change
+
+LONGEST_LINE = 64_000_000
+"""Bytes. A small compressed file can hold a line that no memory can."""
+
+BOM = b"\xef\xbb\xbf"
+
+NOT_UTF8 = "not UTF-8; save the file as UTF-8"
+
+
+def lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a file that are not blank, numbered from 1; `.gz` is decompressed.
+
+    Raises:
+        UserError: the file cannot be read, or a line is longer than `LONGEST_LINE`.
+    """
+    for number, line in enumerate(every_line(path), start=1):
+        if line.strip():
+            yield number, line.removeprefix(BOM) if number == 1 else line
+
+
+def every_line(path: Path) -> Iterator[bytes]:
+    """All lines of a file, with their line ends, as they are stored; `.gz` is decompressed.
+
+    Raises:
+        UserError: as `lines` does.
+    """
+    try:
+        with _open(path) as stream:
+            number = 0
+            while line := stream.readline(LONGEST_LINE):
+                number += 1
+                if len(line) == LONGEST_LINE:
+                    raise UserError(f"{path}:{number}: longer than {LONGEST_LINE} bytes; no row is")
+                yield line
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise UserError(f"{path}: not a whole gzip file ({error}); compress it again") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _open(path: Path) -> BinaryIO:
+    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def store(path: Path, content: bytes) -> None:
+    """Write a file, compressed if its name ends in `.gz`. Equal content gives equal bytes."""
+    compressed = path.suffix.lower() == ".gz"
+    path.write_bytes(gzip.compress(content, mtime=0) if compressed else content)
+
+
+def text_of(line: bytes) -> str | None:
+    """A line as text; None: it is not UTF-8."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def json_object(line: bytes) -> dict[str, Any] | str:
+    """The JSON object of a line, or what is wrong with it."""
+    text = text_of(line)
+    if text is None:
+        return NOT_UTF8
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        return f"not JSON ({error}); one object a line is expected"
+    if not isinstance(value, dict):
+        return "not a JSON object; one a line is expected"
+    return value
+
+
+def first_object(path: Path) -> dict[str, Any]:
+    """The first JSON object of a file; empty if there is none.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    for _, line in lines(path):
+        found = json_object(line)
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def json_bytes(value: dict[str, Any]) -> bytes:
+    """One object as NeMo and Lhotse write it: letters as they are, not escaped."""
+    try:
+        return json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # half a surrogate pair can only be escaped
+        return json.dumps(value).encode()
+
+
+def json_lines_without(manifest: Path, change: Change) -> bytes:
+    """The lines of a JSONL file that stay, and of each Lhotse cut the supervisions that stay."""
+    kept = []
+    for number, line in enumerate(every_line(manifest), start=1):
+        origin = f"{manifest}:{number}"
+        if not change.drops(origin):
+            kept.append(_edited(line, origin, change) if change.edits(origin) else line)
+    return b"".join(kept)
+
+
+def _edited(line: bytes, origin: str, change: Change) -> bytes:
+    value = json_object(line.removeprefix(BOM))
+    assert isinstance(value, dict), f"{origin} was read as an object before"
+    here = change.ids[origin]
+    staying = [one for one in here if one not in change.dropped]
+    if len(here) > 1:
+        pairs = zip(value["supervisions"], here, strict=True)
+        value["supervisions"] = [
+            {**supervision, "id": one} if one in change.write_ids else supervision
+            for supervision, one in pairs
+            if one not in change.dropped
+        ]
+    if len(staying) == 1:  # a cut with one supervision goes by its own id
+        value["id"] = staying[0]
+    return json_bytes(value) + line[len(line.rstrip(b"\r\n")) :]

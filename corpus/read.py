@@ -1,0 +1,184 @@
+"""Manifests in: find the format, read its rows, check them, and put the corpus together."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from asr_gate.corpus.audio_paths import AllowedFolders, audio_folder
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.formats import FORMATS
+from asr_gate.corpus.formats.format import ALL, Row, Source
+from asr_gate.corpus.parse import is_unicode, parse
+from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
+
+
+def read_corpus(
+    manifests: Sequence[str | Path], *, audio_root: Path | None = None, split: str | None = None
+) -> Corpus:
+    """Read every manifest into one corpus; no audio is opened.
+
+    Relative audio paths start from the manifest's folder. Audio has to lie in that folder or, if
+    every path is absolute, in the folder that all paths share; `audio_root` allows one more. Rows
+    with audio elsewhere are skipped, with the reason.
+
+    If a split is chosen, the well-formed rows of the other splits become `Corpus.others`.
+
+    Args:
+        manifests: files, folders, or `hf:OWNER/NAME`.
+        audio_root: a further folder that audio may lie in.
+        split: the only split to read.
+
+    Raises:
+        UserError: a manifest is missing, of an unknown kind, empty, or has malformed rows.
+    """
+    sources = [locate(manifest, split) for manifest in manifests]
+    return read_sources(sources, list(map(str, manifests)), audio_root=audio_root, split=split)
+
+
+def read_sources(
+    sources: Sequence[Source],
+    manifests: Sequence[str],
+    *,
+    audio_root: Path | None = None,
+    split: str | None = None,
+) -> Corpus:
+    """Read sources that were located into one corpus; see `read_corpus`.
+
+    Raises:
+        UserError: as `read_corpus` does.
+    """
+    parsed: list[Utterance | SkippedRow] = []
+    others: list[Utterance] = []
+    faults: list[str] = []
+    for source in sources:
+        for row, found in read_rows(source, audio_root=audio_root, split=split, others=others):
+            if isinstance(found, str):
+                faults.append(f"{row.origin}: {found}")
+            else:
+                parsed.append(found)
+    if faults:
+        more = f" (and {len(faults) - 1} more such rows)" if len(faults) > 1 else ""
+        raise UserError(f"{faults[0]}; correct or remove the row{more}")
+    taken = {row.id for row in parsed}
+    unique = _with_unique_ids(parsed, taken)
+    utterances = [row for row in unique if isinstance(row, Utterance)]
+    skipped = [row for row in unique if isinstance(row, SkippedRow)]
+    if not unique:
+        where = f" of split '{split}'" if split else ""
+        raise UserError(f"{', '.join(manifests)}: no rows{where}; name a manifest with rows")
+    taken |= {other.id for other in others}
+    return Corpus(utterances, list(manifests), skipped, _with_unique_ids(others, taken, unique))
+
+
+def read_rows(
+    source: Source,
+    *,
+    audio_root: Path | None,
+    split: str | None,
+    others: list[Utterance] | None = None,
+) -> list[tuple[Row, Utterance | SkippedRow | str]]:
+    """Every row of the wanted split, as an utterance, a skipped row, or what is malformed about it.
+
+    Utterances of the other splits are appended to `others`.
+
+    Raises:
+        UserError: the source cannot be read, or has no splits.
+    """
+    wanted: list[Row] = []
+    unwanted: list[Row] = []
+    for row in source.format.rows(source, split):
+        (wanted if _in_split(row, source.split, split) else unwanted).append(row)
+    if others is not None:
+        groups = [(source, unwanted)]
+        groups += [(other, list(other.format.rows(other, None))) for other in source.others]
+        for other, rows in groups:
+            found = _parsed(rows, other, audio_root)
+            others += [one for _, one in found if isinstance(one, Utterance)]
+    return _parsed(wanted, source, audio_root)
+
+
+def _in_split(row: Row, named: str | None, split: str | None) -> bool:
+    """Whether a row is of the wanted split, by the name of its source or else by its column."""
+    if split is None or (row.fault and named is None):
+        return True
+    if named is None and "split" not in row.fields:
+        if row.skip:
+            return True
+        raise UserError(f"{row.origin}: the manifest has no column 'split'; leave out --split")
+    return (named or str(row.fields["split"])) == split
+
+
+def locate(manifest: str | Path, split: str | None) -> Source:
+    """The source of a manifest's rows, in the first format that knows the path.
+
+    Raises:
+        UserError: nothing is there, no format knows it, or its split has to be named.
+    """
+    if not is_unicode(str(manifest)):
+        raise UserError(f"{str(manifest)!r}: the name is not valid Unicode; rename the manifest")
+    path = Path(manifest)
+    for form in FORMATS:
+        if splits := form.find(path):
+            return _choose(path, splits, split)
+    if not os.path.isfile(path):  # noqa: PTH113  (never raises)
+        raise UserError(f"{path}: no such manifest; check the path")
+    known = ", ".join(form.manifests for form in FORMATS)
+    raise UserError(f"{path}: unknown kind of manifest; known: {known}")
+
+
+def _choose(path: Path, splits: Mapping[str, Source], split: str | None) -> Source:
+    """One source of those that a format found at a path."""
+    if split is None and len(splits) > 1:
+        raise UserError(f"{path}: has the splits {', '.join(splits)}; choose with --split")
+    # Where no file name says a split, a column may.
+    chosen = next(iter(splits)) if split is None or list(splits) == [ALL] else split
+    if chosen not in splits:
+        raise UserError(f"{path}: no split '{chosen}'; it has {', '.join(splits)}")
+    others = [
+        other
+        for name, other in splits.items()
+        # Common Voice's `validated` holds the clips of its train, dev and test again.
+        if split is not None and name != chosen and "validated" not in (name, chosen)
+    ]
+    return replace(splits[chosen], others=tuple(others))
+
+
+def _parsed(
+    rows: Sequence[Row], source: Source, audio_root: Path | None
+) -> list[tuple[Row, Utterance | SkippedRow | str]]:
+    folders = [audio_folder(rows, source.base)]
+    if audio_root is not None:
+        folders.append(audio_root.resolve())
+    allowed = AllowedFolders(folders)
+    return [(row, row.fault or parse(row, source, allowed)) for row in rows]
+
+
+_Named = TypeVar("_Named", Utterance, Utterance | SkippedRow)
+
+
+def _with_unique_ids(
+    rows: Sequence[_Named], taken: set[str], before: Sequence[Utterance | SkippedRow] = ()
+) -> list[_Named]:
+    """The rows; an id that was there before gets `#2`, `#3`, … behind it.
+
+    Args:
+        rows: in their order.
+        taken: all ids that rows have; new ones are added.
+        before: rows that come before these.
+    """
+    seen = {row.id for row in before}
+    unique = []
+    for row in rows:
+        if row.id in seen:
+            number = 2
+            while (name := f"{row.id}#{number}") in taken:
+                number += 1
+            taken.add(name)
+            row = replace(row, id=name)
+        seen.add(row.id)
+        unique.append(row)
+    return unique

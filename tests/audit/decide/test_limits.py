@@ -1,0 +1,111 @@
+"""What an audit cannot tell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.controls.calibrate import calibrate
+from asr_gate.audit.decide.limits import no_verdict, undetectable
+from asr_gate.audit.decide.verdict import Verdict
+from asr_gate.audit.records.controls import KINDS
+from asr_gate.audit.records.judged import Judged
+from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.audit.records.power import Calibration
+from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows
+
+MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)
+
+
+def calibrated(rows: list[Measured]) -> Calibration:
+    return calibrate(rows, false_alarm=RATE, floors=FLOORS)
+
+
+def verdict_on(rows: list[Measured]) -> Verdict | None:
+    judged = [Judged(row) for row in rows]
+    return no_verdict(judged, len(rows), calibrated(rows), POLICY, MODEL)
+
+
+def test_a_model_that_cannot_tell_texts_apart_is_unfit() -> None:
+    apart = dict.fromkeys(KINDS, 8.0) | {"swapped": 0.5}
+    rows = normal_rows(100, 0, apart=apart) + normal_rows(60, 1, domain="other")
+    calibration = calibrated(rows)
+    verdict = verdict_on(rows)
+    assert verdict is not None
+    assert verdict.decision == "NO_VERDICT"
+    found = calibration.power["d"]["swapped"].detected
+    assert f"d {found} of 100" in verdict.reasons[0]
+    assert "controls.min_power_swapped is 80%" in verdict.reasons[0]
+    assert "--aligner" in verdict.reasons[0]
+    assert verdict_on(normal_rows(100, 0)) is None
+
+
+def test_one_domain_that_cannot_be_told_is_named_alone() -> None:
+    """A large domain of its own that the model cannot hear."""
+    weak = normal_rows(600, 0, domain="weak", apart=0.0)
+    rows = [*weak, *normal_rows(600, 1, domain="clear")]
+    calibration = calibrated(rows)
+    assert set(calibration.underpowered["weak"]) == set(KINDS)
+    verdict = verdict_on(rows)
+    assert verdict is not None
+    assert "(weak " in verdict.reasons[0]
+
+
+def test_what_cannot_be_detected_is_said() -> None:
+    calibration = calibrated(
+        normal_rows(300, 0, apart=dict.fromkeys(KINDS, 8.0) | {"replaced": 0.0})
+    )
+    (note,) = undetectable(
+        calibration, POLICY.controls, {"d": frozenset({"coverage", "confidence"})}
+    )
+    assert note.startswith("cannot detect replaced words: ")
+    assert "of 300 planted ones were found, under 50% (controls.min_power)" in note
+    (note,) = undetectable(
+        calibrated(normal_rows(100, 0)), POLICY.controls, {"d": frozenset({"coverage"})}
+    )
+    assert note.startswith("quality.min_confidence is not in force: ")
+    notes = undetectable(
+        calibrated(normal_rows(5, 0)),
+        POLICY.controls,
+        {"d": frozenset({"coverage", "confidence"})},
+    )
+    assert notes == [note for note in notes if note.startswith("too few utterances to plant")]
+    assert "inserted words" in notes[0]
+
+
+def in_hebrew(row: Measured) -> Measured:
+    return replace(
+        row, id=f"he-{row.id}", lang="he", text="שלום לכולם", letters=9, unknown=9, words=(),
+        gaps=(), fault=Fault("T002", "no letter is known"),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("hebrew", "unread"), [(80, True), (25, True), (20, False), (0, False)])
+def test_texts_in_another_alphabet_are_no_verdict(hebrew: int, unread: bool) -> None:
+    rows = normal_rows(100, 0)
+    verdict = verdict_on([in_hebrew(r) for r in rows[:hebrew]] + rows[hebrew:])
+    assert (verdict is not None) == unread
+    if verdict is not None:
+        (reason,) = verdict.reasons
+        assert verdict.decision == "NO_VERDICT"
+        assert "Latin" in reason
+        assert "Hebrew" in reason
+        assert "--aligner mms --language he" in reason
+        assert "decision.max_unalignable" in reason
+
+
+def test_few_rows_are_no_verdict_unless_they_are_all() -> None:
+    rows = normal_rows(12, 0)
+    judged = [Judged(row) for row in rows]
+    calibration = calibrated(rows)
+    assert no_verdict(judged, len(rows), calibration, POLICY, MODEL) is None
+    few = no_verdict(judged, 13, calibration, POLICY, MODEL)
+    assert few is not None
+    assert "decision.min_sampled" in few.reasons[0]
+
+
+@pytest.mark.parametrize("count", [0, 4])
+def test_few_planted_defects_are_no_reason_for_no_verdict(count: int) -> None:
+    assert verdict_on(normal_rows(60, 0, per_kind=count)) is None

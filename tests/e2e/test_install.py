@@ -1,0 +1,132 @@
+"""The wheel in a fresh environment, in a folder with a user's own files of the same names."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.asr import one_line
+from tests.speech import PROCEED, ROOT
+
+pytestmark = pytest.mark.slow
+
+BIN = Path(sys.executable).parent
+NAMES = ("train.py", "cli.py", "corpus.py", "tracking.py", "audit/__init__.py")
+SMALL = (
+    "model.tiny.vocabulary=300", "data.batch_seconds=30", "data.evaluation_share=0.1",
+    "evaluation.max_new_tokens=4", "phases.0.epochs=[1]", "phases.1.epochs=[2]", "--no-wandb",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Installed:
+    """A fresh environment with the wheel, and a user's folder."""
+
+    python: Path
+    wheel: Path
+    folder: Path
+
+    def run(self, *command: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [str(word) for word in command],
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": ".", "OMP_NUM_THREADS": "1"},
+            capture_output=True,
+            text=True,
+            timeout=250,
+        )
+        assert done.returncode == code, done.stderr
+        assert not (self.folder / "was-run").exists(), "a file of the user's was run"
+        return done
+
+    @property
+    def asr(self) -> Path:
+        return self.python.parent / "asr"
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    base = tmp_path_factory.mktemp("installed")
+    skip = shutil.ignore_patterns(
+        ".*", "build", "dist", "*.egg-info", "wandb", "runs", "reports", "tests", "__pycache__"
+    )
+    source = Path(shutil.copytree(ROOT, base / "source", ignore=skip, symlinks=True))
+    python = base / "env" / "bin" / "python"
+    lock = ("--constraint", str(ROOT / "requirements.lock"))
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "VIRTUAL_ENV")}
+
+    def uv(*words: object) -> None:
+        subprocess.run(
+            [str(BIN / "uv"), *map(str, words)], check=True, env=environment, timeout=200,
+            capture_output=True,
+        )  # fmt: skip
+
+    # The sdist, and the wheel from it.
+    uv("build", "--no-build-isolation", "--python", sys.executable, "-o", base / "dist", source)
+    (wheel,) = (base / "dist").glob("*.whl")
+    uv("venv", "--python", sys.executable, base / "env")
+    uv("pip", "install", "--python", python, *lock, wheel)
+    folder = base / "theirs"
+    for name in NAMES:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        marker = str(folder / "was-run")
+        file.write_text(f"open({marker!r}, 'w').close()\nraise SystemExit('run by mistake')\n")
+    return Installed(python, wheel, folder)
+
+
+@pytest.fixture(scope="module")
+def audited_there(installed: Installed) -> Installed:
+    """The bundled corpus audited by the wheel, in the user's folder."""
+    missing = installed.run(installed.asr, "audit", code=2)
+    assert "pip install 'asr-gate[align]'" in one_line(missing)
+    # What is heavy comes from the tests' own environment; files of a folder that a .pth adds are
+    # not read as .pth files, so that its editable install stays out.
+    paths = sysconfig.get_paths(
+        vars={
+            "base": str(installed.python.parents[1]),
+            "platbase": str(installed.python.parents[1]),
+        }
+    )
+    Path(paths["purelib"], "heavy.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    where = installed.run(installed.python, "-c", "import asr_gate.audit as a; print(a.__file__)")
+    assert str(installed.python.parents[1]) in where.stdout
+    installed.run(installed.asr, "audit", "--no-wandb")
+    return installed
+
+
+def test_an_install_adds_one_name(installed: Installed) -> None:
+    names = zipfile.ZipFile(installed.wheel).namelist()
+    top = {name.partition("/")[0] for name in names}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"asr_gate"}
+    assert {"asr_gate/py.typed", "asr_gate/__main__.py"} <= set(names)
+    assert (ROOT / "recipes" / "embedded" / "kokoro.py").is_file()
+    assert not [name for name in names if name.endswith(("kokoro.py", "espeak.py"))]
+
+
+def test_the_core_install_is_enough_for_the_gate(installed: Installed, audited: Path) -> None:
+    reports = audited / "reports"
+    installed.run(installed.asr, "--help")
+    installed.run(installed.asr, "gate", reports / "proceed", "--data", PROCEED)
+    installed.run(installed.python, "-m", "asr_gate", "gate", reports / "stop", code=20)
+
+
+def test_nothing_of_the_users_is_run(audited_there: Installed) -> None:
+    there = audited_there
+    for command in ([there.asr], [there.python, "-m", "asr_gate"], [BIN / "asr"]):
+        there.run(*command, "gate", "reports/phase0")
+    there.run(BIN / "asr", "train", "round2-tiny", *SMALL, "--out", "runs/one")
+    there.run(
+        *(BIN / "torchrun", "--nproc-per-node", 2, "-m", "asr_gate"),
+        *("train", "round2-tiny", *SMALL, "--out", "runs/two"),
+    )
+    for name in ("one", "two"):
+        assert (there.folder / "runs" / name / "final").is_dir()
