@@ -2,11 +2,11 @@
 
     python -m bench.tracking [--rounds 12]
 
-`round2-tiny` on the bundled corpus, by `asr train`'s own way: W&B (offline), TensorBoard,
-`log.jsonl` and `run.json` at the default intervals. Epochs take turns: in every second one the
-run recorder is told of no step. All are of phase B, whose steps are short (the audio tower's
-outputs come from the cache), so that the share is the larger one. W&B's own process lives through
-all of them; its processor time is counted by itself. Writes the table of docs/tracking.md.
+It runs `round2-tiny` on the bundled corpus as `asr train` does: W&B (offline), TensorBoard,
+`log.jsonl` and `run.json` at the default intervals. Epochs alternate: in every second one the
+recorder of the run is given no step. All are of phase B, whose steps are short because the audio
+tower's outputs come from the cache; there the share is largest. W&B's own process runs all the
+time; its processor time is counted apart. The table goes into docs/tracking.md.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ AIM = 0.02
 
 
 @dataclass(frozen=True)
-class _Told:
+class _TimedStep:
     """One step."""
 
     ended: float
-    """When the run recorder was done with it, in seconds."""
+    """When it was recorded, in seconds."""
     worked: float
     """Processor time of this process by then, of all its threads."""
     inside: float
-    """Seconds in the run recorder."""
+    """Seconds spent in recording it."""
     entry: bool
     """Whether metrics were logged."""
 
@@ -59,9 +59,9 @@ _children: dict[int, float] = {}
 
 
 class _Alternating(run_recorder.RunRecorder):
-    """Told of the steps of every second epoch."""
+    """Records the steps of every second epoch."""
 
-    epochs: dict[int, list[_Told]] = defaultdict(list)  # noqa: RUF012  (one run a process)
+    epochs: dict[int, list[_TimedStep]] = defaultdict(list)  # noqa: RUF012  (one run a process)
 
     def step_done(self, record: StepRecord) -> None:
         """As its base, or nothing."""
@@ -71,18 +71,18 @@ class _Alternating(run_recorder.RunRecorder):
         self.last_step = record.step
         ended = time.perf_counter()
         entry = record.step % self.recipe.wandb.log_interval == 0
-        told = _Told(ended, time.process_time(), ended - began, entry)
-        self.epochs[record.epoch].append(told)
+        timed = _TimedStep(ended, time.process_time(), ended - began, entry)
+        self.epochs[record.epoch].append(timed)
 
     def epoch_done(self, record: Milestone) -> None:
-        """As its base; and see what W&B's process has done."""
+        """As its base; and note the processor time of W&B's process."""
         super().epoch_done(record)
         for child in psutil.Process().children(recursive=True):
             _children[child.pid] = sum(child.cpu_times()[:2])
 
 
 def measure(rounds: int) -> tuple[str, list[str]]:
-    """What was measured on what, and the table."""
+    """What was measured, and the lines of the table."""
     defaults = TrackerSettings()
     epochs = WARM_UP + 2 * rounds
     run_recorder.RunRecorder = _Alternating  # type: ignore[misc]
@@ -115,38 +115,39 @@ def measure(rounds: int) -> tuple[str, list[str]]:
     }
     (on, off), (busy_on, busy_off) = ([median(side) for side in each] for each in paces.values())
     wall = taken[counted[-1]][-1].ended - taken[1][0].ended
-    told = [step for epoch in counted if epoch % 2 for step in taken[epoch]]
-    inside = mean(step.inside for step in told)
-    plain = median(step.inside for step in told if not step.entry)
-    entry = median(step.inside for step in told if step.entry)
+    timed = [step for epoch in counted if epoch % 2 for step in taken[epoch]]
+    inside = mean(step.inside for step in timed)
+    plain = median(step.inside for step in timed if not step.entry)
+    entry = median(step.inside for step in timed if step.entry)
     met = "meets" if inside / off <= AIM else "misses"
     spread = max(paces["ended"][1]) / min(paces["ended"][1]) - 1
     aside = sum(_children.values()) / wall
     about = (
-        f"{result.plan.training} recordings, {len(told):,} steps with and as many without, in "
-        f"{2 * rounds} epochs that take turns; an entry each {defaults.log_interval} steps, the "
-        f"machine's each {defaults.detailed_interval}; 1 thread, torch {torch.__version__}."
+        f"{result.plan.training} recordings; {len(timed):,} steps with tracking and {len(timed):,} "
+        f"without, in {2 * rounds} alternating epochs; metrics are logged every "
+        f"{defaults.log_interval} steps, the machine's every {defaults.detailed_interval}; "
+        f"1 thread, torch {torch.__version__}."
     )
     return about, [
-        "| | a step |",
+        "| | one step |",
         "|---|---:|",
         f"| without tracking | {1e3 * off:.2f} ms |",
-        f"| with | {1e3 * on:.2f} ms ({on / off - 1:+.1%}) |",
-        f"| processor time without | {1e3 * busy_off:.2f} ms |",
-        f"| with | {1e3 * busy_on:.2f} ms ({busy_on / busy_off - 1:+.1%}) |",
+        f"| with tracking | {1e3 * on:.2f} ms ({on / off - 1:+.1%}) |",
+        f"| processor time, without | {1e3 * busy_off:.2f} ms |",
+        f"| processor time, with | {1e3 * busy_on:.2f} ms ({busy_on / busy_off - 1:+.1%}) |",
         f"| spent in tracking, mean | {1e3 * inside:.3f} ms ({inside / off:.2%} of a step) |",
-        f"| – a step without an entry | {1e3 * plain:.3f} ms |",
-        f"| – a step with one | {1e3 * entry:.2f} ms |",
+        f"| – a step that logs no metrics | {1e3 * plain:.3f} ms |",
+        f"| – a step that logs metrics | {1e3 * entry:.2f} ms |",
         "",
-        f"The time spent {met} the aim of {AIM:.0%} of a step. Whole steps are medians of "
-        f"{rounds} epochs; those without tracking differ by {spread:.0%} among themselves, by what "
-        "else the machine does, so that small differences mean nothing. W&B's own process took "
-        f"{aside:.1%} of a core meanwhile.",
+        f"The time spent in tracking {met} the aim of {AIM:.0%} of a step. Whole steps are medians "
+        f"of {rounds} epochs. Epochs without tracking differ by {spread:.0%} among themselves, "
+        "because of other work on the machine, so small differences mean nothing. W&B's own "
+        f"process took {aside:.1%} of a core.",
     ]
 
 
 def _paces(
-    taken: dict[int, list[_Told]], counted: Sequence[int], side: int, clock: str
+    taken: dict[int, list[_TimedStep]], counted: Sequence[int], side: int, clock: str
 ) -> list[float]:
     """Seconds a step of each epoch with (1) or without (0) tracking.
 

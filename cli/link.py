@@ -19,12 +19,12 @@ from asr_gate.cli.main import debug_option, show
 @click.option("--json", "as_json", is_flag=True, help="Print what was linked as JSON.")
 @debug_option
 def command(run: str, as_json: bool) -> int:
-    """Link a training's W&B run to the audit's report that it rests on, as its config names it.
+    """Make the audit's report an input of a training's W&B run, as the run's config names it.
 
     RUN is the training's folder, the folder of its W&B run, or ENTITY/PROJECT/RUN. `asr sync` does
-    so by itself where the audit was sent before. Linking twice does no harm.
+    this itself if the audit was sent before. Linking twice does no harm.
 
-    Exit codes: 0 linked, 2 not, and why.
+    Exit codes: 0 linked, 2 not linked, and a line says why.
     """
     from asr_gate.tracking.sync import link
 

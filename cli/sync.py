@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print what was sent as JSON.")
 @debug_option
 def command(runs: tuple[Path, ...], as_json: bool) -> int:
-    """Send runs to W&B that were made offline or could not be sent whole, and link their lineage.
+    """Send W&B runs that were made offline or not sent completely, and add their lineage.
 
-    RUN is a run's folder; without one, all that wait in ./wandb (or $WANDB_DIR/wandb), the oldest
-    first. What was sent before is not sent again. The folder stays.
+    RUN is a run's folder. Without one, every unsent run in ./wandb (or $WANDB_DIR/wandb) is sent,
+    the oldest first. Nothing is sent twice. The folders stay.
 
-    Exit codes: 0 all is there, 2 something is left to be done, which the line says.
+    Exit codes: 0 W&B has everything, 2 something is left to do, and a line says what.
     """
     from asr_gate.tracking.sync import pending, sync
 

@@ -1,4 +1,4 @@
-"""One `Tracker` over Weights & Biases and TensorBoard, used by audit, train and eval alike.
+"""One `Tracker` that logs to Weights & Biases and TensorBoard, for audit, train and eval.
 
     from asr_gate.tracking import Tracker
 
@@ -6,8 +6,8 @@
         tracker.init(run_name="first", config={"seed": 7})
         tracker.log_metrics({"train/loss": 1.5}, step=10)
 
-Importing this package imports neither wandb nor torch; a tracker that is not enabled and has no
-folder for TensorBoard never does. `python -m asr_gate.tracking.demo` shows all of it.
+Importing this package imports neither wandb nor torch. A tracker that is not enabled and has no
+folder for TensorBoard never imports them. `python -m asr_gate.tracking.demo` shows everything.
 """
 
 from asr_gate.tracking.errors import TrackingError

@@ -1,4 +1,4 @@
-"""The few drawings that are logged as images."""
+"""Charts that are logged as images."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ if TYPE_CHECKING:
     Pixels = NDArray[np.uint8]
 
 Points = tuple[Sequence[float], Sequence[float]]
-"""Positions and values, of equal length."""
+"""Positions on the axis and their values, of equal length."""
 
 
 def line_image(
     title: str, series: Mapping[str, Points], *, axis: str, marks: Mapping[str, float]
 ) -> Pixels:
-    """Lines over one axis; `marks` are positions on it, with what begins there.
+    """Draw lines over one axis.
 
-    Pixels have the shape (height, width, 3).
+    Args:
+        title: of the chart.
+        series: the points of each line by its name.
+        axis: name of the horizontal axis.
+        marks: named positions on the axis, drawn as dashed lines.
+
+    Returns:
+        Pixels of shape (height, width, 3).
     """
     from matplotlib.figure import Figure
 
@@ -40,37 +47,37 @@ def line_image(
             va="bottom",
             ha="center",
         )
-    figure.suptitle(_literal(title))  # the axes' own title would lie under the marks
+    figure.suptitle(_literal(title))  # the axes' own title would lie under the names of the marks
     drawing.set(xlabel=_literal(axis))
     drawing.grid(alpha=0.3)
     if series:
         drawing.legend()
-    return _drawn(figure)
+    return _render(figure)
 
 
 def bar_image(title: str, labels: Sequence[str], values: Sequence[float], *, axis: str) -> Pixels:
-    """One bar a label; pixels as in `line_image`."""
+    """Draw one bar a label; returns pixels of shape (height, width, 3)."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     drawing = figure.subplots()
     drawing.bar([_literal(label) for label in labels], values)
     drawing.set(title=_literal(title), ylabel=_literal(axis))
-    return _drawn(figure)
+    return _render(figure)
 
 
 def _literal(text: str) -> str:
-    """A text as it is: two dollars would begin and end a formula, and a wrong one fails."""
+    """Escape dollars: text between two of them would be read as a formula."""
     return text.replace("$", r"\$")
 
 
-def _drawn(figure: Figure) -> Pixels:
+def _render(figure: Figure) -> Pixels:
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        # Letters that the font lacks are drawn as boxes; the tables have them right.
+        # Letters that the font lacks are drawn as boxes; the logged tables show them.
         warnings.filterwarnings("ignore", "Glyph", UserWarning)
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[:, :, :3].copy()

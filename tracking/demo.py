@@ -1,8 +1,8 @@
-"""All that a tracker does, on a mock training: `python -m asr_gate.tracking.demo`.
+"""Everything that a tracker does, on a mock training: `python -m asr_gate.tracking.demo`.
 
-Offline, so that nothing leaves this machine: the W&B run lies in `tracking-demo/wandb` until
-`asr sync` sends it, TensorBoard's files in `tracking-demo/tensorboard`
-(`tensorboard --logdir tracking-demo/tensorboard`). The figures are made up.
+It is offline: nothing leaves this machine. The W&B run is in `tracking-demo/wandb` until `asr sync`
+sends it, TensorBoard's files are in `tracking-demo/tensorboard` (`tensorboard --logdir
+tracking-demo/tensorboard`). The numbers are made up.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from asr_gate.tracking import Clip, Tracker
 
 FOLDER = Path("tracking-demo")
 STEPS, EPOCH = 60, 20
-SAID = "the red boat lies by the old bridge"
-HEARD = ("the read boat by old bridge", "the red boat lies by old bridge", SAID)
+REFERENCE = "the red boat lies by the old bridge"
+HYPOTHESES = ("the read boat by old bridge", "the red boat lies by old bridge", REFERENCE)
 
 
 def main(folder: Path = FOLDER) -> None:
@@ -57,10 +57,11 @@ def main(folder: Path = FOLDER) -> None:
                 tracker.log_metrics({"training/strategy_switch": 1}, step=step)
             if step % EPOCH == 0:
                 number = step // EPOCH
-                heard = HEARD[number - 1]
-                wrong = abs(len(SAID.split()) - len(heard.split())) + (number == 1)
-                tracker.log_metrics({"eval/wer": wrong / len(SAID.split())}, step=step)
-                row = {"id": "u1", "reference": SAID, "hypothesis": heard}
+                hypothesis = HYPOTHESES[number - 1]
+                words = len(REFERENCE.split())
+                errors = words - len(hypothesis.split()) + (number == 1)
+                tracker.log_metrics({"eval/wer": errors / words}, step=step)
+                row = {"id": "u1", "reference": REFERENCE, "hypothesis": hypothesis}
                 tracker.log_predictions([row], step=step)
                 tracker.log_system_metrics(step=step)
         tracker.log_lines(
@@ -68,7 +69,7 @@ def main(folder: Path = FOLDER) -> None:
             "Loss",
             {"train": (range(1, STEPS + 1), losses)},
             axis="step",
-            marks={"thawed": EPOCH + 1},
+            marks={"unfrozen": EPOCH + 1},
             step=STEPS,
         )
         tracker.log_histogram("coverage", [1, 3, 8], [0.0, 0.3, 0.6, 1.0], step=STEPS)

@@ -1,8 +1,8 @@
-"""What `tracking` raises."""
+"""The error that `tracking` raises."""
 
 
 class TrackingError(Exception):
-    """Bad settings, or bad input to a tracker, said in one line that names the mend."""
+    """Bad settings or bad input to a tracker: one line that says how to fix it."""
 
     exit_code = 2
-    """What a command ends with on this error: bad usage or bad input."""
+    """Exit code of a command that ends with this error: bad usage or bad input."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 HIDDEN = "[hidden]"
 
 _WORDS = r"api_?key|access_?key|secret|secret_?key|password|passwd|credentials?"
-# A model's `pad_token` and `blank_token` are no secrets, so a key says whose token it is.
+# `pad_token` and `blank_token` of a model are no secrets, so only some tokens count.
 _SECRET_KEY = re.compile(
     rf"(^|[_.\-])({_WORDS}|(hf|hub|auth|access|api|bearer|refresh|wandb)_?token)$|^token$",
     re.IGNORECASE,
@@ -23,16 +23,16 @@ _SHORTEST_SECRET = 8
 def redact(value: object) -> object:
     """`value` as plain data for a config or metadata, with secrets replaced by `[hidden]`.
 
-    A secret is a text under a key with a secret's name, or one that contains what an environment
-    variable with such a name holds. Paths become text, enums their value, tuples and arrays lists,
-    and what else is no plain value its text: the client keeps what it can't write, and fails on all
-    that is logged later.
+    A secret is the text under a key such as `api_key` or `hf_token`, or the value of an environment
+    variable with such a name, wherever it stands. Paths become text, enums their value, tuples and
+    arrays lists, and anything else its text: once the client holds a value that it cannot write, it
+    fails on everything that is logged later.
     """
     return _plain(value, _environment_secrets())
 
 
 def plain_dict(values: Mapping[str, object]) -> dict[str, Any]:
-    """`redact` of a mapping."""
+    """`redact` for a mapping."""
     return cast(dict[str, Any], redact(values))
 
 

@@ -1,4 +1,4 @@
-"""What a tracked run is: one typed block, and where each of its values comes from."""
+"""The settings of a tracked run, and where each value comes from."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _TEXTS = {
     "notes": ("WANDB_NOTES",),
     "base_url": ("WANDB_BASE_URL",),
 }
-"""Settings that are plain texts, and the variables that they come from; the first one wins."""
+"""Settings that are plain texts, and their environment variables; the first one wins."""
 
 
 class _Section(BaseModel):
@@ -54,7 +54,7 @@ class _Section(BaseModel):
 
 
 class Watch(_Section):
-    """Histograms of a model's numbers."""
+    """Histograms of a model's gradients and parameters."""
 
     gradients: bool = False
     parameters: bool = False
@@ -63,29 +63,29 @@ class Watch(_Section):
 
 
 class Alerts(_Section):
-    """What a person is told at once (W&B sends it by mail or Slack, as the account says)."""
+    """Messages that W&B sends to a person at once, by mail or Slack as the account says."""
 
     loss_spike: float | None = Field(default=3.0, gt=1)
-    """Factor over the median of the last steps' losses; None: never."""
+    """Alert if a loss is more than this many times the median of the last losses; None: never."""
     nan: bool = True
-    """The run stopped for a loss or gradient that is no number, or for a leap of the loss."""
+    """Alert if a training stops because a loss or gradient is not finite, or the loss leaps."""
     stop: bool = True
-    """An audit said STOP."""
+    """Alert if an audit decides STOP."""
     complete: bool = True
-    """A training has finished."""
+    """Alert when a training has finished."""
     best_wer: float | None = Field(default=0.0, ge=0)
-    """An evaluation beat the best WER so far by more than this (0.01: one point); None: never."""
+    """Alert if the WER beats the best so far by more than this (0.01: one point); None: never."""
 
 
 class TrackerSettings(_Section):
-    """What a run is called, where it goes, what it keeps, and whether there is one at all.
+    """The block `wandb` of a recipe: the run's name, where it goes, and what it keeps.
 
-    The block `wandb` of a recipe. Credentials are no part of it: the client finds them itself
-    (environment, netrc, its own settings file), so that they can't end up in a run's config.
+    Credentials are not in it. The client finds them itself (environment, netrc, its own settings
+    file), so they cannot end up in a run's config.
     """
 
     enabled: bool = False
-    """Whether there is a W&B run at all. TensorBoard's files do not depend on it."""
+    """Whether there is a W&B run. TensorBoard's files do not depend on it."""
     project: str = DEFAULT_PROJECT
     """W&B project, at most 128 characters, none of `/ \\ # ? % :`."""
     entity: str | None = None
@@ -101,10 +101,10 @@ class TrackerSettings(_Section):
     notes: str | None = None
     """Free text kept with the run."""
     mode: Mode = "online"
-    """`online` falls back to `offline` where there is no login or no server."""
+    """`online` falls back to `offline` if there is no login or no server."""
     resume: Literal["never", "allow", "must"] = "allow"
-    """Whether a training that goes on also goes on with its W&B run: not; where the server has it;
-    or else it is an error."""
+    """Whether a training that is resumed also resumes its W&B run. `never`: it gets a new run;
+    `allow`: if the server has the run; `must`: else it is an error."""
     log_interval: int = Field(default=50, ge=1)
     """Steps between two entries of the training's metrics."""
     detailed_interval: int = Field(default=250, ge=1)
@@ -115,23 +115,23 @@ class TrackerSettings(_Section):
     num_predictions: int = Field(default=20, ge=1)
     """Rows of that table."""
     log_model: Literal["none", "final", "best", "checkpoints"] = "none"
-    """Which models become artifacts: none; the final one; that and each best one; all."""
+    """Which models become artifacts. `best`: each best one and the final one."""
     keep: int = Field(default=3, ge=1)
-    """Versions of a run's model artifact that are left online, beside `best` and `final`."""
+    """How many versions of a run's model stay online, besides `best` and `final`."""
     registry: str | None = None
     """Collection that the best (or final) model is linked to, such as
     `wandb-registry-model/hebrew-asr`."""
     save_code: bool = False
     """Keep the main script and the uncommitted changes of the repository with the run."""
     system_metrics: bool = True
-    """Let the client watch processor, memory and GPU by itself, too."""
+    """Let the client also sample processor, memory and GPU itself."""
     alerts: Alerts = Field(default_factory=Alerts)
     folder: Path | None = None
     """Run folders go to `<folder>/wandb`; None: the current folder."""
     base_url: str | None = None
     """Address of a self-hosted server; None: what the client is configured for."""
     silent: bool = False
-    """Leave out the line that says where an offline run lies. Warnings are printed all the same."""
+    """Print no line that says where an offline run is. Warnings are always printed."""
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -145,7 +145,7 @@ class TrackerSettings(_Section):
     @field_validator("tags", mode="before")
     @classmethod
     def _listed(cls, tags: object) -> object:
-        """`a, b` as well as `[a, b]`; what is blank is left out."""
+        """Take `a, b` as well as `[a, b]`; blank tags are left out."""
         parts = tags.split(",") if isinstance(tags, str) else tags
         if not isinstance(parts, (list, tuple)):
             return parts
@@ -174,12 +174,12 @@ class TrackerSettings(_Section):
 
     @property
     def sources(self) -> dict[str, str]:
-        """Where each value comes from that `resolve` found: a flag, a variable, a recipe."""
+        """Where `resolve` found each value: the command line, a variable, a recipe, the default."""
         return {name: self._sources.get(name, "default") for name in type(self).model_fields}
 
     @property
     def online(self) -> bool:
-        """Whether a W&B run is wanted that a server would see."""
+        """Whether a W&B run on a server is wanted."""
         return self.enabled and self.mode == "online"
 
     @classmethod
@@ -194,24 +194,24 @@ class TrackerSettings(_Section):
     ) -> Self:
         """Settings by precedence: command line, environment, recipe, default.
 
-        `WANDB_DISABLED` beats all of them: who sets it wants no process, file or socket of W&B's.
+        `WANDB_DISABLED` beats all of them: then W&B starts no process and makes no file or socket.
 
         Args:
-            defaults: a recipe's block, or what a command calls its runs by itself.
-            origin: what to call its source.
-            fixed: names in it that the command line set (`wandb.project=…`), which the environment
-                does not replace.
+            defaults: a recipe's block, or the command's own defaults.
+            origin: the name of that source.
+            fixed: names in `defaults` that the command line set (`wandb.project=…`); the
+                environment does not replace them.
             environment: variables; None: those of this process.
-            given: what the command line set, by name; None is a value as well.
+            given: values from the command line by name; None is a value, too.
 
         Raises:
-            TrackingError: a bad value, also one in the environment that is overridden: the client
-                reads the environment too.
+            TrackingError: a bad value. One in the environment counts even if it is overridden,
+                since the client reads the environment, too.
         """
         base = defaults if defaults is not None else cls()
         env = os.environ if environment is None else environment
         found = {name: (value, "command line") for name, value in given.items()}
-        # All of the environment is read, so that a bad value is named whatever overrides it.
+        # Validate every variable, also one that is overridden.
         for name, (value, variable) in _from_environment(env).items():
             if name not in found and name not in fixed:
                 found[name] = (value, variable)
@@ -229,10 +229,10 @@ class TrackerSettings(_Section):
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
-        """Settings from the block `wandb` of a YAML file, or from a file that is one.
+        """Settings from the block `wandb` of a YAML file, or from a file that is such a block.
 
         Raises:
-            TrackingError: no such file, not YAML, an unknown key or a value that does not fit.
+            TrackingError: no such file, not YAML, an unknown key or a value that is not valid.
         """
         import yaml
 
@@ -249,7 +249,7 @@ class TrackerSettings(_Section):
         return _build(cls, content, f"{path}: ")
 
     def as_config(self) -> dict[str, object]:
-        """The settings as plain values, for showing them or keeping them in a config."""
+        """The settings as plain values, to show them or to keep them in a config."""
         return self.model_dump(mode="json")
 
 
@@ -268,7 +268,7 @@ def _build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
 
 
 def _from_environment(env: Mapping[str, str]) -> dict[str, tuple[object, str]]:
-    """What the environment sets, by the setting's name, with the variable's."""
+    """Value and variable by setting, for what the environment sets."""
     found: dict[str, tuple[object, str]] = {}
     for name, variables in _TEXTS.items():
         for variable in reversed(variables):
@@ -287,19 +287,19 @@ def _from_environment(env: Mapping[str, str]) -> dict[str, tuple[object, str]]:
     if interval := _text(env, "WANDB_LOG_INTERVAL"):
         if not re.fullmatch(r"0*[1-9][0-9]{0,17}", interval):
             raise TrackingError(
-                f"WANDB_LOG_INTERVAL={interval} is no number of steps; set it to 1 or more"
+                f"WANDB_LOG_INTERVAL={interval} is not a number of steps; set it to 1 or more"
             )
         found["log_interval"] = (int(interval), "WANDB_LOG_INTERVAL")
     return found
 
 
 def _text(env: Mapping[str, str], name: str) -> str | None:
-    """A variable's text; None where it is unset or blank, as shells make no difference."""
+    """The text of a variable; None if it is unset or blank."""
     return env.get(name, "").strip() or None
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool | None:
-    """A variable's truth; None where it is unset."""
+    """Whether a variable is true; None if it is unset."""
     value = env.get(name)
     if value is None:
         return None
@@ -312,16 +312,18 @@ def _flag(env: Mapping[str, str], name: str) -> bool | None:
 
 
 def _mode(source: str, value: str) -> Mode:
-    """A mode by the client's names for it."""
+    """A mode by one of the client's names for it."""
     word = value.strip().lower()
     word = _MODE_SYNONYMS.get(word, word)
     if word not in get_args(Mode):
-        raise TrackingError(f"{source}={value} is no mode of W&B; set online, offline or disabled")
+        raise TrackingError(
+            f"{source}={value} is not a mode of W&B; set online, offline or disabled"
+        )
     return cast(Mode, word)
 
 
 def _check_name(what: str, value: str) -> None:
-    """Refuse what the server would refuse, before a long run rather than after it."""
+    """Refuse what the server would refuse; it would do so only after a long run."""
     if not value.strip():
         raise TrackingError(f"the W&B {what} is empty; give it a name")
     if len(value) > _NAME_LIMIT:
@@ -336,12 +338,12 @@ def _check_url(value: str) -> None:
     try:
         parts = urlsplit(value)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a bracket left open, or a port that is no number
+    except ValueError:  # an open bracket, or a port that is not a number
         usable = False
     if not usable:
         raise TrackingError(
-            f"the W&B address {value!r} is no http(s) URL; mend WANDB_BASE_URL (https://HOST)"
+            f"the W&B address {value!r} is not an http(s) URL; fix WANDB_BASE_URL (https://HOST)"
         )
     if parts.username or parts.password:
-        # It would be printed, and kept in the run's files.
+        # It would be printed and stored in the run's files.
         raise TrackingError("the W&B address holds a login; put the key in WANDB_API_KEY instead")

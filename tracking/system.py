@@ -1,4 +1,4 @@
-"""What runs here, and how busy it is: hardware, repository, processor, memory, GPU."""
+"""The machine and how busy it is: hardware, git commit, processor, memory, GPU."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def hardware() -> dict[str, object]:
 
 
 def gpu_names() -> list[str]:
-    """The GPUs that torch sees; empty where it is not loaded."""
+    """Names of the GPUs that torch finds; empty if torch is not loaded."""
     torch = sys.modules.get("torch")
     if torch is None or not torch.cuda.is_available():
         return []
@@ -43,7 +43,7 @@ def hardware_tag(processes: int, gpu: str | None) -> str:
     if gpu is None:
         return f"{processes}xCPU"
     words = [w for w in re.split(r"[ -]", gpu) if w not in ("NVIDIA", "GeForce", "Tesla", "AMD")]
-    # "A100-SXM4-40GB" is an A100, "RTX 4090" is one of two words.
+    # "A100-SXM4-40GB" becomes A100; "RTX 4090" becomes RTX4090.
     short = ""
     for word in words:
         short += word
@@ -53,9 +53,9 @@ def hardware_tag(processes: int, gpu: str | None) -> str:
 
 
 def git_state(folder: Path | None = None) -> dict[str, object]:
-    """Commit of the repository of a folder (default: the current one), and whether it is dirty.
+    """`commit` and `dirty` of a folder's repository (default: the current folder).
 
-    Empty where there is no repository or no git.
+    Empty if there is no repository or no git.
     """
     commit, status = git_commit(folder), _git(folder, "status", "--porcelain", "-uno")
     if commit is None or status is None:
@@ -64,12 +64,12 @@ def git_state(folder: Path | None = None) -> dict[str, object]:
 
 
 def git_commit(folder: Path | None = None) -> str | None:
-    """Commit of the repository of a folder (default: the current one); None: there is none."""
+    """Commit of a folder's repository (default: the current folder); None: there is none."""
     return _git(folder, "rev-parse", "HEAD")
 
 
 def _git(folder: Path | None, *arguments: str) -> str | None:
-    """What git says; None where there is no repository or no git."""
+    """The output of a git command; None if there is no repository or no git."""
     try:
         done = subprocess.run(
             ["git", *arguments],
@@ -87,7 +87,7 @@ def _git(folder: Path | None, *arguments: str) -> str | None:
 def system_metrics() -> dict[str, float]:
     """How busy the machine and this process are now; see docs/tracking.md for names and units.
 
-    The first call says 0 of the processor: there is nothing yet to measure from.
+    The first call gives 0 for the processor, as load is measured since the call before.
     """
     import psutil
 
@@ -112,12 +112,12 @@ def _gpu_metrics() -> dict[str, float]:
         "system/gpu_memory_reserved_gib": torch.cuda.memory_reserved() / GIB,
         "system/gpu_memory_peak_gib": torch.cuda.max_memory_allocated() / GIB,
     }
-    # Of all GPUs, those of the other processes too.
+    # All GPUs of the machine, including those that other processes use.
     busy = []
     for index in range(torch.cuda.device_count()):
         try:
             busy.append(float(torch.cuda.utilization(index)))
-        except (ModuleNotFoundError, RuntimeError):  # no NVML here, or not of this device
+        except (ModuleNotFoundError, RuntimeError):  # NVML is missing, or does not know this device
             return metrics
         free, total = torch.cuda.mem_get_info(index)
         metrics[f"system/gpu_memory_used_gib/{index}"] = (total - free) / GIB
@@ -127,7 +127,7 @@ def _gpu_metrics() -> dict[str, float]:
 
 @lru_cache(maxsize=1)
 def _process(pid: int) -> Process:
-    """A process' handle, kept: its processor time is counted from call to call."""
+    """The handle of a process, kept because it counts processor time from call to call."""
     import psutil
 
     return psutil.Process(pid)

@@ -1,6 +1,7 @@
 """Histograms of a model's gradients and parameters.
 
-W&B's own `watch` logs to the process' one global run, which a tracker's run is not.
+W&B's own `watch` cannot be used: it logs to the one global run of the process, and the tracker's
+run is another.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ if TYPE_CHECKING:
 BINS = 64
 
 Histogram = tuple[list[float], list[float]]
-"""Counts, and the edges between them, of which there is one more."""
+"""Counts, and the edges of their bins; there is one more edge than counts."""
 
 
 class ModelWatch:
-    """Hooks on the parameters that train; `taken` holds what they saw last."""
+    """Hooks on the parameters that train; `taken` holds the latest histogram of each."""
 
     def __init__(self, model: nn.Module, *, gradients: bool, parameters: bool, every: int) -> None:
-        """Begin to watch.
+        """Set the hooks.
 
         Args:
             model: those of its parameters that take gradients now are watched.
-            gradients: of each backward pass by itself, before clipping.
-            parameters: as they are at that pass.
+            gradients: make histograms of gradients, of one backward pass, before clipping.
+            parameters: make histograms of parameters, as they are at that pass.
             every: backward passes between two histograms.
         """
         self.gradients = gradients
@@ -37,7 +38,7 @@ class ModelWatch:
         self.taken: dict[str, Histogram] = {}
         self._passes: dict[str, int] = {}
         self._hooks = [
-            cast(Any, parameter).register_hook(partial(self._saw, name, parameter))
+            cast(Any, parameter).register_hook(partial(self._record, name, parameter))
             for name, parameter in model.named_parameters()
             if parameter.requires_grad
         ]
@@ -48,11 +49,11 @@ class ModelWatch:
         return taken
 
     def close(self) -> None:
-        """Watch no more."""
+        """Remove the hooks."""
         for hook in self._hooks:
             hook.remove()
 
-    def _saw(self, name: str, parameter: nn.Parameter, gradient: torch.Tensor) -> None:
+    def _record(self, name: str, parameter: nn.Parameter, gradient: torch.Tensor) -> None:
         passes = self._passes[name] = self._passes.get(name, 0) + 1
         if passes % self.every:
             return
@@ -63,7 +64,7 @@ class ModelWatch:
 
 
 def histogram(numbers: torch.Tensor) -> Histogram:
-    """Finite numbers in 64 equal bins from the smallest to the largest."""
+    """Count the finite numbers in 64 equal bins from the smallest to the largest."""
     import torch
 
     finite = numbers.detach().float().flatten()

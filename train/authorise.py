@@ -126,7 +126,7 @@ def _download(reference: str, folder: Path) -> Path:
     artifact = reference.removeprefix(WANDB)
     if not re.fullmatch(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/:\s]+", artifact):
         raise UserError(f"{reference}: a report on W&B is named wandb:ENTITY/PROJECT/NAME:ALIAS")
-    from asr_gate.tracking.connection import download
+    from asr_gate.tracking.wandb_server import download
 
     try:
         found = download(artifact, folder)

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 import soundfile
 
-from asr_gate.tracking.ledger import read_ledger
+from asr_gate.tracking.sync_state import read_sync_state
 from tests.board import numbers, open_board, scalars, texts
 from tests.e2e.asr import asr, asr_without, report_in
 from tests.e2e.conftest import TRAINING, Tracked
@@ -99,7 +99,7 @@ def test_no_run_where_none_is_wanted(small: Path, tmp_path: Path) -> None:
         assert not (tmp_path / "wandb").exists()
 
 
-def test_a_wrong_mode_is_named_before_anything_is_heard(small: Path, tmp_path: Path) -> None:
+def test_a_wrong_mode_is_named_before_anything_is_decoded(small: Path, tmp_path: Path) -> None:
     done = asr("audit", small, "--wandb", cwd=tmp_path, WANDB_MODE="sometimes")
     assert done.returncode == 2
     assert "WANDB_MODE" in done.stderr
@@ -121,7 +121,7 @@ def test_flags_and_keys_beat_the_environment(tracked: Tracked, command: str) -> 
     )
 
 
-def test_the_worst_utterances_can_be_heard(tracked: Tracked) -> None:
+def test_the_worst_utterances_have_their_audio(tracked: Tracked) -> None:
     # The table as W&B shows it, with its recordings; a run's own copy of it has texts alone.
     (table,) = [a for a in tracked.audit.artifacts if "worst_utterances" in a.name]
     content = table.files["phase0/worst_utterances.table.json"]
@@ -136,13 +136,13 @@ def test_the_worst_utterances_can_be_heard(tracked: Tracked) -> None:
     assert [row[0] for row in rows] == [row["id"] for row in worst[:20]]
     by_id = {row["id"]: row for row in utterances}
     for row in rows:
-        told = dict(zip(columns, row, strict=True))
-        assert told["quality"] == pytest.approx(by_id[told["id"]]["quality"], abs=1e-4)
-        clip = table.files[told["audio"]["path"]]
+        shown_row = dict(zip(columns, row, strict=True))
+        assert shown_row["quality"] == pytest.approx(by_id[shown_row["id"]]["quality"], abs=1e-4)
+        clip = table.files[shown_row["audio"]["path"]]
         assert clip is not None
         samples, rate = soundfile.read(clip)
         assert rate == 16000
-        assert len(samples) / rate == pytest.approx(by_id[told["id"]]["duration"], abs=0.01)
+        assert len(samples) / rate == pytest.approx(by_id[shown_row["id"]]["duration"], abs=0.01)
         assert abs(samples).max() > 0.01
 
 
@@ -153,10 +153,10 @@ def test_an_audits_coverage_is_a_histogram_a_chart_and_an_image(tracked: Tracked
     assert [label for label, _ in rows] == [f"{n / 10:.1f}-{(n + 1) / 10:.1f}" for n in range(10)]
     assert [share for _, share in rows] == metrics["phase0/coverage_histogram"]["values"]
     assert metrics["phase0/coverage_image"]["_type"] == "image-file"
-    board = open_board(tracked.folder / "reports" / "phase0" / "tensorboard")
-    assert board.Tags()["images"] == ["phase0/coverage_image"]
-    assert board.Tags()["histograms"] == ["phase0/coverage_histogram"]
-    assert len(board.Tags()["audio"]) == 8
+    events = open_board(tracked.folder / "reports" / "phase0" / "tensorboard")
+    assert events.Tags()["images"] == ["phase0/coverage_image"]
+    assert events.Tags()["histograms"] == ["phase0/coverage_histogram"]
+    assert len(events.Tags()["audio"]) == 8
 
 
 @pytest.mark.parametrize("command", ["audit", "train", "eval"])
@@ -191,12 +191,12 @@ def test_an_evaluation_holds_its_rates_transcripts_and_files(tracked: Tracked) -
     assert set(artifact.files) == {"result.json", "result.predictions.jsonl"}
     assert artifact.metadata["wer"] == result["overall"]["wer"]
     assert tracked.eval.config["checkpoint"] == "runs/round2-tiny/final"
-    used = [use["reference"] for use in read_ledger(tracked.eval.folder).uses]
+    used = [use["reference"] for use in read_sync_state(tracked.eval.folder).uses]
     assert used == [f"wandb-offline:{tracked.train.run_id}/round2-tiny-model:final"]
 
 
 def test_a_training_holds_what_came_into_it_and_what_it_watched(tracked: Tracked) -> None:
-    used = [use["reference"] for use in read_ledger(tracked.train.folder).uses]
+    used = [use["reference"] for use in read_sync_state(tracked.train.folder).uses]
     assert used == [f"wandb-offline:{tracked.audit.run_id}/phase0-audit-report:proceed"]
     watched = {name.partition("/")[0] for name in tracked.train.metrics if ".weight" in name}
     assert watched == {"gradients", "parameters"}
@@ -218,8 +218,8 @@ def test_a_disabled_audit_has_the_scalars_and_no_trace_of_wandb(
     (alert,) = run.alerts
     assert (alert.title, alert.level) == ("phase0: STOP", "ERROR")
     assert alert.text == "; ".join(report_in(tmp_path / "reports" / "phase0")["reasons"])
-    board = tmp_path / "reports" / "phase0" / "tensorboard"
-    before, events = scalars(board), list(board.iterdir())
+    tensorboard = tmp_path / "reports" / "phase0" / "tensorboard"
+    before, files = scalars(tensorboard), list(tensorboard.iterdir())
     shutil.rmtree(tmp_path / "wandb")
     everywhere = {path for path in tmp_path.rglob("*") if "wandb" in path.name}
 
@@ -227,9 +227,9 @@ def test_a_disabled_audit_has_the_scalars_and_no_trace_of_wandb(
     again = asr_without({"wandb"}, *command, "--wandb", cwd=tmp_path)
     assert again.returncode == 20, again.stderr
     assert "W&B is off: WANDB_DISABLED is set." in again.stderr
-    assert scalars(board) == before
-    assert not set(events) & set(board.iterdir())
-    assert texts(board, "alerts")[0].startswith("**phase0: STOP** (ERROR)")
+    assert scalars(tensorboard) == before
+    assert not set(files) & set(tensorboard.iterdir())
+    assert texts(tensorboard, "alerts")[0].startswith("**phase0: STOP** (ERROR)")
     assert {path for path in tmp_path.rglob("*") if "wandb" in path.name} <= everywhere
     assert numbers(run.history).keys() == before.keys()
 

@@ -1,7 +1,6 @@
-"""What the loopback server holds, and its answer to each GraphQL operation of the client (0.31).
+"""What the loopback server stores, and its answer to each GraphQL operation of the client (0.31).
 
-Runs by id, versions of artifacts by collection, bytes by storage path. An answer may hold more
-than was asked for, such as all of a run: the client takes the part that it wants.
+An answer may hold more than was asked for, such as all of a run: the client takes what it needs.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ _FEATURES = (
 
 
 class Refused(Exception):
-    """The server's own words of refusal."""
+    """A refusal, in the server's own words."""
 
 
 @dataclass
-class Member:
-    """An artifact's place in a collection: `NAME:v{index}`."""
+class Membership:
+    """An artifact in a collection, as the version `NAME:v{index}`."""
 
     artifact: Json
     index: int
@@ -54,29 +53,29 @@ class Collection:
     project: str
     name: str
     type: str
-    members: list[Member] = field(default_factory=list)
+    members: list[Membership] = field(default_factory=list)
     count: int = 0
-    """Versions ever: the index of one that was deleted is not given again."""
+    """How many versions there ever were: the number of a deleted one is not used again."""
 
-    def add(self, artifact: Json, aliases: Iterable[str]) -> Member:
-        """The artifact's member, made where there is none, with these aliases as well."""
+    def add(self, artifact: Json, aliases: Iterable[str]) -> Membership:
+        """Add the artifact if it is not in the collection, and give it these aliases, too."""
         member = next((m for m in self.members if m.artifact is artifact), None)
         if member is None:
-            member = Member(artifact, self.count)
+            member = Membership(artifact, self.count)
             self.members.append(member)
             self.count += 1
         self.move(aliases, member)
         return member
 
-    def move(self, aliases: Iterable[str], member: Member) -> None:
-        """An alias names one version: it leaves the one that had it."""
+    def move(self, aliases: Iterable[str], member: Membership) -> None:
+        """Give a version aliases, and take them from the version that had them."""
         for alias in aliases:
             for other in self.members:
                 other.aliases = [name for name in other.aliases if name != alias]
             member.aliases.append(alias)
 
-    def find(self, alias: str) -> Member | None:
-        """A member by alias or version."""
+    def find(self, alias: str) -> Membership | None:
+        """A version by alias or number."""
         return next((m for m in self.members if alias in (f"v{m.index}", *m.aliases)), None)
 
 
@@ -114,19 +113,10 @@ class State:
         """A run's rows as they came: those of a run that was sent twice are there twice."""
         return [json.loads(line) for line in self._lines(run_id, "wandb-history.jsonl")]
 
-    def summary(self, run_id: str) -> Json:
-        """A run's final figures."""
-        return dict(json.loads(self._summary(run_id)))
-
     def config(self, run_id: str) -> Json:
         """A run's config, without the client's own part."""
         config = json.loads(self.runs[run_id]["config"])
         return {name: item["value"] for name, item in config.items() if name != "_wandb"}
-
-    def run_files(self, run_id: str) -> dict[str, bytes]:
-        """A run's files by name."""
-        start = f"runs/{run_id}/"
-        return {p.removeprefix(start): b for p, b in self.files.items() if p.startswith(start)}
 
     def contents(self, artifact: Json) -> dict[str, bytes]:
         """An artifact's files by their path in it."""
@@ -163,14 +153,11 @@ class State:
         # The name as the query has it, maybe after its fragments: not every request says it apart.
         named = _OPERATION.search(query)
         operation = named[1] if named is not None else query
-        read_run = "Run RunState RunHistoryKeys RunFullHistory RunSampledHistory RunParquetHistory"
-        read_run += " HistoryPage SampledHistoryPage RunFiles RunInputArtifacts RunOutputArtifacts"
+        read_run = "Run RunHistoryKeys RunParquetHistory HistoryPage RunInputArtifacts"
+        read_run += " RunOutputArtifacts"
         read_artifact = "ArtifactByID ArtifactCreatedBy ArtifactUsedBy FetchArtifactManifest"
-        read_artifact += " FetchLinkedArtifacts"
         read_project = "ArtifactMembershipByName ArtifactMembershipFiles ArtifactType"
-        read_project += " GetArtifactMembershipFileUrls ProjectArtifactType ProjectArtifactTypes"
-        read_project += " ProjectArtifactCollection ProjectArtifacts"
-        read_project += " ArtifactTypeArtifactCollections"
+        read_project += " GetArtifactMembershipFileUrls ProjectArtifacts"
         answers: dict[str, Callable[[Json], Json | None]] = {
             "Viewer": self._viewer,
             "GetDefaultEntity": self._viewer,
@@ -181,16 +168,12 @@ class State:
             "RunResumeStatus": self._resume_status,
             "CreateRunFiles": self._create_run_files,
             "NotifyScriptableRunAlert": self._alert,
-            "Runs": self._list_runs,
             **dict.fromkeys(read_run.split(), self._read_run),
             "CreateArtifact": self._create_artifact,
             "CreateArtifactManifest": self._create_manifest,
             "CreateArtifactFiles": self._create_files,
             "CommitArtifact": self._commit,
             "UseArtifact": self._use,
-            "UpdateArtifact": self._update_artifact,
-            "AddAliases": self._add_aliases,
-            "DeleteAliases": self._delete_aliases,
             "DeleteArtifact": self._delete_artifact,
             "LinkArtifact": self._link,
             **dict.fromkeys(read_artifact.split(), self._read_artifact),
@@ -256,13 +239,6 @@ class State:
         self.alerts.append(variables)
         return {"notifyScriptableRunAlert": {"success": True}}
 
-    def _list_runs(self, variables: Json) -> Json:
-        project = _project(variables)
-        wanted = json.loads(variables.get("filters") or "{}")
-        runs = [run for run in self.runs.values() if _is_in(run, project)]
-        found = [run for run in map(self._run, runs) if _matches(run, wanted)]
-        return {"project": project | {"runCount": len(found), "runs": _page(found)}}
-
     def _read_run(self, variables: Json) -> Json:
         """A run with all that is read of it."""
         project = _project(variables)
@@ -270,9 +246,8 @@ class State:
         run = self.runs.get(run_id)
         if run is None or not _is_in(run, project):
             return {"project": project | {"run": None}}
-        rows, files = self.history(run_id), self.run_files(run_id)
-        wanted = variables.get("fileNames") or files
-        specs = variables.get("specs") or [variables.get("spec", "{}")]
+        rows = self.history(run_id)
+        low, high = variables.get("minStep", 0), variables.get("maxStep", float("inf"))
         # RunInputArtifacts and RunOutputArtifacts call both `artifacts` in the answer.
         used = self.operations[-1][0] == "RunInputArtifacts"
         artifacts = [
@@ -282,12 +257,8 @@ class State:
             and (item["id"] in run["used"] if used else item["runName"] == run_id)
         ]
         read = {
-            "history": [json.dumps(row) for row in _between(rows, variables)],
-            "events": self._lines(run_id, "wandb-events.jsonl"),
-            "sampledHistory": [_sample(rows, json.loads(spec)) for spec in specs],
+            "history": [json.dumps(row) for row in rows if low <= row["_step"] < high],
             "parquetHistory": {"parquetUrls": [], "liveData": rows},
-            "fileCount": len(files),
-            "files": _page([self._file(n, f"runs/{run_id}/{n}") for n in files if n in wanted]),
             "artifacts": _page(artifacts),
         }
         return {"project": project | {"run": self._run(run) | read}}
@@ -367,43 +338,19 @@ class State:
         return {"commitArtifact": {"artifact": self._artifact(artifact)}}
 
     def _use(self, variables: Json) -> Json:
-        artifact = _known(self._all_artifacts, variables["artifactID"])
-        used = _known(self.runs, variables["runName"])["used"]
+        given = variables.get("input", variables)  # so where the uploader asks
+        artifact = _known(self._all_artifacts, given["artifactID"])
+        used = _known(self.runs, given["runName"])["used"]
         used.extend([] if artifact["id"] in used else [artifact["id"]])
         return {"useArtifact": {"artifact": self._artifact(artifact)}}
-
-    def _update_artifact(self, variables: Json) -> Json:
-        given = variables["input"]
-        artifact = _known(self._all_artifacts, given["artifactID"])
-        artifact.update({key: given[key] for key in ("description", "metadata") if key in given})
-        return {"result": {"artifact": self._artifact(artifact)}}
-
-    def _add_aliases(self, variables: Json) -> Json:
-        for collection, member, alias in self._aliases(variables["input"]):
-            collection.move([alias], member)
-        return {"result": {"success": True}}
-
-    def _delete_aliases(self, variables: Json) -> Json:
-        for _, member, alias in self._aliases(variables["input"]):
-            member.aliases = [name for name in member.aliases if name != alias]
-        return {"result": {"success": True}}
-
-    def _aliases(self, given: Json) -> list[tuple[Collection, Member, str]]:
-        artifact = _known(self._all_artifacts, given["artifactID"])
-        return [
-            (collection, member, item["alias"])
-            for item in given["aliases"]
-            for collection, member in self._places(artifact)
-            if collection.name == item["artifactCollectionName"] and _is_in(collection, item)
-        ]
 
     def _delete_artifact(self, variables: Json) -> Json:
         given = variables["input"]
         artifact = _known(self._all_artifacts, given["artifactID"])
-        places = self._places(artifact)
-        if any(member.aliases for _, member in places) and not given["deleteAliases"]:
+        memberships = self._memberships(artifact)
+        if any(member.aliases for _, member in memberships) and not given["deleteAliases"]:
             raise Refused("the artifact has aliases")
-        for collection, member in places:
+        for collection, member in memberships:
             collection.members.remove(member)
         artifact["state"] = "DELETED"
         return {"result": {"artifact": {"id": artifact["id"]}}}
@@ -418,8 +365,8 @@ class State:
         return {"result": {"versionIndex": member.index, "artifactMembership": membership}}
 
     def _collection(self, kind: str, given: Json, name: str, of_type: str) -> Collection:
-        place = (given["entityName"] or ENTITY, given["projectName"], name)
-        collection = self.collections.setdefault(place, Collection(kind, *place, of_type))
+        key = (given["entityName"] or ENTITY, given["projectName"], name)
+        collection = self.collections.setdefault(key, Collection(kind, *key, of_type))
         if collection.type != of_type:
             raise Refused(f"{name} is of type {collection.type}")
         return collection
@@ -427,7 +374,7 @@ class State:
     # Artifacts read
 
     def _read_artifact(self, variables: Json) -> Json:
-        """An artifact with its manifest, its places, and the runs around it."""
+        """An artifact with its manifest, its memberships, and the runs around it."""
         artifact_id = str(variables.get("id") or variables.get("artifactID"))
         artifact = _known(self._all_artifacts, artifact_id)
         run = self.runs.get(artifact["runName"])
@@ -436,7 +383,7 @@ class State:
             "createdBy": run and self._run(run),
             "usedBy": _page([self._run(run) for run in users]),
             "currentManifest": {"file": self._file("", f"manifests/{artifact_id}")},
-            "artifactMemberships": _page([self._member(*p) for p in self._places(artifact)]),
+            "artifactMemberships": _page([self._member(*p) for p in self._memberships(artifact)]),
         }
         return {"artifact": self._artifact(artifact) | read}
 
@@ -481,17 +428,17 @@ class State:
         about |= {"description": None, "createdAt": _NOW, "updatedAt": _NOW}
         return about | {"tags": _page([]), "artifacts": versions}
 
-    def _places(self, artifact: Json) -> list[tuple[Collection, Member]]:
+    def _memberships(self, artifact: Json) -> list[tuple[Collection, Membership]]:
         everywhere = [(item, m) for item in self.collections.values() for m in item.members]
         return [(item, m) for item, m in everywhere if m.artifact is artifact]
 
     def _artifact(self, artifact: Json) -> Json:
-        places, entries = self._places(artifact), self._entries(artifact)
+        memberships, entries = self._memberships(artifact), self._entries(artifact)
         sequence: Collection = artifact["collection"]
         return {name: artifact[name] for name in ("id", "state", "digest", "metadata")} | {
             "__typename": "Artifact",
             "artifactSequence": _name_of(sequence),
-            "versionIndex": next((m.index for item, m in places if item is sequence), None),
+            "versionIndex": next((m.index for item, m in memberships if item is sequence), None),
             "artifactType": {"name": sequence.type},
             "description": artifact["description"],
             "ttlDurationSeconds": -2,
@@ -505,12 +452,12 @@ class State:
             "updatedAt": _NOW,
             "aliases": [
                 _alias(alias) | {"artifactCollection": _name_of(item)}
-                for item, member in places
+                for item, member in memberships
                 for alias in member.aliases
             ],
         }
 
-    def _member(self, collection: Collection, member: Member) -> Json:
+    def _member(self, collection: Collection, member: Membership) -> Json:
         return {
             "__typename": "ArtifactCollectionMembership",
             "id": f"{collection.name}-{member.index}",
@@ -551,12 +498,12 @@ def _project(given: Json) -> Json:
 
 
 def _is_in(thing: Json | Collection, project: Json) -> bool:
-    place = thing if isinstance(thing, dict) else vars(thing)
+    fields = thing if isinstance(thing, dict) else vars(thing)
     if "entityName" in project:
         wanted = (project["entityName"], project["projectName"])
     else:
         wanted = (project["entity"]["name"], project["name"])
-    return (place["entity"], place["project"]) == wanted
+    return (fields["entity"], fields["project"]) == wanted
 
 
 def _name_of(collection: Collection) -> Json:
@@ -582,31 +529,6 @@ def _page(nodes: list[Json]) -> Json:
     """All of a list on one page."""
     return {
         "totalCount": len(nodes),
-        "edges": [{"node": node, "cursor": str(place)} for place, node in enumerate(nodes)],
+        "edges": [{"node": node, "cursor": str(index)} for index, node in enumerate(nodes)],
         "pageInfo": {"__typename": "PageInfo", "endCursor": None, "hasNextPage": False},
     }
-
-
-def _between(rows: list[Json], steps: Json) -> list[Json]:
-    low, high = steps.get("minStep", 0), steps.get("maxStep", float("inf"))
-    return [row for row in rows if low <= row["_step"] < high]
-
-
-def _sample(rows: list[Json], spec: Json) -> list[Json]:
-    """The wanted values of the rows that have them all."""
-    keys, last = spec.get("keys", []), spec.get("maxStep", float("inf"))
-    within = _between(rows, spec | {"maxStep": last + 1})  # here it is the last, not the end
-    return [{key: row[key] for key in keys} for row in within if all(key in row for key in keys)]
-
-
-def _matches(run: Json, wanted: Json) -> bool:
-    """Whether all is equal that a filter names: fields, `config.NAME`, one of the `tags`."""
-    config = {f"config.{name}": item["value"] for name, item in json.loads(run["config"]).items()}
-    fields = run | config | {"display_name": run["displayName"], "job_type": run["jobType"]}
-    for name, value in wanted.items():
-        if isinstance(value, dict) or not (name in fields or name.startswith("config.")):
-            raise Refused(f"this server does not know the filter {name}: {value}")
-        given = fields.get(name)
-        if not (value in given if isinstance(given, list) else value == given):
-            return False
-    return True

@@ -1,9 +1,8 @@
 """Read back what an offline run holds, from its `.wandb` file.
 
-The file is a LevelDB-style log: a header of 7 bytes, then blocks of 32 KiB of chunks, each
-`<crc32 u32><length u16><kind u8><data>`, little-endian, kind 1 for a whole record, and 2, 3, 4 for
-the first, middle and last chunk of one. A chunk never crosses a block; what is too short at the
-end of a block for a chunk's head is padding. Each record is a `Record` protobuf message.
+The file is a LevelDB log: a header of 7 bytes, then blocks of 32 KiB of chunks, each `<crc32 u32>
+<length u16><kind u8><data>`, little-endian; kind 1 is a whole record, and 2, 3, 4 are the first,
+middle and last chunk of one. A chunk never crosses a block. A record is a protobuf message.
 
     run = read_run(tracker.run_path)
     run.config["seed"], run.metrics["phase0/total_samples"], run.artifact("phase0-audit-report")
@@ -108,7 +107,7 @@ def read_run(folder: Path, *, wait_seconds: float = 5.0) -> OfflineRun:
 
 
 def _parse(folder: Path, content: bytes) -> OfflineRun:
-    """The run that a log holds. Raises ValueError on a damaged one, or one cut short."""
+    """The run in a log. Raises ValueError on a log that is damaged or cut short."""
     from wandb.proto import wandb_internal_pb2
 
     messages: Any = wandb_internal_pb2  # its classes are made at run time

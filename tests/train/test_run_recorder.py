@@ -18,8 +18,8 @@ from wandb.proto import wandb_internal_pb2
 
 from asr_gate.tracking import Tracker, TrackerSettings, TrackingError
 from asr_gate.tracking.charts import line_image
-from asr_gate.tracking.ledger import read_ledger
 from asr_gate.tracking.logs import logs
+from asr_gate.tracking.sync_state import read_sync_state
 from asr_gate.tracking.system import hardware_tag
 from asr_gate.train import recipes, run
 from asr_gate.train.evaluation.evaluate import EvaluationResult
@@ -367,7 +367,7 @@ def test_a_checkpoint_of_an_earlier_run_is_an_input_of_the_next(
         tracking={"enabled": True, "mode": "offline", "folder": tmp_path},
     )  # fmt: skip
     (folder,) = tmp_path.glob("wandb/offline-run-*")
-    used = {use["reference"]: use["digest"] for use in read_ledger(folder).uses}
+    used = {use["reference"]: use["digest"] for use in read_sync_state(folder).uses}
     best = (told.out / "best").resolve().name
     logged = told.offline.artifact("round2-tiny-model")
     versions = [one for one in told.offline.artifacts if one.name == logged.name]
@@ -569,7 +569,7 @@ def milestone(number: int, wer: float) -> Milestone:
 
 def alerts(told: RunRecorder) -> list[str]:
     told.tracker.finish()
-    return texts(told.tracker._folder, "alerts")  # type: ignore[arg-type]
+    return texts(told.tracker.tensorboard_folder, "alerts")  # type: ignore[arg-type]
 
 
 def test_a_jump_of_the_loss_is_an_alert(tmp_path: Path) -> None:
