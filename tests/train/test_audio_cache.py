@@ -229,5 +229,5 @@ def test_an_adapter_with_dropout_in_the_tower_is_heard_anew(model) -> None:
 def test_without_a_home_the_mend_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(os.path, "expanduser", str)
-    with pytest.raises(UserError, match="set XDG_CACHE_HOME, or say"):
+    with pytest.raises(UserError, match="set XDG_CACHE_HOME, or switch"):
         default_folder()

@@ -225,9 +225,9 @@ def test_what_is_no_result_is_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(error.value)
 
     predictions.write_text(said.replace("green", "grim"))
-    refused("is not what result.json was made of")
+    refused("was changed after result.json was written")
     predictions.unlink()
-    refused("missing: it belongs to result.json")
+    refused("missing, although result.json needs it")
     content = json.loads(whole)
     for change in ({"schema_version": 2}, {"overall": None}, {"surprise": 1}):
         path.write_text(json.dumps(content | change))

@@ -179,5 +179,5 @@ def test_a_tokenizer_of_another_model_is_refused(processor) -> None:
 
     other = copy.deepcopy(processor)
     other.tokenizer.get_vocab = dict
-    with pytest.raises(UserError, match="not one of Qwen3-ASR"):
+    with pytest.raises(UserError, match="it is not Qwen3-ASR's tokenizer"):
         Encoder(other, recipes.Data())

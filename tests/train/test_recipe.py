@@ -56,7 +56,7 @@ def test_overrides_reach_any_key() -> None:
         ("phases.0.epochs=[1,3]", "1, 3, 3, 4, 5"),
         ("phases.1.name=B", "share a name"),
         ("phases.1.groups.1.name=head", "share a name"),
-        ("model.pretrained=folder", "either"),
+        ("model.pretrained=folder", "exactly one"),
         ("data.batch_seconds=-1", "data.batch_seconds"),
         ("optimizer.warmup=.nan", "optimizer.warmup"),
     ],
@@ -128,5 +128,5 @@ def test_where_values_come_from() -> None:
 
 
 def test_a_divided_model_cannot_be_watched() -> None:
-    with pytest.raises(recipes.RecipeError, match="sharded model"):
+    with pytest.raises(recipes.RecipeError, match=r"wandb\.watch does not work with sharding"):
         recipes.load("round2-tiny", ["wandb.watch.gradients=true", "sharding=fsdp2"])

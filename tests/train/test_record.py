@@ -93,7 +93,14 @@ def changed(**fields: Any) -> str:
         (changed(schema_version=2), "schema version 2"),
         (changed(status="lost"), "status"),
         (changed(evaluations=[evaluated(1, "../../etc")]), "checkpoint"),
-        (changed(evaluations=[{**evaluated(1, "epoch-1"), "evaluation": {"wer": -1}}]), "wer"),
+        (
+            changed(
+                evaluations=[
+                    {**evaluated(1, "epoch-1"), "evaluation": {**RATES, "wer": -1, "domains": {}}}
+                ]
+            ),
+            "wer",
+        ),
         (changed(more=1), "more"),
     ],
 )

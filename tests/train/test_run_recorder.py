@@ -568,8 +568,8 @@ def milestone(number: int, wer: float) -> Milestone:
 
 
 def alerts(told: RunRecorder) -> list[str]:
-    told.tracker.finish()
-    return texts(told.tracker.tensorboard_folder, "alerts")  # type: ignore[arg-type]
+    told.metrics.tracker.finish()
+    return texts(told.metrics.tracker.tensorboard_folder, "alerts")  # type: ignore[arg-type]
 
 
 def test_a_jump_of_the_loss_is_an_alert(tmp_path: Path) -> None:
@@ -642,8 +642,8 @@ def test_the_run_of_settings_that_watch_holds_histograms(tmp_path: Path) -> None
     told = recorder(tmp_path, "wandb.watch.gradients=true", "wandb.watch.every=1")
     told.phase_begins(1, "B", [])
     told.model(nn.Parameter(told.model.weight.detach().clone())).sum().backward()
-    told.step_done(replace(step(10, 1.0)))
-    told.tracker.finish()
+    told.step_done(step(10, 1.0))
+    told.metrics.tracker.finish()
     tags = open_board(tmp_path / "tensorboard").Tags()["histograms"]
     assert sorted(tags) == ["gradients/bias", "gradients/weight"]
 

@@ -31,7 +31,9 @@ def work(profile: StepProfile, steps: int) -> list[float]:
             loss.backward()
         optimizer.step()
         walls.append(time.perf_counter() - last)
-        profile.step_done(StepRecord(number, 1, "B", loss.item(), 1.0, {}, 8, 8, 8.0, walls[-1]))
+        profile.step_done(
+            StepRecord(number, 1, "B", loss.item(), None, 1.0, {}, 8, 8, 8.0, walls[-1])
+        )
         last = time.perf_counter()
     profile.close()
     return walls
