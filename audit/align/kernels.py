@@ -1,36 +1,88 @@
 """The lattice's inner loops, compiled by numba; `lattice.py` says what they compute.
 
 All scores are natural logarithms relative to the best token of their frame, so that a path that
-follows the greedy output scores 0. State of one frame, one row an array:
-
-- `letters` (tokens,): the path is at token j;
-- `blanks` (tokens + 1,): the path is at the blank before token j (the last one: after all tokens);
-- `speech` (words + 1,): the path is in speech that nobody claims, in the gap before word i;
-- `skipped` (words + 1,): word i - 1 was just left out and word i may start with the next frame;
-- `ended` (words + 1,): word i - 1 was said to its end, and word i not begun: the best of its last
-  token, the separator after it (up to token `close` of the word) and the blanks behind these.
-
-Loops index the arrays in full, `letters[r, j]`: a view of a row is an object whose references are
-counted, which costs more than a row's words, and keeps the loop from being vectorised.
+follows the greedy output scores 0.
 
 Row r of a block that starts at frame t0 holds the state after frame t0 - 1 + r; row 0 of the first
 block is the start, before any frame.
+
+Loops index the arrays in full, `letters[r, j]`: a view of a row is an object whose references are
+counted, which costs more than a row's words, and keeps the loop from being vectorised. All kernels
+lie in one file because numba's cache looks for changes in the file of the called kernel only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
-NEVER = np.float32(-np.inf)
-NOT_SOUGHT = np.float32(-1e30)
+Floats: TypeAlias = NDArray[np.float32]
+Integers: TypeAlias = NDArray[np.int64]
+
+MINUS_INF = np.float32(-np.inf)
+NOT_COMPUTED = np.float32(-1e30)
 """Score where no path was looked for; finite, so that a difference of two is a number."""
-KEEP, SKIP, REPLACE, SPEECH = 0, 1, 2, 3
+KEEP, SKIP, REPLACE, INSERT = 0, 1, 2, 3
 """Rows of `best` in `backward`: best path that says word i, leaves it out, has other speech in its
-place, has unclaimed speech in the gap before it and says it."""
+place, has unaligned speech in the gap before it and says it."""
+
+
+class Arrays(NamedTuple):
+    """One transcript on one emission."""
+
+    scores: Floats
+    """Shape (frames, columns); the last column is the blank."""
+    onsets: Floats
+    """1 where the greedy output begins a letter, shape (frames,)."""
+    tokens: Integers
+    """Column of each token of the transcript."""
+    repeat: Floats
+    """-inf where a token equals the one before it and needs a blank between, else 0."""
+    first: Integers
+    last: Integers
+    """Token numbers of each word's first and last letter."""
+    close: Integers
+    """Token number of the separator after each word, or of its last letter where there is none."""
+
+
+class Penalties(NamedTuple):
+    """What each arc costs, nats."""
+
+    skip: np.float32
+    replace: np.float32
+    """For a word with other speech in its place, on top of what that speech costs."""
+    enter: np.float32
+    """For entering unaligned speech."""
+    onset: np.float32
+    """For each token that begins in unaligned speech."""
+
+
+class Forward(NamedTuple):
+    """Best scores from the start to each state: one row a frame, or a single row."""
+
+    letters: Floats
+    """(tokens,): at token j."""
+    blanks: Floats
+    """(tokens + 1,): at the blank before token j; the last one: after all tokens."""
+    unaligned: Floats
+    """(words + 1,): in unaligned speech, in the gap before word i."""
+    skipped: Floats
+    """(words + 1,): word i - 1 was just left out and word i may start with the next frame."""
+    ended: Floats
+    """(words + 1,): word i - 1 was said to its end, and word i not begun: the best of its last
+    token, the separator after it and the blanks behind these."""
+
+
+class ToEnd(NamedTuple):
+    """Best scores from each state to the end, for one frame."""
+
+    letters: Floats
+    blanks: Floats
+    unaligned: Floats
 
 
 def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,26 +108,29 @@ def _max(a, b):
 
 
 @_compiled
-def forward(
-    scores, onsets, tokens, repeat, first, last, close, penalties, arcs, near, begin,
-    letters, blanks, speech, skipped, ended,
-):  # fmt: skip
-    """Fill rows 1 to n of one block from its row 0; `scores` and `onsets` are the block's frames.
+def forward(arrays, penalties, arcs, gaps, first_block, rows):
+    """Fill rows 1 to n of one block from its row 0.
 
-    Where `arcs` is false, unclaimed speech is scored beside the strict path and never leads back
-    into it: one arc at a time, for `backward` to join. That is done for the gaps `near` alone (from
-    the first to before the second); with arcs all are needed.
+    Where `arcs` is false, unaligned speech is scored beside the plain path and never leads back
+    into it: one arc at a time, for `backward` to join. That is done for `gaps` alone (from the
+    first to before the second); with arcs all are needed.
+
+    Args:
+        arrays: `scores` and `onsets` are the block's frames.
+        first_block: whether the block begins with the recording.
     """
+    scores, onsets, tokens, repeat, first, last, close = arrays
     skip, replace, enter, onset = penalties
+    letters, blanks, unaligned, skipped, ended = rows
     count, words, blank = len(tokens), len(first), scores.shape[1] - 1
-    low, high = (0, words + 1) if arcs else near
+    low, high = (0, words + 1) if arcs else gaps
     emitted = np.empty(count, np.float32)
-    if begin:
-        letters[0, :] = NEVER
-        blanks[0, :] = NEVER
-        speech[0, :] = NEVER
-        skipped[0, :] = NEVER
-        ended[0, :] = NEVER
+    if first_block:
+        letters[0, :] = MINUS_INF
+        blanks[0, :] = MINUS_INF
+        unaligned[0, :] = MINUS_INF
+        skipped[0, :] = MINUS_INF
+        ended[0, :] = MINUS_INF
         # As if a blank came before the first frame.
         blanks[0, 0] = 0.0
         ended[0, 0] = 0.0
@@ -84,7 +139,7 @@ def forward(
                 skipped[0, i + 1] = -skip * np.float32(i + 1)
     for r in range(1, len(scores) + 1):
         silence = scores[r - 1, blank]
-        price = onset * onsets[r - 1]
+        unaligned_cost = onset * onsets[r - 1]
         for j in range(count):
             emitted[j] = scores[r - 1, tokens[j]]
         blanks[r, 0] = blanks[r - 1, 0] + silence
@@ -97,12 +152,12 @@ def forward(
                 + emitted[j]
             )
         for i in range(low, high):
-            speech[r, i] = _max(speech[r - 1, i], ended[r - 1, i] - enter) - price
+            unaligned[r, i] = _max(unaligned[r - 1, i], ended[r - 1, i] - enter) - unaligned_cost
         if arcs:
             for i in range(words):
                 j = first[i]
                 letters[r, j] = _max(
-                    letters[r, j], _max(speech[r - 1, i], skipped[r - 1, i]) + emitted[j]
+                    letters[r, j], _max(unaligned[r - 1, i], skipped[r - 1, i]) + emitted[j]
                 )
         ended[r, 0] = blanks[r, 0]
         for i in range(max(1, low), high):
@@ -111,55 +166,61 @@ def forward(
                 _max(letters[r, j], blanks[r, j + 1]), _max(letters[r, q], blanks[r, q + 1])
             )
         if arcs:
-            chain = NEVER
-            skipped[r, 0] = NEVER
+            after_arc = MINUS_INF
+            skipped[r, 0] = MINUS_INF
             for i in range(words):
-                chain = _max(_max(ended[r, i], chain) - skip, speech[r, i] - replace)
-                skipped[r, i + 1] = chain
+                after_arc = _max(_max(ended[r, i], after_arc) - skip, unaligned[r, i] - replace)
+                skipped[r, i + 1] = after_arc
 
 
 @_compiled
-def backward(
-    scores, onsets, tokens, repeat, first, last, close, penalties, arcs, near, end,
-    letters, blanks, speech, skipped, ended, to_letters, to_blanks, to_speech, best,
-):  # fmt: skip
+def backward(arrays, penalties, arcs, gaps, last_block, rows, to_end, best):
     """Go back through one block, joining its forward rows with the best ways to the end.
 
     Args:
-        end: whether the block holds the last frame.
-        to_letters, to_blanks, to_speech: best scores from each state after the block's last frame
-            to the end (ignored where `end`); on return those after the frame before the block.
-        near: gaps for which, and for the words after which, `best` is wanted: from the first to
-            before the second.
+        arrays: `scores` and `onsets` are the block's frames.
+        gaps: for these, and for the words after them, `best` is wanted: from the first to before
+            the second.
+        last_block: whether the block holds the last frame.
+        rows: what `forward` filled.
+        to_end: scores after the block's last frame (ignored where `last_block`); on return those
+            after the frame before the block.
         best: shape (4, words + 1), raised where this block knows a better path; entry `words` of
-            its rows KEEP and SPEECH is the gap after the last word.
+            its rows KEEP and INSERT is the gap after the last word.
     """
+    scores, onsets, tokens, repeat, first, last, close = arrays
     skip, replace, enter, onset = penalties
+    letters, blanks, unaligned, skipped, ended = rows
+    to_letters, to_blanks, to_unaligned = to_end
     count, words, blank = len(tokens), len(first), scores.shape[1] - 1
-    low, high = near
-    keeping, skipping, replacing, hearing = best[KEEP], best[SKIP], best[REPLACE], best[SPEECH]
+    low, high = gaps
+    best_keep, best_skip, best_replace, best_insert = (
+        best[KEEP], best[SKIP], best[REPLACE], best[INSERT],
+    )  # fmt: skip
     emitted = np.empty(count, np.float32)
-    begun = np.empty(words + 1, np.float32)  # word i starts with the next frame
-    # Word i starts with the next frame, or is left out too; there is no word after the last gap.
-    ready = np.full(words + 2, NEVER, np.float32)
-    spoken = np.empty(words + 1, np.float32)  # unclaimed speech goes on with the next frame
-    arrived = np.full(words + 1, NEVER, np.float32)  # word i may start with the next frame
-    # Word i is left out, or unclaimed speech comes before it.
-    away = np.empty(words + 1, np.float32)
-    chain = np.full(words + 1, NEVER, np.float32)
-    for r in range(len(scores) if end else len(scores) - 1, -1, -1):
+    # Best scores to the end. In `start` word i starts with the next frame; in `start_later` it may
+    # be left out too (there is no word after the last gap); in `stay` unaligned speech in gap i
+    # goes on; by `leave` the path goes from gap i along an arc.
+    start = np.empty(words + 1, np.float32)
+    start_later = np.full(words + 2, MINUS_INF, np.float32)
+    stay = np.empty(words + 1, np.float32)
+    leave = np.empty(words + 1, np.float32)
+    # Best scores up to here: word i may start with the next frame, after the word before or a skip.
+    reached = np.full(words + 1, MINUS_INF, np.float32)
+    reached_by_arc = np.full(words + 1, MINUS_INF, np.float32)
+    for r in range(len(scores) if last_block else len(scores) - 1, -1, -1):
         last_frame = r == len(scores)
         if last_frame:
-            to_letters[:] = NEVER
-            to_blanks[:] = NEVER
-            begun[:] = NEVER
-            spoken[:] = NEVER
+            to_letters[:] = MINUS_INF
+            to_blanks[:] = MINUS_INF
+            start[:] = MINUS_INF
+            stay[:] = MINUS_INF
             to_letters[count - 1] = 0.0
             to_blanks[count] = 0.0
-            begun[words] = 0.0
+            start[words] = 0.0
         else:
             silence = scores[r, blank]
-            price = onset * onsets[r]
+            unaligned_cost = onset * onsets[r]
             for j in range(count):
                 emitted[j] = scores[r, tokens[j]] + to_letters[j]
             for j in range(count - 1):
@@ -169,47 +230,47 @@ def backward(
             for j in range(count):
                 to_blanks[j] = _max(silence + to_blanks[j], emitted[j])
             to_blanks[count] = silence + to_blanks[count]
-            begun[words] = NEVER
+            start[words] = MINUS_INF
             if arcs:
                 for i in range(words):
-                    begun[i] = emitted[first[i]]
+                    start[i] = emitted[first[i]]
                 for i in range(words + 1):
-                    spoken[i] = to_speech[i] - price
+                    stay[i] = to_unaligned[i] - unaligned_cost
             else:
                 for i in range(low, min(high + 1, words)):
-                    begun[i] = emitted[first[i]]
+                    start[i] = emitted[first[i]]
         if arcs:
-            ready[words] = begun[words]
+            start_later[words] = start[words]
             for i in range(words - 1, -1, -1):
-                ready[i] = _max(begun[i], ready[i + 1] - skip)
+                start_later[i] = _max(start[i], start_later[i + 1] - skip)
             for i in range(words + 1):
-                chain[i] = skipped[r, i]
-                away[i] = _max(spoken[i] - enter, ready[i + 1] - skip)
-                to_speech[i] = _max(_max(spoken[i], begun[i]), ready[i + 1] - replace)
-            to_blanks[0] = _max(to_blanks[0], away[0])
+                reached_by_arc[i] = skipped[r, i]
+                leave[i] = _max(stay[i] - enter, start_later[i + 1] - skip)
+                to_unaligned[i] = _max(_max(stay[i], start[i]), start_later[i + 1] - replace)
+            to_blanks[0] = _max(to_blanks[0], leave[0])
             for i in range(words):
                 for j in (last[i], close[i]):
-                    to_letters[j] = _max(to_letters[j], away[i + 1])
-                    to_blanks[j + 1] = _max(to_blanks[j + 1], away[i + 1])
+                    to_letters[j] = _max(to_letters[j], leave[i + 1])
+                    to_blanks[j + 1] = _max(to_blanks[j + 1], leave[i + 1])
         else:
             for i in range(low, min(high, words) + 1):
-                ready[i] = begun[i]
-        arrived[0] = blanks[r, 0]
+                start_later[i] = start[i]
+        reached[0] = blanks[r, 0]
         for i in range(max(1, low), min(high, words)):
             j = first[i]
-            arrived[i] = _max(blanks[r, j], letters[r, j - 1] + repeat[j])
+            reached[i] = _max(blanks[r, j], letters[r, j - 1] + repeat[j])
         for i in range(low, high):
-            start, gone = begun[i], ready[i + 1]
-            keeping[i] = _max(keeping[i], _max(arrived[i], chain[i]) + start)
-            skipping[i] = _max(skipping[i], _max(ended[r, i], chain[i]) - skip + gone)
-            replacing[i] = _max(replacing[i], speech[r, i] - replace + gone)
-            hearing[i] = _max(hearing[i], speech[r, i] + start)
+            now, after = start[i], start_later[i + 1]
+            best_keep[i] = _max(best_keep[i], _max(reached[i], reached_by_arc[i]) + now)
+            best_skip[i] = _max(best_skip[i], _max(ended[r, i], reached_by_arc[i]) - skip + after)
+            best_replace[i] = _max(best_replace[i], unaligned[r, i] - replace + after)
+            best_insert[i] = _max(best_insert[i], unaligned[r, i] + now)
         if last_frame and high > words:
-            keeping[words] = _max(ended[r, words], chain[words])
+            best_keep[words] = _max(ended[r, words], reached_by_arc[words])
 
 
 @_compiled
-def turned(scores, tokens, repeat, first, last, close, before, after):
+def score_reversed(arrays, before, after):
     """Best score of each word with its letters in reverse order, in the frames between two words.
 
     The separators beside the word stay where they are. As many frames are needed as for the word.
@@ -217,6 +278,7 @@ def turned(scores, tokens, repeat, first, last, close, before, after):
     Args:
         before, after: first frame after the word before, first frame of the word after.
     """
+    scores, _, tokens, repeat, first, last, close = arrays
     found = np.empty(len(first), np.float32)
     blank = scores.shape[1] - 1
     for i in range(len(first)):
@@ -229,28 +291,57 @@ def turned(scores, tokens, repeat, first, last, close, before, after):
             order[j - start] = tokens[mirror if first[i] <= j <= last[i] else j]
             if first[i] < j <= last[i]:
                 jump[j - start] = repeat[mirror + 1]
-        at = np.full(count, NEVER, np.float32)
-        behind = np.full(count + 1, NEVER, np.float32)  # at the blank before token j
-        behind[0] = 0.0
+        letters = np.full(count, MINUS_INF, np.float32)
+        blanks = np.full(count + 1, MINUS_INF, np.float32)
+        blanks[0] = 0.0
         for r in range(before[i], after[i]):
             silence = scores[r, blank]
             for j in range(count - 1, -1, -1):
-                best = _max(at[j], behind[j])
-                behind[j + 1] = _max(behind[j + 1], at[j]) + silence
+                best = _max(letters[j], blanks[j])
+                blanks[j + 1] = _max(blanks[j + 1], letters[j]) + silence
                 if j > 0:
-                    best = _max(best, at[j - 1] + jump[j])
-                at[j] = best + scores[r, order[j]]
-            behind[0] += silence
-        found[i] = _max(at[count - 1], behind[count])
+                    best = _max(best, letters[j - 1] + jump[j])
+                letters[j] = best + scores[r, order[j]]
+            blanks[0] += silence
+        found[i] = _max(letters[count - 1], blanks[count])
     return found
 
 
 @_compiled
-def _ended_state(letters, blanks, last, close, i):
+def _row(rows, r):
+    """One row of the forward scores."""
+    return Forward(
+        rows.letters[r], rows.blanks[r], rows.unaligned[r], rows.skipped[r], rows.ended[r]
+    )
+
+
+@_compiled
+def _copy_row(source, r, target, s):
+    """Row r of some forward scores to row s of others."""
+    target.letters[s], target.blanks[s] = source.letters[r], source.blanks[r]
+    target.unaligned[s], target.skipped[s] = source.unaligned[r], source.skipped[r]
+    target.ended[s] = source.ended[r]
+
+
+@_compiled
+def _new_rows(count, tokens, words):
+    """Room for so many rows of forward scores."""
+    return Forward(
+        np.empty((count, tokens), np.float32),
+        np.empty((count, tokens + 1), np.float32),
+        np.empty((count, words + 1), np.float32),
+        np.empty((count, words + 1), np.float32),
+        np.empty((count, words + 1), np.float32),
+    )
+
+
+@_compiled
+def _ended_state(arrays, row, i):
     """The best state in which word i - 1 is ended and word i not begun, after the first frame."""
     if i == 0:
         return 0
-    q, end = last[i - 1], close[i - 1]
+    letters, blanks = row.letters, row.blanks
+    q, end = arrays.last[i - 1], arrays.close[i - 1]
     best = _max(_max(letters[q], blanks[q + 1]), _max(letters[end], blanks[end + 1]))
     if blanks[q + 1] == best:
         return 2 * (q + 1)
@@ -262,92 +353,76 @@ def _ended_state(letters, blanks, last, close, i):
 
 
 @_compiled
-def _state_before_skips(
-    letters, blanks, speech, skipped, ended, last, close, skip, replace, i
-):  # fmt: skip
+def _state_before_skips(arrays, penalties, row, i):
     """The state from which word i - 1 was left out, and maybe others before it."""
     while True:
         i -= 1
-        if speech[i] - replace > _max(ended[i], skipped[i]) - skip:
-            return 2 * len(letters) + 1 + i
-        if ended[i] >= skipped[i]:
-            return _ended_state(letters, blanks, last, close, i)
+        by_skip = _max(row.ended[i], row.skipped[i]) - penalties.skip
+        if row.unaligned[i] - penalties.replace > by_skip:
+            return 2 * len(row.letters) + 1 + i
+        if row.ended[i] >= row.skipped[i]:
+            return _ended_state(arrays, row, i)
 
 
 @_compiled
-def end_state(
-    letters, blanks, speech, skipped, ended, last, close, penalties, arcs
-):  # fmt: skip
-    """The state of the best path after the last frame; see `trace`."""
-    count, words = len(letters), len(last)
+def _end(arrays, penalties, arcs, row):
+    """Score of the best path, and its state after the last frame as `trace` numbers it."""
+    count, words = len(row.letters), len(arrays.last)
+    score = _max(row.letters[count - 1], row.blanks[count])
     if arcs:
-        if speech[words] > _max(ended[words], skipped[words]):
-            return 2 * count + 1 + words
-        if skipped[words] > ended[words]:
-            return _state_before_skips(
-                letters,
-                blanks,
-                speech,
-                skipped,
-                ended,
-                last,
-                close,
-                penalties[0],
-                penalties[1],
-                words,
-            )
-    return 2 * count if blanks[count] > letters[count - 1] else 2 * count - 1
+        by_arc = _max(row.unaligned[words], row.skipped[words])
+        score = _max(score, by_arc)
+        if row.unaligned[words] > _max(row.ended[words], row.skipped[words]):
+            return score, 2 * count + 1 + words
+        if row.skipped[words] > row.ended[words]:
+            return score, _state_before_skips(arrays, penalties, row, words)
+    return score, 2 * count if row.blanks[count] > row.letters[count - 1] else 2 * count - 1
 
 
 @_compiled
-def trace(
-    repeat, first, last, close, penalties, arcs, begin, state,
-    letters, blanks, speech, skipped, ended, path,
-):  # fmt: skip
+def trace(arrays, penalties, arcs, first_block, rows, state, path):
     """Walk the best path back through one block.
 
     States are numbered: 2 j the blank before token j, 2 j + 1 token j, and 2 tokens + 1 + i the
-    unclaimed speech in gap i.
+    unaligned speech in gap i.
 
     Args:
         state: after the block's last frame.
         path: shape (frames,), filled with the state of each frame of the block.
 
     Returns:
-        The state after the frame before the block (of the first block: nothing that means a thing).
+        The state after the frame before the block; for the first block it has no meaning.
     """
-    skip, replace, enter, _ = penalties
+    first, repeat = arrays.first, arrays.repeat
+    letters, blanks, unaligned, skipped, ended = rows
     count, words = len(repeat), len(first)
     word_of = np.full(count, -1, np.int64)
     for i in range(words):
         word_of[first[i]] = i
-    for r in range(len(path), 0, -1):
-        path[r - 1] = state
-        if begin and r == 1:
+    for t in range(len(path) - 1, -1, -1):
+        path[t] = state
+        if first_block and t == 0:
             break
-        row_l, row_b, row_s, row_k = letters[r - 1], blanks[r - 1], speech[r - 1], skipped[r - 1]
-        row_e = ended[r - 1]
         if state > 2 * count:
             i = state - 2 * count - 1
-            # On a tie the speech begins as late as it can.
-            if row_e[i] - enter >= row_s[i]:
-                state = _ended_state(row_l, row_b, last, close, i)
+            # On a tie the unaligned speech begins as late as it can.
+            if ended[t, i] - penalties.enter >= unaligned[t, i]:
+                state = _ended_state(arrays, _row(rows, t), i)
         elif state % 2 == 0:
             j = state // 2
-            if j > 0 and row_l[j - 1] > row_b[j]:
+            if j > 0 and letters[t, j - 1] > blanks[t, j]:
                 state -= 1
         else:
             j = state // 2
-            stay, come = row_l[j], row_b[j]
-            jump = row_l[j - 1] + repeat[j] if j > 0 else NEVER
+            stay, come = letters[t, j], blanks[t, j]
+            jump = letters[t, j - 1] + repeat[j] if j > 0 else MINUS_INF
             i = word_of[j]
-            if arcs and i >= 0 and _max(row_s[i], row_k[i]) > _max(stay, _max(come, jump)):
-                if row_s[i] >= row_k[i]:
+            by_arc = _max(unaligned[t, i], skipped[t, i]) if arcs and i >= 0 else MINUS_INF
+            if by_arc > _max(stay, _max(come, jump)):
+                if unaligned[t, i] >= skipped[t, i]:
                     state = 2 * count + 1 + i
                 else:
-                    state = _state_before_skips(
-                        row_l, row_b, row_s, row_k, row_e, last, close, skip, replace, i
-                    )
+                    state = _state_before_skips(arrays, penalties, _row(rows, t), i)
             elif jump > stay and jump >= come:
                 state -= 2
             elif come > stay:
@@ -356,12 +431,14 @@ def trace(
 
 
 @_compiled
-def along(scores, tokens, path):
-    """When a path comes to each token and leaves it for good (-1: never), and what it costs so far.
+def follow(arrays, path):
+    """When a path comes to each token and leaves it for good, and what it costs so far.
 
     Returns:
-        First frame and one past the last, shape (tokens,); nats, shape (frames + 1,).
+        First frame and one past the last, shape (tokens,), -1: never; nats over the greedy output
+        up to each frame, shape (frames + 1,).
     """
+    scores, tokens = arrays.scores, arrays.tokens
     count, blank = len(tokens), scores.shape[1] - 1
     entered, left = np.full(count, -1, np.int64), np.full(count, -1, np.int64)
     costs = np.zeros(len(path) + 1)
@@ -380,73 +457,50 @@ def along(scores, tokens, path):
 
 
 @_compiled
-def best_paths(
-    scores, onsets, tokens, repeat, first, last, close, penalties, arcs, near, back, block
-):  # fmt: skip
-    """One pass: forward, and back if that is wanted, so many frames at a time.
+def run_pass(arrays, penalties, arcs, gaps, back, block):
+    """One pass: forward, and back if that is wanted, `block` frames at a time.
 
     Blocks but the last are gone through twice, forward from the row at their edge.
 
     Returns:
         Score of the best path; `best` as in `backward`; state of each frame as in `trace`.
     """
+    scores, onsets, tokens, repeat, first, last, close = arrays
     frames, count, words = len(scores), len(tokens), len(first)
-    letters = np.empty((block + 1, count), np.float32)
-    blanks = np.empty((block + 1, count + 1), np.float32)
-    speech = np.empty((block + 1, words + 1), np.float32)
-    skipped = np.empty((block + 1, words + 1), np.float32)
-    ended = np.empty((block + 1, words + 1), np.float32)
     blocks = (frames + block - 1) // block
-    edges = blocks if back else 1
-    edge_l = np.empty((edges, count), np.float32)
-    edge_b = np.empty((edges, count + 1), np.float32)
-    edge_s = np.empty((edges, words + 1), np.float32)
-    edge_k = np.empty((edges, words + 1), np.float32)
-    edge_e = np.empty((edges, words + 1), np.float32)
-    best = np.full((4, words + 1), NOT_SOUGHT, np.float32)
-    best[:, near[0] : near[1]] = NEVER
+    rows = _new_rows(block + 1, count, words)
+    edges = _new_rows(blocks if back else 1, count, words)
+    best = np.full((4, words + 1), NOT_COMPUTED, np.float32)
+    best[:, gaps[0] : gaps[1]] = MINUS_INF
     path = np.zeros(frames, np.int64)
-    to_letters = np.empty(count, np.float32)
-    to_blanks = np.empty(count + 1, np.float32)
-    to_speech = np.full(words + 1, NEVER, np.float32)
-    score, state, length = NEVER, 0, 0
+    to_end = ToEnd(
+        np.empty(count, np.float32),
+        np.empty(count + 1, np.float32),
+        np.full(words + 1, MINUS_INF, np.float32),
+    )
+    score, state, length = MINUS_INF, 0, 0
     for step in range(2 * blocks if back else blocks):
         # Forward from the first block to the last, then back from the last to the first.
         returning = step >= blocks
         number = 2 * blocks - 1 - step if returning else step
         start = number * block
         if returning and number > 0:
-            letters[0], blanks[0] = edge_l[number], edge_b[number]
-            speech[0], skipped[0], ended[0] = edge_s[number], edge_k[number], edge_e[number]
+            _copy_row(edges, number, rows, 0)
         elif number > 0:
-            letters[0], blanks[0] = letters[length], blanks[length]
-            speech[0], skipped[0], ended[0] = speech[length], skipped[length], ended[length]
+            _copy_row(rows, length, rows, 0)
             if back:
-                edge_l[number], edge_b[number] = letters[0], blanks[0]
-                edge_s[number], edge_k[number], edge_e[number] = speech[0], skipped[0], ended[0]
+                _copy_row(rows, 0, edges, number)
         length = min(block, frames - start)
-        part, heard = scores[start : start + length], onsets[start : start + length]
+        here = Arrays(
+            scores[start : start + length], onsets[start : start + length],
+            tokens, repeat, first, last, close,
+        )  # fmt: skip
         if step != blocks:  # the last block's rows are still there
-            forward(
-                part, heard, tokens, repeat, first, last, close, penalties, arcs, near, number == 0,
-                letters, blanks, speech, skipped, ended,
-            )  # fmt: skip
+            forward(here, penalties, arcs, gaps, number == 0, rows)
         if step == blocks - 1:
-            score = _max(letters[length, count - 1], blanks[length, count])
-            if arcs:
-                score = _max(score, _max(speech[length, words], skipped[length, words]))
-            state = end_state(
-                letters[length], blanks[length], speech[length], skipped[length], ended[length],
-                last, close, penalties, arcs,
-            )  # fmt: skip
+            score, state = _end(arrays, penalties, arcs, _row(rows, length))
         if returning:
-            state = trace(
-                repeat, first, last, close, penalties, arcs, number == 0, state,
-                letters, blanks, speech, skipped, ended, path[start : start + length],
-            )  # fmt: skip
-            backward(
-                part, heard, tokens, repeat, first, last, close, penalties, arcs, near,
-                number == blocks - 1, letters, blanks, speech, skipped, ended,
-                to_letters, to_blanks, to_speech, best,
-            )  # fmt: skip
+            part = path[start : start + length]
+            state = trace(arrays, penalties, arcs, number == 0, rows, state, part)
+            backward(here, penalties, arcs, gaps, number == blocks - 1, rows, to_end, best)
     return score, best, path

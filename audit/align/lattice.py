@@ -46,7 +46,7 @@ Floats: TypeAlias = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Penalties:
-    """Prices of the arcs in the free pass, nats."""
+    """What the arcs cost in the unconstrained pass, nats."""
 
     skip: float = 4.0
     replace: float = 1.0
@@ -56,10 +56,10 @@ class Penalties:
     onset: float = 1.5
     """For each token that begins in unclaimed speech."""
 
-    def scaled(self, temperature: float) -> tuple[np.float32, ...]:
-        """The prices for emissions whose logits were divided by `temperature`."""
+    def scaled(self, temperature: float) -> kernels.Penalties:
+        """The penalties for emissions whose logits were divided by `temperature`."""
         values = (self.skip, self.replace, self.enter, self.onset)
-        return tuple(np.float32(value / temperature) for value in values)
+        return kernels.Penalties(*(np.float32(value / temperature) for value in values))
 
 
 PENALTIES = Penalties()
@@ -128,6 +128,19 @@ class Problem:
     def close(self) -> NDArray[np.int64]:
         """Token number of the separator after each word, of its last letter where there is none."""
         return self.last + self.spaced[1:]
+
+    @property
+    def arrays(self) -> kernels.Arrays:
+        """What the kernels take."""
+        return kernels.Arrays(
+            self.scores,
+            self.onsets,
+            self.tokens,
+            self.repeat,
+            self.first,
+            self.last,
+            self.close,
+        )
 
     @property
     def letters(self) -> NDArray[np.int64]:
@@ -286,7 +299,7 @@ def _known(word: Word) -> int:
 def _said(unconstrained: Unconstrained) -> NDArray[np.float64]:
     """Best paths that say each word, after unclaimed speech or not; shape (words + 1,)."""
     return np.asarray(
-        np.maximum(unconstrained.best[kernels.KEEP], unconstrained.best[kernels.SPEECH]),
+        np.maximum(unconstrained.best[kernels.KEEP], unconstrained.best[kernels.INSERT]),
         dtype=np.float64,
     )
 
@@ -511,9 +524,7 @@ def substitution(
     strictly, freely = single.path, unconstrained.path
     before = np.concatenate([[0], strictly.ends[:-1]])
     after = np.concatenate([strictly.starts[1:], [len(strictly.states)]])
-    backwards = -kernels.turned(
-        p.scores, p.tokens, p.repeat, p.first, p.last, p.close, before, after
-    )
+    backwards = -kernels.score_reversed(p.arrays, before, after)
     # A cost under one nat is as good as none.
     between = strictly.costs[after] - strictly.costs[before]
     share = np.minimum(1, between / np.maximum(1, backwards))
@@ -532,7 +543,7 @@ def insertion(p: Problem, single: SingleEdit, unconstrained: Unconstrained) -> N
     The gain in the strict pass, or in the free one, as with `unsaid`.
     """
     instead = (
-        unconstrained.best[kernels.SPEECH].astype(np.float64) - unconstrained.best[kernels.KEEP]
+        unconstrained.best[kernels.INSERT].astype(np.float64) - unconstrained.best[kernels.KEEP]
     )
     taken = np.zeros(len(instead), np.bool_)
     gap = unconstrained.path.states - 2 * len(p.tokens) - 1
@@ -543,7 +554,7 @@ def insertion(p: Problem, single: SingleEdit, unconstrained: Unconstrained) -> N
 def insertion_alone(single: SingleEdit) -> NDArray[np.float64]:
     """The gain in the strict pass, of which `speech` speaks; that itself where it is of `peaks`."""
     return np.asarray(
-        np.maximum(LEAST, single.best[kernels.SPEECH].astype(np.float64) - single.score)
+        np.maximum(LEAST, single.best[kernels.INSERT].astype(np.float64) - single.score)
     )
 
 
@@ -571,13 +582,13 @@ def text_loss(prepared: PreparedEmission, transcript: Transcript, model: ModelIn
 
 
 def _path(p: Problem, states: NDArray[np.int64]) -> Path:
-    entered, left, costs = kernels.along(p.scores, p.tokens, states)
+    entered, left, costs = kernels.follow(p.arrays, states)
     return Path(states, entered, entered[p.first], left[p.last], costs)
 
 
 def _passes(
     p: Problem,
-    penalties: tuple[np.float32, ...],
+    penalties: kernels.Penalties,
     near: range | None = None,
     *,
     arcs: bool,
@@ -588,8 +599,7 @@ def _passes(
     near = range(words + 1) if near is None else near
     # Without going back nothing is held but the last frame.
     held = max(BLOCK // (2 * count + 3 * words + 4), math.isqrt(frames)) if back else 256
-    score, best, states = kernels.best_paths(
-        p.scores, p.onsets, p.tokens, p.repeat, p.first, p.last, p.close, penalties, arcs,
-        (near.start, near.stop), back, min(frames, held),
-    )  # fmt: skip
+    score, best, states = kernels.run_pass(
+        p.arrays, penalties, arcs, (near.start, near.stop), back, min(frames, held)
+    )
     return float(score), best, states

@@ -83,7 +83,7 @@ def steps(p: Problem, place: Location, penalties: Penalties) -> Iterator[Step]:
     if kind == "speech":
         yield Step(place, 0.0, 0, ())
         if j < len(p.first):
-            yield Step(("token", int(p.first[j])), 0.0, 0, ((kernels.SPEECH, j),))
+            yield Step(("token", int(p.first[j])), 0.0, 0, ((kernels.INSERT, j),))
             for step in begins(p, j + 1, j + 1, penalties):
                 uses = ((kernels.REPLACE, j), *step.uses)
                 yield Step(step.place, step.price + penalties.replace, step.arcs, uses)
@@ -113,7 +113,7 @@ def endings(p: Problem, place: Location, penalties: Penalties) -> Iterator[Step]
     if gap is None:
         return
     if gap == words:
-        row = kernels.SPEECH if place[0] == "speech" else kernels.KEEP
+        row = kernels.INSERT if place[0] == "speech" else kernels.KEEP
         yield Step(place, 0.0, 0, ((row, words),))
         return
     uses: list[tuple[int, int]] = []

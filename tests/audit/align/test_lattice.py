@@ -191,7 +191,7 @@ def test_every_path_says_a_word_or_does_not(case: Case, temperature: float) -> N
     np.testing.assert_allclose(
         unconstrained.best[:, :-1].max(axis=0), unconstrained.score, atol=1e-3
     )
-    last = unconstrained.best[[kernels.KEEP, kernels.SPEECH], -1]
+    last = unconstrained.best[[kernels.KEEP, kernels.INSERT], -1]
     assert last.max() == pytest.approx(unconstrained.score, abs=1e-3)
     np.testing.assert_allclose(single.best[kernels.KEEP], single.score, atol=1e-3)
 
@@ -256,7 +256,7 @@ def test_temperature_scales_prices_and_scores_alike(case: Case, temperature: flo
 
 def backwards(p: Problem, before: list[int], after: list[int]) -> list[float]:
     places = np.array(before), np.array(after)
-    found = kernels.turned(p.scores, p.tokens, p.repeat, p.first, p.last, p.close, *places)
+    found = kernels.score_reversed(p.arrays, *places)
     return [float(score) for score in found]
 
 
