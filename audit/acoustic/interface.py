@@ -1,6 +1,6 @@
 """What every acoustic model offers: waveforms in, log-probabilities out.
 
-A new member is one file with a class of its own and one line in `load_model`.
+A new adapter is one file with a class of its own and one line in `load_model`.
 """
 
 from __future__ import annotations

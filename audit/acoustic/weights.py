@@ -1,4 +1,4 @@
-"""What the members share: which device, and digests of weights."""
+"""What the adapters share: the device, and digests of weights."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from asr_gate.corpus.utterance import Utterance
 
 MIN_LETTERS = 3
 """Letters of a planted word, and of a word that is doubled, replaced or removed: shorter ones are
-heard too badly to measure anything by."""
+recognised too badly to measure anything by."""
 CUT = 0.3
 """Share of the words that are cut off."""
 COHORT = 3

@@ -9,7 +9,9 @@ from functools import partial
 
 from asr_gate.audit.acoustic import AcousticModel, Emission
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.align import align, lattice
+from asr_gate.audit.align import align, prepare
+from asr_gate.audit.align.passes import solve_single_edit, solve_unconstrained
+from asr_gate.audit.align.problem import problem
 from asr_gate.audit.controls.plant import Planting, plan_controls
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.corpus.text.letters import Transcript
@@ -39,17 +41,15 @@ def speeds(given: Material) -> list[Speed]:
         strict_path(emission, transcript, info)
 
     def with_arcs(emission: Emission, transcript: Transcript) -> None:
-        lattice.solve_unconstrained(
-            lattice.problem(lattice.prepare(emission, info), transcript, info), info.temperature
-        )
+        solve_unconstrained(problem(prepare(emission, info), transcript, info), info.temperature)
 
     def both(emission: Emission, transcript: Transcript) -> None:
-        problem = lattice.problem(lattice.prepare(emission, info), transcript, info)
-        lattice.solve_single_edit(problem)
-        lattice.solve_unconstrained(problem, info.temperature)
+        p = problem(prepare(emission, info), transcript, info)
+        solve_single_edit(p)
+        solve_unconstrained(p, info.temperature)
 
     def whole(emission: Emission, transcript: Transcript) -> None:
-        align(lattice.prepare(emission, info), transcript, info)
+        align(prepare(emission, info), transcript, info)
 
     jobs: list[tuple[str, Callable[[Emission, Transcript], object]]] = [
         ("torchaudio forced_align: one path", single),

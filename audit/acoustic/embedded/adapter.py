@@ -1,4 +1,4 @@
-"""The embedded model as a member of the acoustic models."""
+"""Adapter of the embedded model."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def mms() -> AcousticModel:
     return MmsModel("he", "cpu", network)
 
 
-MEMBERS: dict[str, Callable[[Path], AcousticModel]] = {
+ADAPTERS: dict[str, Callable[[Path], AcousticModel]] = {
     "embedded": lambda _: load_model("embedded", device="cpu"),
     "hf-group-norm": lambda tmp: load_model(f"hf:{hf_folder(tmp / 'm', 'group')}", device="cpu"),
     "hf-layer-norm": lambda tmp: load_model(f"hf:{hf_folder(tmp / 'm', 'layer')}", device="cpu"),
@@ -133,9 +133,9 @@ MEMBERS: dict[str, Callable[[Path], AcousticModel]] = {
 }
 
 
-@pytest.fixture(params=MEMBERS)
+@pytest.fixture(params=ADAPTERS)
 def model(request: pytest.FixtureRequest, tmp_path: Path) -> AcousticModel:
-    return MEMBERS[request.param](tmp_path)
+    return ADAPTERS[request.param](tmp_path)
 
 
 def test_emissions_are_log_probabilities_at_the_stride(model: AcousticModel) -> None:

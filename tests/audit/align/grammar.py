@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from asr_gate.audit.align import kernels
-from asr_gate.audit.align.lattice import Problem
+from asr_gate.audit.align.problem import Problem
 
 Location = tuple[str, int]
 Uses = tuple[tuple[int, int], ...]
@@ -130,9 +130,9 @@ def emitted(p: Problem, place: Location, frame: int, penalties: Penalties) -> fl
     """Score of being at a place in a frame."""
     kind, j = place
     if kind == "speech":
-        return -penalties.onset * float(p.onsets[frame])
-    column = p.scores.shape[1] - 1 if kind == "blank" else int(p.tokens[j])
-    return float(p.scores[frame, column])
+        return -penalties.onset * float(p.emission.onsets[frame])
+    column = p.emission.scores.shape[1] - 1 if kind == "blank" else int(p.tokens[j])
+    return float(p.emission.scores[frame, column])
 
 
 class Found(NamedTuple):
@@ -147,7 +147,7 @@ def all_paths(p: Problem, penalties: Penalties) -> Iterator[Found]:
     """Every path; there are many."""
 
     def walk(frame: int, place: Location, score: float, arcs: int, uses: Uses) -> Iterator[Found]:
-        if frame == len(p.scores):
+        if frame == len(p.emission.scores):
             for end in endings(p, place, penalties):
                 yield Found(score - end.price, arcs + end.arcs, uses + end.uses)
             return

@@ -9,7 +9,7 @@ import numpy as np
 
 from asr_gate.audit.acoustic.interface import Emission, ModelInfo
 from asr_gate.audit.align import align, prepare
-from asr_gate.audit.align.lattice import Problem, problem
+from asr_gate.audit.align.problem import Problem, problem
 from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.corpus.text.letters import Transcript, Word, spell
 from asr_gate.corpus.utterance import Span

@@ -19,14 +19,10 @@ from hypothesis import strategies as st
 from numba.core import caching
 
 from asr_gate.audit.acoustic.interface import Emission, ModelInfo
-from asr_gate.audit.align import kernels, lattice, prepare
-from asr_gate.audit.align.lattice import (
-    LEAST,
-    PENALTIES,
-    Problem,
-    solve_single_edit,
-    solve_unconstrained,
-)
+from asr_gate.audit.align import align, kernels, lattice, passes, prepare, text_loss
+from asr_gate.audit.align.evidence import LEAST
+from asr_gate.audit.align.passes import PENALTIES, solve_single_edit, solve_unconstrained
+from asr_gate.audit.align.problem import Problem
 from asr_gate.audit.controls.calibrate import USUAL
 from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.corpus.speech.activity import spans
@@ -137,7 +133,7 @@ def test_without_arcs_it_is_ctc_forced_aligners(case: Case) -> None:
 @settings(max_examples=150, deadline=None)
 def test_texts_of_others_cost_what_the_strict_pass_says(case: Case) -> None:
     prepared = prepare(case.emission, case.model)
-    loss = lattice.text_loss(prepared, transcript(*case.words), case.model)
+    loss = text_loss(prepared, transcript(*case.words), case.model)
     single = solve_single_edit(case.problem)
     assert loss == pytest.approx(-single.score / sum(map(len, case.words)), abs=1e-4)
 
@@ -219,14 +215,14 @@ def test_blocks_change_nothing(case: Case, block: int) -> None:
     prepared = prepare(case.emission, case.model)
     whole = solve_single_edit(p), solve_unconstrained(p, 1.0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lattice, "BLOCK", block)
+        patch.setattr(passes, "BLOCK", block)
         parts = solve_single_edit(p), solve_unconstrained(p, 1.0)
-        in_parts = lattice.align(prepared, transcript(*case.words), case.model)
+        in_parts = align(prepared, transcript(*case.words), case.model)
     for one, other in zip(whole, parts, strict=True):
         assert one.score == other.score
         np.testing.assert_array_equal(one.best, other.best)
         np.testing.assert_array_equal(one.path.states, other.path.states)
-    assert in_parts == lattice.align(prepared, transcript(*case.words), case.model)
+    assert in_parts == align(prepared, transcript(*case.words), case.model)
 
 
 def test_long_texts_cost_the_same_in_blocks() -> None:
@@ -234,7 +230,7 @@ def test_long_texts_cost_the_same_in_blocks() -> None:
     words = ["cab", "abba", "b", "cc"] * 40
     emission = random_emission(1000, 5, 0)
     single = solve_single_edit(problem_of(emission, SMALL, *words))
-    loss = lattice.text_loss(prepare(emission, SMALL), transcript(*words), SMALL)
+    loss = text_loss(prepare(emission, SMALL), transcript(*words), SMALL)
     assert loss == pytest.approx(-single.score / 400, abs=1e-5)
 
 
@@ -280,8 +276,8 @@ def test_a_word_that_is_the_same_backwards_has_its_own_score(words: list[str], s
     before = [0, *(int(frames[j][-1]) + 1 for j in p.last[:-1])]
     after = [*(int(frames[j][0]) for j in p.first[1:]), len(path)]
     columns = np.append(p.tokens, p.tokens[-1])[path // 2]
-    columns[path % 2 == 0] = p.scores.shape[1] - 1
-    scores = p.scores[np.arange(len(path)), columns].astype(np.float64)
+    columns[path % 2 == 0] = p.emission.scores.shape[1] - 1
+    scores = p.emission.scores[np.arange(len(path)), columns].astype(np.float64)
     own = [float(scores[begin:end].sum()) for begin, end in zip(before, after, strict=True)]
     assert backwards(p, before, after) == pytest.approx(own, abs=1e-4)
 
@@ -376,11 +372,11 @@ def test_an_apostrophe_is_no_sound(spoken: str, written: str) -> None:
 def test_a_word_of_nothing_that_sounds_proves_nothing() -> None:
     words = transcript("we", "''", "dont", "?'", "know")
     prepared = prepare(says(said("we dont know")), MODEL)
-    found = lattice.align(prepared, words, MODEL)
+    found = align(prepared, words, MODEL)
     assert isinstance(found, Alignment)
     assert [w.letters for w in found.words] == [2, 0, 4, 0, 4]
     assert [w.deletion for w in found.words if not w.letters] == [LEAST, LEAST]
-    nothing = lattice.align(prepared, transcript("''", "?'"), MODEL)
+    nothing = align(prepared, transcript("''", "?'"), MODEL)
     assert isinstance(nothing, Unalignable)
     assert nothing.code == "T002"
 
