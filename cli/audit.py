@@ -57,14 +57,14 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
     "--fraction",
     type=click.FloatRange(0, 1, min_open=True),
     callback=_number,
-    help="Share of the corpus to hear.  [default: the policy's, 0.1]",
+    help="Share of the corpus to align.  [default: the policy's, 0.1]",
 )
-@click.option("--all", "everything", is_flag=True, help="Hear the whole corpus.")
+@click.option("--all", "everything", is_flag=True, help="Align the whole corpus.")
 @click.option(
     "--until-decided",
     is_flag=True,
-    help="Hear in random order and stop when the decision is settled; what --fraction would hear "
-    "is then the most.",
+    help="Align in random order and stop when the decision is certain; --fraction is then the "
+    "limit.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
@@ -74,7 +74,7 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
     type=click.Path(path_type=Path),
     help="Folder that audio must lie in.  [default: the manifest's]",
 )
-@click.option("--resume", is_flag=True, help="Go on with an interrupted audit.")
+@click.option("--resume", is_flag=True, help="Continue an interrupted audit.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
@@ -89,7 +89,7 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
 @click.option(
     "--controls",
     type=click.IntRange(0),
-    help="Planted defects of each kind, by which the audit measures its own power; 0: none.  "
+    help="Defects to plant of each kind, to measure detection power; 0: none.  "
     "[default: the policy's, 385]",
 )
 @click.option("--strict", is_flag=True, help="Exit 10 on CAUTION.")

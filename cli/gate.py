@@ -47,12 +47,13 @@ def command(
     junit: Path | None,
     github: bool,
 ) -> int:
-    """Read a report's verdict back as an exit code; REPORT is a file or an audit's folder.
+    """Check a report and give its decision as the exit code.
 
-    Without REPORT, the newest under reports/ is read.
+    REPORT is a report or the folder of an audit; by default the newest under reports/.
 
-    Exit codes: 0 PROCEED, 10 CAUTION not accepted, 20 STOP, 30 no verdict (report missing,
-    altered, stale, not signed, or for other data). What CI reads is written whatever the verdict.
+    Exit codes: 0 PROCEED, 10 CAUTION not accepted, 20 STOP, 30 no verdict (the report is
+    missing, altered, too old, not signed, or for other data). SARIF, JUnit and annotations are
+    written whatever the decision.
     """
     from asr_gate.audit.gate import authorise, find_latest, require_same_data, verify
     from asr_gate.audit.policy import load_policy

@@ -28,7 +28,7 @@ def trust_options(command: Any) -> Any:
     return click.option(
         "--policy",
         type=click.Path(path_type=Path),
-        help="Policy file under which the report must have been judged.",
+        help="Policy file that the report must have been made with.",
     )(command)
 
 

@@ -29,7 +29,7 @@ from asr_gate.cli.project import manifests_or_default
     "--data",
     multiple=True,
     metavar="MANIFEST",
-    help="What to train on, the very data that was audited; may be given several times.",
+    help="Manifest to train on, the same that was audited; may be given several times.",
 )
 @corpus_options
 @click.option(
@@ -40,7 +40,7 @@ from asr_gate.cli.project import manifests_or_default
 @click.option("--accept-caution", is_flag=True, help="Train although the report says CAUTION.")
 @trust_options
 @click.option("--dry-run", is_flag=True, help="Show what would be trained, and stop.")
-@click.option("--resume", is_flag=True, help="Go on with the run that was stopped or killed.")
+@click.option("--resume", is_flag=True, help="Continue a run that was stopped or killed.")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/RECIPE]"
 )
@@ -63,7 +63,7 @@ def run(
     profile: bool,
     tracking: dict[str, Any],
 ) -> int:
-    """Train by RECIPE from a verified report, or refuse before any model is loaded.
+    """Train by RECIPE if a verified report allows it, or refuse before any model is loaded.
 
     RECIPE is round2, full, lora, projector-only, round2-tiny (a small random model, for a CPU), or
     a YAML file; KEY=VALUE overrides any key of it. The word `run` may be left out. `asr train
