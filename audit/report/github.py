@@ -10,6 +10,7 @@ from typing import Literal
 
 from asr_gate.audit.records.report import Decision, Report
 from asr_gate.audit.records.rules import catalogue
+from asr_gate.audit.report.headline import headline
 from asr_gate.audit.report.locations import (
     Level,
     Locations,
@@ -107,24 +108,19 @@ def summary_of_refusal(reason: str) -> str:
 
 
 def _lines(report: Report, places: Locations, held: str | None) -> Iterator[str]:
-    estimate = report.estimate
     yield f"## asr gate: {escaped(report.decision)}"
     yield ""
     yield "Training may start." if held is None else f"Training is held: {escaped(held)}"
     yield ""
-    yield (
-        f"{report.low_quality_percentage:.1f} % of {report.dataset.utterances} utterances are of "
-        f"low quality ({100 * estimate.low:.1f} to {100 * estimate.high:.1f} % at "
-        f"{estimate.confidence:.0%}), heard {report.total_samples}. "
-        f"{escaped(report.recommendation)}"
-    )
+    line = headline(report)
+    yield f"{line[0].upper()}{line[1:]}. {escaped(report.recommendation)}"
     yield ""
     reasons = [reason for reason in report.reasons if held is None or reason not in held]
     yield from (f"- {escaped(reason)}" for reason in reasons[:MOST_ROWS])
     yield from _more(len(reasons), "reasons")
     if report.domain_statistics:
         yield ""
-        yield "| domain | heard | of | low quality | interval |"
+        yield "| domain | sampled | of | low quality | interval |"
         yield "|---|---:|---:|---:|---:|"
         for name, domain in islice(report.domain_statistics.items(), MOST_ROWS):
             yield (

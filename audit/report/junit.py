@@ -44,7 +44,7 @@ def junit(report: Report, places: Locations, held: str | None) -> bytes:
             [
                 f"{domain.low_quality_pct:.1f} % of low quality "
                 f"({domain.low:.1f} to {domain.high:.1f} %), "
-                f"{domain.count} of {domain.population} heard",
+                f"{domain.count} of {domain.population} sampled",
             ],
         )
     for kind, power in report.controls.items():

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from asr_gate.audit.records.report import DomainStatistics
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.build import AuditResult
+from asr_gate.audit.report.headline import headline
 from asr_gate.corpus.text.plain import plain
 
 WORST = 20
@@ -29,18 +30,15 @@ def _lines(result: AuditResult) -> Iterator[str]:
     for reason in report.reasons:
         yield f"- {_escape(reason)}"
     yield ""
-    yield (
-        f"{report.low_quality_percentage:.1f} % of the corpus is of low quality "
-        f"({100 * estimate.low:.1f} to {100 * estimate.high:.1f} % at {estimate.confidence:.0%} "
-        f"confidence), from {report.total_samples} of {report.dataset.utterances} utterances "
-        f"({report.dataset.hours:.2f} h in all)."
-    )
-    if (hours := estimate.hours) is not None:
+    line = headline(report)
+    yield f"{line[0].upper()}{line[1:]}. The corpus has {report.dataset.hours:.2f} hours."
+    judged = report.decision != "NO_VERDICT"
+    if judged and (hours := estimate.hours) is not None:
         yield (
             f"By length it is {100 * hours.rate:.1f} % of the hours ({100 * hours.low:.1f} to "
             f"{100 * hours.high:.1f} %)."
         )
-    if (defects := estimate.corrected) is not None:
+    if judged and (defects := estimate.corrected) is not None:
         yield (
             f"With the {defects.power:.0%} of planted defects that were found and "
             f"{defects.false_alarm:.0%} of false alarms taken into account, "

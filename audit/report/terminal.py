@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asr_gate.audit.records.report import Report
+from asr_gate.audit.report.headline import headline
 from asr_gate.corpus.text.plain import plain
 
 COLOURS = {
@@ -90,15 +91,10 @@ def print_report(
             ),
             soft_wrap=True,
         )
-    estimate = report.estimate
     console.print()
     console.print(
         Text(report.decision, COLOURS[report.decision]),
-        Text(
-            f" {report.low_quality_percentage:.1f} % of {report.dataset.utterances} utterances "
-            f"are of low quality ({100 * estimate.low:.1f}-{100 * estimate.high:.1f} % at "
-            f"{estimate.confidence:.0%}), sampled {report.total_samples}"
-        ),
+        Text(f" {headline(report)}"),
         sep="",
         soft_wrap=True,
     )

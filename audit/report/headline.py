@@ -1,0 +1,20 @@
+"""The estimate in one sentence, for the terminal and the Markdown pages."""
+
+from __future__ import annotations
+
+from asr_gate.audit.records.report import Report
+
+
+def headline(report: Report) -> str:
+    """What share of the corpus is of low quality, without the final full stop.
+
+    Without a verdict the estimate means nothing, so only the size of the sample is given.
+    """
+    total, estimate = report.dataset.utterances, report.estimate
+    if report.decision == "NO_VERDICT":
+        return f"sampled {report.total_samples} of {total} utterances"
+    return (
+        f"{report.low_quality_percentage:.1f} % of {total} utterances are of low quality "
+        f"({100 * estimate.low:.1f}-{100 * estimate.high:.1f} % at {estimate.confidence:.0%}), "
+        f"sampled {report.total_samples}"
+    )
