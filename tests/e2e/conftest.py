@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,15 +19,34 @@ from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_e
 from tests.tracking.offline import OfflineRun, read_run
 
 
+@contextmanager
+def made_once(tmp_path_factory: pytest.TempPathFactory, name: str) -> Iterator[tuple[Path, bool]]:
+    """A folder that all workers of a test run share, and whether it is there already.
+
+    The first worker makes it within the `with` block; the others wait and find it whole.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / name
+    with (shared / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        there = (folder / "made").exists()
+        if not there:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        yield folder, there
+        (folder / "made").touch()
+
+
 @pytest.fixture(scope="session")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `reports/proceed` and `reports/stop`, of all rows of the bundled corpus."""
-    folder = tmp_path_factory.mktemp("audited")
-    for manifest, code in ((PROCEED, 0), (STOP, 20)):
-        done = asr_here(
-            "audit", manifest, "--all", "--name", manifest.stem, "--no-wandb", cwd=folder
-        )
-        assert done.returncode == code, done.stderr
+    with made_once(tmp_path_factory, "audited") as (folder, there):
+        for manifest, code in () if there else ((PROCEED, 0), (STOP, 20)):
+            done = asr_here(
+                "audit", manifest, "--all", "--name", manifest.stem, "--no-wandb", cwd=folder
+            )
+            assert done.returncode == code, done.stderr
     return folder
 
 
@@ -58,7 +82,14 @@ class Tracked:
 
 @pytest.fixture(scope="session")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
-    folder = tmp_path_factory.mktemp("tracked")
+    with made_once(tmp_path_factory, "tracked") as (folder, there):
+        if not there:
+            _track(folder)
+    kinds = {run.job_type: run for run in map(read_run, folder.glob("wandb/offline-run-*"))}
+    return Tracked(folder, kinds["data_quality"], kinds["train"], kinds["evaluation"])
+
+
+def _track(folder: Path) -> None:
     (folder / "home").mkdir()
     # Before any test's own: a session's fixture has the tester's environment around it.
     environment = dict.fromkeys(inherited_wandb_variables(), "") | isolated_wandb_environment(
@@ -67,7 +98,6 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
     environment |= {**NAMED, "WANDB_MODE": "offline", "XDG_CACHE_HOME": str(folder / "cache")}
     environment["OMP_NUM_THREADS"] = "1"  # so small a model gains nothing from more
     write_small(folder / "small.jsonl", shift=0)
-    runs = []
     for command in (
         ("audit", "small.jsonl", "--all"),
         TRAINING,
@@ -75,9 +105,6 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
     ):
         done = asr(*command, "--wandb", *FLAGS, cwd=folder, **environment)
         assert done.returncode == 0, done.stderr
-        (new,) = set(folder.glob("wandb/offline-run-*")) - {run.folder for run in runs}
-        runs.append(read_run(new))
-    return Tracked(folder, *runs)
 
 
 @pytest.fixture

@@ -319,19 +319,18 @@ def test_bad_rows_are_skipped_or_found_and_nothing_is_lost(tmp_path: Path) -> No
 
 
 def test_the_verdict_stands_whoever_reads_it(small_stop: Path, tmp_path: Path) -> None:
-    command = f"'{ASR[0]}' audit '{small_stop}' --no-wandb"
-    for output in ("| true", "> /dev/full"):
+    audit, gate = f"audit '{small_stop}' --no-wandb", "gate"
+    for command in (f"{audit} | true", f"{audit} > /dev/full", f"{gate} > /dev/full"):
         done = subprocess.run(
-            ["bash", "-c", f"{command} {output}; exit ${{PIPESTATUS[0]}}"],
+            ["bash", "-c", f"'{ASR[0]}' {command}; exit ${{PIPESTATUS[0]}}"],
             cwd=tmp_path,
             capture_output=True,
+            env={**os.environ, "PYTHONIOENCODING": "ascii"},
             text=True,
             timeout=120,
         )
         assert done.returncode == 20, done.stderr
         assert "Traceback" not in done.stderr
-    done = asr("audit", small_stop, "--no-wandb", cwd=tmp_path, PYTHONIOENCODING="ascii")
-    assert done.returncode == 20, done.stderr
 
 
 def test_what_steers_a_terminal_is_shown_and_not_obeyed(small: Path, tmp_path: Path) -> None:

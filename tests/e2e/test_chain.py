@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.e2e.asr import asr, report_in
-from tests.e2e.conftest import write_small
+from tests.e2e.conftest import Tracked, write_small
 from tests.tracking.isolation import (
     FAKE_KEY,
     inherited_wandb_variables,
@@ -34,6 +35,8 @@ SHORT = (
     "data.batch_seconds=30",
     "data.evaluation_share=0.2",
     "model.tiny.vocabulary=300",
+    "phases.0.epochs=[1]",
+    "phases.1.epochs=[2]",
 )
 
 
@@ -148,8 +151,8 @@ def test_the_switch_and_the_epochs_are_at_their_steps(online: Chain, api: Any) -
     run = api.run(f"{PROJECT}/{told['tracking']['run_id']}")
     rows = list(run.scan_history())
     (switch,) = [row for row in rows if row.get("training/strategy_switch") == 1]
-    assert switch["_step"] == told["epochs"][1]["steps"] + 1
-    assert (switch["training/strategy"], switch["train/epoch"]) == ("A", 3)
+    assert switch["_step"] == told["epochs"][0]["steps"] + 1
+    assert (switch["training/strategy"], switch["train/epoch"]) == ("A", 2)
     assert switch["training/audio_layers_unfrozen"] == 1
     by_epoch = {row["epoch"]: row["epoch/wer"] for row in rows if "epoch/wer" in row}
     assert by_epoch == {e["epoch"]: e["evaluation"]["wer"] for e in told["epochs"]}
@@ -161,33 +164,28 @@ def test_complete_is_told(online: Chain) -> None:
     assert "round2-tiny: training complete" in titles
 
 
-def test_offline_runs_are_sent_and_linked_later(place: Chain, online: Chain, api: Any) -> None:
-    del online  # its runs come first, so that what is here again is told apart
-    offline = {"WANDB_MODE": "offline"}
-    place.asr(
-        "audit", "small.jsonl", "--all", "--name", "later", "--seed", "5", "--wandb", **offline
-    )
-    place.asr(
-        "train", "round2-tiny", *SHORT, "--data", "small.jsonl", "--wandb", "--report",
-        "reports/later", "--out", "runs/later", "seed=2", **offline,
-    )  # fmt: skip
-    told = place.run_json("later")
+def test_offline_runs_are_sent_and_linked_later(place: Chain, tracked: Tracked, api: Any) -> None:
+    folder = place.folder / "offline"
+    for name in ("wandb", "runs", "reports"):
+        shutil.copytree(tracked.folder / name, folder / name, symlinks=True)
+    there = replace(place, folder=folder)
+    told = there.run_json("round2-tiny")
     run_id = told["tracking"]["run_id"]
     assert run_id not in place.server.runs
-    sent = json.loads(place.asr("sync", "--json")[0])
-    assert [(one["sent"], one["problem"]) for one in sent] == [(True, ""), (True, "")]
-    assert [len(one["linked"]) for one in sent] == [0, 1]
-    run = api.run(f"{PROJECT}/{run_id}")
+    sent = json.loads(there.asr("sync", "--json", WANDB_DIR=str(folder))[0])
+    assert [(one["sent"], one["problem"]) for one in sent] == [(True, "")] * 3
+    assert [len(one["linked"]) for one in sent] == [0, 1, 1]
+    run = api.run(f"{ENTITY}/{tracked.train.project}/{run_id}")
     (used,) = run.used_artifacts()
     assert used.metadata["digest"] == told["phase0"]["digest"]
     producer = used.logged_by()
     assert producer is not None
-    assert producer.name == "phase0-audit"
+    assert producer.job_type == "data_quality"
     aliases = {alias for item in run.logged_artifacts() for alias in item.aliases}
     assert {"best", "final"} <= aliases
 
     asked = len(place.server.operations)
-    assert "Nothing waits" in place.asr("sync")[0]
+    assert "Nothing waits" in there.asr("sync", WANDB_DIR=str(folder))[0]
     assert len(place.server.operations) == asked
-    assert "linked to" in place.asr("link", "runs/later")[0]
-    assert len(api.run(f"{PROJECT}/{run_id}").used_artifacts()) == 1
+    assert "linked to" in there.asr("link", "runs/round2-tiny")[0]
+    assert len(api.run(f"{ENTITY}/{tracked.train.project}/{run_id}").used_artifacts()) == 1

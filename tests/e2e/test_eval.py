@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from asr_gate.train.record import write_record
 from tests.e2e.asr import asr, asr_here, asr_without, one_line
 from tests.train.layouts import write_older, write_small
-from tests.train.support import WORDS, write_corpus
+from tests.train.support import WORDS, run_record, write_corpus
 
 pytestmark = pytest.mark.slow
 
@@ -130,7 +131,7 @@ def test_help_of_each_is_its_own(tmp_path: Path) -> None:
 
 
 def test_a_run_without_checkpoints_is_not_averaged(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_text('{"evaluations": []}')
+    write_record(tmp_path, run_record())
     done = asr_without({"torch"}, "train", "average", ".", cwd=tmp_path)
     assert done.returncode == 2
     assert "0 evaluated checkpoints" in one_line(done)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,7 @@ import pytest
 
 from asr_gate.audit.records.report import Report
 from tests.e2e.asr import asr_here, asr_without, one_line, report_in
-from tests.speech import PROCEED, ROOT, STOP
+from tests.speech import PROCEED, STOP
 
 pytestmark = pytest.mark.slow
 
@@ -120,41 +117,3 @@ def test_help_and_gate_load_no_torch(audited: Path) -> None:
     for arguments in (["--help"], ["gate", "reports/proceed", "--data", PROCEED]):
         done = asr_without(heavy, *arguments, cwd=audited)
         assert done.returncode == 0, done.stderr
-
-
-def test_the_core_install_alone_is_enough_for_the_gate(audited: Path, tmp_path: Path) -> None:
-    """A wheel of the project in an environment with its core dependencies and nothing else."""
-    uv = str(Path(sys.executable).parent / "uv")
-    python = tmp_path / "core" / "bin" / "python"
-    source = tmp_path / "source"
-    skip = shutil.ignore_patterns(
-        ".venv", ".git", "build", "*.egg-info", "wandb", "runs", "reports"
-    )
-    shutil.copytree(ROOT, source, ignore=skip)
-    lock = ["--constraint", str(ROOT / "requirements.lock")]
-    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "VIRTUAL_ENV")}
-    for command in (
-        ["venv", "--quiet", str(tmp_path / "core")],
-        ["pip", "install", "--quiet", "--python", str(python), *lock, str(source)],
-    ):
-        subprocess.run([uv, *command], check=True, env=environment, timeout=200)
-    command = str(python.parent / "asr")
-    for arguments, code in (
-        (["--help"], 0),
-        (["gate", "--help"], 0),
-        (["gate", "reports/proceed", "--data", str(PROCEED)], 0),
-        (["gate", "reports/stop"], 20),
-    ):
-        done = subprocess.run(
-            [command, *arguments], cwd=audited, capture_output=True, text=True, timeout=60
-        )
-        assert done.returncode == code, done.stderr
-    missing = subprocess.run(
-        [command, "audit", str(PROCEED)], cwd=tmp_path, capture_output=True, text=True, timeout=60
-    )
-    assert missing.returncode == 2
-    assert "pip install 'asr-gate[align]'" in one_line(missing)
-    installed = subprocess.run(
-        [str(python), "-c", "import torch"], capture_output=True, text=True, timeout=60
-    )
-    assert "ModuleNotFoundError" in installed.stderr

@@ -15,7 +15,7 @@ import soundfile
 
 from asr_gate.tracking.sync_state import read_sync_state
 from tests.board import numbers, open_board, scalars, texts
-from tests.e2e.asr import asr, asr_without, report_in
+from tests.e2e.asr import asr, asr_here, asr_without, report_in
 from tests.e2e.conftest import TRAINING, Tracked
 from tests.speech import ROOT
 from tests.tracking.offline import OfflineRun, read_run
@@ -89,18 +89,23 @@ def test_a_server_that_refuses_costs_nothing_but_the_upload(small: Path, tmp_pat
     assert list((tmp_path / "wandb").glob("offline-run-*"))
 
 
-def test_no_run_where_none_is_wanted(small: Path, tmp_path: Path) -> None:
-    for options, environment in (
-        (["--no-wandb"], {"WANDB_PHASE0_LOGGING": "true"}),
-        ([], {}),
-    ):
-        done = asr("audit", small, *options, cwd=tmp_path, WANDB_DIR=str(tmp_path), **environment)
-        assert done.returncode == 0, done.stderr
-        assert not (tmp_path / "wandb").exists()
+def test_no_run_where_none_is_wanted(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    done = asr_here("audit", small, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.setenv("WANDB_PHASE0_LOGGING", "true")
+    done = asr_here("audit", small, "--no-wandb", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "wandb").exists()
 
 
-def test_a_wrong_mode_is_named_before_anything_is_decoded(small: Path, tmp_path: Path) -> None:
-    done = asr("audit", small, "--wandb", cwd=tmp_path, WANDB_MODE="sometimes")
+def test_a_wrong_mode_is_named_before_anything_is_decoded(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_MODE", "sometimes")
+    done = asr_here("audit", small, "--wandb", cwd=tmp_path)
     assert done.returncode == 2
     assert "WANDB_MODE" in done.stderr
     assert not (tmp_path / "reports").exists()

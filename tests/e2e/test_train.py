@@ -74,8 +74,7 @@ def test_proceed_trains(audited: Path, tmp_path: Path) -> None:
     assert epochs[-1]["evaluation"]["cer"] > 0
     assert set(epochs[-1]["evaluation"]["domains"]) <= set(report["domain_statistics"])
     broken = [row for row, kind in BROKEN["proceed.jsonl"]["broken"].items() if "swap" in kind]
-    condemned = set(run["plan"]["condemned"])
-    assert condemned & set(broken)
+    assert set(run["plan"]["excluded"]) & set(broken)
     from transformers import AutoModelForMultimodalLM
 
     AutoModelForMultimodalLM.from_pretrained(tmp_path / "runs" / "round2-tiny" / "final")

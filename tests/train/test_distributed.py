@@ -106,16 +106,18 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
     ], "one run, in one folder"  # fmt: skip
 
 
-def test_a_divided_model_trains_as_whole_ones_do_and_goes_on_after_sigterm(
+def test_a_sharded_model_trains_as_whole_ones_do_and_is_resumed_by_accelerate_after_sigterm(
     two: Path, manifest: Path, report: Path, tmp_path: Path
 ) -> None:
     command = ("-m", "asr_gate", "train", "round2-tiny", "--data", manifest, "--report",
-               report.parent, "--no-wandb", *WEIGHTED, "checkpoints.state_every_steps=1",
-               "sharding=fsdp2")  # fmt: skip
+               report.parent, "--wandb", "wandb.mode=offline", f"wandb.folder={tmp_path}",
+               *WEIGHTED, "checkpoints.state_every_steps=1", "sharding=fsdp2")  # fmt: skip
     run = tmp_path / "runs" / "round2-tiny"
     process = launch(TORCHRUN, *command, cwd=tmp_path)
     stop_at_a_state(process, run)
-    assert told(run)["status"] == "stopped"
+    stopped = told(run)
+    assert stopped["status"] == "stopped"
+    assert stopped["reason"].startswith("by SIGTERM after step ")
     (state,) = run.glob("resume/step-*")
     final = load_file(two / "final" / "model.safetensors")
     trained = {"model.audio_tower.layers.2."}
@@ -124,7 +126,7 @@ def test_a_divided_model_trains_as_whole_ones_do_and_goes_on_after_sigterm(
         trained.add(name)
         assert kind in ("parameter", "exp_avg", "exp_avg_sq", "step")
         assert tensor.shape == (() if kind == "step" else final[name].shape), "whole"
-    finish(launch(TORCHRUN, *command, "--resume", cwd=tmp_path))
+    finish(launch(ACCELERATE, *command, "--resume", cwd=tmp_path))
     divided, whole = told(run), told(two)
     assert divided["status"] == "finished"
     assert divided["plan"]["memory"] == whole["plan"]["memory"] // 2
@@ -145,32 +147,13 @@ def test_a_divided_model_trains_as_whole_ones_do_and_goes_on_after_sigterm(
                 torch.testing.assert_close(ours[name], tensor, rtol=1e-5, atol=1e-5)
             else:
                 assert torch.equal(ours[name], tensor), f"{name} is frozen"
-
-
-def test_torchrun_starts_it_sigterm_stops_it_and_accelerate_goes_on(
-    manifest: Path, report: Path, tmp_path: Path
-) -> None:
-    command = ("-m", "asr_gate", "train", "round2-tiny", "--data", manifest, "--report",
-               report.parent, "--wandb", "wandb.mode=offline", f"wandb.folder={tmp_path}", *SHORT,
-               "checkpoints.state_every_steps=1")  # fmt: skip
-    process = launch(TORCHRUN, *command, cwd=tmp_path)
-    run = tmp_path / "runs" / "round2-tiny"
-    stop_at_a_state(process, run)
-    stopped = told(run)
-    assert stopped["status"] == "stopped"
-    assert stopped["reason"].startswith("by SIGTERM after step ")
-    finish(launch(ACCELERATE, *command, "--resume", cwd=tmp_path))
-    finished = told(run)
-    assert finished["status"] == "finished"
-    steps = [step["step"] for step in finished["steps"]]
-    assert steps == list(range(1, finished["plan"]["steps"] + 1))
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["round2-tiny"]
     # Of each start, the first process alone tracks and logs.
     for pattern in ("wandb/offline-run-*", "runs/*/tensorboard/*"):
         assert len(list(tmp_path.glob(pattern))) == 2, pattern
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
-    logged = [line["step"] for line in lines if line.get("event") == "step"]
-    assert sorted(set(logged)) == steps
+    logged = {line["step"] for line in lines if line.get("event") == "step"}
+    assert sorted(logged) == list(range(1, divided["plan"]["steps"] + 1))
     assert len([line for line in lines if line.get("event") == "end"]) == 2
 
 
