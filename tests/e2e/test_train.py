@@ -58,6 +58,7 @@ def test_proceed_trains(audited: Path, tmp_path: Path) -> None:
     shutil.copytree(audited / "reports" / "proceed", tmp_path / "reports" / "proceed")
     done = asr(
         "train", "round2-tiny", "--data", PROCEED, "--wandb",
+        "phases.0.epochs=[1]", "phases.1.epochs=[2]",
         cwd=tmp_path, WANDB_DIR=str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
@@ -67,8 +68,8 @@ def test_proceed_trains(audited: Path, tmp_path: Path) -> None:
     assert run["phase0"]["digest"] == report["digest"]
     assert run["phase0"]["dataset_fingerprint"] == report["dataset"]["fingerprint"]
     epochs = run["epochs"]
-    assert [epoch["phase"] for epoch in epochs] == ["B", "B", "A", "A", "A"]
-    assert epochs[-1]["loss"] < 0.8 * epochs[0]["loss"]
+    assert [epoch["phase"] for epoch in epochs] == ["B", "A"]
+    assert epochs[-1]["loss"] < 0.9 * epochs[0]["loss"]
     assert epochs[-1]["evaluation"]["loss"] < epochs[0]["evaluation"]["loss"]
     assert epochs[-1]["evaluation"]["wer"] > 0
     assert epochs[-1]["evaluation"]["cer"] > 0
