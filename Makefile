@@ -17,7 +17,7 @@ help:
 	@echo "make lint      ruff, mypy, import-linter"
 	@echo "make bench     the figures of docs/, remade"
 	@echo "make embedded  train the embedded model anew (see its recipe's README)"
-	@echo "make lock      remake requirements.lock"
+	@echo "make lock      remake requirements.lock and requirements.gate.lock"
 	@echo "make clean     remove .venv and caches"
 
 $(BIN)/uv:
@@ -69,6 +69,10 @@ embedded: $(READY)
 lock: $(BIN)/uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
 	  --no-header --no-annotate --no-emit-index-url -o requirements.lock pyproject.toml
+	@# What the gate needs in CI, and what builds it, with digests of every file.
+	echo 'setuptools>=80' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --extra sign --constraint requirements.lock --generate-hashes --no-header --no-annotate \
+	  --no-emit-index-url -o requirements.gate.lock pyproject.toml -
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build .coverage

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from asr_gate.audit.records.controls import KINDS, Kind
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.strict import read_toml
 
 DEFAULT_FILE = Path(__file__).with_name("policy.toml")
 
@@ -228,10 +229,10 @@ def origins(policy: Policy, path: Path | None) -> list[tuple[str, object, bool]]
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return read_toml(path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such policy file; check the path") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read ({error})") from error
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
         raise UserError(f"{path}: not TOML ({error})") from error

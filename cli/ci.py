@@ -25,6 +25,8 @@ class Outputs:
     github: bool
     as_json: bool
     """Then annotations go to standard error, which GitHub reads too."""
+    signed: bool
+    """Whether a report that is relied on was signed with a key that was asked for."""
 
     def write(
         self, report: Report | None, held: str | None, path: Path, data: Sequence[str]
@@ -52,7 +54,7 @@ class Outputs:
         reason = held or ""  # of a refusal there is always one
         if self.sarif:
             log = (
-                sarif.sarif(report, places)
+                sarif.sarif(report, places, signed=self.signed)
                 if report
                 else sarif.sarif_of_refusal(reason, places.file(path))
             )
@@ -63,7 +65,7 @@ class Outputs:
         if self.github:
             if report:
                 lines = github.annotation_lines(report, places, held)
-                summary = github.step_summary(report, places, held)
+                summary = github.step_summary(report, places, held, signed=self.signed)
             else:
                 lines = [github.command("error", "asr gate", reason)]
                 summary = github.summary_of_refusal(reason)

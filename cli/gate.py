@@ -63,7 +63,7 @@ def command(
     from asr_gate.corpus.text.plain import plain
 
     verdict: dict[str, object] = {"report": None, "decision": None, "admitted": False}
-    outputs = Outputs(sarif, junit, github, as_json)
+    outputs = Outputs(sarif, junit, github, as_json, verify_key is not None)
     path = report or Path("reports")
     deciding: Report | None = None  # while it is the report itself that may hold training
     try:
@@ -76,6 +76,7 @@ def command(
             "reasons": found.reasons,
             "low_quality_percentage": found.low_quality_percentage,
             "digest": found.digest,
+            "signed": verify_key is not None,
             "dataset_fingerprint": found.dataset.fingerprint,
         }
         deciding = found
@@ -102,7 +103,8 @@ def command(
         admitted = verdict | {"admitted": True, "exit_code": 0}
         show(lambda: click.echo(_json(admitted)))
     elif not github:
-        line = plain(f"{path}: {found.decision}: {'; '.join(found.reasons)}")
+        origin = "unsigned" if verify_key is None else "signed"
+        line = plain(f"{path}: {found.decision} ({origin}): {'; '.join(found.reasons)}")
         show(lambda: click.echo(line))
     return 0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tomllib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +10,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.strict import read_toml
 
 FILE = Path("asr.toml")
 EXAMPLE = Path(__file__).parents[1] / "audit" / "example" / "proceed.jsonl"
@@ -51,11 +52,11 @@ def manifests_or_default(
 
 
 def _read_project() -> _Project | None:
-    if not FILE.exists():
+    if not os.path.lexists(FILE):
         return None
     try:
-        return _Project.model_validate(tomllib.loads(FILE.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        return _Project.model_validate(read_toml(FILE))
+    except (ValueError, OSError) as error:
         raise UserError(f"{FILE}: cannot be read ({error})") from error
     except ValidationError as error:
         first = error.errors()[0]

@@ -50,7 +50,8 @@ def command(runs: tuple[Path, ...], as_json: bool) -> int:
 
 def _print(result: Synced) -> None:
     if result.run:
-        click.echo(f"{result.folder}: {'sent to' if result.sent else 'is at'} {result.run}")
+        done = "sent to" if result.sent else "is at"
+        click.echo(f"{result.folder}: {done} {result.run} on {result.host}")
     for artifact in result.linked:
         click.echo(f"{result.folder}: linked to {artifact}")
     if result.problem:

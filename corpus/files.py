@@ -1,28 +1,59 @@
-"""Reading and writing files safely, and the folder for caches."""
+"""Reading and writing files that anybody may have put there, and the folders of the project."""
 
 from __future__ import annotations
 
 import errno
 import os
-import os.path
+import secrets
+import stat
+from io import BufferedReader
 from pathlib import Path
 
+MEGABYTE = 1_000_000
 
-def read_regular(path: Path, most: int | None = None) -> bytes:
-    """Read a file that somebody else may have put there.
+SETTINGS_LIMIT = MEGABYTE
+"""Most bytes of a file that people write: a policy, a recipe, a key, `asr.toml`."""
+RECORD_LIMIT = 1000 * MEGABYTE
+"""Most bytes of a file that we write and read back as a whole: a report, a table."""
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file for reading if it is a regular one; links to one are followed.
+
+    What was opened is what was checked: a file that is swapped in between is found out.
+
+    Raises:
+        OSError: there is none, or it is a folder, or a pipe or a device, which might never end.
+    """
+    try:
+        # A pipe without a writer would otherwise be waited for.
+        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except ValueError as error:  # a null byte in the path
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from error
+    try:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        return os.fdopen(opened, "rb")
+    except BaseException:
+        os.close(opened)
+        raise
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Read a regular file as a whole.
 
     Args:
         path: the file; links to one are followed.
-        most: bytes that are read at most.
+        limit: bytes that it may have.
 
     Raises:
-        OSError: there is none, or it is a pipe or a device, which might never end.
+        OSError: there is none, it is a pipe or a device, or it is larger.
     """
-    if not os.path.isfile(path):  # noqa: PTH113  (never raises)
-        code = errno.EINVAL if os.path.lexists(path) else errno.ENOENT
-        raise OSError(code, "no regular file" if code == errno.EINVAL else os.strerror(code), path)
-    with path.open("rb") as stream:
-        return stream.read(-1 if most is None else most)
+    with open_regular(path) as stream:
+        content = stream.read(limit + 1)
+    if len(content) > limit:
+        raise OSError(errno.EFBIG, f"larger than {limit // MEGABYTE} MB", str(path))
+    return content
 
 
 def cache_home() -> Path:
@@ -33,21 +64,50 @@ def cache_home() -> Path:
     """
     import platformdirs
 
-    path = platformdirs.user_cache_path("asr-gate", appauthor=False)
+    return _home(platformdirs.user_cache_path("asr-gate", appauthor=False), "XDG_CACHE_HOME")
+
+
+def state_home() -> Path:
+    """The project's folder for work in progress, under XDG_STATE_HOME or `~/.local/state`.
+
+    Raises:
+        RuntimeError: the user has no home folder.
+    """
+    import platformdirs
+
+    return _home(platformdirs.user_state_path("asr-gate", appauthor=False), "XDG_STATE_HOME")
+
+
+def _home(path: Path, variable: str) -> Path:
     if not path.is_absolute():
-        raise RuntimeError("there is no home folder for a cache; set XDG_CACHE_HOME")
+        raise RuntimeError(f"there is no home folder; set {variable}")
     return path
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only this user can read, or check that it is one.
+
+    Raises:
+        PermissionError: it is a link, belongs to somebody else, or others may write there.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise PermissionError(errno.EPERM, "not a folder of this user alone", str(folder))
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file beside the path and rename it, so that nobody ever reads half a file.
 
+    The name of the file beside it cannot be guessed, so that no link can wait there.
+
     Raises:
         OSError: no space, no permission; an earlier file stays.
     """
-    new = path.with_name(f".{path.name}-{os.getpid()}.tmp")
+    new = path.with_name(f".{path.name}-{secrets.token_hex(8)}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with new.open("wb") as stream:
+        with os.fdopen(os.open(new, flags, 0o666), "wb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asr_gate.corpus.digests import Method, digests
+from asr_gate.corpus.strict import parse_json
 from asr_gate.corpus.utterance import Corpus, Utterance
 
 PARTS = ("audio", "segment", "text", "labels")
@@ -88,7 +89,7 @@ def from_lines(content: bytes) -> dict[str, RowDigest | None]:
     rows: dict[str, RowDigest | None] = {}
     try:
         for line in content.splitlines():
-            row = json.loads(line)
+            row = parse_json(line)
             rows[row["id"]] = (
                 None if "skipped" in row else RowDigest(**{part: row[part] for part in PARTS})
             )

@@ -171,12 +171,15 @@ def _with_unique_ids(
         before: rows that come before these.
     """
     seen = {row.id for row in before}
+    numbers: dict[str, int] = {}
     unique = []
     for row in rows:
         if row.id in seen:
-            number = 2
+            # From where the last one stopped: a million equal ids would take for ever.
+            number = numbers.get(row.id, 2)
             while (name := f"{row.id}#{number}") in taken:
                 number += 1
+            numbers[row.id] = number + 1
             taken.add(name)
             row = replace(row, id=name)
         seen.add(row.id)

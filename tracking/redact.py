@@ -10,23 +10,29 @@ from typing import Any, cast
 
 HIDDEN = "[hidden]"
 
-_WORDS = r"api_?key|access_?key|secret|secret_?key|password|passwd|credentials?"
+_WORDS = (
+    r"api_?key|access_?key|private_?key|signing_?key|encryption_?key|secret|secret_?key|password"
+    r"|passwd|passphrase|pwd|credentials?|authorization|cookie|session_?id|connection_?string|dsn"
+)
 # `pad_token` and `blank_token` of a model are no secrets, so only some tokens count.
 _SECRET_KEY = re.compile(
-    rf"(^|[_.\-])({_WORDS}|(hf|hub|auth|access|api|bearer|refresh|wandb)_?token)$|^token$",
+    rf"(^|[_.\-])({_WORDS}|((hf|hub|auth|access|api|bearer|refresh|wandb|github|id|session)"
+    r"[_\-]?token))s?$|^tokens?$",
     re.IGNORECASE,
 )
-_SECRET_VARIABLE = re.compile(rf"(^|_)({_WORDS}|token)$", re.IGNORECASE)
+_SECRET_VARIABLE = re.compile(rf"(^|_)({_WORDS}|token|key)s?$|_(URL|URI)$", re.IGNORECASE)
+_USERINFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
+"""`user:password` or a token before the host of an address."""
 _SHORTEST_SECRET = 8
 
 
 def redact(value: object) -> object:
     """`value` as plain data for a config or metadata, with secrets replaced by `[hidden]`.
 
-    A secret is the text under a key such as `api_key` or `hf_token`, or the value of an environment
-    variable with such a name, wherever it stands. Paths become text, enums their value, tuples and
-    arrays lists, and anything else its text: once the client holds a value that it cannot write, it
-    fails on everything that is logged later.
+    A secret is all that lies under a key such as `api_key` or `hf_token`, the value of an
+    environment variable with such a name, wherever it stands, and user and password of an address.
+    Paths become text, enums their value, tuples and arrays lists, and anything else its text: once
+    the client holds a value that it cannot write, it fails on everything that is logged later.
     """
     return _plain(value, _environment_secrets())
 
@@ -48,15 +54,18 @@ def _environment_secrets() -> list[str]:
     return [
         value
         for name, value in os.environ.items()
-        if _SECRET_VARIABLE.search(name) and len(value) >= _SHORTEST_SECRET
+        if _SECRET_VARIABLE.search(name)
+        and len(value) >= _SHORTEST_SECRET
+        # An address is a secret only with a password in it.
+        and (not name.upper().endswith(("_URL", "_URI")) or _USERINFO.search(value))
     ]
 
 
 def _plain(value: object, secrets: list[str]) -> object:
     if isinstance(value, Mapping):
         return {
-            str(key): HIDDEN
-            if isinstance(item, str) and item and _SECRET_KEY.search(str(key))
+            _hide(str(key), secrets): HIDDEN
+            if item not in (None, "", False) and _is_secret(str(key))
             else _plain(item, secrets)
             for key, item in value.items()
         }
@@ -72,7 +81,13 @@ def _plain(value: object, secrets: list[str]) -> object:
     return _plain(listed(), secrets) if callable(listed) else _hide(str(value), secrets)
 
 
+def _is_secret(key: str) -> bool:
+    # `privateKey` and `private key` are `private_key`.
+    return bool(_SECRET_KEY.search(re.sub(r"(?<=[a-z])(?=[A-Z])|[\s/]+", "_", key)))
+
+
 def _hide(text: str, secrets: list[str]) -> str:
-    for secret in secrets:
+    # The longest first: one may be a part of another.
+    for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
-    return text
+    return _USERINFO.sub(HIDDEN, text)

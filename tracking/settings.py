@@ -18,6 +18,7 @@ from pydantic import (
     field_validator,
 )
 
+from asr_gate.corpus.strict import read_yaml_text
 from asr_gate.tracking.errors import TrackingError
 
 Mode = Literal["online", "offline", "disabled"]
@@ -129,7 +130,8 @@ class TrackerSettings(_Section):
     folder: Path | None = None
     """Run folders go to `<folder>/wandb`; None: the current folder."""
     base_url: str | None = None
-    """Address of a self-hosted server; None: what the client is configured for."""
+    """Address of a self-hosted server; None: the user's own W&B settings, else W&B's cloud. The
+    login is sent there, so it comes from the environment or the command line alone."""
     silent: bool = False
     """Print no line that says where an offline run is. Warnings are always printed."""
 
@@ -209,6 +211,12 @@ class TrackerSettings(_Section):
                 since the client reads the environment, too.
         """
         base = defaults if defaults is not None else cls()
+        if base.base_url is not None and "base_url" not in fixed:
+            # The key goes to that host, and a recipe may come from anybody.
+            raise TrackingError(
+                f"wandb.base_url: cannot be set by a {origin}; set WANDB_BASE_URL, or give"
+                " wandb.base_url=… on the command line"
+            )
         env = os.environ if environment is None else environment
         found = {name: (value, "command line") for name, value in given.items()}
         # Validate every variable, also one that is overridden.
@@ -237,7 +245,7 @@ class TrackerSettings(_Section):
         import yaml
 
         try:
-            content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+            content = yaml.safe_load(read_yaml_text(Path(path)))
         # ValueError: bytes that are no text, and such dates as 2026-13-01.
         except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             reason = " ".join(str(error).split())

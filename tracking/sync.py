@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr_gate.corpus.files import RECORD_LIMIT
+from asr_gate.corpus.strict import read_json
 from asr_gate.tracking.errors import TrackingError
 from asr_gate.tracking.redact import one_line
 from asr_gate.tracking.settings import TrackerSettings
@@ -38,6 +39,8 @@ class Synced:
     """What the caller named."""
     run: str
     """`ENTITY/PROJECT/RUN`; empty if it could not be sent."""
+    host: str
+    """Address of the server; empty if it could not be sent."""
     sent: bool
     """Whether it was sent by this call; False if the server had it already."""
     linked: list[str]
@@ -72,18 +75,22 @@ def sync(folders: Iterable[Path]) -> Iterator[Synced]:
             state = read_sync_state(folder)
         except TrackingError as error:
             problem = str(error).removeprefix(f"{folder}: ")
-            yield Synced(str(folder), "", False, [], problem)
+            yield Synced(str(folder), "", "", False, [], problem)
             continue
         if state.is_being_written:
             problem = "is still being written; send it when its command has ended"
-            yield Synced(str(folder), "", False, [], problem)
+            yield Synced(str(folder), "", "", False, [], problem)
             continue
-        api = open_api(state.base_url, timeout=TIMEOUT_SECONDS)
+        api = open_api(timeout=TIMEOUT_SECONDS)
+        host = host_of(api)
+        if problem := _other_host(state, host):
+            yield Synced(str(folder), "", "", False, [], problem)
+            continue
         must_send = state.state != "sent"
         if must_send:
             problem = _send(folder, state, api)
             if problem:
-                yield Synced(str(folder), "", False, [], problem)
+                yield Synced(str(folder), "", "", False, [], problem)
                 continue
             state = replace(state, state="sent", entity=_entity(state, api))
             state.write(folder)
@@ -97,7 +104,7 @@ def sync(folders: Iterable[Path]) -> Iterator[Synced]:
         for name, why in refused.items():
             again = f"{name} cannot be linked to {links[name]} ({why}); try asr sync again"
             problem = problem or again
-        yield Synced(str(folder), run, must_send, linked, problem)
+        yield Synced(str(folder), run, host, must_send, linked, problem)
 
 
 def link(run: str) -> Synced:
@@ -116,7 +123,9 @@ def link(run: str) -> Synced:
         state = read_sync_state(folder)
         if state.state != "sent":
             raise TrackingError(f"{folder}: was not sent yet; send it: {sync_command(folder)}")
-        api = open_api(state.base_url, timeout=TIMEOUT_SECONDS)
+        api = open_api(timeout=TIMEOUT_SECONDS)
+        if problem := _other_host(state, host_of(api)):
+            raise TrackingError(f"{folder}: {problem}")
         path = f"{state.entity}/{state.project}/{state.run_id}"
     else:
         api = open_api(timeout=TIMEOUT_SECONDS)
@@ -136,11 +145,28 @@ def link(run: str) -> Synced:
             " send it with asr sync"
         ) from error
     linked, _, problem = _link(api, path, uses)
-    return Synced(run, path, False, linked, problem)
+    return Synced(run, path, host_of(api), False, linked, problem)
 
 
 def _no_run(name: str) -> str:
     return f"{name}: not a run; name its folder, such as runs/round2, or ENTITY/PROJECT/RUN"
+
+
+def host_of(api: wandb.Api) -> str:
+    """The address that a server's API talks to."""
+    return str(api.settings["base_url"]).rstrip("/")
+
+
+def _other_host(state: SyncState, host: str) -> str:
+    """Why a run is not sent to a host; empty: it may be.
+
+    The host that stands in a run's folder is never asked: the folder may be anybody's, and the
+    login goes along. Nor does a run of one server go to another unless the user names that.
+    """
+    theirs = (state.base_url or host).rstrip("/")
+    if theirs == host or os.environ.get("WANDB_BASE_URL"):
+        return ""
+    return f"was made for {theirs}, not for {host}; name the server to send it to: WANDB_BASE_URL=…"
 
 
 def _date(folder: Path) -> str:
@@ -162,7 +188,7 @@ def _entity(state: SyncState, api: wandb.Api) -> str:
 def _run_of_training(folder: Path, api: wandb.Api) -> str:
     """`ENTITY/PROJECT/RUN` from the `run.json` of a training's folder."""
     try:
-        content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        content = read_json(folder / "run.json", RECORD_LIMIT)
         run_id, block = content["tracking"]["run_id"], content["config"]["wandb"]
         entity, project = block["entity"] or api.default_entity, block["project"]
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -182,10 +208,9 @@ def _send(folder: Path, state: SyncState, api: wandb.Api) -> str:
     # By default it also skips a run that was sent before and then continued.
     command += ["--include-synced"] if _was_written_after_sync(folder) else []
     environment = {k: v for k, v in os.environ.items() if k != "WANDB_MODE"}
-    if state.base_url and not environment.get("WANDB_BASE_URL"):
-        environment["WANDB_BASE_URL"] = state.base_url
+    environment["WANDB_BASE_URL"] = host_of(api)
     try:
-        _run_sync([*command, str(folder)], environment, state.base_url)
+        _run_sync([*command, str(folder)], environment)
         project = f"{_entity(state, api)}/{state.project}"
         missing = missing_artifacts(api, project, state.artifacts)
     except TrackingError as error:
@@ -200,7 +225,7 @@ def _send(folder: Path, state: SyncState, api: wandb.Api) -> str:
     return f"not sent completely ({missing[0]}); send it again: {sync_command(folder)}"
 
 
-def _run_sync(command: Sequence[str], environment: Mapping[str, str], base_url: str | None) -> None:
+def _run_sync(command: Sequence[str], environment: Mapping[str, str]) -> None:
     """Run `wandb sync`, and stop it if the server is lost: by itself it waits for hours.
 
     Raises TrackingError if it fails. Its exit code says nothing: it is 0 then, too.
@@ -219,7 +244,7 @@ def _run_sync(command: Sequence[str], environment: Mapping[str, str], base_url: 
                 try:
                     process.wait(CHECK_SECONDS)
                 except subprocess.TimeoutExpired:
-                    open_api(base_url, timeout=TIMEOUT_SECONDS)
+                    open_api(timeout=TIMEOUT_SECONDS)
         finally:
             if process.returncode is None:
                 os.killpg(process.pid, signal.SIGKILL)  # and its service

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular, write_atomically
 from asr_gate.tracking.errors import TrackingError
 from asr_gate.tracking.notices import Notices
 from asr_gate.tracking.redact import one_line
@@ -72,9 +73,7 @@ class SyncState:
             OSError: the disk does not take it.
         """
         path = folder / FILE
-        partial = path.with_name(f".{FILE}.partial")
-        partial.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
-        partial.replace(path)
+        write_atomically(path, (json.dumps(asdict(self), indent=2) + "\n").encode())
 
 
 def read_sync_state(folder: Path) -> SyncState:
@@ -86,7 +85,7 @@ def read_sync_state(folder: Path) -> SyncState:
     from pydantic import TypeAdapter
 
     try:
-        content = (folder / FILE).read_bytes()
+        content = read_regular(folder / FILE, SETTINGS_LIMIT)
         state = TypeAdapter(SyncState).validate_json(content)
         for use in state.uses:
             _ = use["reference"] + use["digest"]

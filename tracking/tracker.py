@@ -18,7 +18,7 @@ from asr_gate.tracking.settings import Mode, TrackerSettings
 from asr_gate.tracking.sink import Sink
 from asr_gate.tracking.system import system_metrics
 from asr_gate.tracking.tensorboard_sink import TensorBoardSink
-from asr_gate.tracking.wandb_client import require_client
+from asr_gate.tracking.wandb_client import require_client, require_harmless_folder
 from asr_gate.tracking.wandb_sink import WandbSink, start_wandb
 from asr_gate.tracking.word_diff import word_diff
 
@@ -119,6 +119,7 @@ class Tracker:
         """Raise TrackingError if `init` could only fail; call it before hours of work."""
         if self.settings.enabled and self.settings.mode != "disabled":
             require_client()
+            require_harmless_folder(self.settings)
 
     def init(
         self,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular
 from asr_gate.tracking.errors import TrackingError
 from asr_gate.tracking.redact import one_line
 from asr_gate.tracking.settings import Mode, TrackerSettings
@@ -14,6 +16,9 @@ from asr_gate.tracking.wandb_private import experimental_settings, kill_service,
 
 if TYPE_CHECKING:
     import wandb
+
+HARMLESS = frozenset(["entity", "project", "mode", "disabled"])
+"""Keys that a settings file of the client in the folder of the runs may have."""
 
 # A start waits for the server at most for these two, and about a second for the client itself.
 LOGIN_SECONDS = 5
@@ -29,6 +34,33 @@ def require_client() -> None:
             "W&B is on, but its client is not installed;"
             " pip install 'asr-gate[wandb]', or use --no-wandb"
         )
+
+
+def require_harmless_folder(settings: TrackerSettings) -> None:
+    """Refuse a settings file of the client in the folder of the runs that says more than names.
+
+    The client reads `./wandb/settings`, which may come with anybody's repository, and would send
+    the login to the host or through the proxy that stands there.
+
+    Raises:
+        TrackingError: the file sets something else than a name or a mode, or cannot be read.
+    """
+    root = settings.folder or Path.cwd()
+    for path in (root / "wandb" / "settings", root / ".wandb" / "settings"):
+        parser = configparser.ConfigParser(interpolation=None)
+        try:
+            parser.read_string(read_regular(path, SETTINGS_LIMIT).decode())
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except (OSError, ValueError, configparser.Error) as error:
+            raise TrackingError(f"{path}: cannot be read ({one_line(error)}); remove it") from error
+        sections = [parser.defaults(), *(parser[name] for name in parser.sections())]
+        for key in sorted(key for section in sections for key in section):
+            if key not in HARMLESS:
+                raise TrackingError(
+                    f"{path}: sets {key}, which only your own settings may set; remove it there, "
+                    "and use WANDB_BASE_URL or ~/.config/wandb/settings"
+                )
 
 
 def client_errors() -> tuple[type[Exception], ...]:
@@ -48,6 +80,7 @@ def client_settings(settings: TrackerSettings, mode: Mode) -> wandb.Settings:
     """The client's own settings for a run."""
     import wandb
 
+    require_harmless_folder(settings)
     client = wandb.Settings(
         mode="online" if mode == "online" else "offline",
         silent=True,  # its lines would break our progress bar; they go to the run's debug log
@@ -96,11 +129,10 @@ def log_in(settings: TrackerSettings, timeout: int) -> tuple[wandb.Api | None, s
         return None, one_line(error)
 
 
-def open_api(base_url: str | None = None, *, timeout: int = LOGIN_SECONDS) -> wandb.Api:
-    """The API of the server that the environment names, else of `base_url`.
+def open_api(*, timeout: int = LOGIN_SECONDS) -> wandb.Api:
+    """The API of the server that the environment or the user's own settings name.
 
     Args:
-        base_url: address of a server; None: what the client is configured for.
         timeout: seconds that the server has for each answer.
 
     Raises:
@@ -111,8 +143,6 @@ def open_api(base_url: str | None = None, *, timeout: int = LOGIN_SECONDS) -> wa
     if settings.sources["mode"] == "WANDB_DISABLED":
         raise TrackingError("WANDB_DISABLED is set, so W&B is not asked; unset it")
     require_client()
-    if settings.base_url is None:
-        settings = settings.model_copy(update={"base_url": base_url})
     api, reason = log_in(settings, timeout)
     if api is None:
         kill_service()  # the client's exit hook might wait for it

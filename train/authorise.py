@@ -6,7 +6,6 @@ that a refusal is quick.
 
 from __future__ import annotations
 
-import json
 import re
 import tempfile
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
+from asr_gate.corpus.strict import read_json
 from asr_gate.corpus.utterance import Corpus
 from asr_gate.tracking import TrackingError
 from asr_gate.train.record import Phase0
@@ -115,7 +115,7 @@ def authorise_training(
 def _artifact(report: Report, folder: Path) -> str:
     """The address of the audit's artifact, if the audit recorded it; else its name and alias."""
     try:
-        recorded = json.loads((folder / LINK_FILE).read_text(encoding="utf-8"))
+        recorded = read_json(folder / LINK_FILE)
         return str(recorded["artifact"])
     except (OSError, ValueError, KeyError, TypeError):
         return f"phase0-audit-report:{report.decision.lower()}"

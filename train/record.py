@@ -9,7 +9,6 @@ imports torch.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import RECORD_LIMIT
+from asr_gate.corpus.strict import read_json
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.files import write_json
 from asr_gate.train.recipes import Recipe
@@ -281,7 +282,7 @@ def read_record(folder: Path) -> RunRecord:
     """
     path = folder / RUN_FILE
     try:
-        content = json.loads(path.read_bytes())
+        content = read_json(path, RECORD_LIMIT)
     except OSError as error:
         raise UserError(
             f"{path}: cannot be read ({error.strerror}); name the folder of a run of asr train"

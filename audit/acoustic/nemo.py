@@ -20,6 +20,7 @@ import yaml
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
 from asr_gate.audit.acoustic.weights import pick_device, sha256_of_files
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.strict import read_yaml_text
 
 
 class NemoModel(AcousticModel):
@@ -40,14 +41,14 @@ class NemoModel(AcousticModel):
                     "model_config.yaml"
                 )
         try:
-            config = yaml.safe_load(settings.read_text(encoding="utf-8"))
+            config = yaml.safe_load(read_yaml_text(settings))
             front = config["preprocessor"]
             vocabulary = [str(token) for token in config["decoder"]["vocabulary"]]
             blank = int(config["decoder"].get("blank", len(vocabulary)))
             rate = int(config["sample_rate"])
             stride = float(front["window_stride"]) * int(config["encoder_stride"])
             self._features = _Features(front, rate)
-        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+        except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError) as error:
             raise UserError(f"{settings}: not a CTC export's configuration ({error!r})") from error
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3

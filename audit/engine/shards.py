@@ -2,6 +2,9 @@
 
 Each shard is one JSON file, written beside its place and renamed into it, so that it is there as a
 whole or not at all. `plan.json` names the audit that the shards belong to.
+
+Whoever can write shards can write the verdict. So they lie in a private folder of the user, outside
+of the reports: nothing that a repository brings along is ever resumed from.
 """
 
 from __future__ import annotations
@@ -25,8 +28,9 @@ from asr_gate.audit.records.alignment import AlignedWord, Gap
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import write_atomically
+from asr_gate.corpus.files import RECORD_LIMIT, make_private, state_home, write_atomically
 from asr_gate.corpus.speech.stored import Signal
+from asr_gate.corpus.strict import read_json
 
 MEASURING = (
     "audit/acoustic",
@@ -90,9 +94,22 @@ class Shards:
     """The shards of one audit."""
 
     def __init__(self, folder: Path) -> None:
-        """Shards live in `folder`/shards."""
-        self._folder = folder / "shards"
-        self._plan = self._folder / "plan.json"
+        """Nothing is made yet.
+
+        Args:
+            folder: of the audit's report; its path decides where the shards lie.
+
+        Raises:
+            UserError: the user has no home folder for them.
+        """
+        try:
+            home = state_home()
+        except RuntimeError as error:
+            raise UserError(f"no place for an audit in progress: {error}") from error
+        resolved = str(folder.resolve())
+        digest = hashlib.sha256(resolved.encode(errors="surrogateescape")).hexdigest()
+        self.folder = home / "audits" / f"{folder.name}-{digest[:16]}"
+        self._plan = self.folder / "plan.json"
 
     def begin(self, key: Mapping[str, Any], *, resume: bool) -> int:
         """Start or go on; returns how many shards are there already.
@@ -102,30 +119,37 @@ class Shards:
             resume: whether to go on with shards that are there.
 
         Raises:
-            UserError: shards are there and `resume` is false, or they belong to another audit.
+            UserError: shards are there and `resume` is false, they belong to another audit, or
+                somebody else could write them.
         """
-        there = len(list(self._folder.glob("shard-*.json")))
+        try:
+            make_private(self.folder)
+        except OSError as error:
+            raise UserError(
+                f"{self.folder}: cannot hold an audit in progress ({error.strerror}); remove it, "
+                "or set XDG_STATE_HOME to a folder of your own"
+            ) from error
+        there = len(list(self.folder.glob("shard-*.json")))
         if there:
             if not resume:
                 raise UserError(
-                    f"{self._folder}: holds {there} shards of an unfinished audit; go on with "
+                    f"{self.folder}: holds {there} shards of an unfinished audit; go on with "
                     "--resume, start anew by removing that folder, or choose another --name"
                 )
             earlier = self._read_plan()
             changed = [name for name in key if earlier.get(name) != key[name]]
             if changed:
                 raise UserError(
-                    f"{self._folder}: belongs to an audit with another {', '.join(changed)}; "
+                    f"{self.folder}: belongs to an audit with another {', '.join(changed)}; "
                     "go on with the same, or start anew by removing that folder"
                 )
             return there
-        self._folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._plan, json.dumps(key, indent=1, sort_keys=True).encode())
         return 0
 
     def _read_plan(self) -> dict[str, Any]:
         try:
-            plan = json.loads(self._plan.read_text(encoding="utf-8"))
+            plan = read_json(self._plan, RECORD_LIMIT)
         except (OSError, ValueError):
             plan = None
         if not isinstance(plan, dict):
@@ -143,7 +167,7 @@ class Shards:
             ids: the utterances that it must hold.
         """
         try:
-            rows = json.loads(self._path(number).read_text(encoding="utf-8"))
+            rows = read_json(self._path(number), RECORD_LIMIT)
             measured = [_measured(row) for row in rows]
         except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
             return None
@@ -156,10 +180,10 @@ class Shards:
 
     def remove(self) -> None:
         """Remove all shards: their report is written."""
-        shutil.rmtree(self._folder)
+        shutil.rmtree(self.folder)
 
     def _path(self, number: int) -> Path:
-        return self._folder / f"shard-{number:05d}.json"
+        return self.folder / f"shard-{number:05d}.json"
 
 
 def _measured(row: dict[str, Any]) -> Measured:

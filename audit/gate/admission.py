@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from asr_gate.audit.gate.read import NoVerdict, check_tables, read_report
+from asr_gate.audit.gate.read import NoVerdict, age, check_tables, dated_ahead, read_report
 from asr_gate.audit.policy import GatePolicy, Policy, load_policy
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import ROWS_FILE, Report
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import read_regular
+from asr_gate.corpus.files import RECORD_LIMIT, read_regular
 from asr_gate.corpus.fingerprint import differences, fingerprint, from_lines
 from asr_gate.corpus.utterance import Corpus
 
 NAMED = 3
 """Rows that are named of those that changed."""
 
-AHEAD = timedelta(days=1)
-"""How far the clock that dated a report may go before ours."""
+SIGNED_DAYS = 30.0
+"""Days for which a signed report is good, where the policy names no limit: the signature says who
+made the report, not that it is the last one."""
 
 
 class Stopped(UserError):
@@ -64,7 +65,7 @@ def verify(
             f"{name}: bound to blocks of the audio alone, where gate.audio asks for every byte; "
             "audit again with this --policy"
         )
-    _require_age(report, name, asked)
+    _require_age(report, name, asked, signed=verify_key is not None)
     if verify_key is not None:
         from asr_gate.audit.gate.signature import verify
 
@@ -108,17 +109,21 @@ def _unlike(asked: dict[str, Any], given: dict[str, Any]) -> list[tuple[str, obj
     return found
 
 
-def _require_age(report: Report, name: str, asked: GatePolicy) -> None:
-    if not asked.max_age_days:
-        return
+def _require_age(report: Report, name: str, asked: GatePolicy, *, signed: bool) -> None:
+    days = asked.max_age_days or (SIGNED_DAYS if signed else 0)
     try:
-        age = datetime.now(UTC) - datetime.fromisoformat(report.created_at)
-    except (ValueError, TypeError, OverflowError) as error:
+        ahead, old = dated_ahead(report.created_at), age(report.created_at)
+    except ValueError as error:
         raise NoVerdict(f"{name}: does not say when it was made; audit again") from error
-    if age > timedelta(days=asked.max_age_days) or age < -AHEAD:
+    if ahead:
         raise NoVerdict(
-            f"{name}: stale: made {report.created_at[:10]}, older than {asked.max_age_days:g} days "
-            "or later than now (gate.max_age_days); audit again"
+            f"{name}: made {report.created_at[:10]}, which is in the future; correct the clock, or "
+            "audit again"
+        )
+    if days and old > timedelta(days=days):
+        raise NoVerdict(
+            f"{name}: too old: made {report.created_at[:10]}, more than {days:g} days ago "
+            "(gate.max_age_days); audit again"
         )
 
 
@@ -165,7 +170,7 @@ def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -
     if ROWS_FILE in report.tables:
         check_tables(report, folder)
         try:
-            then = from_lines(read_regular(folder / ROWS_FILE))
+            then = from_lines(read_regular(folder / ROWS_FILE, RECORD_LIMIT))
         except OSError:  # without it the report still refuses; it can only not say why
             then = None
         except ValueError as error:

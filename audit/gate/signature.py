@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from asr_gate.audit.gate.read import NoVerdict
 from asr_gate.audit.records.report import REPORT_FILE, SIGNATURE_FILE, Report
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import read_regular, write_atomically
+from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular, write_atomically
+from asr_gate.corpus.strict import parse_json, read_json
 
 if TYPE_CHECKING:
     from securesystemslib.signer import SSlibKey
@@ -106,11 +107,10 @@ def verify(report: Report, name: str, folder: Path, public_key: Path) -> None:
     key = _public_key(public_key)
     path = folder / SIGNATURE_FILE
     try:
-        # A signature is a few kilobytes; whatever is larger is none.
-        content = json.loads(read_regular(path, 1_000_000))
+        content = read_json(path)
         envelope = Envelope.from_dict(content)
         envelope.verify([key], 1)
-        signed = json.loads(envelope.payload)
+        signed = parse_json(envelope.payload)
     except FileNotFoundError as error:
         raise NoVerdict(
             f"{name}: not signed ({path} is missing); sign it with: asr sign {folder} --key FILE"
@@ -122,7 +122,6 @@ def verify(report: Report, name: str, folder: Path, public_key: Path) -> None:
         KeyError,
         TypeError,
         AttributeError,
-        RecursionError,
     ) as error:
         raise NoVerdict(
             f"{path}: not a signature by {public_key} ({type(error).__name__}); sign the report "
@@ -151,7 +150,7 @@ def _public_key(path: Path) -> SSlibKey:
 
 def _read_key(path: Path) -> bytes:
     try:
-        return read_regular(path, 100_000)
+        return read_regular(path, SETTINGS_LIMIT)
     except OSError as error:
         raise UserError(
             f"{path}: the key cannot be read ({error.strerror}); check path and permissions"

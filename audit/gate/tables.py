@@ -13,7 +13,7 @@ from asr_gate.audit.gate.read import NoVerdict, check_tables, read_report
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import REPORT_FILE, Decision, Report
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import read_regular
+from asr_gate.corpus.files import RECORD_LIMIT, read_regular
 
 if TYPE_CHECKING:
     import pandas
@@ -91,9 +91,11 @@ class AuditReport:
         path = self.path.parent / f"{name}.parquet"
         digest = self.content.tables.get(path.name)
         try:
-            stored = read_regular(path)
+            stored = read_regular(path, RECORD_LIMIT)
         except OSError as error:
-            raise NoVerdict(f"{path}: missing beside its report; audit again") from error
+            raise NoVerdict(
+                f"{path}: cannot be read beside its report ({error.strerror}); audit again"
+            ) from error
         # Hashed here again: what is read is what was checked.
         if digest != f"sha256:{hashlib.sha256(stored).hexdigest()}":
             raise NoVerdict(f"{path}: altered since the report was written; audit again")

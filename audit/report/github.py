@@ -33,6 +33,9 @@ SUMMARY = "GITHUB_STEP_SUMMARY"
 OUTPUT = "GITHUB_OUTPUT"
 """Names of the files that a step may append to, as the runner's environment gives them."""
 
+SIGNED = "The report is signed with the key that was asked for."
+UNSIGNED = "The report is unsigned: it is consistent, and nothing says who made it."
+
 
 def annotation_lines(report: Report, places: Locations, held: str | None) -> list[str]:
     """Workflow commands, one a line: the verdict, then what weighs most, and how many are left out.
@@ -91,15 +94,18 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def step_summary(report: Report, places: Locations, held: str | None) -> str:
+def step_summary(
+    report: Report, places: Locations, held: str | None, *, signed: bool = False
+) -> str:
     """The report in short, as Markdown: verdict, reasons, domains, controls, the worst utterances.
 
     Args:
         report: the report.
         places: where its rows stand.
         held: why training may not start; None: it may.
+        signed: whether its signature was checked.
     """
-    return "\n".join(_lines(report, places, held)) + "\n"
+    return "\n".join(_lines(report, places, held, signed)) + "\n"
 
 
 def summary_of_refusal(reason: str) -> str:
@@ -107,10 +113,12 @@ def summary_of_refusal(reason: str) -> str:
     return f"## asr gate: no verdict\n\n{escaped(reason)}\n"
 
 
-def _lines(report: Report, places: Locations, held: str | None) -> Iterator[str]:
+def _lines(report: Report, places: Locations, held: str | None, signed: bool) -> Iterator[str]:
     yield f"## asr gate: {escaped(report.decision)}"
     yield ""
     yield "Training may start." if held is None else f"Training is held: {escaped(held)}"
+    yield ""
+    yield SIGNED if signed else UNSIGNED
     yield ""
     line = headline(report)
     yield f"{line[0].upper()}{line[1:]}. {escaped(report.recommendation)}"

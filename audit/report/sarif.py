@@ -42,7 +42,7 @@ MOST_MANIFESTS = 100
 LEVEL_OF: dict[str, Level] = {"error": "error", "warning": "warning", "info": "note"}
 
 
-def sarif(report: Report, places: Locations) -> dict[str, Any]:
+def sarif(report: Report, places: Locations, *, signed: bool = False) -> dict[str, Any]:
     """One run: a result a finding, and one for the verdict unless it is PROCEED.
 
     Findings that do not count are notes, and suppressed: the kind stays `fail`, because any other
@@ -52,6 +52,7 @@ def sarif(report: Report, places: Locations) -> dict[str, Any]:
     Args:
         report: the report.
         places: where its rows stand.
+        signed: whether its signature was checked.
     """
     rules = list(_rules(report))
     index = {rule["id"]: number for number, rule in enumerate(rules)}
@@ -79,6 +80,7 @@ def sarif(report: Report, places: Locations) -> dict[str, Any]:
     run = _run(rules, results, notifications, successful=True)
     run["properties"] = {
         "decision": report.decision,
+        "signed": signed,
         "lowQualityPercentage": report.low_quality_percentage,
         "digest": report.digest,
         "datasetFingerprint": report.dataset.fingerprint,

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import open_regular
 from asr_gate.corpus.formats.format import Change
+from asr_gate.corpus.strict import parse_json
 
 LONGEST_LINE = 64_000_000
 """Bytes. A small compressed file can hold a line that no memory can."""
@@ -52,7 +54,7 @@ def every_line(path: Path) -> Iterator[bytes]:
 
 
 def _open(path: Path) -> BinaryIO:
-    return gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb")  # type: ignore[return-value]
+    return gzip.open(path) if path.suffix.lower() == ".gz" else open_regular(path)  # type: ignore[return-value]
 
 
 def store(path: Path, content: bytes) -> None:
@@ -75,8 +77,8 @@ def json_object(line: bytes) -> dict[str, Any] | str:
     if text is None:
         return NOT_UTF8
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        value = parse_json(text)
+    except ValueError as error:
         return f"not JSON ({error}); one object a line is expected"
     if not isinstance(value, dict):
         return "not a JSON object; one a line is expected"

@@ -15,9 +15,11 @@ import pytest
 from asr_gate.tracking import TrackingError, sync
 from asr_gate.tracking.sync import Synced
 
-SENT = Synced("wandb/a", "team/speech/a", True, [], "")
-LINKED = Synced("wandb/b", "team/speech/b", False, ["team/speech/report:v0"], "")
-LEFT = Synced("wandb/c", "", False, [], "asr.json is damaged")
+SENT = Synced("wandb/a", "team/speech/a", "https://w.example", True, [], "")
+LINKED = Synced(
+    "wandb/b", "team/speech/b", "https://w.example", False, ["team/speech/report:v0"], ""
+)
+LEFT = Synced("wandb/c", "", "", False, [], "asr.json is damaged")
 
 Asr = Callable[..., tuple[int, str, str]]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from asr_gate.audit.engine.shards import Shards
 from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
 from tests.speech import PROCEED, STOP
 
@@ -57,7 +58,7 @@ def test_a_bad_corpus_is_stopped_early_and_a_killed_audit_goes_on(
     assert "confidence sequence" in report["estimate"]["method"]
     assert any(reason.startswith("stopped after") for reason in report["reasons"])
     process = start(*run, "--name", "killed", cwd=tmp_path)
-    parts = tmp_path / "reports" / "killed" / "shards"
+    parts = Shards(tmp_path / "reports" / "killed").folder
     try:
         while process.poll() is None and not list(parts.glob("shard-*.json")):
             time.sleep(0.05)

@@ -24,7 +24,7 @@ def test_secrets_by_name_and_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     assert redact(config) == {
         "api_key": HIDDEN,
-        "hub": {"hf_token": HIDDEN, "url": f"https://me:{HIDDEN}@host/"},
+        "hub": {"hf_token": HIDDEN, "url": f"https://{HIDDEN}@host/"},
         "pad_token": "<pad>",
         "tokens_per_sec": 12.5,
         "text": "abc",

@@ -177,11 +177,11 @@ def test_the_state_is_written_in_one_step(tmp_path: Path, monkeypatch: pytest.Mo
     folder = bare(tmp_path, "run-20260101_000000-a")
     before = (folder / "asr.json").read_text()
 
-    def fail(*_: object, **__: object) -> int:
+    def fail(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", fail)
+        patch.setattr(os, "fsync", fail)
         with pytest.raises(OSError, match="No space"):
             read_sync_state(folder).write(folder)
     assert (folder / "asr.json").read_text() == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def write_report(
             for path in (rows,)
         },
         "tool": {"version": "0", "git_commit": None},
-        "created_at": "2026-01-01T00:00:00+00:00",
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "digest": "",
         "seal": "",
     }  # fmt: skip

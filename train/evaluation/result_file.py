@@ -17,6 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import RECORD_LIMIT, read_regular
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.files import write_file
 from asr_gate.train.record import Rates
@@ -147,7 +148,7 @@ def read_result(path: Path) -> tuple[Result, list[Transcript]]:
 
 def _read(path: Path, otherwise: str) -> bytes:
     try:
-        return path.read_bytes()
+        return read_regular(path, RECORD_LIMIT)
     except FileNotFoundError as error:
         raise UserError(f"{path}: {otherwise}") from error
     except OSError as error:

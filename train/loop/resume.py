@@ -17,6 +17,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import RECORD_LIMIT
+from asr_gate.corpus.strict import read_json
 from asr_gate.train.loop.sharding import like, whole
 
 FOLDER = "resume"
@@ -109,7 +111,7 @@ def read_position(folder: Path) -> Position:
         UserError: the state is damaged.
     """
     try:
-        return Position(**json.loads((folder / "position.json").read_text(encoding="utf-8")))
+        return Position(**read_json(folder / "position.json", RECORD_LIMIT))
     except (OSError, ValueError, TypeError) as error:
         raise _damaged(folder, error) from error
 

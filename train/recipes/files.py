@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from asr_gate.corpus.strict import read_yaml_text
 from asr_gate.tracking.redact import redact
 from asr_gate.train.files import write_file
 from asr_gate.train.recipes.schema import Recipe, RecipeError
@@ -52,7 +53,8 @@ def write(path: Path, recipe: Recipe) -> None:
     """
     import yaml
 
-    plain = redact(recipe.model_dump(mode="json"))
+    # A recipe cannot name a host; `load` would refuse the file.
+    plain = redact(recipe.model_dump(mode="json", exclude={"wandb": {"base_url"}}))
     write_file(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode())
 
 
@@ -97,8 +99,8 @@ def _read(path: Path) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     try:
-        content = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
-    except (yaml.YAMLError, OmegaConfBaseException, OSError, UnicodeDecodeError) as error:
+        content = OmegaConf.to_container(OmegaConf.create(read_yaml_text(path)), resolve=False)
+    except (yaml.YAMLError, OmegaConfBaseException, OSError, ValueError) as error:
         raise RecipeError(f"{path}: not a recipe: {' '.join(str(error).split())}") from error
     except RecursionError as error:
         raise RecipeError(f"{path}: not a recipe: nested too deeply") from error

@@ -39,7 +39,7 @@ def test_a_shard_of_other_rows_or_half_a_shard_is_none(tmp_path: Path) -> None:
     shards.write(0, rows)
     assert shards.read(0, ["other"]) is None
     assert shards.read(1, [r.id for r in rows]) is None
-    (file,) = (tmp_path / "shards").glob("shard-*.json")
+    (file,) = shards.folder.glob("shard-*.json")
     whole = file.read_text()
     for broken in (whole[: len(whole) // 2], "[]", "{}", "[1]", whole.replace('"deletion"', '"x"')):
         file.write_text(broken)

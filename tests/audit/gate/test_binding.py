@@ -105,14 +105,15 @@ def test_every_changed_transcript_and_swapped_recording_is_named(
 
 
 def test_only_a_report_of_this_policy_passes(report: Path, tmp_path: Path) -> None:
-    changed(report, policy=load_policy().model_dump(mode="json"))
+    old = (datetime.now(UTC) - timedelta(days=3)).isoformat()
+    changed(report, policy=load_policy().model_dump(mode="json"), created_at=old)
     assert verify(report, "r", policy=load_policy()).decision == "PROCEED"
     file = tmp_path / "p.toml"
     file.write_text("[decision]\nstop_above = 12\n")
     with pytest.raises(NoVerdict, match=r"decision.stop_above was 15.0, is 12.0"):
         verify(report, "r", policy=load_policy(file))
     file.write_text("[gate]\nmax_age_days = 1\n")
-    with pytest.raises(NoVerdict, match="stale: made 2026-01-01"):
+    with pytest.raises(NoVerdict, match=f"too old: made {old[:10]}"):
         verify(report, "r", policy=load_policy(file))
     file.write_text("[gate]\nrequire_signature = true\n")
     with pytest.raises(NoVerdict, match=r"must be signed \(gate.require_signature\)"):
@@ -127,7 +128,7 @@ def test_the_report_s_own_policy_asks_where_no_other_is_given(report: Path, tmp_
     for days, stale in ((29, False), (31, True), (-2, True)):
         changed(report, policy=own, created_at=(now - timedelta(days=days)).isoformat())
         if stale:
-            with pytest.raises(NoVerdict, match="stale"):
+            with pytest.raises(NoVerdict, match=r"too old|in the future"):
                 verify(report, "r")
         else:
             verify(report, "r")
@@ -162,11 +163,11 @@ def test_pipes_are_not_waited_for(report: Path, manifest: Path, tmp_path: Path) 
     os.mkfifo(tmp_path / "key")
     rewrite(manifest, 0, text="another")
     found = read_report(report)
-    with pytest.raises(NoVerdict, match="made for other data"):
+    with pytest.raises(NoVerdict, match=r"rows\.jsonl: cannot be read \(not a regular file\)"):
         require_same_data(found, "r", read_corpus([manifest]), folder)
     with pytest.raises(NoVerdict):
         verify(report, "r", verify_key=public)
-    with pytest.raises(UserError, match="no regular file"):
+    with pytest.raises(UserError, match="not a regular file"):
         verify(report, "r", verify_key=tmp_path / "key")
     assert private.is_file()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,7 @@ def sound() -> Report:
         "policy": load_policy().model_dump(mode="json"),
         "tables": {},
         "tool": {"version": "0", "git_commit": None},
-        "created_at": "2026-01-01T00:00:00+00:00",
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "digest": "",
         "seal": "",
     }  # fmt: skip

@@ -53,7 +53,7 @@ def test_a_sound_report_passes_in_all_its_parts() -> None:
     ]
     assert {outcome(case) for case in found.values()} == {None}
     assert "PROCEED" in found["asr.verdict", "verdict"].system_out
-    assert "20 of 20 heard" in found["asr.domain", "d"].system_out
+    assert "20 of 20 sampled" in found["asr.domain", "d"].system_out
 
 
 def test_what_holds_training_fails_the_verdict() -> None:
