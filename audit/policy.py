@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -209,6 +210,12 @@ def load_policy(path: Path | None = None) -> Policy:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
+        if first["type"] == "extra_forbidden":
+            known = [*values, *(key for section in values.values() for key in section)]
+            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+            what = "no such key" + (f"; did you mean {near[0]}?" if near else "")
+        elif first["type"] in ("model_type", "dict_type"):
+            what = f"a section of keys, written [{where}], is expected"
         raise UserError(f"{path}: {where}: {what}; asr policy show prints what there is") from error
 
 

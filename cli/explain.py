@@ -33,7 +33,7 @@ def command(code: str, as_json: bool) -> None:
         known = {name: r.code for r in catalogue().values() for name in (r.code.lower(), r.name)}
         near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.3)
         hint = f"; near it: {', '.join(dict.fromkeys(known[n] for n in near))}" if near else ""
-        raise UserError(f"{code}: no such rule{hint}; asr rules lists them")
+        raise UserError(f"{code or repr(code)}: no such rule{hint}; asr rules lists them")
     page = rule.page
     if as_json:
         told = {

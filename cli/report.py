@@ -25,7 +25,7 @@ def command() -> None:
     epilog="Example: asr report export reports/phase0 findings --out findings.csv",
 )
 @click.argument("report", type=click.Path(path_type=Path))
-@click.argument("table", type=click.Choice(TABLES))
+@click.argument("table", type=click.Choice(TABLES), metavar="TABLE")
 @click.option(
     "--format",
     "kind",

@@ -16,6 +16,31 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+SLOW = (
+    "tests/e2e/",
+    "tests/tracking/test_online.py",
+    "tests/tracking/test_sync.py",
+    "tests/train/test_audio_cache.py",
+    "tests/train/test_augment.py",
+    "tests/train/test_compare.py",
+    "tests/train/test_evaluate_checkpoint.py",
+    "tests/train/test_load.py",
+    "tests/train/test_lora.py",
+    "tests/train/test_loss.py",
+    "tests/train/test_resume.py",
+    "tests/train/test_run.py",
+    "tests/train/test_run_recorder.py",
+)
+"""Tests that train, or that run the command or W&B's client in processes of their own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them `slow`, so that `make test-fast` leaves them out."""
+    for item in items:
+        if item.nodeid.startswith(SLOW):
+            item.add_marker(pytest.mark.slow)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what tests counted (`record_property`), whichever worker ran them."""
     counted = [

@@ -12,6 +12,7 @@ from tests.speech import ROOT
 STOP = ROOT / "audit" / "example" / "stop.jsonl"
 
 
+@pytest.mark.slow
 def test_a_corpus_is_audited_loaded_and_refused(tmp_path: Path) -> None:
     report = asr_gate.audit_corpus(STOP, out=tmp_path, controls=20)
     assert report.decision == "STOP"

@@ -1,6 +1,6 @@
 """The rules: one file each, with a stable code, and one page each in `pages`.
 
-A new rule is one file here, one page in `pages`, and one line in `RULES`.
+A new rule is one file here, one page in `pages`, an import and an entry in `RULES`.
 """
 
 from __future__ import annotations

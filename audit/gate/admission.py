@@ -91,6 +91,8 @@ def _require_policy(report: Report, name: str, policy: Policy) -> None:
     asked = policy.model_dump(mode="json", exclude={"gate"})
     given = {section: values for section, values in report.policy.items() if section != "gate"}
     for line, now, then in _unlike(asked, given):
+        if then is None and now is not None:
+            raise NoVerdict(f"{name}: made before there was {line}; audit again with this --policy")
         raise NoVerdict(
             f"{name}: judged under another policy: {line} was {then}, is {now}; audit again with "
             "this --policy"

@@ -226,7 +226,8 @@ def _load(source: Path) -> Any:
     ) as error:
         told = error.__cause__ or error
         reason = (str(told).splitlines() or [type(told).__name__])[0]
-        raise UserError(f"{source}: not a dataset that can be read ({reason})") from error
+        hint = "; if it holds a manifest, name that file" if source.is_dir() else ""
+        raise UserError(f"{source}: not a dataset that can be read ({reason}){hint}") from error
 
 
 def _without(source: str, dataset: Any, change: Change) -> Any:

@@ -27,6 +27,7 @@ from tests.e2e.asr import asr_here, one_line
 from tests.e2e.conftest import write_small
 
 
+@pytest.mark.slow
 def test_measurements_that_a_repository_brings_are_never_resumed_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -310,6 +310,7 @@ def damage(kind: Kind, ends: Counter[str]) -> None:
     damaged()
 
 
+@pytest.mark.slow
 def test_damaged_manifests_lose_no_row(record_property: Callable[[str, object], None]) -> None:
     """In one test, so that they are counted together wherever the others run."""
     ends: Counter[str] = Counter()

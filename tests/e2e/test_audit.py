@@ -19,8 +19,6 @@ from asr_gate.audit.gate import read_report
 from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
 from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT, STOP
 
-pytestmark = pytest.mark.slow
-
 UNSEEN = {"duplicate_row", "audio_clipped"}
 """They leave the transcript right, and are warnings."""
 

@@ -25,8 +25,6 @@ from tests.tracking.isolation import (
 )
 from tests.tracking.loopback import ENTITY, Loopback
 
-pytestmark = pytest.mark.slow
-
 PROJECT = f"{ENTITY}/qwen3-asr-hebrew"
 SHORT = (
     "wandb.log_interval=1",

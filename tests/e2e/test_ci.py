@@ -243,7 +243,6 @@ def asr_core(runner: Runner) -> Iterator[str]:
     yield str(runner.temporary / "asr-gate" / "bin" / "asr")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("decision", "code"), [("PROCEED", 0), ("CAUTION", 10), ("STOP", 20), ("NO_VERDICT", 30)]
 )
@@ -271,7 +270,6 @@ def test_training_waits_for_the_gate(decision: Decision, code: int, runner: Runn
         assert trained.read_text().startswith("train round2 --report reports/phase0 --verify-key ")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("change", ["missing", "altered"])
 def test_a_report_that_is_refused_holds_training_and_says_why(change: str, runner: Runner) -> None:
     path = write_report(made("STOP"), runner.workspace / "reports" / "phase0")
@@ -294,7 +292,6 @@ def test_a_report_that_is_refused_holds_training_and_says_why(change: str, runne
     assert not (runner.workspace / "trained").exists()
 
 
-@pytest.mark.slow
 def test_caution_passes_where_it_is_accepted(runner: Runner) -> None:
     write_report(made("CAUTION"), runner.workspace / "reports" / "phase0")
     workflow = page(".github/workflows/train.yml")
@@ -303,7 +300,6 @@ def test_caution_passes_where_it_is_accepted(runner: Runner) -> None:
     assert runner.step("asr gate").out.startswith("::warning ")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "inputs",
     [
@@ -353,7 +349,6 @@ def test_the_page_tells_all_inputs_and_outputs_of_the_action() -> None:
     assert re.findall(r"`([a-z-]+)`", outputs) == list(ACTION["outputs"])
 
 
-@pytest.mark.slow
 def test_gitlab_and_pre_commit(asr_core: str, runner: Runner) -> None:
     gitlab = page(".gitlab-ci.yml")
     *installs, script = gitlab["gate"]["script"]
@@ -376,7 +371,6 @@ def test_gitlab_and_pre_commit(asr_core: str, runner: Runner) -> None:
         assert ('type="STOP"' in content) == (code == 20)
 
 
-@pytest.mark.slow
 def test_the_gate_is_small_and_quick(asr_core: str, runner: Runner) -> None:
     """Peak memory and time of the gate with all its outputs, beside importing what it imports."""
     many = [finding(f"u{n}", origin=f"train.jsonl:{n + 1}") for n in range(2_000)]

@@ -12,8 +12,6 @@ from asr_gate.audit.records.report import Report
 from tests.e2e.asr import asr_here, one_line, report_in
 from tests.speech import EXAMPLE
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:

@@ -19,8 +19,6 @@ from tests.audit.acoustic.test_adapters import nemo_folder
 from tests.e2e.asr import asr, report_in
 from tests.speech import PROCEED, SHARED
 
-pytestmark = pytest.mark.slow
-
 MODEL = SHARED / "models" / "quartznet15x5-en"
 SPEECH = SHARED / "speech" / "manifest.jsonl"
 

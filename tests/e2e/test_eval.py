@@ -12,8 +12,6 @@ from tests.e2e.asr import asr, asr_here, asr_without, one_line
 from tests.train.layouts import write_older, write_small
 from tests.train.support import WORDS, run_record, write_corpus
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:

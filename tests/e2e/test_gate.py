@@ -13,8 +13,6 @@ from asr_gate.audit.records.report import Report
 from tests.e2e.asr import asr_here, asr_without, one_line, report_in
 from tests.speech import PROCEED, STOP
 
-pytestmark = pytest.mark.slow
-
 
 def copy(audited: Path, name: str, folder: Path, **changes: Any) -> Path:
     """A copy of an audit whose report says something else and whose digest fits."""

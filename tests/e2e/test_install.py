@@ -16,8 +16,6 @@ import pytest
 from tests.e2e.asr import one_line
 from tests.speech import PROCEED, ROOT
 
-pytestmark = pytest.mark.slow
-
 BIN = Path(sys.executable).parent
 NAMES = ("train.py", "cli.py", "corpus.py", "tracking.py", "audit/__init__.py")
 SMALL = (

@@ -98,7 +98,6 @@ def recording(folder: Path, name: str, samples: NDArray[np.float32], rate: int =
     return f"{name}.flac"
 
 
-@pytest.mark.slow
 def test_what_is_planted_in_a_corpus_is_found(tmp_path: Path) -> None:
     """Real recordings, each with one thing wrong, and the finding that names it."""
     sources = [u for u in read_corpus([PROCEED]).utterances if u.domain == "kan_clean"][10:26]

@@ -20,8 +20,6 @@ from tests.e2e.conftest import TRAINING, Tracked
 from tests.speech import ROOT
 from tests.tracking.offline import OfflineRun, read_run
 
-pytestmark = pytest.mark.slow
-
 
 def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Path) -> None:
     done = asr("audit", small, "--wandb", cwd=tmp_path, WANDB_DIR=str(tmp_path))

@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pydantic import BaseModel
 
 from asr_gate.tracking import TrackerSettings
@@ -47,7 +46,6 @@ def test_the_page_has_every_setting_with_its_default() -> None:
     assert list(named.items()) == list(ours.items())
 
 
-@pytest.mark.slow
 def test_the_page_has_every_metric_that_is_logged(tracked: Tracked) -> None:
     named: dict[str, bool] = {}
     for cells in rows("metrics"):

@@ -14,8 +14,6 @@ from tests.e2e.asr import asr, asr_here, asr_without, one_line, report_in
 from tests.speech import BROKEN, PROCEED, STOP
 from tests.tracking.offline import read_run
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize("recipe", ["round2", "round2-tiny"])
 def test_stop_refuses_before_torch_is_loaded(recipe: str, audited: Path) -> None:

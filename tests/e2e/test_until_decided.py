@@ -16,8 +16,6 @@ from asr_gate.audit.engine.shards import Shards
 from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
 from tests.speech import PROCEED, STOP
 
-pytestmark = pytest.mark.slow
-
 
 def grown(manifest: Path, folder: Path, times: int) -> Path:
     """A corpus so many times as large: each recording anew, a little quieter each time."""

@@ -192,6 +192,7 @@ def test_windows_cover_every_frame_once() -> None:
         np.testing.assert_array_equal(emission[:, 0], np.arange(frames))
 
 
+@pytest.mark.slow
 def test_hebrew_is_romanised_for_mms() -> None:
     transcript = mms().spell("שלום עולם")
     assert len(transcript.words) == 2
@@ -200,6 +201,7 @@ def test_hebrew_is_romanised_for_mms() -> None:
     assert all(letter in "abcdefghijklmnopqrstuvwxyz'" for letter in transcript.words[0].letters)
 
 
+@pytest.mark.slow
 def test_numbers_are_read_out_in_the_rows_language_else_the_models() -> None:
     english = load_model("embedded", device="cpu")
     assert [word.text for word in english.spell("12").words] == ["twelve"]

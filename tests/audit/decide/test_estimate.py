@@ -72,6 +72,7 @@ def test_one_utterance_heard_of_many() -> None:
     assert found.high > 0.7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", RATES)
 def test_intervals_cover(rate: float) -> None:
     """Of 500 audits of every corpus, as many intervals hold the truth as they say."""
@@ -130,6 +131,7 @@ def test_intervals_of_percentiles_cover() -> None:
     assert covered / 500 >= 0.94
 
 
+@pytest.mark.slow
 def test_a_share_of_findings_becomes_one_of_defects() -> None:
     """An aligner that finds 80 % and cries wolf at 3 % sees 10.7 % where 10 % are bad."""
     rng = np.random.default_rng(0)

@@ -17,6 +17,7 @@ POLICY = load_policy()
 DECISION = POLICY.decision
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bad", [(0.1, 0.1), (0.02, 0.4)])
 def test_the_truth_stays_inside_at_every_look(bad: tuple[float, float]) -> None:
     rng = np.random.default_rng(0)
@@ -99,6 +100,7 @@ def test_a_domain_that_is_heard_whole_ends_it() -> None:
     assert schedule.next(("b",)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", RATES)
 def test_stopping_early_is_right_and_saves(rate: float) -> None:
     corpus = next(c for c in corpora(rate) if c.sizes is LARGE)
