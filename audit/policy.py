@@ -236,7 +236,7 @@ def origins(policy: Policy, path: Path | None) -> list[tuple[str, object, bool]]
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return read_toml(path)
+        return read_toml(path, shell_pipe=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such policy file; check the path") from error
     except OSError as error:

@@ -56,12 +56,12 @@ def _read_project() -> _Project | None:
         return None
     try:
         return _Project.model_validate(read_toml(FILE))
-    except (ValueError, OSError) as error:
-        raise UserError(f"{FILE}: cannot be read ({error})") from error
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{FILE}: {where}: {first['msg']}") from error
+    except (ValueError, OSError) as error:
+        raise UserError(f"{FILE}: cannot be read ({error})") from error
 
 
 def _shown(path: Path) -> str:

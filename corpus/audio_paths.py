@@ -38,7 +38,7 @@ class AllowedFolders:
     """The folders that audio may lie in."""
 
     def __init__(self, roots: Sequence[Path]) -> None:
-        self._roots = [str(root) for root in roots]
+        self.roots = tuple(str(root) for root in roots)
         self._folders: dict[str, str] = {}
 
     def holds(self, audio: Path) -> bool:
@@ -56,16 +56,21 @@ class AllowedFolders:
             path = str(audio.resolve())
         elif "\0" in path:
             raise ValueError("embedded null byte")
-        return any(_inside(path, root) for root in self._roots)
+        return held_by(path, self.roots)
 
     def inside(self, name: str) -> str:
         """An absolute name without the allowed folder that holds it; any other name as it is."""
         if os.path.isabs(name):  # noqa: PTH117
             path = str(Path(name))
-            for root in self._roots:
+            for root in self.roots:
                 if _inside(path, root):
                     return path[len(root) :].lstrip("/") or "."
         return name
+
+
+def held_by(path: str, roots: Sequence[str]) -> bool:
+    """Whether a path, links resolved, lies in one of some folders."""
+    return any(_inside(path, root) for root in roots)
 
 
 def _inside(path: str, root: str) -> bool:

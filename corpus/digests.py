@@ -6,14 +6,16 @@ import hashlib
 import logging
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
-from asr_gate.corpus.files import cache_home
+from asr_gate.corpus.files import cache_home, open_regular
 
 Method = Literal["full", "sampled"]
 
@@ -25,50 +27,89 @@ MIN_AGE = 2.0
 """Seconds since a file's last change before its digest is kept. A younger file could change
 again within the grain of the file system's clock, without a new time."""
 
-_Stamp = tuple[int, int, int, int]
+Stamp = tuple[int, int, int, int]
 """Size, inode, and the times of the last change to content and to the file, in nanoseconds."""
 
 
-def digests(paths: Iterable[Path], method: Method) -> dict[Path, str]:
+def digests(paths: Iterable[Path], method: Method, *, cached: bool = True) -> dict[Path, str]:
     """SHA-256 of files; those that have not changed come from a cache.
 
     Unchanged means the same size, inode and both times of change, of which users cannot set the
-    second back. The cache is `asr-gate/audio-digests.sqlite3` under XDG_CACHE_HOME (`~/.cache`).
+    second back. The cache is `asr-gate/audio-digests.sqlite3` under XDG_CACHE_HOME (`~/.cache`). It
+    is not used in CI, where others can write it, nor if it is not this user's alone.
 
     Args:
         paths: the files; each is hashed once.
         method: "full": every byte; "sampled": the size and 20 blocks of 4 KiB.
+        cached: whether the cache may be used.
 
     Returns:
         Digests by path; `missing` or `unreadable` for files that cannot be hashed.
     """
     stamps = {path: _stamp(path) for path in dict.fromkeys(paths)}
-    known = _recall({p: s for p, s in stamps.items() if s is not None}, method)
+    cached = cached and os.environ.get("CI", "").lower() in ("", "0", "false")
+    known = _recall({p: s for p, s in stamps.items() if s is not None}, method) if cached else {}
     wanted = [path for path, stamp in stamps.items() if stamp is not None and path not in known]
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock
         fresh = dict(zip(wanted, pool.map(lambda path: _hash(path, method), wanted), strict=True))
-    _remember({p: d for p, d in fresh.items() if d != "unreadable"}, stamps, method)
+    if cached:
+        _remember({p: d for p, d in fresh.items() if d != "unreadable"}, stamps, method)
     return {path: known.get(path) or fresh.get(path, "missing") for path in stamps}
 
 
-def _stamp(path: Path) -> _Stamp | None:
+def _stamp(path: Path) -> Stamp | None:
     if not os.path.isfile(path):  # noqa: PTH113  (Path.is_file raises on impossible names)
         return None
     try:
-        found = path.stat()
+        return stamp_of(path.stat())
     except OSError:
         return None
+
+
+def stamp_of(found: os.stat_result) -> Stamp:
+    """What shows that a file has not changed."""
     return found.st_size, found.st_ino, found.st_mtime_ns, found.st_ctime_ns
+
+
+BELIEVED = frozenset(["ext2", "ext3", "ext4", "xfs", "btrfs", "zfs", "f2fs", "bcachefs", "overlay"])
+"""File systems on which no write leaves the times as they were. On tmpfs a write through a memory
+map does; on network file systems the times are another machine's."""
+
+
+def trusts_times(device: int) -> bool:
+    """Whether the times of a device's files can be believed; `device` is `st_dev`."""
+    return _kinds().get(device, "") in BELIEVED
+
+
+@cache
+def _kinds() -> dict[int, str]:
+    """Kinds of the mounted file systems by device, as Linux lists them."""
+    kinds: dict[int, str] = {}
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    for line in lines.splitlines():
+        head, _, tail = line.partition(" - ")
+        major, minor = head.split()[2].split(":")
+        kinds[os.makedev(int(major), int(minor))] = tail.split()[0]
+    return kinds
 
 
 def _hash(path: Path, method: Method) -> str:
     try:
-        with path.open("rb") as stream:
-            if method == "full":
-                return hashlib.file_digest(stream, "sha256").hexdigest()
-            return _sampled(stream)
+        with open_regular(path) as stream:
+            return hash_stream(stream, method)
     except OSError:
         return "unreadable"
+
+
+def hash_stream(stream: BinaryIO, method: Method) -> str:
+    """SHA-256 of an open file from its start, or of its sampled blocks."""
+    if method == "full":
+        stream.seek(0)
+        return hashlib.file_digest(stream, "sha256").hexdigest()  # type: ignore[arg-type]
+    return _sampled(stream)
 
 
 def _sampled(stream: BinaryIO) -> str:
@@ -83,7 +124,10 @@ def _sampled(stream: BinaryIO) -> str:
 
 def _open() -> sqlite3.Connection:
     path = cache_home() / "audio-digests.sqlite3"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for found in (path.parent.lstat(), *([path.lstat()] if os.path.lexists(path) else [])):
+        if found.st_uid != os.geteuid() or found.st_mode & 0o022 or stat.S_ISLNK(found.st_mode):
+            raise PermissionError(f"{path} can be written by others")
     connection = sqlite3.connect(path, timeout=5)
     connection.execute(
         "create table if not exists digests (path text, method text, size integer, inode integer,"
@@ -92,7 +136,7 @@ def _open() -> sqlite3.Connection:
     return connection
 
 
-def _recall(stamps: Mapping[Path, _Stamp], method: Method) -> dict[Path, str]:
+def _recall(stamps: Mapping[Path, Stamp], method: Method) -> dict[Path, str]:
     query = (
         "select digest from digests where path = ? and method = ? and size = ? and inode = ?"
         " and modified = ? and changed = ?"
@@ -111,13 +155,14 @@ def _recall(stamps: Mapping[Path, _Stamp], method: Method) -> dict[Path, str]:
 
 
 def _remember(
-    fresh: Mapping[Path, str], stamps: Mapping[Path, _Stamp | None], method: Method
+    fresh: Mapping[Path, str], stamps: Mapping[Path, Stamp | None], method: Method
 ) -> None:
     rows = [
         (str(path.absolute()), method, *stamp, digest)
         for path, digest in fresh.items()
         if (stamp := stamps[path]) == _stamp(path)
         and stamp is not None
+        and trusts_times(path.stat().st_dev)
         and time.time_ns() - max(stamp[2:]) > MIN_AGE * 1e9
     ]
     if not rows:

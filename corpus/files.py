@@ -39,17 +39,19 @@ def open_regular(path: Path) -> BufferedReader:
         raise
 
 
-def read_regular(path: Path, limit: int) -> bytes:
+def read_regular(path: Path, limit: int, *, shell_pipe: bool = False) -> bytes:
     """Read a regular file as a whole.
 
     Args:
         path: the file; links to one are followed.
         limit: bytes that it may have.
+        shell_pipe: whether it may be a pipe that the user's shell opened, as for `<(command)`.
 
     Raises:
         OSError: there is none, it is a pipe or a device, or it is larger.
     """
-    with open_regular(path) as stream:
+    ours = shell_pipe and path.parent == Path("/dev/fd")
+    with path.open("rb") if ours else open_regular(path) as stream:
         content = stream.read(limit + 1)
     if len(content) > limit:
         raise OSError(errno.EFBIG, f"larger than {limit // MEGABYTE} MB", str(path))

@@ -38,11 +38,13 @@ class Fingerprint:
     """Row digests by id; None: the row was skipped."""
     content: dict[str, str]
     """Digests of audio, segment and text together, by id: equal for exact duplicates."""
+    sounds: dict[str, str]
+    """Digest of each utterance's audio, by id; `missing` or `unreadable` for what is not there."""
     audio: Method = "full"
     """How much of the audio was read."""
 
 
-def fingerprint(corpus: Corpus, *, audio: Method = "full") -> Fingerprint:
+def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) -> Fingerprint:
     """Hash every row of a corpus and the bytes of its audio.
 
     The folder of the corpus and the order of its rows do not matter. Ids do, because a report knows
@@ -51,9 +53,12 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full") -> Fingerprint:
     Args:
         corpus: the rows to hash.
         audio: "full": every byte; "sampled": the size of each file and 20 blocks of it.
+        cached: whether digests of unchanged files may come from the user's cache.
     """
     files = [u.audio for u in corpus.utterances if isinstance(u.audio, Path)]
-    sounds: dict[str | int, str] = {str(p): d for p, d in digests(files, audio).items()}
+    sounds: dict[str | int, str] = {
+        str(p): d for p, d in digests(files, audio, cached=cached).items()
+    }
     rows: dict[str, RowDigest | None] = {row.id: None for row in corpus.skipped}
     content: dict[str, str] = {}
     whole = [_digest(["skipped", row.id]) for row in corpus.skipped]
@@ -67,7 +72,8 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full") -> Fingerprint:
         rows[u.id] = RowDigest(
             sounds[key][:16], _digest(segment)[:16], _digest(u.text)[:16], _digest(labels)[:16]
         )
-    return Fingerprint("sha256:" + _digest([audio, sorted(whole)]), rows, content, audio)
+    by_id = {u.id: sounds[_key(u)] for u in corpus.utterances}
+    return Fingerprint("sha256:" + _digest([audio, sorted(whole)]), rows, content, by_id, audio)
 
 
 def to_lines(rows: Mapping[str, RowDigest | None]) -> bytes:

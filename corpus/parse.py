@@ -90,6 +90,7 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
         domain=_label(fields.get("domain")) or DEFAULT_DOMAIN,
         speaker=_label(fields.get(speaker_column)),
         split=source.split or _label(fields.get("split")),
+        roots=allowed.roots if isinstance(audio, Path) else (),
     )
 
 

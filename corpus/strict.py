@@ -44,15 +44,20 @@ def read_json(path: Path, limit: int = SETTINGS_LIMIT) -> Any:
     return parse_json(read_regular(path, limit))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path, *, shell_pipe: bool = False) -> dict[str, Any]:
     """Read a TOML file that somebody wrote by hand.
+
+    Args:
+        path: the file.
+        shell_pipe: as for `read_regular`.
 
     Raises:
         OSError: it cannot be read, is no regular file, or is too large.
         ValueError: not TOML, or not UTF-8.
     """
     try:
-        return tomllib.loads(read_regular(path, SETTINGS_LIMIT).decode("utf-8-sig"))
+        content = read_regular(path, SETTINGS_LIMIT, shell_pipe=shell_pipe)
+        return tomllib.loads(content.decode("utf-8-sig"))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
 

@@ -47,6 +47,8 @@ class Utterance:
     domain: str = DEFAULT_DOMAIN
     speaker: str | None = None
     split: str | None = None
+    roots: tuple[str, ...] = ()
+    """Folders, links resolved, one of which must hold the audio when it is opened; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,8 +214,8 @@ class TrackerSettings(_Section):
         if base.base_url is not None and "base_url" not in fixed:
             # The key goes to that host, and a recipe may come from anybody.
             raise TrackingError(
-                f"wandb.base_url: cannot be set by a {origin}; set WANDB_BASE_URL, or give"
-                " wandb.base_url=… on the command line"
+                f"wandb.base_url: cannot be set by a {origin or 'recipe'}; set WANDB_BASE_URL, or"
+                " give wandb.base_url=… on the command line"
             )
         env = os.environ if environment is None else environment
         found = {name: (value, "command line") for name, value in given.items()}

@@ -16,6 +16,7 @@ from asr_gate.audit.gate import NoVerdict, authorise, find_latest, require_same_
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
+from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.strict import read_json
@@ -42,6 +43,8 @@ class Authorisation:
     corpus: Corpus
     excluded: frozenset[str]
     """Ids of the rows that the audit excluded."""
+    audio: AuditedAudio
+    """What is decoded must be this."""
 
     def phase0(self) -> Phase0:
         """The audit as the training run's record and config name it."""
@@ -91,13 +94,14 @@ def authorise_training(
         found = verify(path, name, policy=required, verify_key=verify_key)
         authorise(found, name, accept_caution=accept_caution)
         corpus = read_corpus(data, audio_root=audio_root, split=split)
-        require_same_data(found, name, corpus, path.parent)
+        audio = require_same_data(found, name, corpus, path.parent, cached=False)
         return Authorisation(
             report=found,
             name=name,
             artifact=name if name.startswith(WANDB) else _artifact(found, path.parent),
             corpus=corpus,
             excluded=frozenset(excluded(found)),
+            audio=audio,
         )
 
     if report is not None and report.startswith(WANDB):

@@ -53,7 +53,7 @@ def prepare(name: str, recipe: recipes.Recipe, authorised: Authorisation, ranks:
     device = choose_device(recipe.device, ranks, "device=")
     selection = select(authorised.corpus.utterances, authorised.excluded, recipe.data)
     source, config, processor = _source(recipe, selection)
-    encoder = Encoder(processor, recipe.data)
+    encoder = Encoder(processor, recipe.data, authorised.audio)
     selection = refuse_long_texts(selection, encoder.count_tokens, recipe.data)
     model = build_on_meta(config, untie=recipe.model.untie_embeddings)
     if recipe.model.lora is not None:

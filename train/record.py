@@ -36,13 +36,18 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, ser_json_inf_nan="constants")
 
 
+ALTERED = "altered"
+"""Rule of a row whose audio is not what was audited; no run goes on past it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """One utterance that a rule keeps out of training and evaluation."""
 
     id: str
     rule: str
-    """`too_long`, `too_short`, `too_many_tokens`, `no_words` or `unreadable`."""
+    """`too_long`, `too_short`, `too_many_tokens`, `no_words`, `unreadable` or
+    `altered`."""
     reason: str
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -16,7 +17,8 @@ from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
-from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording, load
+from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording
+from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.speech.signal import speech_to_noise
 from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.text.letters import Transcript
@@ -58,6 +60,8 @@ class Measurer:
         workers = max(1, (os.cpu_count() or 1) - 1)
         self._decoders = ThreadPoolExecutor(workers)
         self._aligners = ThreadPoolExecutor(workers)
+        self._own = threading.local()
+        self._processes: list[Decoder] = []
 
     def start(self, utterances: Sequence[Utterance]) -> Callable[[], list[Measured]]:
         """Decode a shard and compute its emissions; alignment goes on when this returns.
@@ -67,8 +71,9 @@ class Measurer:
         """
 
         def decode(utterance: Utterance) -> Recording | Fault:
+            decoder = self._decoder_of_thread()
             try:
-                return load(utterance, self._model.info.sample_rate)
+                return decoder.load(utterance, self._model.info.sample_rate)
             except EmptyAudio as error:
                 return Fault("S002", str(error))
             except AudioError as error:
@@ -89,6 +94,16 @@ class Measurer:
         """Drop what has not begun, and leave what is under way to itself."""
         for pool in (self._decoders, self._aligners):
             pool.shutdown(wait=False, cancel_futures=True)
+        for decoder in self._processes:
+            decoder.stop()
+
+    def _decoder_of_thread(self) -> Decoder:
+        """The process that decodes for this thread."""
+        decoder: Decoder | None = getattr(self._own, "decoder", None)
+        if decoder is None:
+            decoder = self._own.decoder = Decoder()
+            self._processes.append(decoder)
+        return decoder
 
     def _measure_one(
         self, utterance: Utterance, recording: Recording | Fault, emission: Emission | None

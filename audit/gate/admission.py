@@ -13,6 +13,7 @@ from asr_gate.audit.gate.read import NoVerdict, age, check_tables, dated_ahead, 
 from asr_gate.audit.policy import GatePolicy, Policy, load_policy
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import ROWS_FILE, Report
+from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, read_regular
 from asr_gate.corpus.fingerprint import differences, fingerprint, from_lines
@@ -152,7 +153,9 @@ def authorise(report: Report, name: str, *, accept_caution: bool) -> None:
         )
 
 
-def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -> None:
+def require_same_data(
+    report: Report, name: str, corpus: Corpus, folder: Path, *, cached: bool = True
+) -> AuditedAudio:
     """Check that the report speaks of this very corpus.
 
     Args:
@@ -160,13 +163,17 @@ def require_same_data(report: Report, name: str, corpus: Corpus, folder: Path) -
         name: of the report, for the message.
         corpus: as it is now.
         folder: of the audit, where the digests of its rows lie.
+        cached: whether digests of unchanged audio may come from the user's cache.
+
+    Returns:
+        The audio that was audited, to compare with what is decoded later.
 
     Raises:
         NoVerdict: it was made for other data; names rows that were added, removed or changed.
     """
-    now = fingerprint(corpus, audio=report.dataset.fingerprint_audio)
+    now = fingerprint(corpus, audio=report.dataset.fingerprint_audio, cached=cached)
     if now.digest == report.dataset.fingerprint:
-        return
+        return AuditedAudio(now.sounds, now.audio)
     manifests = ", ".join(corpus.manifests)
     what = f"(fingerprint {report.dataset.fingerprint[:19]}…, found {now.digest[:19]}…)"
     if ROWS_FILE in report.tables:

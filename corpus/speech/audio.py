@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import io
-import os.path
 from dataclasses import dataclass
-from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import soundfile
 import soxr
 from numpy.typing import NDArray
 
+from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.speech.opening import open_audio
 from asr_gate.corpus.speech.signal import measure_signal
 from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.utterance import Seconds, Utterance
 
 LONGEST = 7200
 """Seconds. Longer utterances are not decoded: nobody trains on them, and a header may lie."""
+
+LARGEST = 60_000_000
+"""Samples of all channels in one utterance: an hour at 16 kHz, 20 minutes at 48 kHz. A small file
+can claim many, each takes 4 bytes, and measuring them takes a few times as much."""
+MOST_CHANNELS = 32
+LOWEST_RATE, HIGHEST_RATE = 2_000, 384_000
+"""Samples a second."""
 
 UNKNOWN = 2**63 - 1
 """What libsndfile counts where a header does not say, as in a streamed FLAC; it cannot read these
@@ -52,28 +60,40 @@ class Recording:
         return len(self.samples) / self.sample_rate
 
 
-def load(utterance: Utterance, sample_rate: int) -> Recording:
+def load(utterance: Utterance, sample_rate: int, audited: AuditedAudio | None = None) -> Recording:
     """Decode one utterance.
 
+    Args:
+        utterance: one row of a corpus.
+        sample_rate: samples a second of the result.
+        audited: what the audio must be; None: anything.
+
     Raises:
-        AudioError: the audio is missing, truncated, empty, not audio, or ends before the
+        AudioError: the audio is missing, truncated, empty, not audio, too large, or ends before the
             utterance does.
+        AlteredAudio: it is not what was audited.
     """
     name = utterance.audio_name
-    if not _is_there(utterance):
-        hint = "; URLs are not fetched" if "://" in name else ""
-        raise AudioError(f"{name}: no such audio file{hint}")
     try:
-        with soundfile.SoundFile(_source(utterance)) as file:
-            rate = file.samplerate
-            start, wanted = _segment(utterance, rate, file.frames)
-            file.seek(start)
-            stored = _read(file, wanted)
-    except (soundfile.SoundFileError, OSError) as error:
-        reason = str(error).rpartition(": ")[2]
+        with open_audio(utterance) as stream:
+            if audited is not None:
+                stream = audited.require(utterance, stream)
+            with soundfile.SoundFile(_source(stream), closefd=False) as file:
+                rate = file.samplerate
+                _require_bounds(utterance, file)
+                start, wanted = _segment(utterance, rate, file.frames)
+                _require_size(utterance, wanted, file)
+                file.seek(start)
+                stored = _read(file, wanted)
+            if audited is not None:
+                audited.require_unchanged(utterance, stream)
+    except FileNotFoundError as error:
+        hint = "; URLs are not fetched" if "://" in name else ""
+        raise AudioError(f"{name}: no such audio file{hint}") from error
+    except (soundfile.SoundFileError, OSError, MemoryError) as error:
+        text = str(error) if isinstance(error, soundfile.SoundFileError) else ""
+        reason = text.rpartition(": ")[2] or getattr(error, "strerror", None) or "out of memory"
         raise AudioError(f"{name}: cannot be decoded ({reason})") from error
-    if len(stored) > LONGEST * rate:
-        raise AudioError(f"{name}: longer than {LONGEST / 3600:g} h; cut it into utterances")
     if len(stored) < wanted - round(SLACK * rate):
         raise AudioError(
             f"{name}: truncated, {len(stored) / rate:.2f} of {wanted / rate:.2f} s can be decoded"
@@ -92,16 +112,31 @@ def load(utterance: Utterance, sample_rate: int) -> Recording:
     )
 
 
-def _source(utterance: Utterance) -> Path | io.BytesIO:
-    audio = utterance.audio
-    return audio if isinstance(audio, Path) else io.BytesIO(audio.read())
+def _source(stream: BinaryIO) -> BinaryIO | int:
+    """What libsndfile reads: a descriptor where there is one, which is quicker."""
+    return stream if isinstance(stream, io.BytesIO) else stream.fileno()
 
 
-def _is_there(utterance: Utterance) -> bool:
-    """Whether there is something to open; a pipe or a device would never end."""
-    audio = utterance.audio
-    # Path.is_file raises on impossible names.
-    return not isinstance(audio, Path) or os.path.isfile(audio)  # noqa: PTH113
+def _require_bounds(utterance: Utterance, file: soundfile.SoundFile) -> None:
+    name = utterance.audio_name
+    if not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
+        raise AudioError(
+            f"{name}: {file.samplerate} samples a second; speech has {LOWEST_RATE} to "
+            f"{HIGHEST_RATE}"
+        )
+    if file.channels > MOST_CHANNELS:
+        raise AudioError(f"{name}: {file.channels} channels; at most {MOST_CHANNELS} are read")
+
+
+def _require_size(utterance: Utterance, wanted: int, file: soundfile.SoundFile) -> None:
+    name, rate = utterance.audio_name, file.samplerate
+    if wanted > LONGEST * rate:
+        raise AudioError(f"{name}: longer than {LONGEST / 3600:g} h; cut it into utterances")
+    if wanted * file.channels > LARGEST:
+        raise AudioError(
+            f"{name}: {wanted / rate:.0f} s of {file.channels} channels at {rate} Hz are too much "
+            f"to read at once; cut it into utterances, or store it as 16 kHz mono"
+        )
 
 
 def _segment(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
@@ -136,7 +171,7 @@ def _segment(utterance: Utterance, rate: int, total: int) -> tuple[int, int]:
 def _read(file: soundfile.SoundFile, wanted: int) -> NDArray[np.float32]:
     """Up to so many samples, shape (n, channels), in blocks: a header may claim any number."""
     blocks = [np.zeros((0, file.channels), np.float32)]
-    left = min(wanted, (LONGEST + 1) * file.samplerate)
+    left = wanted
     while left > 0:
         block = file.read(min(left, 60 * file.samplerate), dtype="float32", always_2d=True)
         if not len(block):
@@ -150,11 +185,14 @@ def stored_duration(utterance: Utterance) -> Seconds | None:
     """Length of an utterance by its manifest, or else by its file's header; None: unreadable."""
     if utterance.duration is not None:
         return utterance.duration
-    if not _is_there(utterance):
-        return None
     try:
-        header = soundfile.info(_source(utterance))
-    except (soundfile.SoundFileError, OSError):
+        with (
+            open_audio(utterance) as stream,
+            soundfile.SoundFile(_source(stream), closefd=False) as file,
+        ):
+            if file.frames == UNKNOWN or not LOWEST_RATE <= file.samplerate <= HIGHEST_RATE:
+                return None
+            length = file.frames / file.samplerate - utterance.offset
+    except (soundfile.SoundFileError, OSError, MemoryError):
         return None
-    length = header.duration - utterance.offset
-    return length if header.frames != UNKNOWN and length > 0 else None
+    return length if length > 0 else None

@@ -81,7 +81,10 @@ def test_what_is_broken_is_named(tmp_path: Path) -> None:
     length = soundfile.info(whole).duration
     for bad, says in [
         (utterance(tmp_path / "none.wav"), "none.wav: no such audio file"),
-        (utterance(tmp_path / "folder.wav"), "folder.wav: no such audio file"),
+        (
+            utterance(tmp_path / "folder.wav"),
+            "folder.wav: cannot be decoded \\(not a regular file\\)",
+        ),
         (utterance(tmp_path / "cut.flac"), "cut.flac: "),
         (utterance(tmp_path / "noise.wav"), "noise.wav: cannot be decoded"),
         (utterance(tmp_path / "nothing.wav"), "nothing.wav: cannot be decoded"),

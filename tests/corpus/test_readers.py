@@ -240,7 +240,7 @@ def test_what_would_never_end_is_no_manifest_and_no_audio(folder: Path) -> None:
     fingerprint(corpus)
     for utterance in corpus.utterances:
         assert stored_duration(utterance) is None
-        with pytest.raises(AudioError, match="no such audio file"):
+        with pytest.raises(AudioError, match=r"no such audio file|not a regular|too long"):
             load(utterance, 16000)
     assert len(corpus.utterances) == 4
     rows = [{"audio_filepath": "audio/loop.wav", "text": "x"}]

@@ -32,6 +32,8 @@ ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
 SCHEMA = ROOT / "tests" / "audit" / "report" / "sarif-schema-2.1.0.json"
 OFFLINE = ("NewConnectionError", "Temporary failure in name resolution", "ConnectTimeout")
+VARIABLES: dict[str, str] = {}
+"""What the organisation has set."""
 HEAVY = {"torch", "numpy", "pyarrow", "pandas", "transformers", "wandb", "yaml"}
 
 
@@ -168,7 +170,7 @@ class Runner:
 def value_of(expression: str, inputs: dict[str, str], known: dict[str, Step]) -> str:
     kind, *path = expression.split(".")
     if kind == "vars":
-        return ""  # the organisation has set none
+        return VARIABLES.get(path[0], "")
     if kind == "inputs":
         (name,) = path
         return inputs[name]

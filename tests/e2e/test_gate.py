@@ -52,8 +52,8 @@ def test_the_verdict_is_the_exit_code(
 
 
 def test_the_newest_report_is_read_without_a_name(audited: Path, tmp_path: Path) -> None:
-    copy(audited, "stop", tmp_path, created_at="2031-01-01T00:00:00+00:00")
-    copy(audited, "proceed", tmp_path, created_at="2030-01-01T00:00:00+00:00")
+    copy(audited, "stop", tmp_path, created_at="2026-02-01T00:00:00+00:00")
+    copy(audited, "proceed", tmp_path, created_at="2026-01-01T00:00:00+00:00")
     done = asr_here("gate", cwd=tmp_path)
     assert done.returncode == 20
     assert "reports/stop" in one_line(done)

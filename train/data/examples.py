@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Qwen3ASRProcessor
 
+from asr_gate.corpus.audited import AlteredAudio, AuditedAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.speech.audio import AudioError, load
 from asr_gate.corpus.utterance import Seconds
@@ -27,7 +28,7 @@ from asr_gate.train.data.augmentation import Augmentation
 from asr_gate.train.data.batches import audio_tokens
 from asr_gate.train.data.rows import Row, check_length, check_tokens
 from asr_gate.train.data.tokenizer import END_OF_TURN, TRANSCRIPT
-from asr_gate.train.record import Refused
+from asr_gate.train.record import ALTERED, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,22 @@ class Example:
 class Encoder:
     """Turns rows into examples with the model's own processor; keeps features in memory."""
 
-    def __init__(self, processor: Qwen3ASRProcessor, settings: recipes.Data) -> None:
+    def __init__(
+        self,
+        processor: Qwen3ASRProcessor,
+        settings: recipes.Data,
+        audited: AuditedAudio | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            processor: the model's own.
+            settings: of the recipe.
+            audited: what the audio must be; None: anything, as in an evaluation.
+
+        Raises:
+            UserError: the tokenizer is not Qwen3-ASR's.
+        """
         tokenizer = processor.tokenizer
         known = tokenizer.get_vocab()
         for token in (END_OF_TURN, TRANSCRIPT):
@@ -56,6 +72,7 @@ class Encoder:
                 raise UserError(f"the tokenizer has no {token}: it is not Qwen3-ASR's tokenizer")
         self.processor = processor
         self.settings = settings
+        self.audited = audited
         self.sample_rate: int = processor.feature_extractor.sampling_rate
         self.end_id: int = known[END_OF_TURN]
         self.pad_id: int = self.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
@@ -109,7 +126,9 @@ class Encoder:
         if kept is not None and augmentation is None:
             return kept
         try:
-            recording = load(row.utterance, self.sample_rate)
+            recording = load(row.utterance, self.sample_rate, self.audited)
+        except AlteredAudio as error:
+            return Refused(row.utterance.id, ALTERED, str(error))
         except AudioError as error:
             return Refused(row.utterance.id, "unreadable", str(error))
         fault = check_length(row.utterance.id, recording.duration, self.settings)

@@ -18,6 +18,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from transformers import Qwen3ASRForConditionalGeneration
 
+from asr_gate.corpus.audited import AlteredAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.data.audio_cache import AudioCache, can_cache_audio
@@ -49,6 +50,7 @@ from asr_gate.train.model.parameter_groups import (
     set_gradient_checkpointing,
 )
 from asr_gate.train.recipes import Phase, Recipe
+from asr_gate.train.record import ALTERED, Refused
 
 
 def fit(
@@ -249,13 +251,24 @@ class _Training:
     def make_step(self, given: _StepBatches) -> None:
         """One step of all processes together, and a word to the observer."""
         for batch in given.batches:
-            if batch.refused:
-                self.observer.rows_refused(batch.refused)
+            self._report_refused(batch.refused)
         batches = [batch for batch in given.batches if batch.rows]
         record = self._step(batches, given.most, given.began)
         if record is not None:
             self.observer.step_done(record)
         self.position.checkpoint_due = self._checkpoint_due()
+
+    def _report_refused(self, refused: Sequence[Refused]) -> None:
+        """List rows that cannot be used; stop at one whose audio is not what was audited.
+
+        Raises:
+            AlteredAudio: there is one.
+        """
+        if refused:
+            self.observer.rows_refused(refused)
+        for row in refused:
+            if row.rule == ALTERED:
+                raise AlteredAudio(row.reason)
 
     def _step(self, batches: list[Batch], most: int, began: float) -> StepRecord | None:
         """Forward, backward, clip, optimizer; None: not one row of the step could be read."""
@@ -372,8 +385,7 @@ class _Training:
         )
         position = self.position
         if evaluation is not None:
-            if evaluation.refused:
-                self.observer.rows_refused(evaluation.refused)
+            self._report_refused(evaluation.refused)
             position.scores[name] = evaluation.scores.wer
         if self.sharded:
             self.model.to("cpu")

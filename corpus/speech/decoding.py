@@ -1,0 +1,171 @@
+"""Decoding in a process of its own, so that no file can end an audit.
+
+A decoder is a library in C that reads what strangers wrote: a file may make it crash, or ask for
+memory without end. Here that ends a helper process, which has a limit on its memory and on its
+time, and the row is at fault. Requests and answers are a line of JSON and raw bytes, never pickles.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import resource
+import subprocess
+import sys
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording, load
+from asr_gate.corpus.speech.stored import Signal
+from asr_gate.corpus.utterance import Seconds, Utterance
+
+MEMORY = 1_500_000_000
+"""Bytes that decoding may take beside the libraries."""
+PATIENCE: Seconds = 120.0
+"""The longest that one file may take; an hour of FLAC takes seconds."""
+
+_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+_RUN = "from asr_gate.corpus.speech.decoding import serve; serve()"
+
+
+class Decoder:
+    """A process that decodes one utterance after the other. It is started when it is needed."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def load(self, utterance: Utterance, sample_rate: int) -> Recording:
+        """As `corpus.speech.audio.load`.
+
+        Raises:
+            AudioError: as there; also if the file ended the process or took too long.
+        """
+        process = self._process or self._begin()
+        assert process.stdin is not None and process.stdout is not None
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            process.kill()
+
+        timer = threading.Timer(PATIENCE, give_up)
+        timer.daemon = True
+        timer.start()
+        try:
+            _ask(process.stdin, utterance, sample_rate)
+            answer = process.stdout.readline()
+            found = json.loads(answer) if answer.endswith(b"\n") else None
+            samples = b"" if found is None else process.stdout.read(found.get("bytes", 0))
+        except BrokenPipeError:
+            found, samples = None, b""
+        finally:
+            timer.cancel()
+        if found is None or len(samples) < found.get("bytes", 0):
+            self.stop()
+            why = f"it took over {PATIENCE:.0f} s" if late.is_set() else "it ended the decoder"
+            raise AudioError(f"{utterance.audio_name}: cannot be decoded ({why})")
+        if "error" in found:
+            kind = EmptyAudio if found["empty"] else AudioError
+            raise kind(found["error"])
+        decoded = np.frombuffer(bytearray(samples), np.float32)
+        return Recording(decoded, sample_rate, Signal(**found["signal"]))
+
+    def stop(self) -> None:
+        """End the process."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            for stream in (self._process.stdin, self._process.stdout):
+                with contextlib.suppress(OSError):  # what was asked last was never read
+                    if stream is not None:
+                        stream.close()
+            self._process = None
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-c", _START + _RUN, json.dumps(sys.path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            # Ctrl-C is for the audit, which ends this process by closing its input.
+            start_new_session=True,
+        )
+        return self._process
+
+
+def _ask(stream: IO[bytes], utterance: Utterance, sample_rate: int) -> None:
+    audio = utterance.audio
+    embedded = None if isinstance(audio, Path) else audio.read()
+    request = {
+        "rate": sample_rate,
+        "path": str(audio) if isinstance(audio, Path) else None,
+        "name": utterance.audio_name,
+        "bytes": 0 if embedded is None else len(embedded),
+        "offset": utterance.offset,
+        "duration": utterance.duration,
+        "roots": utterance.roots,
+    }
+    stream.write(json.dumps(request).encode() + b"\n" + (embedded or b""))
+    stream.flush()
+
+
+class _Embedded:
+    """Audio that came with the request."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def read(self) -> bytes:
+        return self._content
+
+
+def serve() -> None:
+    """Answer requests on standard input until it is closed; the body of the process."""
+    questions, answers = sys.stdin.buffer, sys.stdout.buffer
+    limit = MEMORY + _address_space()
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    while line := questions.readline():
+        asked = json.loads(line)
+        embedded = questions.read(asked["bytes"])
+        samples = b""
+        try:
+            found = load(_utterance(asked, embedded), asked["rate"])
+            samples = found.samples.tobytes()
+            told: dict[str, Any] = {"bytes": len(samples), "signal": asdict(found.signal)}
+        except EmptyAudio as error:
+            told = {"error": str(error), "empty": True}
+        except AudioError as error:
+            told = {"error": str(error), "empty": False}
+        except MemoryError:
+            reason = f"{asked['name']}: cannot be decoded (it needs too much memory)"
+            told = {"error": reason, "empty": False}
+        answers.write(json.dumps(told).encode() + b"\n" + samples)
+        answers.flush()
+
+
+def _utterance(asked: dict[str, Any], embedded: bytes) -> Utterance:
+    path = asked["path"]
+    return Utterance(
+        id="",
+        text="",
+        audio=_Embedded(embedded) if path is None else Path(path),
+        audio_name=asked["name"],
+        origin="",
+        offset=asked["offset"],
+        duration=asked["duration"],
+        roots=tuple(asked["roots"]),
+    )
+
+
+def _address_space() -> int:
+    """Bytes of memory that this process has mapped."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except OSError:  # only Linux has it
+        return 0
+    return pages * resource.getpagesize()

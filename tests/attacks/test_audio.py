@@ -1,0 +1,329 @@
+"""Attacks by audio: files that end a decoder, and files that are swapped."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr_gate.audit.gate import read_report, require_same_data
+from asr_gate.corpus import digests as digests_module
+from asr_gate.corpus.audited import AlteredAudio
+from asr_gate.corpus.digests import digests
+from asr_gate.corpus.files import cache_home
+from asr_gate.corpus.read import read_corpus
+from asr_gate.corpus.speech import decoding
+from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
+from asr_gate.corpus.speech.decoding import Decoder
+from asr_gate.corpus.utterance import Utterance
+from asr_gate.train import recipes
+from tests.e2e.asr import asr_here, report_in
+from tests.speech import PROCEED
+from tests.train.support import write_corpus, write_report
+from tests.train.trainings import SMALL
+
+RATE = 16000
+
+
+def of(path: Path, **more: object) -> Utterance:
+    return Utterance("u", "x", path, path.name, "m:1", **more)  # type: ignore[arg-type]
+
+
+def wav_header(*, channels: int, rate: int, size: int) -> bytes:
+    """A WAV of 16-bit samples that says that it has so many bytes of them."""
+    form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2, channels * 2, 16)
+    riff = b"RIFF" + struct.pack("<I", min(36 + size, 2**32 - 1)) + b"WAVE"
+    return riff + b"fmt " + struct.pack("<I", 16) + form + b"data" + struct.pack("<I", size)
+
+
+def sparse_wav(path: Path, *, channels: int, rate: int, size: int) -> Path:
+    with path.open("wb") as file:
+        file.write(wav_header(channels=channels, rate=rate, size=size))
+        file.truncate(44 + size)
+    return path
+
+
+def bomb(path: Path) -> Path:
+    """A FLAC of 8 channels at 192 kHz: 400 s of silence in less than a megabyte."""
+    with soundfile.SoundFile(path, "w", 192_000, 8, format="FLAC") as file:
+        for _ in range(400):
+            file.write(np.zeros((192_000, 8), np.float32))
+    assert path.stat().st_size < 2_000_000
+    return path
+
+
+def test_a_flac_of_many_channels_is_a_fault_of_its_row(tmp_path: Path) -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(AudioError, match="too much to read at once"):
+        load(of(bomb(tmp_path / "bomb.flac")), RATE)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 100_000, "kilobytes"
+
+
+@pytest.mark.parametrize(
+    ("channels", "rate", "size", "says"),
+    [
+        (1, 1, 2_000, "1 samples a second"),
+        (1, 4_000_000_000 // 2, 2_000, "samples a second"),
+        (64, 48_000, 2_000_000_000, "64 channels"),
+        (2, 48_000, 2_000_000_000, "too much to read at once|longer than"),
+    ],
+)
+def test_a_wav_of_impossible_numbers_is_a_fault_of_its_row(
+    channels: int, rate: int, size: int, says: str, tmp_path: Path
+) -> None:
+    path = sparse_wav(tmp_path / "a.wav", channels=channels, rate=rate, size=size)
+    with pytest.raises(AudioError, match=says):
+        load(of(path), RATE)
+    stored_duration(of(path))
+
+
+def test_a_file_that_ends_the_decoder_is_a_fault_of_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = tmp_path / "good.wav"
+    soundfile.write(good, np.sin(np.arange(RATE) / 10), RATE)
+    decoder = Decoder()
+    try:
+        assert len(decoder.load(of(good), RATE).samples) == RATE
+        with pytest.raises(AudioError, match="no such audio file"):
+            decoder.load(of(tmp_path / "none.wav"), RATE)
+        # What a crash in the library would do, in a process that is there already.
+        process = decoder._process
+        assert process is not None
+        process.kill()
+        process.wait(10)
+        with pytest.raises(AudioError, match="it ended the decoder"):
+            decoder.load(of(good), RATE)
+        np.testing.assert_array_equal(
+            decoder.load(of(good), RATE).samples, load(of(good), RATE).samples
+        )
+        monkeypatch.setattr(decoding, "PATIENCE", 0.0)
+        with pytest.raises(AudioError, match="it took over 0 s"):
+            decoder.load(of(good), RATE)
+    finally:
+        decoder.stop()
+
+
+LIMITED = """
+import resource, sys
+from asr_gate.corpus.speech import decoding
+decoding.MEMORY = 60_000_000
+decoding.serve()
+"""
+
+
+def test_a_decoder_has_a_limit_on_its_memory(tmp_path: Path) -> None:
+    """59 million samples are within the bounds; here they are over the memory of the process."""
+    path = sparse_wav(tmp_path / "a.wav", channels=1, rate=16_000, size=100_000_000)
+    asked = {"rate": RATE, "path": str(path), "name": "a.wav", "bytes": 0, "offset": 0.0,
+             "duration": None, "roots": []}  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED], input=json.dumps(asked).encode() + b"\n",
+        capture_output=True, timeout=60,
+    )  # fmt: skip
+    told = json.loads(done.stdout.splitlines()[0])
+    assert "memory" in told["error"], told
+
+
+@pytest.mark.slow
+def test_two_hundred_hostile_files_among_good_ones(tmp_path: Path) -> None:
+    """Each is a fault with its reason, and the good ones are judged as without them."""
+    rows = [json.loads(line) for line in PROCEED.read_text().splitlines()]
+    good = []
+    for row in rows:
+        audio = PROCEED.parent / row["audio_filepath"]
+        if audio.is_file() and row["id"].startswith("clean-0") and len(good) < 24:
+            good.append({**row, "audio_filepath": str(audio), "domain": "good"})
+    folder = tmp_path / "hostile"
+    folder.mkdir()
+    flac = bomb(folder / "bomb.flac").read_bytes()
+    hostile = []
+    for n in range(200):
+        path = folder / f"{n}.wav"
+        kind = n % 5
+        if kind == 0:
+            path = folder / f"{n}.flac"
+            path.write_bytes(flac)
+        elif kind == 1:
+            sparse_wav(path, channels=1, rate=1, size=2_000 + n)
+        elif kind == 2:
+            sparse_wav(path, channels=64, rate=48_000, size=2_000_000_000 + 128 * n)
+        elif kind == 3:
+            path.write_bytes(wav_header(channels=1, rate=RATE, size=2_000_000_000) + bytes([n]))
+        else:
+            os.mkfifo(path)
+        hostile.append(
+            {"id": f"h{n}", "audio_filepath": str(path), "text": f"trap {n}", "domain": "bad"}
+        )
+    settings = ("--all", "--controls", "0", "--no-wandb", "--audio-root", "/")
+    found = {}
+    for name, lines in (("alone", good), ("among", good + hostile)):
+        manifest = tmp_path / f"{name}.jsonl"
+        manifest.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        policy = tmp_path / "policy.toml"
+        policy.write_text('[gate]\naudio = "sampled"\n')
+        done = asr_here(
+            "audit", manifest, "--name", name, "--policy", policy, *settings, cwd=tmp_path
+        )
+        assert done.returncode in (0, 20), done.stderr
+        found[name] = report_in(tmp_path / "reports" / name)
+    domains = [found[name]["domain_statistics"]["good"] for name in ("alone", "among")]
+    assert domains[0] == domains[1]
+    faults = [one for one in found["among"]["findings"] if one["code"] in ("S001", "S002")]
+    assert {one["id"] for one in faults} == {row["id"] for row in hostile}
+    assert all(one["message"] for one in faults)
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2_000_000, "kilobytes"
+
+
+# Audio that is swapped
+
+
+def test_audio_that_is_swapped_after_the_gate_stops_the_training(tmp_path: Path) -> None:
+    manifest = write_corpus(tmp_path / "corpus", rows=6)
+    report = write_report(tmp_path / "report", manifest)
+    corpus = read_corpus([manifest])
+    audio = require_same_data(read_report(report), "r", corpus, report.parent, cached=False)
+    first = corpus.utterances[0]
+    assert isinstance(first.audio, Path)
+    kept = first.audio.read_bytes()
+    assert len(load(first, RATE, audio).samples)
+    assert len(load(first, RATE, audio).samples), "the second time by its times"
+    other = corpus.utterances[1].audio
+    assert isinstance(other, Path)
+    swapped = first.audio.with_name("new")
+    swapped.write_bytes(other.read_bytes())
+    times = first.audio.stat()
+    os.utime(swapped, ns=(times.st_atime_ns, times.st_mtime_ns))
+    swapped.replace(first.audio)
+    with pytest.raises(AlteredAudio, match=f"'{first.id}'.*is not the audio that was audited"):
+        load(first, RATE, audio)
+    first.audio.write_bytes(kept)
+    assert len(load(first, RATE, audio).samples)
+
+
+@pytest.mark.slow
+def test_a_training_stops_at_the_row_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from asr_gate.corpus.speech import audio as audio_module
+    from asr_gate.train.run import run
+
+    manifest = write_corpus(tmp_path / "corpus", rows=8)
+    report = write_report(tmp_path / "report", manifest)
+    files = sorted(path for path in manifest.parent.rglob("*") if path.suffix in (".wav", ".flac"))
+    opened = []
+    real = audio_module.open_audio
+
+    def swap_then_open(utterance: Utterance):
+        if not opened:
+            for path in files:  # between the gate and the first decoding
+                path.write_bytes(files[0].read_bytes() if path != files[0] else b"")
+        opened.append(utterance.id)
+        return real(utterance)
+
+    monkeypatch.setattr(audio_module, "open_audio", swap_then_open)
+    monkeypatch.setattr("asr_gate.train.data.rows.stored_duration", lambda u: u.duration or 1.0)
+    with pytest.raises(AlteredAudio) as stopped:
+        run(
+            "round2-tiny", data=[manifest], report=str(report), out=tmp_path / "run",
+            overrides=[*SMALL], tracking={"enabled": False},
+        )  # fmt: skip
+    assert stopped.value.exit_code == 30
+    assert "is not the audio that was audited" in str(stopped.value)
+    told = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert told["status"] == "failed"
+    assert recipes.names()
+
+
+@pytest.mark.parametrize("how", ["writable by all", "a link"])
+def test_a_digest_cache_that_others_can_write_is_not_used(how: str, tmp_path: Path) -> None:
+    audio = tmp_path / "a.wav"
+    audio.write_bytes(b"what is there now")
+    os.utime(audio, (1, 1))
+    true = digests([audio], "full")[audio]
+    cache = cache_home() / "audio-digests.sqlite3"
+    connection = digests_module._open()
+    found = digests_module._stamp(audio)
+    assert found is not None
+    with connection:
+        connection.execute(
+            "insert or replace into digests values (?, ?, ?, ?, ?, ?, ?)",
+            (str(audio), "full", *found, "poisoned"),
+        )
+    connection.close()
+    assert digests([audio], "full", cached=False)[audio] == true
+    if how == "a link":
+        cache.rename(tmp_path / "theirs.sqlite3")
+        cache.symlink_to(tmp_path / "theirs.sqlite3")
+    else:
+        cache.chmod(0o666)
+    assert digests([audio], "full")[audio] == true
+
+
+def test_in_ci_there_is_no_digest_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CI", "true")
+    (tmp_path / "a.wav").write_bytes(b"x")
+    monkeypatch.setattr(digests_module, "_open", lambda: pytest.fail("it was opened"))
+    digests([tmp_path / "a.wav"], "full")
+
+
+def test_times_are_not_believed_where_a_memory_map_leaves_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = Path("/dev/shm")
+    if not shared.is_dir() or digests_module.trusts_times(shared.stat().st_dev):
+        pytest.skip("no tmpfs at /dev/shm")
+    assert digests_module.trusts_times(tmp_path.stat().st_dev) in (True, False)
+    monkeypatch.setattr(digests_module, "MIN_AGE", 0.0)
+    written = []
+    real = digests_module._open
+    monkeypatch.setattr(digests_module, "_open", lambda: written.append(1) or real())
+    path = shared / f"asr-gate-test-{os.getpid()}"
+    try:
+        path.write_bytes(b"one")
+        first = digests([path], "full")[path]
+        written.clear()
+        path.write_bytes(b"two")
+        assert digests([path], "full")[path] != first
+        assert len(written) == 1, "it was looked up, and nothing was kept"
+    finally:
+        path.unlink(missing_ok=True)
+
+
+# Paths
+
+
+def test_a_link_that_is_swapped_after_the_check_leads_nowhere(tmp_path: Path) -> None:
+    inside, outside = tmp_path / "corpus", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    soundfile.write(inside / "real.wav", np.zeros(RATE), RATE)
+    soundfile.write(outside / "secret.wav", np.zeros(RATE), RATE)
+    (inside / "a.wav").symlink_to("real.wav")
+    manifest = inside / "m.jsonl"
+    manifest.write_text('{"audio_filepath": "a.wav", "text": "x"}\n')
+    (utterance,) = read_corpus([manifest]).utterances
+    assert len(load(utterance, RATE).samples)
+    (inside / "a.wav").unlink()
+    (inside / "a.wav").symlink_to(outside / "secret.wav")
+    with pytest.raises(AudioError, match="leaves the corpus root"):
+        load(utterance, RATE)
+    assert stored_duration(utterance) is None
+
+
+def test_twenty_thousand_equal_ids_take_no_square_of_their_number(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.jsonl"
+    row = '{"id": "same", "audio_filepath": "a.wav", "text": "x"}\n'
+    manifest.write_text(row * 20_000)
+    corpus = read_corpus([manifest])
+    assert len({u.id for u in corpus.utterances}) == 20_000
+    assert corpus.utterances[-1].id == "same#20000"

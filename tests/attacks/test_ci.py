@@ -1,0 +1,129 @@
+"""A hostile repository goes through the documented workflow."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.test_audio import bomb
+from tests.audit.gate.test_binding import write_keys
+from tests.audit.report.reports import report_of, write_report
+from tests.e2e.asr import asr_here
+from tests.e2e.test_ci import Runner, page, runner, source, temporary  # noqa: F401  (fixtures)
+
+WORKFLOW = ".github/workflows/train.yml"
+
+
+def poison(workspace: Path) -> Path:
+    """Fill a checkout with all that a stranger may commit; returns what its code would write."""
+    pwned = workspace / "pwned"
+    code = f"open({str(pwned)!r}, 'w').write('x')\n"
+    for name in ("venv.py", "pip.py", "click.py", "asr_gate.py", "sitecustomize.py", "json.py"):
+        (workspace / name).write_text(code)
+    for name in ("audit", "cli", "train", "asr_gate"):
+        (workspace / name).mkdir(exist_ok=True)
+        (workspace / name / "__init__.py").write_text(code)
+    (workspace / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/\n")
+    (workspace / "asr.toml").write_text('[corpus]\nmanifests = ["/etc/passwd"]\naudio_root = "/"\n')
+    (workspace / "wandb").mkdir()
+    (workspace / "wandb" / "settings").write_text("[default]\nbase_url = http://127.0.0.1:9\n")
+    future = report_of(decision="PROCEED", created_at="9999-01-01T00:00:00+00:00")
+    write_report(future, workspace / "reports" / "zzz")
+    phase0 = write_report(report_of(decision="PROCEED"), workspace / "reports" / "phase0")
+    for name in ("shards", "parts"):
+        (phase0 / name).mkdir()
+        (phase0 / name / "shard-00000.json").write_text("[]")
+    os.mkfifo(workspace / "reports" / "pipe")
+    bomb(workspace / "corpus" / "bomb.flac")
+    private, public = write_keys(workspace)  # their own
+    done = asr_here("sign", phase0, "--key", private, cwd=workspace)
+    assert done.returncode == 0, done.stderr
+    assert public.is_file()
+    (workspace / "policy.toml").write_text("[decision]\nproceed_below = 100\nstop_above = 100\n")
+    return pwned
+
+
+@pytest.mark.slow
+def test_a_hostile_repository_gets_no_proceed(
+    runner: Runner,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    _, public = write_keys(ours)
+    monkeypatch.setattr("tests.e2e.test_ci.VARIABLES", {"ASR_GATE_PUBLIC_KEY": public.read_text()})
+    pwned = poison(runner.workspace)
+    began = time.monotonic()
+    assert runner.workflow(page(WORKFLOW)) == {"gate": False, "train": None}
+    gate = runner.step("asr gate")
+    assert gate.code == 30, gate.err + gate.out
+    assert gate.outputs["decision"] == "NO_VERDICT"
+    assert "not a signature by" in gate.out
+    assert not pwned.exists(), "code of the repository was run"
+    assert not (runner.workspace / "trained").exists()
+    # All of it but the setting up of the environment, which the network decides.
+    assert time.monotonic() - began < 180
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("report", "says"),
+    [
+        ("reports/zzz", "in the future"),
+        ("reports/pipe", "not a regular file"),
+        ("reports", "no such report"),
+    ],
+)
+def test_no_report_of_theirs_passes_without_a_key_either(
+    report: str,
+    says: str,
+    runner: Runner,  # noqa: F811
+) -> None:
+    pwned = poison(runner.workspace)
+    step = {"uses": "./tools/asr-gate", "with": {"report": report}}
+    assert not runner.job([step], {})
+    gate = runner.step("asr gate")
+    assert gate.code == 30
+    assert says in gate.out
+    assert not pwned.exists()
+
+
+@pytest.mark.slow
+def test_the_policy_must_be_the_one_whose_digest_is_given(
+    runner: Runner,  # noqa: F811
+) -> None:
+    poison(runner.workspace)
+    inputs = {"report": "reports/phase0", "policy": "policy.toml", "policy-sha256": "0" * 64}
+    assert not runner.job([{"uses": "./tools/asr-gate", "with": inputs}], {})
+    gate = runner.step("asr gate")
+    assert gate.code == 30
+    assert gate.outputs["decision"] == "NO_VERDICT"
+    assert "another one than policy-sha256" in gate.out
+
+
+def test_actions_of_others_are_pinned_by_commit() -> None:
+    import re
+
+    from tests.e2e.test_ci import ACTION, PAGE
+
+    used = re.findall(r"uses: (\S+)", PAGE)
+    used += [step["uses"] for step in ACTION["runs"]["steps"] if "uses" in step]
+    others = [name for name in used if not name.startswith(("./", "OWNER/", "`"))]
+    assert len(others) >= 5
+    assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", name) for name in others), others
+
+
+def test_the_lock_of_the_gate_has_a_digest_for_each_package() -> None:
+    from tests.speech import ROOT
+
+    lines = (ROOT / "requirements.gate.lock").read_text().splitlines()
+    named = [number for number, line in enumerate(lines) if not line.startswith(" ")]
+    assert len(named) > 10
+    for number in named:
+        assert lines[number].endswith(" \\")
+        assert lines[number + 1].strip().startswith("--hash=sha256:")
+    assert not any("://" in line for line in lines), "versions, no addresses"
