@@ -1,0 +1,26 @@
+"""docs/security.md names tests that exist, and all of them."""
+
+from __future__ import annotations
+
+import re
+
+from tests.speech import ROOT
+
+
+def test_the_table_of_attacks_and_the_tests_are_the_same() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    table = page.partition("<!-- attacks -->")[2].partition("<!-- /attacks -->")[0]
+    named = set(re.findall(r"`(test_\w+)`", table))
+    files = (ROOT / "tests" / "attacks").glob("test_[!d]*.py")
+    there = {
+        name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M)
+    }
+    assert named <= there, named - there
+    assert there - named <= HARMLESS, there - named - HARMLESS
+
+
+HARMLESS = {
+    "test_names_in_the_settings_of_the_folder_are_harmless",
+    "test_no_report_of_theirs_passes_without_a_key_either",
+}
+"""What is allowed beside the attacks, or repeats one of them."""
