@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr_gate.corpus.digests import Method, digests
@@ -38,10 +38,10 @@ class Fingerprint:
     """Row digests by id; None: the row was skipped."""
     content: dict[str, str]
     """Digests of audio, segment and text together, by id: equal for exact duplicates."""
-    sounds: dict[str, str]
-    """Digest of each utterance's audio, by id; `missing` or `unreadable` for what is not there."""
     audio: Method = "full"
     """How much of the audio was read."""
+    sounds: dict[str, str] = field(default_factory=dict)
+    """Digest of each utterance's audio, by id; `missing` or `unreadable` for what is not there."""
 
 
 def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) -> Fingerprint:
@@ -73,7 +73,7 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
             sounds[key][:16], _digest(segment)[:16], _digest(u.text)[:16], _digest(labels)[:16]
         )
     by_id = {u.id: sounds[_key(u)] for u in corpus.utterances}
-    return Fingerprint("sha256:" + _digest([audio, sorted(whole)]), rows, content, by_id, audio)
+    return Fingerprint("sha256:" + _digest([audio, sorted(whole)]), rows, content, audio, by_id)
 
 
 def to_lines(rows: Mapping[str, RowDigest | None]) -> bytes:

@@ -73,7 +73,7 @@ class NemoModel(AcousticModel):
         self.info = ModelInfo(
             name=f"nemo:{root.name}",
             revision=str(config.get("revision", config.get("target", "unknown"))),
-            weights_sha256=sha256_of_files([weights, settings]),
+            weights_sha256=sha256_of_files([weights, settings, *_others(root, weights, settings)]),
             language=str(config.get("language") or language or "und"),
             tokens=tuple(tokens),
             blank=blank,
@@ -97,6 +97,12 @@ class NemoModel(AcousticModel):
             np.ascontiguousarray(out[: -(-int(n) // stride)], dtype=np.float32)
             for out, n in zip(output, lengths, strict=True)
         ]
+
+
+def _others(root: Path, weights: Path, settings: Path) -> list[Path]:
+    """The other files of an export: a large ONNX model keeps its tensors in some of them."""
+    found = (path for path in root.rglob("*") if path.is_file())
+    return sorted(path for path in found if path not in (weights, settings))
 
 
 class _Features:

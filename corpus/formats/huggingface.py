@@ -9,10 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+import yaml
+
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular
 from asr_gate.corpus.formats.format import (
     ALL,
     AUDIO_COLUMNS,
@@ -212,6 +215,7 @@ def _load(source: Path) -> Any:
             return datasets.load_dataset("parquet", data_files=str(source))
         if (source / "state.json").exists() or (source / "dataset_dict.json").exists():
             return datasets.load_from_disk(str(source))
+        _refuse_card(source)
         return datasets.load_dataset(str(source))
     # There is no base class for what can be wrong with a dataset: the library's own errors beside
     # those of arrow and of the hub client.
@@ -228,6 +232,43 @@ def _load(source: Path) -> Any:
         reason = (str(told).splitlines() or [type(told).__name__])[0]
         hint = "; if it holds a manifest, name that file" if source.is_dir() else ""
         raise UserError(f"{source}: not a dataset that can be read ({reason}){hint}") from error
+
+
+def _refuse_card(folder: Path) -> None:
+    """Refuse a folder whose card names data elsewhere: on the net, or on this disk.
+
+    Raises:
+        UserError: it does, or the card cannot be read.
+    """
+    from huggingface_hub.repocard import metadata_load
+
+    card = folder / "README.md"
+    try:
+        read_regular(card, SETTINGS_LIMIT)
+        content = metadata_load(card) or {}
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{card}: the dataset's card cannot be read ({error})") from error
+    for config in content.get("configs") or []:
+        for name in _texts(config):
+            if "://" in name or PurePosixPath(name).is_absolute() or ".." in name.split("/"):
+                raise UserError(
+                    f"{card}: names {name!r}, which lies outside of the folder; copy the data into "
+                    "it, and name that"
+                )
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts within lists and mappings."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _texts(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part)
 
 
 def _without(source: str, dataset: Any, change: Change) -> Any:

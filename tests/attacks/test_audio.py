@@ -18,6 +18,7 @@ from asr_gate.audit.gate import read_report, require_same_data
 from asr_gate.corpus import digests as digests_module
 from asr_gate.corpus.audited import AlteredAudio
 from asr_gate.corpus.digests import digests
+from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import cache_home
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech import decoding
@@ -86,9 +87,7 @@ def test_a_wav_of_impossible_numbers_is_a_fault_of_its_row(
     stored_duration(of(path))
 
 
-def test_a_file_that_ends_the_decoder_is_a_fault_of_its_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_ends_the_decoder_is_a_fault_of_its_row(tmp_path: Path) -> None:
     good = tmp_path / "good.wav"
     soundfile.write(good, np.sin(np.arange(RATE) / 10), RATE)
     decoder = Decoder()
@@ -106,11 +105,18 @@ def test_a_file_that_ends_the_decoder_is_a_fault_of_its_row(
         np.testing.assert_array_equal(
             decoder.load(of(good), RATE).samples, load(of(good), RATE).samples
         )
-        monkeypatch.setattr(decoding, "PATIENCE", 0.0)
-        with pytest.raises(AudioError, match="it took over 0 s"):
-            decoder.load(of(good), RATE)
     finally:
         decoder.stop()
+
+
+def test_a_file_that_takes_for_ever_is_a_fault_of_its_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decoding, "PATIENCE", 0.5)
+    monkeypatch.setattr(decoding, "_RUN", "import time; time.sleep(60)")
+    decoder = Decoder()
+    with pytest.raises(AudioError, match="it took over 0 s"):
+        decoder.load(of(tmp_path / "a.wav"), RATE)
 
 
 LIMITED = """
@@ -327,3 +333,50 @@ def test_twenty_thousand_equal_ids_take_no_square_of_their_number(tmp_path: Path
     corpus = read_corpus([manifest])
     assert len({u.id for u in corpus.utterances}) == 20_000
     assert corpus.utterances[-1].id == "same#20000"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        '"http://127.0.0.1:9/x.csv"',
+        '"../secret.csv"',
+        '"/etc/passwd"',
+        '[{split: train, path: "a/../../secret.csv"}]',
+    ],
+)
+def test_the_card_of_a_dataset_cannot_name_data_elsewhere(files: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.csv").write_text("audio,text\nx.wav,secret\n")
+    folder = tmp_path / "dataset"
+    folder.mkdir()
+    (folder / "README.md").write_text(
+        f"---\nconfigs:\n- config_name: default\n  data_files: {files}\n---\n"
+    )
+    with pytest.raises(UserError, match="lies outside of the folder"):
+        read_corpus([folder])
+
+
+def test_the_digest_of_a_model_covers_what_lies_beside_it(tmp_path: Path) -> None:
+    """Tensors of a large ONNX model are in files of their own."""
+    from asr_gate.audit.acoustic.nemo import _others
+    from asr_gate.audit.acoustic.weights import sha256_of_files
+
+    weights, settings = tmp_path / "model.onnx", tmp_path / "model_config.yaml"
+    for path in (weights, settings, tmp_path / "tensors" / "0.bin"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+
+    def digest() -> str:
+        return sha256_of_files([weights, settings, *_others(tmp_path, weights, settings)])
+
+    before = digest()
+    (tmp_path / "tensors" / "0.bin").write_bytes(b"y")
+    assert digest() != before
+
+
+@pytest.mark.parametrize("text", ["@maintainers", "https://evil.example/x", "www.evil.example"])
+def test_a_transcript_makes_no_link_and_no_mention(text: str) -> None:
+    from asr_gate.audit.report.markdown import _escape
+
+    shown = _escape(f"ten words {text} here")
+    assert text not in shown
+    assert shown.replace("\u2060", "").replace("\\", "") == f"ten words {text} here"
