@@ -226,3 +226,18 @@ def test_a_read_is_bounded_even_while_the_file_grows(tmp_path: Path) -> None:
         timeout=60,
     )  # fmt: skip
     assert done.stdout.strip() == "larger than 1 MB", done.stderr
+
+
+def test_a_domain_is_no_command_for_the_runner(capsys: pytest.CaptureFixture[str]) -> None:
+    from rich.console import Console
+
+    from asr_gate.audit.report.terminal import print_report
+
+    report = report_of(decision="STOP", reasons=["domain ::add-mask::x", "##[add-mask]y"])
+    (statistics,) = list(report.domain_statistics.values())[:1]
+    named = report.model_copy(update={"domain_statistics": {"::add-mask::z": statistics}})
+    print_report(named, Console(width=100))
+    lines = capsys.readouterr().out.splitlines()
+    assert not [line for line in lines if line.lstrip().startswith(("::", "##["))]
+    assert "##[" not in "".join(lines)
+    assert any("add-mask" in line for line in lines)
