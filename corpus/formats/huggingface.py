@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import yaml
-
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular
 from asr_gate.corpus.formats.format import (
@@ -240,6 +238,7 @@ def _refuse_card(folder: Path) -> None:
     Raises:
         UserError: it does, or the card cannot be read.
     """
+    import yaml
     from huggingface_hub.repocard import metadata_load
 
     card = folder / "README.md"

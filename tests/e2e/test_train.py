@@ -56,7 +56,7 @@ def test_proceed_trains(audited: Path, tmp_path: Path) -> None:
     shutil.copytree(audited / "reports" / "proceed", tmp_path / "reports" / "proceed")
     done = asr(
         "train", "round2-tiny", "--data", PROCEED, "--wandb",
-        "phases.0.epochs=[1]", "phases.1.epochs=[2]",
+        "phases.0.epochs=[1]", "phases.1.epochs=[2]", "data.max_seconds=5",
         cwd=tmp_path, WANDB_DIR=str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr + done.stdout
