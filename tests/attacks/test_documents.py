@@ -21,6 +21,5 @@ def test_the_table_of_attacks_and_the_tests_are_the_same() -> None:
 
 HARMLESS = {
     "test_names_in_the_settings_of_the_folder_are_harmless",
-    "test_no_report_of_theirs_passes_without_a_key_either",
 }
-"""What is allowed beside the attacks, or repeats one of them."""
+"""What is allowed beside the attacks."""

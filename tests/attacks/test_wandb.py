@@ -14,7 +14,7 @@ from asr_gate.tracking.redact import HIDDEN, redact
 from asr_gate.tracking.sync import sync
 from asr_gate.tracking.sync_state import SyncState
 from asr_gate.train import recipes
-from tests.e2e.asr import asr, asr_here, one_line
+from tests.e2e.asr import asr_here, one_line
 from tests.tracking.conftest import (  # noqa: F401  (fixtures)
     client_folder,
     fresh_client,
@@ -46,18 +46,17 @@ def test_a_recipe_cannot_say_where_the_login_goes(tmp_path: Path) -> None:
     assert fixed.base_url == "https://mine.example"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["wandb", ".wandb"])
 @pytest.mark.parametrize("key", ["base_url", "https_proxy", "api_key"])
 def test_settings_in_the_folder_cannot_say_where_the_login_goes(
-    folder: str, key: str, tmp_path: Path
+    folder: str, key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     with Loopback() as stranger:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "settings").write_text(f"[default]\n{key} = {stranger.url}\n")
-        done = asr(
-            "audit", "--wandb", cwd=tmp_path, WANDB_API_KEY=FAKE_KEY, WANDB_DIR=str(tmp_path)
-        )
+        done = asr_here("audit", "--wandb", cwd=tmp_path)
         assert done.returncode == 2, done.stderr
         assert f"settings: sets {key}" in one_line(done)
         assert asked(stranger) == 0
