@@ -60,7 +60,9 @@ def _read_project() -> _Project | None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise UserError(f"{FILE}: {where}: {first['msg']}") from error
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise UserError(f"{FILE}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
         raise UserError(f"{FILE}: cannot be read ({error})") from error
 
 

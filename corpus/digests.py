@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.files import cache_home, open_regular
 
 Method = Literal["full", "sampled"]
@@ -47,7 +48,7 @@ def digests(paths: Iterable[Path], method: Method, *, cached: bool = True) -> di
         Digests by path; `missing` or `unreadable` for files that cannot be hashed.
     """
     stamps = {path: _stamp(path) for path in dict.fromkeys(paths)}
-    cached = cached and os.environ.get("CI", "").lower() in ("", "0", "false")
+    cached = cached and not in_ci()
     known = _recall({p: s for p, s in stamps.items() if s is not None}, method) if cached else {}
     wanted = [path for path, stamp in stamps.items() if stamp is not None and path not in known]
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter lock

@@ -35,11 +35,11 @@ def read_corpus(
     Raises:
         UserError: a manifest is missing, of an unknown kind, empty, or has malformed rows.
     """
-    named = [str(manifest) for manifest in manifests]
-    for name in named:
-        if named.count(name) > 1:
-            raise UserError(f"{name}: named twice; every row would count twice, so name it once")
     sources = [locate(manifest, split) for manifest in manifests]
+    paths = [source.path for source in sources]
+    for path in paths:
+        if paths.count(path) > 1:
+            raise UserError(f"{path}: named twice; every row would count twice, so name it once")
     return read_sources(sources, list(map(str, manifests)), audio_root=audio_root, split=split)
 
 

@@ -137,8 +137,6 @@ def _target(source: Source, out: Path | None, *, several: bool) -> Path:
 
 def _check_targets(sources: Sequence[Source], targets: Sequence[Path]) -> None:
     inputs = {path.resolve() for source in sources for path in source.format.inputs(source)}
-    if len({source.path for source in sources}) < len(sources):
-        raise UserError("a manifest is named twice; name each once")
     if len({target.resolve() for target in targets}) < len(targets):
         raise UserError(f"{targets[0]}: two manifests would be written to it; rename one of them")
     for source, target in zip(sources, targets, strict=True):

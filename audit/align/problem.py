@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +76,7 @@ class Problem:
         """Letters of each word."""
         return self.last - self.first + 1
 
-    @property
+    @cached_property
     def arrays(self) -> kernels.Arrays:
         """What the kernels take."""
         return kernels.Arrays(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from asr_gate.audit.records.report import REPORT_FILE, SCHEMA_VERSION, Report
+from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, open_regular, read_regular
 from asr_gate.corpus.strict import parse_json, read_json
@@ -30,7 +30,7 @@ def find_latest(reports: Path) -> Path:
     Raises:
         NoVerdict: there is none, or this is CI: there, whoever may add a file would choose.
     """
-    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+    if in_ci():
         raise NoVerdict(
             f"{reports}: name the report: in CI the newest one is not taken, since anybody who "
             "adds a file could choose it"

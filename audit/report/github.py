@@ -10,7 +10,7 @@ from typing import Literal
 
 from asr_gate.audit.records.report import Decision, Report
 from asr_gate.audit.records.rules import catalogue
-from asr_gate.audit.report.headline import headline
+from asr_gate.audit.report.headline import sentence
 from asr_gate.audit.report.locations import (
     Level,
     Locations,
@@ -120,8 +120,7 @@ def _lines(report: Report, places: Locations, held: str | None, signed: bool) ->
     yield ""
     yield SIGNED if signed else UNSIGNED
     yield ""
-    line = headline(report)
-    yield f"{line[0].upper()}{line[1:]}. {escaped(report.recommendation)}"
+    yield f"{sentence(report)} {escaped(report.recommendation)}"
     yield ""
     reasons = [reason for reason in report.reasons if held is None or reason not in held]
     yield from (f"- {escaped(reason)}" for reason in reasons[:MOST_ROWS])

@@ -5,6 +5,12 @@ from __future__ import annotations
 from asr_gate.audit.records.report import Report
 
 
+def sentence(report: Report) -> str:
+    """The headline as a sentence of its own."""
+    line = headline(report)
+    return f"{line[0].upper()}{line[1:]}."
+
+
 def headline(report: Report) -> str:
     """What share of the corpus is of low quality, without the final full stop.
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from asr_gate.audit.records.report import DomainStatistics
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.build import AuditResult
-from asr_gate.audit.report.headline import headline
+from asr_gate.audit.report.headline import sentence
 from asr_gate.corpus.text.plain import plain
 
 WORST = 20
@@ -30,8 +30,7 @@ def _lines(result: AuditResult) -> Iterator[str]:
     for reason in report.reasons:
         yield f"- {_escape(reason)}"
     yield ""
-    line = headline(report)
-    yield f"{line[0].upper()}{line[1:]}. The corpus has {report.dataset.hours:.2f} hours."
+    yield f"{sentence(report)} The corpus has {report.dataset.hours:.2f} hours."
     judged = report.decision != "NO_VERDICT"
     if judged and (hours := estimate.hours) is not None:
         yield (

@@ -25,7 +25,6 @@ from asr_gate.corpus.speech import decoding
 from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.utterance import Utterance
-from asr_gate.train import recipes
 from tests.e2e.asr import asr_here, report_in
 from tests.speech import PROCEED
 from tests.train.support import write_corpus, write_report
@@ -247,7 +246,6 @@ def test_a_training_stops_at_the_row_and_says_so(
     assert "is not the audio that was audited" in str(stopped.value)
     told = json.loads((tmp_path / "run" / "run.json").read_text())
     assert told["status"] == "failed"
-    assert recipes.names()
 
 
 @pytest.mark.parametrize("how", ["writable by all", "a link"])
@@ -288,7 +286,6 @@ def test_times_are_not_believed_where_a_memory_map_leaves_them(
     shared = Path("/dev/shm")
     if not shared.is_dir() or digests_module.trusts_times(shared.stat().st_dev):
         pytest.skip("no tmpfs at /dev/shm")
-    assert digests_module.trusts_times(tmp_path.stat().st_dev) in (True, False)
     monkeypatch.setattr(digests_module, "MIN_AGE", 0.0)
     written = []
     real = digests_module._open
