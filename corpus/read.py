@@ -15,6 +15,9 @@ from asr_gate.corpus.formats.format import ALL, Row, Source
 from asr_gate.corpus.parse import is_unicode, parse
 from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 
+UNSPLIT = {"validated", "invalidated", "other"}
+"""Tables of Common Voice that are no splits: the first holds the clips of all splits again."""
+
 
 def read_corpus(
     manifests: Sequence[str | Path], *, audio_root: Path | None = None, split: str | None = None
@@ -25,7 +28,8 @@ def read_corpus(
     every path is absolute, in the folder that all paths share; `audio_root` allows one more. Rows
     with audio elsewhere are skipped, with the reason.
 
-    If a split is chosen, the well-formed rows of the other splits become `Corpus.others`.
+    Without `split`, all splits are read. If one is chosen, the well-formed rows of the others become
+    `Corpus.others`.
 
     Args:
         manifests: files, folders, or `hf:OWNER/NAME`.
@@ -35,7 +39,7 @@ def read_corpus(
     Raises:
         UserError: a manifest is missing, of an unknown kind, empty, or has malformed rows.
     """
-    sources = [locate(manifest, split) for manifest in manifests]
+    sources = [source for manifest in manifests for source in locate(manifest, split)]
     paths = [source.path for source in sources]
     for path in paths:
         if paths.count(path) > 1:
@@ -116,11 +120,13 @@ def _in_split(row: Row, named: str | None, split: str | None) -> bool:
     return (named or str(row.fields["split"])) == split
 
 
-def locate(manifest: str | Path, split: str | None) -> Source:
-    """The source of a manifest's rows, in the first format that knows the path.
+def locate(manifest: str | Path, split: str | None) -> list[Source]:
+    """The sources of a manifest's rows, in the first format that knows the path.
+
+    Several: the names of files tell splits, and none was chosen.
 
     Raises:
-        UserError: nothing is there, no format knows it, or its split has to be named.
+        UserError: nothing is there, no format knows it, or it does not have the split.
     """
     if not is_unicode(str(manifest)):
         raise UserError(f"{str(manifest)!r}: the name is not valid Unicode; rename the manifest")
@@ -134,21 +140,19 @@ def locate(manifest: str | Path, split: str | None) -> Source:
     raise UserError(f"{path}: unknown kind of manifest; known: {known}")
 
 
-def _choose(path: Path, splits: Mapping[str, Source], split: str | None) -> Source:
-    """One source of those that a format found at a path."""
-    if split is None and len(splits) > 1:
-        raise UserError(f"{path}: has the splits {', '.join(splits)}; choose with --split")
+def _choose(path: Path, splits: Mapping[str, Source], split: str | None) -> list[Source]:
+    """The wanted ones of the sources that a format found at a path, by their splits."""
     # Where no file name says a split, a column may.
-    chosen = next(iter(splits)) if split is None or list(splits) == [ALL] else split
-    if chosen not in splits:
-        raise UserError(f"{path}: no split '{chosen}'; it has {', '.join(splits)}")
+    if split is None or list(splits) == [ALL]:
+        return [source for name, source in splits.items() if name not in UNSPLIT] or [
+            *splits.values()
+        ]
+    if split not in splits:
+        raise UserError(f"{path}: no split '{split}'; it has {', '.join(splits)}")
     others = [
-        other
-        for name, other in splits.items()
-        # Common Voice's `validated` holds the clips of its train, dev and test again.
-        if split is not None and name != chosen and "validated" not in (name, chosen)
+        other for name, other in splits.items() if name != split and not {name, split} & UNSPLIT
     ]
-    return replace(splits[chosen], others=tuple(others))
+    return [replace(splits[split], others=tuple(others))]
 
 
 def _parsed(

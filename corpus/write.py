@@ -57,7 +57,8 @@ def write_without(
             from the new place, or something else stands there.
         OSError: no space, no permission.
     """
-    sources = [locate(manifest, split) for manifest in corpus.manifests]
+    found = [(name, source) for name in corpus.manifests for source in locate(name, split)]
+    sources = [source for _, source in found]
     targets = [_target(source, out, several=len(sources) > 1) for source in sources]
     _check_targets(sources, targets)
     ids: dict[str, list[str]] = {}
@@ -87,9 +88,7 @@ def write_without(
             _stage(sources, staged, change, split)
         return [
             _move_into_place(source, manifest, path, target, corpus, dropped)
-            for source, manifest, path, target in zip(
-                sources, corpus.manifests, staged, targets, strict=True
-            )
+            for (manifest, source), path, target in zip(found, staged, targets, strict=True)
         ]
     finally:
         for path in staged:

@@ -7,7 +7,7 @@ pickled data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -90,18 +90,18 @@ class HuggingFace(Format):
         if not more and "split" in loaded[only].column_names:
             yield from _rows(str(path), loaded[only], {})
             return
-        if split is None and more:
-            raise UserError(f"{path}: has the splits {', '.join(names)}; choose with --split")
-        chosen = split or only
-        if chosen not in names:
-            raise UserError(f"{path}: no split '{chosen}'; it has {', '.join(names)}")
+        if split is not None and split not in names:
+            raise UserError(f"{path}: no split '{split}'; it has {', '.join(names)}")
         # The library calls a single parquet file "train", whatever is in it.
         nameless = not source.folder and split is None
-        yield from _rows(str(path), loaded[chosen], {} if nameless else {"split": chosen})
+        chosen = [name for name in names if split in (None, name)]
+        for name in chosen:
+            origin = _origin(path, name, chosen)
+            yield from _rows(origin, loaded[name], {} if nameless else {"split": name})
         for name in names:
             columns = set(loaded[name].column_names)
-            if name != chosen and columns & {*AUDIO_COLUMNS} and columns & {*TEXT_COLUMNS}:
-                yield from _rows(f"{path}/{name}", loaded[name], {"split": name})
+            if name not in chosen and columns & {*AUDIO_COLUMNS} and columns & {*TEXT_COLUMNS}:
+                yield from _rows(_origin(path, name, chosen), loaded[name], {"split": name})
 
     def write(self, source: Source, target: Path, change: Change, split: str | None) -> None:
         """The dataset saved again, or parquet if it came as one; its other splits stay.
@@ -116,21 +116,30 @@ class HuggingFace(Format):
 
         if target.exists():  # from an earlier try: every id is in it already
             return
-        name = str(source.path)
-        loaded = _load(source.path)
-        whole = loaded if isinstance(loaded, datasets.DatasetDict) else None
-        chosen = loaded if whole is None else whole[split if split in whole else next(iter(whole))]
-        cleaned = _without(name, chosen, change)
+        path = source.path
+        loaded = _load(path)
+        if isinstance(loaded, datasets.DatasetDict):
+            chosen = [name for name in loaded if split in (None, name)] or [next(iter(loaded))]
+            parts = {
+                name: _without(_origin(path, name, chosen), part, change)
+                if name in chosen
+                else part
+                for name, part in loaded.items()
+            }
+        else:
+            parts = {ALL: _without(str(path), loaded, change)}
         if not source.folder:
+            (cleaned,) = parts.values()
             cleaned.to_parquet(str(target))
             return
-        if whole is not None:
-            cleaned = datasets.DatasetDict(
-                {name: cleaned if one is chosen else one for name, one in whole.items()}
-            )
-        for one in cleaned.values() if whole is not None else [cleaned]:
-            _refuse_paths(name, one)
+        for part in parts.values():
+            _refuse_paths(str(path), part)
+        cleaned = parts[ALL] if list(parts) == [ALL] else datasets.DatasetDict(parts)
         cleaned.save_to_disk(str(target))
+
+    def holds(self, source: Source, origin: str) -> bool:
+        """Whether an origin is that of a row of any split."""
+        return origin.startswith((f"{source.path}:", f"{source.path}/"))
 
     def target(self, source: Source) -> Path:
         """`OWNER--NAME.clean` in the current folder for a dataset on the hub."""
@@ -141,6 +150,11 @@ class HuggingFace(Format):
 
     def written(self, source: Source, path: Path, target: Path) -> None:
         """Not to be read back: that would copy all its audio, and the library names its rows."""
+
+
+def _origin(path: Path, split: str, chosen: Sequence[str]) -> str:
+    """What the origins of a split's rows begin with; only the row where it alone was chosen."""
+    return str(path) if [split] == [*chosen] else f"{path}/{split}"
 
 
 def _rows(source: str, dataset: Any, labels: dict[str, str]) -> Iterator[Row]:

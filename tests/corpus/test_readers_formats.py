@@ -128,8 +128,8 @@ def test_lhotse_recordings_and_supervisions_in_parts(folder: Path) -> None:
         lines(folder / f"he_recordings_{part}.jsonl.gz", [recording()])
         rows = [supervision("s", text=text, start=0.5, duration=1.0, language="Hebrew")]
         lines(folder / f"he_supervisions_{part}.jsonl.gz", rows)
-    with pytest.raises(UserError, match="has the splits dev, train; choose with --split"):
-        read_corpus([folder])
+    whole = read_corpus([folder])
+    assert [(u.text, u.split) for u in whole.utterances] == [("two", "dev"), ("one", "train")]
     corpus = read_corpus([folder], split="train")
     (one,) = corpus.utterances
     assert (one.text, one.split, one.lang, one.offset, one.duration) == (
@@ -359,8 +359,11 @@ def common_voice(folder: Path) -> Path:
 
 
 def test_common_voice(common_voice: Path) -> None:
-    with pytest.raises(UserError, match="has the splits train, test, validated; choose"):
-        read_corpus([common_voice])
+    whole = read_corpus([common_voice])  # `validated` holds the clips of both once more
+    assert [(u.id, u.split) for u in whole.utterances] == [
+        ("clips/a.wav", "train"),
+        ("clips/b.wav", "test"),
+    ]
     corpus = read_corpus([common_voice], split="train")
     (one,) = corpus.utterances
     assert (one.text, one.speaker, one.lang, one.split) == ('"a, said', "ca", "he", "train")
@@ -425,6 +428,8 @@ def test_splits_of_datasets_and_audio_folders(folder: Path) -> None:
     assert [(u.text, u.split) for u in corpus.utterances] == [("two", "test")]
     assert [(u.text, u.split) for u in corpus.others] == [("one", "train")]
     assert load(corpus.others[0], 16000).duration == 3.0
+    whole = read_corpus([folder / "pair"])
+    assert [(u.text, u.split) for u in whole.utterances] == [("one", "train"), ("two", "test")]
 
     columned = rows.add_column("split", ["train", "dev"])
     columned.save_to_disk(str(folder / "columned"))
@@ -444,6 +449,8 @@ def test_splits_of_datasets_and_audio_folders(folder: Path) -> None:
     corpus = read_corpus([folder / "set"], split="dev")
     assert [(u.text, u.split) for u in corpus.utterances] == [("b", "dev")]
     assert [(u.text, u.split) for u in corpus.others] == [("a", "train")]
+    whole = read_corpus([folder / "set"])
+    assert [(u.text, u.split) for u in whole.utterances] == [("b", "dev"), ("a", "train")]
 
 
 def test_no_code_of_a_dataset_ever_runs(folder: Path, nothing_runs: None) -> None:

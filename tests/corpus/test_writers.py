@@ -410,6 +410,11 @@ def test_rows_of_other_splits_stay(folder: Path) -> None:
     again = read_corpus([written.path], split="train")
     assert [content(u) for u in again.utterances] == [content(corpus.utterances[0])]
     assert [u.text for u in again.others] == TEXTS[2:]
+    whole, (written,) = cleaned(folder / "both", ["1.wav", "2.wav"])
+    again = read_corpus([written.path])
+    kept = [u for u in whole.utterances if u.id not in ("1.wav", "2.wav")]
+    assert [content(u) for u in again.utterances] == list(map(content, kept))
+    assert (written.kept, written.dropped) == (2, 2)
 
     (folder / "clips").mkdir()
     for table, names in (("train", (0, 1)), ("test", (2, 3))):
@@ -420,6 +425,10 @@ def test_rows_of_other_splits_stay(folder: Path) -> None:
     assert written.path == folder / "train.clean.tsv"
     (one,) = read_corpus([written.path], split="train").utterances
     assert (one.id, one.split, level(one)) == ("clips/0.wav", "train", 0.1)
+    written.path.unlink()
+    _, tables = cleaned(folder, ["clips/1.wav", "clips/2.wav"])
+    assert [table.path.name for table in tables] == ["train.clean.tsv", "test.clean.tsv"]
+    assert [(table.kept, table.dropped) for table in tables] == [(1, 1), (1, 1)]
 
 
 def test_skipped_rows_go_with_their_reason(folder: Path) -> None:
