@@ -144,11 +144,11 @@ def verify(
 
     Args:
         report: a report, its file, or its folder. It is read anew from disk.
-        data: manifests; the report must have been made for this very data. None: not checked.
+        data: manifests; the report must have been made for them, or for more. None: not checked.
         accept_caution: let CAUTION pass.
         policy: policy file under which the report must have been decided; None: any.
         verify_key: public key (Ed25519, PEM) that must have signed the report.
-        split: as given to the audit.
+        split: of the data; None: as given to the audit.
         audio_root: as given to the audit.
 
     Raises:
@@ -176,6 +176,8 @@ def verify(
 
         names = [data] if isinstance(data, str | os.PathLike) else data
         root = None if audio_root is None else Path(audio_root)
-        corpus = read_corpus([os.fspath(one) for one in names], audio_root=root, split=split)
-        require_same_data(found, str(path), corpus, file.parent)
+        corpus = read_corpus(
+            [os.fspath(one) for one in names], audio_root=root, split=split or found.dataset.split
+        )
+        require_same_data(found, str(path), corpus, file.parent, part=True)
     return AuditReport(file, found)

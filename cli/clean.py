@@ -72,6 +72,7 @@ def command(
     found = read_report(path)
     check_tables(found, folder)
     names, root, _ = manifests_or_default(data, audio_root)
+    split = split or found.dataset.split
     corpus = read_corpus(names, audio_root=root, split=split)
     require_same_data(found, str(path), corpus, folder)
     dropped = rows_to_drop(found, str(path))

@@ -87,9 +87,9 @@ def command(
             from asr_gate.corpus.read import read_corpus
 
             names, root, _ = manifests_or_default(data, audio_root)
-            corpus = read_corpus(names, audio_root=root, split=split)
+            corpus = read_corpus(names, audio_root=root, split=split or found.dataset.split)
             folder = path if path.is_dir() else path.parent
-            require_same_data(found, str(path), corpus, folder)
+            require_same_data(found, str(path), corpus, folder, part=True)
     except UserError as error:
         outputs.write(deciding, str(error), path, data)
         if as_json:

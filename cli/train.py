@@ -38,6 +38,7 @@ from asr_gate.cli.project import manifests_or_default
     help="A report, its folder, or wandb:ENTITY/PROJECT/NAME:ALIAS.  [default: the latest audit]",
 )
 @click.option("--accept-caution", is_flag=True, help="Train although the report says CAUTION.")
+@click.option("--accept-leaks", is_flag=True, help="Train although rows stand in several splits.")
 @trust_options
 @click.option("--dry-run", is_flag=True, help="Show what would be trained, and stop.")
 @click.option("--resume", is_flag=True, help="Continue a run that was stopped or killed.")
@@ -55,6 +56,7 @@ def run(
     split: str | None,
     report: str | None,
     accept_caution: bool,
+    accept_leaks: bool,
     policy: Path | None,
     verify_key: Path | None,
     dry_run: bool,
@@ -88,6 +90,7 @@ def run(
         split=split,
         report=report,
         accept_caution=accept_caution,
+        accept_leaks=accept_leaks,
         policy=policy,
         verify_key=verify_key,
         dry_run=dry_run,

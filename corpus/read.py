@@ -28,8 +28,8 @@ def read_corpus(
     every path is absolute, in the folder that all paths share; `audio_root` allows one more. Rows
     with audio elsewhere are skipped, with the reason.
 
-    Without `split`, all splits are read. If one is chosen, the well-formed rows of the others become
-    `Corpus.others`.
+    Without `split`, all splits are read. If one is chosen, the well-formed rows of the others
+    become `Corpus.others`.
 
     Args:
         manifests: files, folders, or `hf:OWNER/NAME`.
@@ -79,7 +79,8 @@ def read_sources(
         where = f" of split '{split}'" if split else ""
         raise UserError(f"{', '.join(manifests)}: no rows{where}; name a manifest with rows")
     taken |= {other.id for other in others}
-    return Corpus(utterances, list(manifests), skipped, _with_unique_ids(others, taken, unique))
+    rest = _with_unique_ids(others, taken, unique)
+    return Corpus(utterances, list(manifests), skipped, rest, split)
 
 
 def read_rows(

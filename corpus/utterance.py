@@ -70,6 +70,8 @@ class Corpus:
     skipped: list[SkippedRow] = field(default_factory=list)
     others: list[Utterance] = field(default_factory=list)
     """Rows of the other splits, if one was chosen: not audited, only searched for leaks."""
+    split: str | None = None
+    """The split that was chosen; None: all rows."""
 
     def relative_origin(self, origin: str) -> str:
         """An origin relative to the folder that all manifests share.

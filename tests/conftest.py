@@ -30,6 +30,7 @@ SLOW = (
     "tests/train/test_resume.py",
     "tests/train/test_run.py",
     "tests/train/test_run_recorder.py",
+    "tests/train/test_splits.py",
 )
 """Tests that train, or that run the command or W&B's client in processes of their own."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,9 @@ REPORTS = Path("reports")
 """Folder of the audits, whose latest is used unless one is named."""
 
 WANDB = "wandb:"
+
+LEAKS = ("D004", "D005")
+"""Rules that find the same audio or text in two splits."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,6 @@ def authorise_training(
     data: Sequence[str | Path],
     *,
     audio_root: Path | None = None,
-    split: str | None = None,
     accept_caution: bool = False,
     policy: Path | None = None,
     verify_key: Path | None = None,
@@ -74,9 +76,8 @@ def authorise_training(
     Args:
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
             the latest audit under `reports/`.
-        data: manifests to train on.
+        data: manifests to train on: those that were audited, or some of them.
         audio_root: as given to the audit; see `corpus.read.read_corpus`.
-        split: as given to the audit.
         accept_caution: allow CAUTION.
         policy: file with the policy that the audit must have used.
         verify_key: public key that must have signed the report.
@@ -93,8 +94,8 @@ def authorise_training(
     def checked(path: Path, name: str) -> Authorisation:
         found = verify(path, name, policy=required, verify_key=verify_key)
         authorise(found, name, accept_caution=accept_caution)
-        corpus = read_corpus(data, audio_root=audio_root, split=split)
-        audio = require_same_data(found, name, corpus, path.parent, cached=False)
+        corpus = read_corpus(data, audio_root=audio_root, split=found.dataset.split)
+        audio = require_same_data(found, name, corpus, path.parent, cached=False, part=True)
         return Authorisation(
             report=found,
             name=name,
@@ -114,6 +115,27 @@ def authorise_training(
         manifests = " ".join(map(str, data)) or "MANIFEST"
         raise NoVerdict(f"{path}: no such report; make one with: asr audit {manifests}")
     return checked(path, str(path))
+
+
+def require_no_leaks(authorised: Authorisation, used: Collection[str]) -> None:
+    """Refuse rows to train, evaluate or test on that stand in another split too.
+
+    Args:
+        authorised: the report that allows the run.
+        used: ids of the rows.
+
+    Raises:
+        UserError: the audit found some; names the first.
+    """
+    leaks = [one for one in authorised.report.findings if one.code in LEAKS and one.id in used]
+    if leaks:
+        first = leaks[0]
+        many = "1 row is" if len({one.id for one in leaks}) == 1 else f"{len(leaks)} rows are"
+        raise UserError(
+            f"{first.origin}: '{first.id}' {first.code}: {first.message}; {many} in more than one "
+            "split, and the test would be too good; drop them with asr clean, or train with "
+            "--accept-leaks"
+        )
 
 
 def _artifact(report: Report, folder: Path) -> str:

@@ -10,7 +10,7 @@ from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3
 from transformers.utils import logging as transformers_logging
 
 from asr_gate.train import recipes
-from asr_gate.train.authorise import Authorisation
+from asr_gate.train.authorise import Authorisation, require_no_leaks
 from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Selection, refuse_long_texts, select
 from asr_gate.train.data.tokenizer import build_processor
@@ -35,7 +35,14 @@ class Prepared:
     ranks: Ranks
 
 
-def prepare(name: str, recipe: recipes.Recipe, authorised: Authorisation, ranks: Ranks) -> Prepared:
+def prepare(
+    name: str,
+    recipe: recipes.Recipe,
+    authorised: Authorisation,
+    ranks: Ranks,
+    *,
+    accept_leaks: bool = False,
+) -> Prepared:
     """Choose the rows, match the phases with the model's parameters, and count.
 
     Args:
@@ -43,15 +50,18 @@ def prepare(name: str, recipe: recipes.Recipe, authorised: Authorisation, ranks:
         recipe: of the run.
         authorised: the corpus that may train, and the report that allows it.
         ranks: this process among all that train together.
+        accept_leaks: whether rows may be used that stand in several splits.
 
     Raises:
-        UserError: no usable checkpoint, device or row, or a pattern that matches nothing.
+        UserError: no usable checkpoint, device or row, a pattern that matches nothing, or leaks.
     """
     transformers_logging.disable_progress_bar()  # its bars would break ours
     if recipe.threads is not None:
         torch.set_num_threads(recipe.threads)
     device = choose_device(recipe.device, ranks, "device=")
     selection = select(authorised.corpus.utterances, authorised.excluded, recipe.data)
+    if not accept_leaks and selection.splits is not None:
+        require_no_leaks(authorised, {row.utterance.id for row in selection.rows()})
     source, config, processor = _source(recipe, selection)
     encoder = Encoder(processor, recipe.data, authorised.audio)
     selection = refuse_long_texts(selection, encoder.count_tokens, recipe.data)
@@ -70,6 +80,8 @@ def prepare(name: str, recipe: recipes.Recipe, authorised: Authorisation, ranks:
         training=len(training),
         training_audio=audio,
         evaluation=[row.utterance.id for row in selection.evaluation],
+        test=[row.utterance.id for row in selection.test],
+        splits=selection.splits,
         excluded=selection.excluded,
         weighted=[id for id in training if id in authorised.excluded],
         excluded_weight=recipe.data.excluded_weight,

@@ -69,6 +69,22 @@ class PlannedPhase(Section):
     gradient_checkpointing: bool
 
 
+class PlannedSplits(Section):
+    """Which splits of the corpus a run uses, by their names."""
+
+    train: str
+    evaluation: str | None
+    """None: rows of the training split are held out."""
+    test: str | None
+    """None: there is no test at the end."""
+    rows: dict[str, int]
+    """Rows of each split of the corpus; the name is empty for rows without one."""
+
+    def uses(self, split: str | None) -> bool:
+        """Whether rows of a split train, evaluate or test."""
+        return split is not None and split in (self.train, self.evaluation, self.test)
+
+
 class Plan(Section):
     """What a run will do, counted before any weights are loaded."""
 
@@ -82,7 +98,11 @@ class Plan(Section):
     """Rows that train."""
     training_audio: Seconds
     evaluation: list[str]
-    """Ids of the held-out rows."""
+    """Ids of the rows that evaluate: of the evaluation split, or held out."""
+    test: list[str] = Field(default_factory=list)
+    """Ids of the rows of the test split."""
+    splits: PlannedSplits | None = None
+    """None: the corpus has no splits."""
     excluded: list[str]
     """Ids of the rows that the audit excluded and that do not train."""
     weighted: list[str]
@@ -112,7 +132,7 @@ class Plan(Section):
 
     def counts(self) -> dict[str, object]:
         """The plan as plain data, with the number of rows in place of each list of rows."""
-        lists = ("evaluation", "excluded", "weighted", "refused")
+        lists = ("evaluation", "test", "excluded", "weighted", "refused")
         return self.model_dump(mode="json") | {name: len(getattr(self, name)) for name in lists}
 
 
@@ -215,6 +235,8 @@ class RunRecord(Section):
     """Every `wandb.log_interval` steps."""
     evaluations: list[Evaluated] = Field(default_factory=list)
     epochs: list[FinishedEpoch] = Field(default_factory=list)
+    test: EvaluationRates | None = None
+    """Rates of the final model on the test split; None: there is none, or it is not done yet."""
     switches: dict[str, int] = Field(default_factory=dict)
     """First step of each phase."""
     tracking: Tracking = Tracking(run_id="", mode="disabled")

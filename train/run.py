@@ -65,6 +65,7 @@ def run(
     split: str | None = None,
     report: str | None = None,
     accept_caution: bool = False,
+    accept_leaks: bool = False,
     policy: Path | None = None,
     verify_key: Path | None = None,
     dry_run: bool = False,
@@ -79,12 +80,13 @@ def run(
 
     Args:
         recipe: a name in `train/recipes`, or a YAML file.
-        data: manifests, the same that were audited.
+        data: manifests, the same that were audited, or some of them.
         audio_root: as given to the audit; see `corpus.read.read_corpus`.
-        split: as given to the audit.
+        split: to train on; the same as `data.split` of the recipe.
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
             the latest audit under `reports/`.
         accept_caution: train although the decision is CAUTION.
+        accept_leaks: train although rows stand in several splits.
         policy: file with the policy that the audit must have used.
         verify_key: public key that must have signed the report.
         dry_run: stop before any weights are loaded.
@@ -106,12 +108,14 @@ def run(
     if not here.main:
         console = None
     name, settings = recipes.load(recipe, overrides)
+    if split is not None:
+        data_settings = settings.data.model_copy(update={"split": split})
+        settings = settings.model_copy(update={"data": data_settings})
     settings = with_tracker_settings(settings, overrides, here, tracking or {})
     authorised = authorise_training(
         report,
         data,
         audio_root=audio_root,
-        split=split,
         accept_caution=accept_caution,
         policy=policy,
         verify_key=verify_key,
@@ -122,7 +126,7 @@ def run(
     from asr_gate.train.observe.plan_table import show_plan
     from asr_gate.train.prepare import prepare
 
-    prepared = prepare(name, settings, authorised, here)
+    prepared = prepare(name, settings, authorised, here, accept_leaks=accept_leaks)
     if console is not None:
         show_plan(prepared.plan, console)
     if dry_run:

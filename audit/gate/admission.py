@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -16,7 +17,7 @@ from asr_gate.audit.records.report import ROWS_FILE, Report
 from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, read_regular
-from asr_gate.corpus.fingerprint import differences, fingerprint, from_lines
+from asr_gate.corpus.fingerprint import RowDigest, differences, fingerprint, from_lines
 from asr_gate.corpus.utterance import Corpus
 
 NAMED = 3
@@ -154,7 +155,13 @@ def authorise(report: Report, name: str, *, accept_caution: bool) -> None:
 
 
 def require_same_data(
-    report: Report, name: str, corpus: Corpus, folder: Path, *, cached: bool = True
+    report: Report,
+    name: str,
+    corpus: Corpus,
+    folder: Path,
+    *,
+    cached: bool = True,
+    part: bool = False,
 ) -> AuditedAudio:
     """Check that the report speaks of this very corpus.
 
@@ -164,6 +171,7 @@ def require_same_data(
         corpus: as it is now.
         folder: of the audit, where the digests of its rows lie.
         cached: whether digests of unchanged audio may come from the user's cache.
+        part: whether some of the audited rows are enough.
 
     Returns:
         The audio that was audited, to compare with what is decoded later.
@@ -172,31 +180,52 @@ def require_same_data(
         NoVerdict: it was made for other data; names rows that were added, removed or changed.
     """
     now = fingerprint(corpus, audio=report.dataset.fingerprint_audio, cached=cached)
+    audio = AuditedAudio(now.sounds, now.audio)
     if now.digest == report.dataset.fingerprint:
-        return AuditedAudio(now.sounds, now.audio)
+        return audio
     manifests = ", ".join(corpus.manifests)
     what = f"(fingerprint {report.dataset.fingerprint[:19]}…, found {now.digest[:19]}…)"
-    if ROWS_FILE in report.tables:
-        check_tables(report, folder)
-        try:
-            then = from_lines(read_regular(folder / ROWS_FILE, RECORD_LIMIT))
-        except OSError:  # without it the report still refuses; it can only not say why
-            then = None
-        except ValueError as error:
-            raise NoVerdict(f"{folder / ROWS_FILE}: {error}; audit again") from error
-        if then is not None:
-            places = corpus.relative_origins()
-            found = list(differences(then, now.rows))
-            named = [
-                f"{places[i]} '{i}' {what}" if i in places else f"'{i}' {what}"
-                for i, what in islice(found, NAMED)
-            ]
-            more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-            many = "1 row differs" if len(found) == 1 else f"{len(found)} rows differ"
-            what = f"({many}: {'; '.join(named)}{more})"
+    then = _rows_of(report, folder)
+    if then is not None:
+        found = list(differences(then, now.rows))
+        if part:
+            found = [(identity, how) for identity, how in found if how != "removed"]
+            if not found:
+                return audio
+        what = _named(found, corpus.relative_origins(), what)
     raise NoVerdict(
         f"{name}: made for other data than {manifests} {what}; audit this data, or name its report"
     )
+
+
+def _rows_of(report: Report, folder: Path) -> dict[str, RowDigest | None] | None:
+    """The digests of the audited rows; None: they are not there.
+
+    Raises:
+        NoVerdict: they were altered.
+    """
+    if ROWS_FILE not in report.tables:
+        return None
+    check_tables(report, folder)
+    try:
+        return from_lines(read_regular(folder / ROWS_FILE, RECORD_LIMIT))
+    except OSError:  # without them the report still refuses; it can only not say why
+        return None
+    except ValueError as error:
+        raise NoVerdict(f"{folder / ROWS_FILE}: {error}; audit again") from error
+
+
+def _named(found: Sequence[tuple[str, str]], places: Mapping[str, str], otherwise: str) -> str:
+    """How many rows differ, and the first of them with their places."""
+    if not found:
+        return otherwise
+    named = [
+        f"{places[i]} '{i}' {what}" if i in places else f"'{i}' {what}"
+        for i, what in islice(found, NAMED)
+    ]
+    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
+    many = "1 row differs" if len(found) == 1 else f"{len(found)} rows differ"
+    return f"({many}: {'; '.join(named)}{more})"
 
 
 def rows_to_drop(report: Report, name: str) -> dict[str, dict[str, Any]]:

@@ -9,6 +9,8 @@ import hashlib
 import json
 from typing import Any, Literal
 
+from pydantic import Field
+
 from asr_gate.audit.records.finding import Finding, Frozen
 
 SCHEMA_VERSION = "4"
@@ -116,6 +118,10 @@ class Dataset(Frozen):
     utterances: int
     hours: float
     manifests: list[str]
+    split: str | None = None
+    """The split that was chosen; null: all rows."""
+    splits: dict[str, int] = Field(default_factory=dict)
+    """Audited rows of each split, the name empty for rows without one; empty: no row has one."""
 
 
 class Stratum(Frozen):

@@ -153,6 +153,8 @@ def build(
             utterances=len(corpus.utterances),
             hours=_r(fsum(s.hours.seconds for s in outcome.samples.values()) / 3600),
             manifests=corpus.manifests,
+            split=corpus.split,
+            splits=_splits(corpus),
         ),
         sampling=schema.Sampling(
             seed=plan.seed,
@@ -272,3 +274,9 @@ def _distribution(samples: Sequence[DomainSample], confidence: float) -> schema.
 
 def _r(value: float) -> float:
     return round(float(value), DIGITS)
+
+
+def _splits(corpus: Corpus) -> dict[str, int]:
+    """Rows of each split; empty if no row has one."""
+    rows = Counter(row.split or "" for row in corpus.utterances)
+    return {} if list(rows) == [""] else dict(sorted(rows.items()))

@@ -24,3 +24,9 @@ def headline(report: Report) -> str:
         f"({100 * estimate.low:.1f}-{100 * estimate.high:.1f} % at {estimate.confidence:.0%}), "
         f"sampled {report.total_samples}"
     )
+
+
+def splits_in_words(report: Report) -> str:
+    """Rows of each split: `train 55, dev 6, test 12`."""
+    splits = report.dataset.splits
+    return ", ".join(f"{name or 'of no split'} {count}" for name, count in splits.items())

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from asr_gate.audit.records.report import DomainStatistics
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.build import AuditResult
-from asr_gate.audit.report.headline import sentence
+from asr_gate.audit.report.headline import sentence, splits_in_words
 from asr_gate.corpus.text.plain import plain
 
 WORST = 20
@@ -134,6 +134,8 @@ def _lines(result: AuditResult) -> Iterator[str]:
     yield "## What was audited"
     yield ""
     yield f"- data: {_escape(', '.join(report.dataset.manifests))}, `{report.dataset.fingerprint}`"
+    if report.dataset.splits:
+        yield f"- splits: {_escape(splits_in_words(report))}"
     yield (
         f"- aligner: {_escape(report.aligner.name)}, revision {_escape(report.aligner.revision)}, "
         f"weights `{report.aligner.weights_sha256[:16]}`"

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asr_gate.audit.records.report import Report
-from asr_gate.audit.report.headline import headline
+from asr_gate.audit.report.headline import headline, splits_in_words
 from asr_gate.corpus.text.plain import plain
 
 COLOURS = {
@@ -45,6 +45,8 @@ def print_report(
         f"p90 {d.p90:.2f}  mean {d.mean:.2f}\n",
         highlight=False,
     )
+    if report.dataset.splits:
+        console.print(f"Splits: {_shown(splits_in_words(report))}\n", markup=False, highlight=False)
     table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("domain", "sampled", "low quality", "95 %", "coverage", "confidence"):
         table.add_column(

@@ -278,7 +278,9 @@ def check(kind: Kind, files: dict[str, bytes]) -> str:
             assert str(folder) in str(error_of(manifest))
             return "refused"
         # Rows that are sound are counted behind those that are not.
-        found = [what for _, what in read_rows(locate(manifest, None)[0], audio_root=None, split=None)]
+        found = [
+            what for _, what in read_rows(locate(manifest, None)[0], audio_root=None, split=None)
+        ]
         faults = [what for what in found if isinstance(what, str)]
         assert len(faults) == told
         assert all(isinstance(what, (str, Utterance, SkippedRow)) for what in found)

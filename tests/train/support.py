@@ -32,8 +32,8 @@ def write_tones(path: Path, words: Sequence[str], seconds_a_word: float = 0.4) -
     return samples * len(words) / RATE
 
 
-def write_corpus(folder: Path, rows: int = 12, seed: int = 0) -> Path:
-    """A manifest of `rows` utterances of two to four words in two domains."""
+def write_corpus(folder: Path, rows: int = 12, seed: int = 0, splits: Sequence[str] = ()) -> Path:
+    """A manifest of `rows` utterances of two to four words in two domains; splits take turns."""
     folder.mkdir(parents=True, exist_ok=True)
     choose = np.random.default_rng(seed)
     lines = []
@@ -48,6 +48,8 @@ def write_corpus(folder: Path, rows: int = 12, seed: int = 0) -> Path:
             "lang": "en",
             "domain": "kan_clean" if index % 2 else "whatsapp_noisy",
         }
+        if splits:
+            fields["split"] = splits[index % len(splits)]
         lines.append(json.dumps(fields))
     manifest = folder / "corpus.jsonl"
     manifest.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -60,10 +62,12 @@ def write_report(
     decision: Decision = "PROCEED",
     excluded: Collection[str] = (),
     skipped: Collection[str] = (),
+    leaked: Collection[str] = (),
+    split: str | None = None,
 ) -> Path:
     """A report about `manifest` that verifies, with its table of utterances."""
     folder.mkdir(parents=True, exist_ok=True)
-    corpus = read_corpus([manifest])
+    corpus = read_corpus([manifest], split=split)
     sampled = [row for row in corpus.utterances if row.id not in skipped]
     fingerprints = fingerprint(corpus)
     rows = folder / "rows.jsonl"
@@ -89,10 +93,13 @@ def write_report(
         "rules": {},
         "findings": [
             {
-                "id": id, "code": "A001", "severity": "error", "message": "as the test says",
-                "origin": "test", "start": None, "end": None, "counts": True,
+                "id": id, "code": code, "severity": severity, "message": "as the test says",
+                "origin": f"corpus.jsonl:{id}", "start": None, "end": None, "counts": counts,
             }
-            for id in sorted(excluded)
+            for code, severity, counts, ids in (
+                ("A001", "error", True, excluded), ("D004", "warning", False, leaked)
+            )
+            for id in sorted(ids)
         ],
         "controls": {},
         "domain_controls": {},
@@ -105,6 +112,7 @@ def write_report(
             "utterances": len(corpus.utterances),
             "hours": 0.01,
             "manifests": [str(manifest)],
+            "split": split,
         },
         "sampling": {"seed": 1, "fraction": 1.0, "method": "all", "strata": {}, "sequential": None},
         "aligner": {

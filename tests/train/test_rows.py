@@ -11,7 +11,13 @@ from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.rows import Row, hold_out, refuse_long_texts, select
 
 
-def utterance(id: str, seconds: float | None = 2.0, text: str = "red", lang: str | None = "en"):
+def utterance(
+    id: str,
+    seconds: float | None = 2.0,
+    text: str = "red",
+    lang: str | None = "en",
+    split: str | None = None,
+):
     return Utterance(
         id=id,
         text=text,
@@ -20,6 +26,7 @@ def utterance(id: str, seconds: float | None = 2.0, text: str = "red", lang: str
         origin=f"m.jsonl:{id}",
         duration=seconds,
         lang=lang,
+        split=split,
     )
 
 
@@ -101,6 +108,70 @@ def test_excluded_rows_may_train_and_never_evaluate() -> None:
     assert accepted == without.training
     with pytest.raises(UserError, match="must not be excluded"):
         select(utterances, {row.id for row in utterances}, recipes.Data(excluded_weight=1))
+
+
+def of_splits(**sizes: int) -> list[Utterance]:
+    """Rows `train0`, `train1`, … of each split; of the split `none` they have none."""
+    return [
+        utterance(f"{name}{i}", split=None if name == "none" else name)
+        for name, size in sizes.items()
+        for i in range(size)
+    ]
+
+
+def ids(found: list[Row]) -> set[str]:
+    return {row.utterance.id for row in found}
+
+
+def splits_of(found: list[Row]) -> set[str | None]:
+    return {row.utterance.split for row in found}
+
+
+def test_only_the_training_split_trains() -> None:
+    utterances = of_splits(test=12, train=55, none=3, dev=6, extra=2)
+    found = select(utterances, {"train3", "dev2", "test5", "none1"}, recipes.Data())
+    assert splits_of(found.training) == {"train"}
+    assert len(found.training) == 54
+    assert ids(found.evaluation) == {f"dev{i}" for i in (0, 1, 3, 4, 5)}
+    assert len(found.test) == 11 and splits_of(found.test) == {"test"}
+    assert set(found.excluded) == {"train3", "dev2", "test5"}
+    assert found.splits is not None
+    assert found.splits.rows == {"test": 12, "train": 55, "": 3, "dev": 6, "extra": 2}
+    weighted = select(utterances, {"train3", "dev2"}, recipes.Data(excluded_weight=0.5))
+    assert "train3" in ids(weighted.training) and "dev2" not in ids(weighted.evaluation)
+
+
+def test_rows_are_held_out_where_no_split_is_there_to_evaluate_on() -> None:
+    found = select(of_splits(train=40, test=10), (), recipes.Data(evaluation_share=0.2))
+    assert splits_of(found.training) == splits_of(found.evaluation) == {"train"}
+    assert len(found.training) + len(found.evaluation) == 40
+    assert not ids(found.training) & ids(found.evaluation)
+
+
+def test_splits_by_other_names() -> None:
+    found = select(of_splits(Training=5, VALID=3, TEST=2), (), recipes.Data())
+    assert found.splits is not None
+    chosen = found.splits.train, found.splits.evaluation, found.splits.test
+    assert chosen == ("Training", "VALID", "TEST")
+    data = recipes.Data(split="a", evaluation_split="train", test_split="b")
+    found = select(of_splits(a=5, b=2, train=4, dev=1), (), data)
+    assert [splits_of(x) for x in (found.training, found.evaluation, found.test)] == [
+        {"a"},
+        {"train"},
+        {"b"},
+    ]
+
+
+def test_splits_that_cannot_be_told_are_refused() -> None:
+    for utterances, data, said in (
+        (of_splits(a=5, b=5), {}, r"a \(5 rows\), b \(5 rows\).*data\.split="),
+        (of_splits(train=5), {"split": "Train"}, r"no row is of split 'Train'.*train \(5 rows\)"),
+        (of_splits(none=5), {"test_split": "test"}, "has no splits"),
+        (of_splits(train=5, dev=2), {"split": "train", "evaluation_split": "train"}, "three"),
+        (of_splits(test=5), {}, "no split is called train"),
+    ):
+        with pytest.raises(UserError, match=said):
+            select(utterances, (), recipes.Data(**data))
 
 
 def test_batches_hold_every_row_once_within_their_seconds() -> None:

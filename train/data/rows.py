@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.speech.audio import stored_duration
@@ -15,7 +15,8 @@ from asr_gate.corpus.utterance import Seconds, Utterance
 from asr_gate.train import recipes
 from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.normalise import normalise
-from asr_gate.train.record import Refused
+from asr_gate.train.data.splits import choose_splits
+from asr_gate.train.record import PlannedSplits, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +33,45 @@ class Row:
 
 @dataclass(frozen=True)
 class Selection:
-    """The audited corpus, divided: every row is in exactly one of the lists."""
+    """The audited corpus, divided: a row is in one of the lists, or of a split that is not used."""
 
     training: list[Row]
     evaluation: list[Row]
     excluded: list[str]
     """Ids of the rows that the audit excluded and that do not train."""
     refused: list[Refused]
+    test: list[Row] = field(default_factory=list)
+    """Rows of the test split; empty: there is none."""
+    splits: PlannedSplits | None = None
+    """Which splits these are of; None: the corpus has no splits."""
+
+    def rows(self) -> list[Row]:
+        """The rows that train, evaluate or test."""
+        return [*self.training, *self.evaluation, *self.test]
 
 
 def select(
     utterances: Sequence[Utterance], excluded: Collection[str], settings: recipes.Data
 ) -> Selection:
-    """Divide a corpus into rows that train, are held out, are excluded, or are refused by a rule.
+    """Divide a corpus into rows that train, evaluate, test, are excluded, or are refused by a rule.
 
-    With `excluded_weight`, rows that the audit excluded train too. They are never held out, so the
-    held-out rows are the same at every weight.
+    Splits are kept apart: only rows of the training split train, and those of the evaluation and
+    the test split evaluate and test. Without an evaluation split, rows of the training split are
+    held out. With `excluded_weight`, rows that the audit excluded train too. They never evaluate,
+    so the evaluation is the same at every weight.
 
     Raises:
-        UserError: neither a row nor the recipe names a language, a language code is unknown, or
-            fewer than two rows are left.
+        UserError: no split is to be trained on, neither a row nor the recipe names a language, a
+            language code is unknown, or no row is left to train or to evaluate on.
     """
+    splits = choose_splits(utterances, settings)
+    used = utterances if splits is None else [u for u in utterances if splits.uses(u.split)]
     rows: list[Row] = []
     left_out: list[str] = []
     refused: list[Refused] = []
-    for utterance in utterances:
-        if utterance.id in excluded and not settings.excluded_weight:
+    for utterance in used:
+        trains = splits is None or utterance.split == splits.train
+        if utterance.id in excluded and not (trains and settings.excluded_weight):
             left_out.append(utterance.id)
             continue
         row = to_row(utterance, settings)
@@ -67,16 +81,33 @@ def select(
             rows.append(replace(row, weight=settings.excluded_weight))
         else:
             rows.append(row)
-    accepted = [row for row in rows if row.utterance.id not in excluded]
-    held = hold_out(accepted, settings.evaluation_share, settings.evaluation_limit)
-    training = [row for row in rows if row.utterance.id not in held]
+    train = rows if splits is None else _of(rows, splits.train)
+    if splits is None or splits.evaluation is None:
+        candidates = [row for row in train if row.utterance.id not in excluded]
+        held = hold_out(candidates, settings.evaluation_share, settings.evaluation_limit)
+    else:
+        held = hold_out(_of(rows, splits.evaluation), 1.0, settings.evaluation_limit)
+    training = [row for row in train if row.utterance.id not in held]
     if not training or not held:
+        where = "" if splits is None else f" of split {splits.train} or {splits.evaluation}"
         raise UserError(
-            f"{len(rows)} of {len(utterances)} rows are left to train on ({len(left_out)} excluded "
-            f"by the audit, {len(refused)} refused); at least 2 are needed, and one of them must "
-            "not be excluded, to evaluate on"
+            f"{len(rows)} of {len(used)} rows{where} are left to train on ({len(left_out)} "
+            f"excluded by the audit, {len(refused)} refused); at least 2 are needed, and one of "
+            "them must not be excluded, to evaluate on"
         )
-    return Selection(training, [row for row in rows if row.utterance.id in held], left_out, refused)
+    return Selection(
+        training=training,
+        evaluation=[row for row in rows if row.utterance.id in held],
+        excluded=left_out,
+        refused=refused,
+        test=_of(rows, None if splits is None else splits.test),
+        splits=splits,
+    )
+
+
+def _of(rows: Sequence[Row], split: str | None) -> list[Row]:
+    """The rows of a split; none if there is no such split."""
+    return [row for row in rows if split is not None and row.utterance.split == split]
 
 
 def to_row(utterance: Utterance, settings: recipes.Data) -> Row | Refused:
@@ -155,7 +186,8 @@ def refuse_long_texts(
             "every row for training or evaluation has too many tokens; raise data.max_tokens "
             f"(now {settings.max_tokens})"
         )
-    return Selection(training, evaluation, selection.excluded, refused)
+    test = fitting(selection.test)
+    return replace(selection, training=training, evaluation=evaluation, test=test, refused=refused)
 
 
 def hold_out(rows: Sequence[Row], share: float, limit: int) -> set[str]:

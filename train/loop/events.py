@@ -90,3 +90,6 @@ class Observer(Protocol):
 
     def epoch_done(self, record: Milestone) -> None:
         """The epoch is over: the model was evaluated, and its checkpoint was written."""
+
+    def tested(self, result: EvaluationResult) -> None:
+        """The final model was evaluated on the test split."""

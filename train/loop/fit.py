@@ -26,7 +26,7 @@ from asr_gate.train.data.collation import Batch, silence
 from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row, Selection
 from asr_gate.train.distributed import Ranks
-from asr_gate.train.evaluation.evaluate import evaluate
+from asr_gate.train.evaluation.evaluate import EvaluationResult, evaluate
 from asr_gate.train.loop import resume
 from asr_gate.train.loop.batch_plan import BatchOrder, build_loader, count_steps, plan_steps
 from asr_gate.train.loop.events import Diverged, Milestone, Observer, StepRecord, Stopped
@@ -99,6 +99,7 @@ def fit(
             training.make_step(batches)
             training.stop_if_asked()
             training.save_and_evaluate_if_due()
+    training.test()
     training.write_final_model()
     return training.milestones
 
@@ -373,16 +374,7 @@ class _Training:
         """Evaluate the model, and write it as a checkpoint."""
         assert self.active is not None
         self._gather()
-        evaluation = evaluate(
-            self.model.to(self.device),
-            self.encoder,
-            self.selection.evaluation,
-            batch_seconds=self.recipe.data.batch_seconds,
-            max_new_tokens=self.recipe.evaluation.max_new_tokens,
-            device=self.device,
-            ranks=self.ranks,
-            advance=self._stop_evaluating,
-        )
+        evaluation = self._transcribe(self.selection.evaluation)
         position = self.position
         if evaluation is not None:
             self._report_refused(evaluation.refused)
@@ -405,6 +397,28 @@ class _Training:
             checkpoint,
             time.perf_counter() - self.epoch_began,
         )
+
+    def _transcribe(self, rows: Sequence[Row]) -> EvaluationResult | None:
+        return evaluate(
+            self.model.to(self.device),
+            self.encoder,
+            rows,
+            batch_seconds=self.recipe.data.batch_seconds,
+            max_new_tokens=self.recipe.evaluation.max_new_tokens,
+            device=self.device,
+            ranks=self.ranks,
+            advance=self._stop_evaluating,
+        )
+
+    def test(self) -> None:
+        """Evaluate the final model on the test split, if there is one; while it can be resumed."""
+        if not self.selection.test:
+            return
+        self._gather()
+        result = self._transcribe(self.selection.test)
+        if result is not None:
+            self._report_refused(result.refused)
+            self.observer.tested(result)
 
     def _stop_evaluating(self, rows: Sequence[Row]) -> None:
         """Stop within an evaluation; only alone, as other processes would wait for this one."""

@@ -44,9 +44,7 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         ("report", f"{plan.report}: {plan.decision}"),
         (
             "rows",
-            f"{plan.training} train ({plan.training_audio / 3600:.2f} h), "
-            f"{len(plan.evaluation)} evaluate, {len(plan.excluded)} excluded by the audit, "
-            f"{refused}; {plan.corpus} in the corpus",
+            f"{_rows(plan)}; {len(plan.excluded)} excluded by the audit, {refused}",
         ),
         (
             "model",
@@ -68,6 +66,25 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         cost = "" if plan.cost is None else f", {plan.cost:.2f} at budget.price"
         lines.append(("time", f"{plan.hours:.1f} h at budget.realtime{cost}; evaluations on top"))
     return lines
+
+
+def _rows(plan: Plan) -> str:
+    """How many rows train, evaluate and test, by the names of their splits."""
+    hours = f"({plan.training_audio / 3600:.2f} h)"
+    if plan.splits is None:
+        return (
+            f"train {plan.training} of {plan.corpus} rows {hours}, held out {len(plan.evaluation)}"
+        )
+    splits = plan.splits
+    parts = [
+        f"{splits.train} {plan.training} of {plan.corpus} rows {hours}",
+        f"{splits.evaluation or 'held out of it'} {len(plan.evaluation)}",
+    ]
+    if splits.test is not None:
+        parts.append(f"{splits.test} {len(plan.test)}")
+    if unused := sum(n for name, n in splits.rows.items() if not splits.uses(name)):
+        parts.append(f"{unused} of other splits not used")
+    return ", ".join(parts)
 
 
 def short(number: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 from torch import nn
 
 from asr_gate.tracking import Tracker
+from asr_gate.train.evaluation.evaluate import EvaluationResult
 from asr_gate.train.loop.events import Milestone, StepRecord
 from asr_gate.train.loop.resume import Position
 from asr_gate.train.model.parameter_groups import MatchedGroup
@@ -20,6 +21,7 @@ from asr_gate.train.observe.tracked_metrics import (
     TrackedMetrics,
     epoch_metrics,
     evaluation_metrics,
+    rates_by_name,
 )
 from asr_gate.train.recipes import Recipe
 from asr_gate.train.record import (
@@ -171,6 +173,18 @@ class RunRecorder:
         self._report_evaluation(record, where, epoch_metrics(record))
         self.metrics.draw_curves(self.record, record)
 
+    def tested(self, result: EvaluationResult) -> None:
+        """Report the rates of the final model on the test split."""
+        rates = result.rates()
+        self._change(test=rates)
+        self._save()
+        metrics = rates_by_name("test", result)
+        self.log.info(
+            f"test: {_rates_in_words(result)}, {rates.utterances} utterances",
+            extra={"event": "test", **metrics},
+        )
+        self.metrics.tested(metrics, self.last_step)
+
     def _report_evaluation(self, record: Milestone, where: str, metrics: dict[str, float]) -> None:
         before = self.record.best_wer()
         self._change(evaluations=[*self.record.evaluations, _evaluated(record)])
@@ -267,8 +281,9 @@ def _evaluated(record: Milestone) -> Evaluated:
 def _in_words(record: Milestone) -> str:
     if record.evaluation is None:
         return ", nothing evaluated (no held-out row could be read)"
-    scores = record.evaluation.scores
-    return (
-        f", held out: loss {record.evaluation.loss:.3f}, WER {100 * scores.wer:.1f} %, "
-        f"CER {100 * scores.cer:.1f} %"
-    )
+    return f", held out: {_rates_in_words(record.evaluation)}"
+
+
+def _rates_in_words(result: EvaluationResult) -> str:
+    scores = result.scores
+    return f"loss {result.loss:.3f}, WER {100 * scores.wer:.1f} %, CER {100 * scores.cer:.1f} %"

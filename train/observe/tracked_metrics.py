@@ -235,6 +235,11 @@ class TrackedMetrics:
 
     # The end
 
+    def tested(self, metrics: dict[str, float], steps: int) -> None:
+        """Log the rates of the final model on the test split."""
+        # One step on: the last step's row may be complete already.
+        self.tracker.log_metrics(metrics, step=steps + 1)
+
     def finished(self, steps: int, best_wer: float | None) -> None:
         """The run is finished."""
         if best_wer is not None:
@@ -254,16 +259,18 @@ class TrackedMetrics:
 
 def evaluation_metrics(milestone: Milestone) -> dict[str, float]:
     """The rates of an evaluation, overall and by domain, under the tracker's names."""
-    result = milestone.evaluation
-    if result is None:
-        return {}
+    return {} if milestone.evaluation is None else rates_by_name("eval", milestone.evaluation)
+
+
+def rates_by_name(group: str, result: EvaluationResult) -> dict[str, float]:
+    """Loss and error rates, overall and by domain: `GROUP/wer`, `GROUP/DOMAIN/wer`, …"""
     metrics = {
-        "eval/loss": result.loss,
-        "eval/wer": result.scores.wer,
-        "eval/cer": result.scores.cer,
+        f"{group}/loss": result.loss,
+        f"{group}/wer": result.scores.wer,
+        f"{group}/cer": result.scores.cer,
     }
     for domain, scores in result.domains.items():
-        metrics |= {f"eval/{domain}/wer": scores.wer, f"eval/{domain}/cer": scores.cer}
+        metrics |= {f"{group}/{domain}/wer": scores.wer, f"{group}/{domain}/cer": scores.cer}
     return metrics
 
 

@@ -148,15 +148,21 @@ class Data(Section):
 
     language: str | None = None
     """Language of the rows whose manifest names none: `English`, `he`."""
+    split: str | None = None
+    """Split to train on; None: `train`, if the corpus has splits."""
+    evaluation_split: str | None = None
+    """Split to evaluate on; None: `dev` or `validation`, or else rows that are held out."""
+    test_split: str | None = None
+    """Split to test the final model on; None: `test`, if there is one."""
     min_seconds: Seconds = Field(default=0.1, ge=0)
     max_seconds: Seconds = Field(default=30.0, gt=0)
     """Longer rows are refused and listed, never cut."""
     max_tokens: int = Field(default=1024, ge=32)
     """Most tokens of prompt, audio and transcript together; rows with more are refused."""
     evaluation_share: float = Field(default=0.05, gt=0, lt=1)
-    """Share of the rows held out, chosen by a hash of their ids."""
+    """Share of the rows held out where there is no split to evaluate on, by a hash of their ids."""
     evaluation_limit: int = Field(default=500, ge=1)
-    """Largest number of rows held out."""
+    """Largest number of rows to evaluate on, by the same hash."""
     excluded_weight: float = Field(default=0.0, ge=0, le=1)
     """Weight in the loss of the rows that the audit excluded; other rows have 1. 0: they do not
     train. They are never held out."""
