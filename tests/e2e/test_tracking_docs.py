@@ -65,7 +65,10 @@ def test_the_page_has_every_metric_that_is_logged(tracked: Tracked) -> None:
     extra = {
         name
         for name, gpu in named.items()
-        if not gpu and not any(patterns[name].fullmatch(one) for one in logged)
+        # The corpus of this run has no splits: tests/train/test_splits.py sees these.
+        if not gpu
+        and not name.startswith("test/")
+        and not any(patterns[name].fullmatch(one) for one in logged)
     }
     assert not extra, "in the page, but not logged"
 

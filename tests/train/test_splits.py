@@ -11,6 +11,7 @@ from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.authorise import authorise_training
 from asr_gate.train.record import read_record
+from tests.board import scalars
 from tests.train.support import write_corpus, write_report
 from tests.train.trainings import TWO_EPOCHS, train
 
@@ -43,6 +44,9 @@ def test_a_run_trains_evaluates_and_tests_on_splits_of_its_own(
     log = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     (tested,) = [line for line in log if line.get("event") == "test"]
     assert tested["test/wer"] == pytest.approx(record.test.wer)
+    shown = scalars(tmp_path / "run" / "tensorboard")
+    assert shown["test/wer"] == [(record.plan.steps + 1, pytest.approx(record.test.wer))]
+    assert {"test/loss", "test/cer", "test/whatsapp_noisy/wer"} <= shown.keys()
 
 
 def test_leaks_between_used_splits_are_refused(manifest: Path, tmp_path: Path) -> None:
