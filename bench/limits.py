@@ -106,7 +106,7 @@ def _unlearned(english: Sequence[Utterance], model: Path) -> Iterator[Found]:
     for draw in range(DRAWS):
         with tempfile.TemporaryDirectory() as temporary:
             random = shuffled(model, Path(temporary) / "model", draw)
-            yield _found(_rows(english), random, Path(temporary), Path(temporary))
+            yield _found(_rows(english), random, Path("/"), Path(temporary))
 
 
 def _heard(rows: Sequence[Row], wrong: dict[str, Row], data: Path, model: Path) -> Iterator[Found]:

@@ -74,6 +74,7 @@ def audit(rows: Sequence[dict[str, Any]], aligner: str, root: Path, folder: Path
     manifest.write_text("".join(json.dumps(row) + "\n" for row in absolute), encoding="utf-8")
     asr = Path(sys.executable).parent / "asr"
     command = [str(asr), "audit", str(manifest), "--all", "--aligner", aligner]
+    command += ["--audio-root", str(root)]
     command += ["--out", str(folder), "--no-wandb", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode not in (0, 20, 30):

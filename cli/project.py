@@ -41,7 +41,11 @@ def manifests_or_default(
         UserError: `asr.toml` is there and cannot be read.
     """
     project = _read_project()
-    root = audio_root or (project.corpus.audio_root if project else None)
+    root = audio_root
+    if root is None and project and project.corpus.audio_root is not None:
+        from asr_gate.corpus.audio_paths import audio_root_of_project
+
+        root = audio_root_of_project(project.corpus.audio_root, FILE)
     if given:
         return list(given), root, None
     if project:

@@ -1,26 +1,69 @@
-"""Where the audio of a manifest may lie: in its own folder, or in the one that its paths share."""
+"""Where the audio of a manifest may lie: in its own folder, or in one that the user names.
+
+A manifest cannot choose the folder itself: one of a stranger would have private files read.
+"""
 
 from __future__ import annotations
 
-import os.path
+import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from asr_gate.corpus.formats.format import AUDIO_COLUMNS, Row
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.formats.format import AUDIO_COLUMNS, Row, Source
+
+VARIABLE = "ASR_AUDIO_ROOT"
+"""Environment variable: folders that audio may lie in, with `:` between them, as in PATH."""
 
 
-def audio_folder(rows: Sequence[Row], base: Path) -> Path:
-    """The folder that the audio of some rows must lie in."""
-    try:
-        return (_shared_folder(rows) or base).resolve()
-    except (OSError, ValueError, RuntimeError):  # no folder can have this name
-        return base.resolve()
+def allowed_folders(rows: Sequence[Row], source: Source, audio_root: Path | None) -> AllowedFolders:
+    """The folders that the audio of some rows may lie in.
+
+    Args:
+        rows: as the format found them.
+        source: where they are from.
+        audio_root: one more folder that is allowed; further ones come from the environment.
+
+    Raises:
+        UserError: every path is absolute, and the folder that all share is not allowed.
+    """
+    base = source.base
+    extra = [*([audio_root] if audio_root is not None else []), *_of_environment()]
+    shared = _shared_folder(rows)
+    allowed = AllowedFolders([base, *source.roots, *extra], [shared or base, *extra])
+    if shared and not held_by(_resolved(shared), allowed.roots):
+        raise UserError(
+            f"{source.path}: its audio lies in {shared}, which a manifest cannot allow by itself; "
+            f"add --audio-root {shlex.quote(str(shared))} (or set {VARIABLE} once)"
+        )
+    return allowed
+
+
+def audio_root_of_project(root: Path, file: Path) -> Path:
+    """The audio root that a project's settings name.
+
+    Raises:
+        UserError: it lies outside of the settings' folder, and the environment does not allow it.
+    """
+    if not held_by(_resolved(root), AllowedFolders([file.parent, *_of_environment()]).roots):
+        raise UserError(
+            f"{file}: audio_root {root} lies outside of this folder, which a file of a repository "
+            f"cannot allow; leave it out, and add --audio-root {shlex.quote(str(root))} (or set "
+            f"{VARIABLE} once)"
+        )
+    return root
+
+
+def _of_environment() -> list[Path]:
+    return [Path(one) for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
 
 
 def _shared_folder(rows: Sequence[Row]) -> Path | None:
     """The folder that all audio shares if every path is absolute; None if one is not.
 
     The root of the disk does not count as shared.
+    Rows without an id are named from there, so that ids do not tell where a corpus lies.
     """
     folders = set()
     for row in rows:
@@ -37,8 +80,15 @@ def _shared_folder(rows: Sequence[Row]) -> Path | None:
 class AllowedFolders:
     """The folders that audio may lie in."""
 
-    def __init__(self, roots: Sequence[Path]) -> None:
-        self.roots = tuple(str(root) for root in roots)
+    def __init__(self, roots: Sequence[Path], named_from: Sequence[Path] = ()) -> None:
+        """Folders as the user names them.
+
+        Args:
+            roots: the folders.
+            named_from: those that rows without an id are named from.
+        """
+        self.roots = tuple(map(_resolved, roots))
+        self._named_from = tuple(map(_resolved, named_from))
         self._folders: dict[str, str] = {}
 
     def holds(self, audio: Path) -> bool:
@@ -59,10 +109,10 @@ class AllowedFolders:
         return held_by(path, self.roots)
 
     def inside(self, name: str) -> str:
-        """An absolute name without the allowed folder that holds it; any other name as it is."""
+        """An absolute name from the folder that rows are named from; any other name as it is."""
         if os.path.isabs(name):  # noqa: PTH117
             path = str(Path(name))
-            for root in self.roots:
+            for root in self._named_from:
                 if _inside(path, root):
                     return path[len(root) :].lstrip("/") or "."
         return name
@@ -75,3 +125,10 @@ def held_by(path: str, roots: Sequence[str]) -> bool:
 
 def _inside(path: str, root: str) -> bool:
     return path == root or path.startswith(root if root.endswith("/") else root + "/")
+
+
+def _resolved(folder: Path) -> str:
+    try:
+        return str(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # no folder can have this name, and none is in it
+        return os.path.abspath(os.devnull)  # noqa: PTH100

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from asr_gate.corpus.audio_paths import AllowedFolders, audio_folder
+from asr_gate.corpus.audio_paths import allowed_folders
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats import FORMATS
 from asr_gate.corpus.formats.format import ALL, Row, Source
@@ -24,9 +24,9 @@ def read_corpus(
 ) -> Corpus:
     """Read every manifest into one corpus; no audio is opened.
 
-    Relative audio paths start from the manifest's folder. Audio has to lie in that folder or, if
-    every path is absolute, in the folder that all paths share; `audio_root` allows one more. Rows
-    with audio elsewhere are skipped, with the reason.
+    Relative audio paths start from the manifest's folder. Audio has to lie in that folder, in
+    `audio_root`, or in a folder of the environment variable ASR_AUDIO_ROOT. Rows with audio
+    elsewhere are skipped, with the reason.
 
     Without `split`, all splits are read. If one is chosen, the well-formed rows of the others
     become `Corpus.others`.
@@ -37,7 +37,8 @@ def read_corpus(
         split: the only split to read.
 
     Raises:
-        UserError: a manifest is missing, of an unknown kind, empty, or has malformed rows.
+        UserError: a manifest is missing, of an unknown kind, empty, has malformed rows, or all its
+            audio lies elsewhere.
     """
     sources = [source for manifest in manifests for source in locate(manifest, split)]
     paths = [source.path for source in sources]
@@ -159,10 +160,7 @@ def _choose(path: Path, splits: Mapping[str, Source], split: str | None) -> list
 def _parsed(
     rows: Sequence[Row], source: Source, audio_root: Path | None
 ) -> list[tuple[Row, Utterance | SkippedRow | str]]:
-    folders = [audio_folder(rows, source.base)]
-    if audio_root is not None:
-        folders.append(audio_root.resolve())
-    allowed = AllowedFolders(folders)
+    allowed = allowed_folders(rows, source, audio_root)
     return [(row, row.fault or parse(row, source, allowed)) for row in rows]
 
 

@@ -66,5 +66,5 @@ def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     for name, value in isolated_wandb_environment(folder).items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("COLUMNS", "100")
-    for name in ("CI", "XDG_STATE_HOME"):  # the suite may run in CI itself
+    for name in ("CI", "XDG_STATE_HOME", "ASR_AUDIO_ROOT"):  # the suite may run in CI itself
         monkeypatch.delenv(name, raising=False)

@@ -47,6 +47,8 @@ class Source:
     """Whether the corpus is written as a folder and not as one file."""
     others: tuple[Source, ...] = ()
     """The other splits of the manifest, if one was chosen."""
+    roots: tuple[Path, ...] = ()
+    """Further folders that its audio may lie in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,8 @@ class Format(ABC):
             target: where it will lie.
         """
         moves = source.base == source.path.parent and not source.folder
-        return replace(source, path=path, base=target.parent if moves else source.base, others=())
+        base = target.parent if moves else source.base
+        return replace(source, path=path, base=base, others=(), roots=(source.base,))
 
 
 def ending(path: Path) -> str:

@@ -189,6 +189,41 @@ def test_two_hundred_hostile_files_among_good_ones(tmp_path: Path) -> None:
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 2_000_000, "kilobytes"
 
 
+# Audio that lies elsewhere
+
+
+def test_a_manifest_of_absolute_paths_cannot_choose_its_root(tmp_path: Path) -> None:
+    private = tmp_path / "private" / "a.wav"
+    private.parent.mkdir()
+    private.write_bytes(wav_header(channels=1, rate=RATE, size=2000))
+    manifest = tmp_path / "repository" / "m.jsonl"
+    manifest.parent.mkdir()
+    manifest.write_text(json.dumps({"audio_filepath": str(private), "text": "x"}) + "\n")
+    with pytest.raises(UserError, match="--audio-root"):
+        read_corpus([manifest])
+
+
+def test_settings_of_a_repository_cannot_allow_the_whole_disk(tmp_path: Path) -> None:
+    inside, outside = "corpus", str(tmp_path.parent)
+    for root, refused in (
+        (inside, False),
+        (outside, True),
+        ("/", True),
+        ("..", True),
+        ("link", True),
+    ):
+        home = tmp_path / "repository"
+        (home / "corpus").mkdir(parents=True, exist_ok=True)
+        if root == "link":
+            (home / "link").symlink_to("/")
+        (home / "asr.toml").write_text(
+            f'[corpus]\nmanifests = ["m.jsonl"]\naudio_root = "{root}"\n'
+        )
+        done = asr_here("audit", "--no-wandb", cwd=home)
+        assert ("--audio-root" in done.stderr) == refused, done.stderr
+        assert done.returncode == 2
+
+
 # Audio that is swapped
 
 

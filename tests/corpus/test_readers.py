@@ -190,14 +190,28 @@ def test_an_audio_root_allows_absolute_paths(folder: Path) -> None:
     assert len(read_corpus([manifest], audio_root=folder).utterances) == 2
 
 
-def test_a_manifest_of_absolute_paths_is_rooted_in_the_folder_they_share(folder: Path) -> None:
+def test_a_manifest_of_absolute_paths_does_not_choose_its_own_root(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [{"audio_filepath": str(folder / "audio" / f"{n}.wav"), "text": "x"} for n in "ab"]
     (folder / "lists").mkdir()
     manifest = write_jsonl(folder / "lists" / "m.jsonl", rows)
-    assert len(read_corpus([manifest]).utterances) == 2
+    with pytest.raises(UserError, match=f"--audio-root {folder}/audio"):
+        read_corpus([manifest])
+    # Ids do not depend on what is allowed.
+    ids = [["a.wav", "b.wav"]] * 3
+    assert [
+        [u.id for u in read_corpus([manifest], audio_root=root).utterances]
+        for root in (folder, folder / "audio", Path("/"))
+    ] == ids
+    beside = write_jsonl(folder / "m.jsonl", rows)
+    assert [u.id for u in read_corpus([beside]).utterances] == ids[0]
+    monkeypatch.setenv("ASR_AUDIO_ROOT", f"/nowhere:{folder}")
+    assert [u.id for u in read_corpus([manifest]).utterances] == ids[0]
+    monkeypatch.delenv("ASR_AUDIO_ROOT")
     stray = [*rows, {"audio_filepath": "/etc/passwd", "text": "x"}]
     corpus = read_corpus([write_jsonl(folder / "lists" / "n.jsonl", stray)])
-    assert len(corpus.skipped) == 3, "they share nothing: the manifest's own folder is the root"
+    assert len(corpus.skipped) == 3, "they share nothing that one option could allow"
 
 
 @pytest.mark.parametrize(

@@ -258,7 +258,7 @@ def test_a_kaldi_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         utt2lang="u1 he\nu2 he\n",
         spk2gender="s f\nt m\n",
     )
-    corpus = read_corpus([home])
+    corpus = read_corpus([home], audio_root=folder)
     assert [(u.id, u.text, u.speaker, u.lang) for u in corpus.utterances] == [
         ("u1", "one, two", "s", "he"),
         ("u2", "three\u00a0four", "s", "he"),
@@ -435,7 +435,7 @@ def test_splits_of_datasets_and_audio_folders(folder: Path) -> None:
     columned.save_to_disk(str(folder / "columned"))
     columned.to_parquet(str(folder / "columned.parquet"))
     for source in ("columned", "columned.parquet"):
-        corpus = read_corpus([folder / source], split="dev")
+        corpus = read_corpus([folder / source], split="dev", audio_root=folder)
         assert [(u.text, u.split) for u in corpus.utterances] == [("two", "dev")]
         assert [(u.text, u.split) for u in corpus.others] == [("one", "train")]
     rows.to_parquet(str(folder / "plain.parquet"))

@@ -42,7 +42,7 @@ NEMO: list[dict[str, Any]] = [
     for n in range(4)
 ]
 QWEN = [
-    {"audio": f"/data/{n}.wav", "text": f"language Hebrew<asr_text>one {n}", "prompt": ""}
+    {"audio": f"audio/{n}.wav", "text": f"language Hebrew<asr_text>one {n}", "prompt": ""}
     for n in range(4)
 ]
 CUTS = [

@@ -196,7 +196,7 @@ def test_what_is_written_reads_as_the_same_rows_less_the_dropped(
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
     victim = read_corpus([manifest]).utterances[1]
     corpus, (written,) = cleaned(manifest, [victim.id])
-    again = read_corpus([written.path])
+    again = read_corpus([written.path], audio_root=folder)
     kept = [u for u in corpus.utterances if u.id != victim.id]
     assert [content(u) for u in again.utterances] == [content(u) for u in kept]
     assert [level(u) for u in again.utterances] == [level(u) for u in kept]
@@ -212,7 +212,8 @@ def test_what_is_written_reads_as_the_same_rows_less_the_dropped(
     # A second run over the first.
     _, (twice,) = cleaned(manifest, [victim.id, kept[0].id])
     assert twice.path == written.path
-    found = [content(u) for u in read_corpus([twice.path]).utterances]
+    again = read_corpus([twice.path], audio_root=folder)
+    found = [content(u) for u in again.utterances]
     assert found == [content(u) for u in kept[1:]]
     leftovers = [p.name for p in written.path.parent.iterdir() if p.name.startswith(".")]
     assert leftovers == []
@@ -326,7 +327,7 @@ def test_several_manifests_and_their_ids(folder: Path) -> None:
     corpus, written = cleaned(manifests, ["audio/0.wav", "audio/1.wav#2", "u3"])
     assert [one.path.name for one in written] == ["m.clean.jsonl", "m.clean.csv", "kaldi.clean"]
     assert [(one.kept, one.dropped) for one in written] == [(3, 1)] * 3
-    again = read_corpus([one.path for one in written])
+    again = read_corpus([one.path for one in written], audio_root=folder)
     gone = {"audio/0.wav", "audio/1.wav#2", "u3"}
     kept = [u for u in corpus.utterances if u.id not in gone]
     assert [content(u) for u in again.utterances] == [content(u) for u in kept]
@@ -468,7 +469,7 @@ def test_where_it_may_be_written(folder: Path, tmp_path: Path) -> None:
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     corpus, (written,) = cleaned(manifest, ["0.wav"], out=tmp_path)
     assert written.path == tmp_path / "m.clean.jsonl"
-    again = read_corpus([written.path]).utterances
+    again = read_corpus([written.path], audio_root=folder).utterances
     assert [content(u) for u in again] == [content(u) for u in corpus.utterances[1:]]
 
     home = as_kaldi(folder)
@@ -481,7 +482,8 @@ def test_where_it_may_be_written(folder: Path, tmp_path: Path) -> None:
         cleaned(home, ["u0"], out=home)
     assert (mine / "precious").exists()
     _, (written,) = cleaned(home, ["u0"], out=tmp_path / "elsewhere")
-    assert [level(u) for u in read_corpus([written.path]).utterances] == [0.2, 0.3, 0.4]
+    again = read_corpus([written.path], audio_root=folder).utterances
+    assert [level(u) for u in again] == [0.2, 0.3, 0.4]
 
 
 def test_a_dataset_that_does_not_hold_its_audio_is_not_written(folder: Path) -> None:
@@ -497,7 +499,7 @@ def test_a_dataset_that_does_not_hold_its_audio_is_not_written(folder: Path) -> 
     (folder / "set").mkdir()
     pyarrow.parquet.write_table(table, folder / "set" / "train.parquet")
     with pytest.raises(UserError, match="names files that it does not hold"):
-        cleaned(folder / "set", ["hostname"], split="train")
+        cleaned(folder / "set", ["hostname"], split="train", audio_root=Path("/etc"))
     assert not (folder / "set.clean").exists()
 
 

@@ -122,7 +122,9 @@ def small_stop(tmp_path: Path) -> Path:
 def write_small(path: Path, shift: int) -> Path:
     rows = [json.loads(line) for line in PROCEED.read_text().splitlines()[:8]]
     texts = [row["text"] for row in rows]
+    (path.parent / "audio").mkdir(exist_ok=True)
     for row, text in zip(rows, texts[shift:] + texts[:shift], strict=True):
-        row |= {"audio_filepath": str(PROCEED.parent / row["audio_filepath"]), "text": text}
+        row["text"] = text
+        shutil.copy(PROCEED.parent / row["audio_filepath"], path.parent / "audio")
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path

@@ -402,6 +402,10 @@ def test_without_a_manifest_the_project_names_it_or_the_example_is_used(
     done = asr_here("audit", "--no-wandb", cwd=tmp_path)
     assert done.returncode == 20, done.stderr
     assert "corpus of asr.toml" in done.stderr
+    (tmp_path / "asr.toml").write_text('[corpus]\nmanifests = ["m.jsonl"]\naudio_root = "/"\n')
+    done = asr_here("audit", "--no-wandb", cwd=tmp_path)
+    assert done.returncode == 2, "a repository cannot say that the whole disk may be read"
+    assert "--audio-root /" in one_line(done)
     (tmp_path / "asr.toml").write_text('[corpus]\nmanifest = "x"\n')
     done = asr_here("audit", "--no-wandb", cwd=tmp_path)
     assert done.returncode == 2

@@ -51,7 +51,8 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("heard")
     manifest = write(folder / "english.jsonl", english())
     done = asr(
-        "audit", manifest, "--all", "--aligner", f"nemo:{MODEL}", "--no-wandb", cwd=folder
+        "audit", manifest, "--all", "--aligner", f"nemo:{MODEL}", "--no-wandb",
+        "--audio-root", SPEECH.parent, cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return folder / "reports" / "phase0"
@@ -118,7 +119,7 @@ def test_a_model_that_learned_nothing_has_no_verdict(seed: int, tmp_path: Path) 
         row["audio_filepath"] = str(PROCEED.parent / row["audio_filepath"])
     done = asr(
         "audit", write(tmp_path / "forty.jsonl", rows), "--all", "--aligner", f"nemo:{model}",
-        "--language", "en", "--no-wandb", cwd=tmp_path,
+        "--language", "en", "--no-wandb", "--audio-root", PROCEED.parent, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 30, done.stdout + done.stderr
     refused(tmp_path)

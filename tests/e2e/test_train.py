@@ -121,13 +121,16 @@ def test_weights_that_are_not_here_are_one_line(audited: Path) -> None:
 
 
 def test_ten_utterances_are_learnt_by_heart(
-    tmp_path: Path, record_property: Callable[[str, object], None]
+    tmp_path: Path,
+    record_property: Callable[[str, object], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The chain learns: real speech, both phases, and the model writes what it was shown."""
     rows = [json.loads(line) for line in PROCEED.read_text().splitlines()]
     chosen = [row for row in rows if row["id"].startswith("clean-0")][:12]
     for row in chosen:
         row["audio_filepath"] = str(PROCEED.parent / row["audio_filepath"])
+    monkeypatch.setenv("ASR_AUDIO_ROOT", str(PROCEED.parent))
     manifest = tmp_path / "few.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in chosen))
     audited = asr_here("audit", manifest, "--all", "--controls", 0, "--no-wandb", cwd=tmp_path)

@@ -146,8 +146,9 @@ def test_nobody_listening_changes_no_exit_code(small: Path, tmp_path: Path) -> N
     assert any(reason.startswith("no controls were planted") for reason in report["reasons"])
     listed = tmp_path / "reports" / "phase0" / "clean.jsonl"
     again = asr_here(
-        "audit", listed, "--all", "--controls", 0, "--no-wandb", "--name", "again", cwd=tmp_path
-    )
+        "audit", listed, "--all", "--controls", 0, "--no-wandb", "--name", "again",
+        "--audio-root", tmp_path, cwd=tmp_path,
+    )  # fmt: skip
     assert again.returncode == 0, "its paths lead to the audio from anywhere"
     for command, code in (
         ("gate reports/phase0 --json >&-", 0),
