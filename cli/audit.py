@@ -14,7 +14,8 @@ from rich.console import Console
 
 from asr_gate.cli.main import debug_option, show
 from asr_gate.cli.options import split_overrides, wandb_options
-from asr_gate.cli.project import manifests_or_default
+from asr_gate.cli.project import Reading, load_project, reading
+from asr_gate.corpus.environment import in_ci
 
 
 class _Console(Console):
@@ -31,6 +32,23 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
     return value
 
 
+def _demonstration(source: Reading) -> str | None:
+    """The line that says that nobody named an aligner; none for the bundled corpus.
+
+    Raises:
+        click.UsageError: this is CI, where nobody reads it.
+    """
+    if source.bundled:
+        return None
+    how = "name one with --aligner (mms with --language CODE, hf:ID, nemo:FOLDER), or in asr.toml"
+    if in_ci():
+        raise click.UsageError(f"no aligner: {how}")
+    return (
+        "WARNING: no aligner was named, so the demonstration model listens (embedded: English, "
+        f"2.5 M parameters). Do not rely on this verdict: {how}"
+    )
+
+
 @click.command(
     "audit",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -41,16 +59,12 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    default=Path("reports"),
-    show_default=True,
-    help="Folder of all audits.",
+    help="Folder of all audits.  [default: reports]",
 )
 @click.option(
     "--aligner",
-    default="embedded",
-    show_default=True,
     metavar="SPEC",
-    help="embedded (English, small: demos and tests), mms, hf:ID, hf:FOLDER, nemo:FOLDER.",
+    help="mms, hf:ID, hf:FOLDER, nemo:FOLDER, or embedded (English, small: demos and tests).",
 )
 @click.option("--language", metavar="CODE", help="ISO 639 code of the transcripts.")
 @click.option(
@@ -72,7 +86,7 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
 @click.option(
     "--audio-root",
     type=click.Path(path_type=Path),
-    help="Folder that audio must lie in.  [default: the manifest's]",
+    help="One more folder that audio may lie in, beside the manifest's.",
 )
 @click.option("--resume", is_flag=True, help="Continue an interrupted audit.")
 @click.option(
@@ -101,8 +115,8 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
 def command(
     manifests: tuple[str, ...],
     name: str,
-    out: Path,
-    aligner: str,
+    out: Path | None,
+    aligner: str | None,
     language: str | None,
     fraction: float | None,
     everything: bool,
@@ -123,8 +137,9 @@ def command(
 
     MANIFEST is NeMo-style or Qwen3-ASR JSONL, CSV or TSV, a Common Voice or Kaldi folder, Lhotse
     cuts, a Hugging Face dataset folder, a parquet file, or hf:OWNER/NAME. Without one, asr.toml
-    names the corpus, or else the bundled example is used. wandb.KEY=VALUE among them sets how the
-    audit is tracked.
+    names the corpus, or else the bundled example is used. asr.toml may also hold aligner, language,
+    policy and more (asr init writes it). wandb.KEY=VALUE among the manifests sets how the audit is
+    tracked.
 
     Exit codes: 0 for PROCEED and CAUTION, 20 for STOP, 30 where the aligner cannot tell right
     transcripts from wrong ones; with --strict, 10 for CAUTION.
@@ -136,19 +151,24 @@ def command(
     from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
-    from asr_gate.corpus.read import read_corpus
     from asr_gate.tracking import Tracker, TrackerSettings
 
     manifests, more = split_overrides(manifests)
-    names, root, said = manifests_or_default(manifests, audio_root)
-    if said:
-        click.echo(said, err=True)
-    rules = load_policy(policy).with_controls(controls)
+    project = load_project()
+    source = reading(project, manifests, audio_root, split)
+    if source.said:
+        click.echo(source.said, err=True)
+    aligner = aligner or project.audit.aligner
+    demonstration = None if aligner else _demonstration(source)
+    if demonstration:
+        click.echo(demonstration, err=True)
+    rules = load_policy(policy or project.audit.policy).with_controls(controls)
+    out = out or project.output.reports
     settings = Settings(
         name=name,
         out=out,
-        aligner=aligner,
-        language=language,
+        aligner=aligner or "embedded",
+        language=language or (None if source.bundled else project.corpus.language),
         policy=rules,
         fraction=1.0 if everything else fraction or rules.sampling.fraction,
         seed=seed,
@@ -159,11 +179,13 @@ def command(
     )
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(
-        TrackerSettings.resolve(defaults, **{**more, **tracking}),
+        TrackerSettings.resolve(
+            defaults, asr_toml=project.tracking.given(), **{**more, **tracking}
+        ),
         tensorboard=out / name / "tensorboard",
     )
     tracker.check()
-    corpus = read_corpus(names, audio_root=root, split=split)
+    corpus = source.read()
     try:
         with AuditProgress() as progress:
             result = audit(corpus, settings, progress)
@@ -188,6 +210,8 @@ def command(
         else:
             print_report(result.report, _Console(), coverage_histogram(result))
             click.echo(f"\nReport: {folder / 'report.md'}")
+        if demonstration:
+            click.echo(demonstration, err=as_json)
 
     show(summary)
     decision = result.report.decision

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from asr_gate.cli.main import debug_option, show
 from asr_gate.cli.options import corpus_options
-from asr_gate.cli.project import FILE, manifests_or_default
+from asr_gate.cli.project import FILE, load_project, reading
 
 
 @click.command(
@@ -61,22 +62,31 @@ def command(
         require_same_data,
         rows_to_drop,
     )
-    from asr_gate.corpus.read import read_corpus
     from asr_gate.corpus.text.plain import plain
     from asr_gate.corpus.write import write_without
 
-    if not data and not FILE.exists():
-        raise click.UsageError("name the audited manifest with --data MANIFEST")
-    path = report or find_latest(Path("reports"))
+    project = load_project()
+    if not data and not project.corpus.manifests:
+        raise click.UsageError(
+            f"name the audited manifest with --data MANIFEST, or as corpus.manifests of {FILE}"
+        )
+    source = reading(project, data, audio_root, split)
+    path = report or find_latest(project.output.reports, source.manifests)
     folder = path if path.is_dir() else path.parent
     found = read_report(path)
     check_tables(found, folder)
-    names, root, _ = manifests_or_default(data, audio_root)
-    split = split or found.dataset.split
-    corpus = read_corpus(names, audio_root=root, split=split)
+    source = replace(source, split=source.split or found.dataset.split)
+    corpus = source.read()
     require_same_data(found, str(path), corpus, folder)
     dropped = rows_to_drop(found, str(path))
-    written = write_without(corpus, dropped, out=out, audio_root=root, split=split)
+    written = write_without(
+        corpus,
+        dropped,
+        out=out,
+        audio_root=source.audio_root,
+        split=source.split,
+        labels=source.labels,
+    )
     unsampled = found.dataset.utterances - found.total_samples
 
     def summary() -> None:
@@ -97,6 +107,15 @@ def command(
         for one in written:
             why = f"; see {one.drop_log}" if one.dropped else ""
             click.echo(plain(f"{one.path}: {one.kept} rows kept, {one.dropped} dropped{why}"))
+        named = [one for one in written if one.manifest in project.corpus.manifests]
+        if named:
+            click.echo(
+                plain(
+                    f"{FILE} still names {', '.join(one.manifest for one in named)}: to train on "
+                    f"what was written, put {', '.join(str(one.path) for one in named)} there, and "
+                    "audit it"
+                )
+            )
         if unsampled:
             click.echo(
                 f"{unsampled} of the kept rows were not audited: the audit sampled "

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from asr_gate.cli.main import debug_option, show
 from asr_gate.cli.options import split_overrides, wandb_options
+
+if TYPE_CHECKING:
+    from asr_gate.cli.project import Project
+
+
+SHOWN = {
+    "audit": ("corpus", "audit", "output"),
+    "gate": ("corpus", "output"),
+    "eval": ("corpus",),
+    "train": ("corpus", "output"),
+}
+"""Commands, and the sections of asr.toml that they use."""
 
 
 @click.group("config", context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,50 +29,77 @@ from asr_gate.cli.options import split_overrides, wandb_options
 def command() -> None:
     """Show what a command would run with.
 
-    Example: asr config show round2 wandb.project=hebrew
+    \b
+    Example:
+      asr config show audit
+      asr config show train round2 wandb.project=hebrew
     """
 
 
 @command.command(
     "show",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: asr config show round2 wandb.project=hebrew --json",
+    epilog="Example: asr config show train round2 wandb.project=hebrew --json",
 )
-@click.argument("recipe", required=False)
-@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.argument("words", nargs=-1, metavar="[audit|gate|eval|train RECIPE] [KEY=VALUE]...")
 @click.option("--json", "as_json", is_flag=True, help="Print values and origins as JSON.")
 @wandb_options
 @debug_option
-def show_config(
-    recipe: str | None, overrides: tuple[str, ...], as_json: bool, tracking: dict[str, Any]
-) -> int:
-    """Print every value and where it comes from: command line, environment, recipe or default.
+def show_config(words: tuple[str, ...], as_json: bool, tracking: dict[str, Any]) -> int:
+    """Print every value and where it comes from.
 
-    Of RECIPE, with what the environment and the flags change of its block `wandb`; without one,
-    that block as `asr audit` and `asr eval` have it. Secrets are never shown.
+    The origins, in the order in which they count: command line, environment, asr.toml, recipe,
+    default. Of one command, or without one all that does not depend on a recipe; the word train may
+    be left out. Secrets are never shown.
     """
-    if recipe is None or "=" in recipe:
-        values = _plain((*([recipe] if recipe else []), *overrides), tracking)
-    else:
-        values = _of_recipe(recipe, overrides, tracking)
+    from asr_gate.cli.project import load_project
+
+    names = [word for word in words if "=" not in word]
+    overrides = tuple(word for word in words if "=" in word)
+    command = names.pop(0) if names and names[0] in SHOWN else ("train" if names else None)
+    if len(names) > (command == "train"):
+        raise click.UsageError(f"{names[-1]}: one command, and for train one recipe, can be shown")
+    if command == "train" and not names:
+        raise click.UsageError("name the recipe: asr config show train RECIPE")
+    project = load_project()
+    values = _of_project(project, SHOWN.get(command or "", ("corpus", "audit", "output")))
+    if command == "train":
+        values |= _of_recipe(names[0], overrides, tracking, project)
+    elif command != "gate":
+        values |= _plain(overrides, tracking, project)
+    elif overrides or tracking:
+        raise click.UsageError("the gate is not tracked: it has no KEY=VALUE")
     if os.environ.get("WANDB_API_KEY"):
         values["wandb.api_key"] = (os.environ["WANDB_API_KEY"], "WANDB_API_KEY")
     show(lambda: _print(values, as_json))
     return 0
 
 
-def _plain(overrides: tuple[str, ...], flags: dict[str, Any]) -> dict[str, tuple[Any, str]]:
+def _of_project(project: Project, sections: tuple[str, ...]) -> dict[str, tuple[Any, str]]:
+    """What asr.toml holds, by dotted key; its section on tracking is the block `wandb`."""
+    found: dict[str, tuple[Any, str]] = {}
+    for name in sections:
+        section = getattr(project, name)
+        for key, value in section.model_dump(mode="json", exclude_none=True).items():
+            origin = "asr.toml" if key in section.model_fields_set else "default"
+            found[f"{name}.{key}"] = (value, origin)
+    return found
+
+
+def _plain(
+    overrides: tuple[str, ...], flags: dict[str, Any], project: Project
+) -> dict[str, tuple[Any, str]]:
     from asr_gate.tracking import TrackerSettings
 
     rest, given = split_overrides(overrides)
     if rest:
         raise click.UsageError(f"{rest[0]}: without a recipe there is only wandb.KEY=VALUE")
-    settings = TrackerSettings.resolve(**{**given, **flags})
+    settings = TrackerSettings.resolve(asr_toml=project.tracking.given(), **{**given, **flags})
     return _with_origins(settings.as_config(), settings.sources)
 
 
 def _of_recipe(
-    name: str, overrides: tuple[str, ...], flags: dict[str, Any]
+    name: str, overrides: tuple[str, ...], flags: dict[str, Any], project: Project
 ) -> dict[str, tuple[Any, str]]:
     from asr_gate.tracking import TrackerSettings
     from asr_gate.train import recipes
@@ -68,7 +107,11 @@ def _of_recipe(
     found = recipes.origins(name, overrides)
     _, loaded = recipes.load(name, overrides)
     fixed = recipes.overridden(overrides, "wandb")
-    settings = TrackerSettings.resolve(loaded.wandb, origin="", fixed=fixed, **flags)
+    settings = TrackerSettings.resolve(
+        loaded.wandb, origin="", fixed=fixed, asr_toml=project.tracking.given(), **flags
+    )
+    if loaded.data.language is None and project.corpus.language is not None:
+        found["data.language"] = (project.corpus.language, "asr.toml")
     # What the recipe or KEY=VALUE sets has its origin already, key by key.
     changed = {
         key: origin

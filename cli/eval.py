@@ -70,6 +70,7 @@ def run(
     Exit codes: 0 evaluated, whatever the rates; 2 bad input, or not one row could be evaluated.
     """
     from asr_gate.cli.progress import AuditProgress
+    from asr_gate.cli.project import load_project, reading
     from asr_gate.tracking import Tracker, TrackerSettings
     from asr_gate.train.evaluation.evaluate_checkpoint import evaluate_checkpoint
     from asr_gate.train.evaluation.result_file import read_result
@@ -78,18 +79,22 @@ def run(
     manifests, more = split_overrides(manifests)
     if not manifests:
         raise click.UsageError("name a manifest to evaluate on")
+    project = load_project()
+    source = reading(project, manifests, audio_root, split)
     settings = TrackerSettings.resolve(
         TrackerSettings(run_name=f"eval-{Path(checkpoint).name}", job_type="evaluation"),
+        asr_toml=project.tracking.given(),
         **{**more, **tracking},
     )
     Tracker(settings).check()
     with AuditProgress("transcribing", "transcribed") as progress:
         result, path = evaluate_checkpoint(
             checkpoint,
-            manifests,
-            audio_root=audio_root,
-            split=split,
-            language=language,
+            source.manifests,
+            audio_root=source.audio_root,
+            split=source.split,
+            labels=source.labels,
+            language=language or project.corpus.language,
             out=out,
             batch_seconds=batch_seconds,
             device=device,

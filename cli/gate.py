@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -49,7 +50,8 @@ def command(
 ) -> int:
     """Check a report and give its decision as the exit code.
 
-    REPORT is a report or the folder of an audit; by default the newest under reports/.
+    REPORT is a report or the folder of an audit; by default the newest under reports/
+    of these manifests.
 
     Exit codes: 0 PROCEED, 10 CAUTION not accepted, 20 STOP, 30 no verdict (the report is
     missing, altered, too old, not signed, or for other data). SARIF, JUnit and annotations are
@@ -59,6 +61,7 @@ def command(
     from asr_gate.audit.policy import load_policy
     from asr_gate.audit.records.report import Report
     from asr_gate.cli.ci import Outputs
+    from asr_gate.cli.project import load_project, reading
     from asr_gate.corpus.errors import UserError
     from asr_gate.corpus.text.plain import plain
 
@@ -67,7 +70,10 @@ def command(
     path = report or Path("reports")
     deciding: Report | None = None  # while it is the report itself that may hold training
     try:
-        path = report or find_latest(path)
+        if report is None:
+            project = load_project()
+            path = project.output.reports
+            path = find_latest(path, data or project.corpus.manifests)
         verdict["report"] = str(path)
         asked = load_policy(policy) if policy else None
         found = verify(path, str(path), policy=asked, verify_key=verify_key)
@@ -83,11 +89,8 @@ def command(
         authorise(found, str(path), accept_caution=accept_caution)
         deciding = None
         if data:
-            from asr_gate.cli.project import manifests_or_default
-            from asr_gate.corpus.read import read_corpus
-
-            names, root, _ = manifests_or_default(data, audio_root)
-            corpus = read_corpus(names, audio_root=root, split=split or found.dataset.split)
+            source = reading(load_project(), data, audio_root, split)
+            corpus = replace(source, split=source.split or found.dataset.split).read()
             folder = path if path.is_dir() else path.parent
             require_same_data(found, str(path), corpus, folder, part=True)
     except UserError as error:

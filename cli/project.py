@@ -1,73 +1,206 @@
-"""`asr.toml`: what a project says once instead of on every command line."""
+"""`asr.toml`: what a project says once instead of on every command line.
+
+The file may come with a repository of a stranger, so it can name no folder outside of its own to
+read audio from or to write to, and no server.
+"""
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.strict import read_toml
+
+if TYPE_CHECKING:
+    from asr_gate.corpus.utterance import Corpus
 
 FILE = Path("asr.toml")
 EXAMPLE = Path(__file__).parents[1] / "audit" / "example" / "proceed.jsonl"
 
 
-class _Corpus(BaseModel):
+class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    manifests: Annotated[list[str], Field(min_length=1)]
-    audio_root: Path | None = None
+
+class CorpusSettings(_Section):
+    """The data."""
+
+    manifests: list[str] = Field(default=[], description="files and folders that list the rows")
+    split: str | None = Field(default=None, description="the split of these manifests, as --split")
+    language: str | None = Field(
+        default=None,
+        description="language of rows that name none: an ISO 639 code, or an English name",
+    )
+    audio_root: Path | None = Field(
+        default=None,
+        description="folder inside that of asr.toml that audio may lie in, as --audio-root",
+    )
+    rules: list[LabelRule] = Field(
+        default=[], description="domains and splits by pattern; the first rule that matches counts"
+    )
 
 
-class _Project(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class AuditSettings(_Section):
+    """How it is audited."""
 
-    corpus: _Corpus
+    aligner: str | None = Field(default=None, description="the acoustic model, as --aligner")
+    policy: Path | None = Field(default=None, description="policy file of audits, as --policy")
 
 
-def manifests_or_default(
-    given: Sequence[str], audio_root: Path | None
-) -> tuple[list[str], Path | None, str | None]:
-    """Manifests and audio root: those given, else the project's, else the bundled corpus.
+class OutputSettings(_Section):
+    """Where results go; both folders lie inside that of asr.toml."""
 
-    Returns:
-        Manifests, audio root, and a line that says where they come from if they were not given.
+    reports: Path = Field(default=Path("reports"), description="folder of all audits")
+    runs: Path = Field(default=Path("runs"), description="folder of all trainings")
+
+
+class TrackingSettings(_Section):
+    """What W&B gets; the rest stands in recipes and in the environment."""
+
+    enabled: bool | None = Field(default=None, description="log to Weights & Biases, as --wandb")
+    project: str | None = Field(default=None, description="the W&B project")
+    tags: tuple[str, ...] | None = Field(default=None, description="labels of every run")
+
+    def given(self) -> dict[str, Any]:
+        """What is set, as `TrackerSettings.resolve` takes it."""
+        return self.model_dump(exclude_none=True)
+
+
+class Project(_Section):
+    """A whole `asr.toml`."""
+
+    corpus: CorpusSettings = Field(default_factory=CorpusSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
+    output: OutputSettings = Field(default_factory=OutputSettings)
+    tracking: TrackingSettings = Field(default_factory=TrackingSettings)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Which corpus is read, and how."""
+
+    manifests: list[str]
+    audio_root: Path | None
+    split: str | None
+    labels: tuple[LabelRule, ...]
+    said: str | None
+    """A line that says where the manifests come from, if they were not given."""
+
+    @property
+    def bundled(self) -> bool:
+        """Whether this is the corpus that comes with asr-gate."""
+        bundled = EXAMPLE.parent.resolve()
+        return all(Path(name).resolve().parent == bundled for name in self.manifests)
+
+    def read(self) -> Corpus:
+        """Read it.
+
+        Raises:
+            UserError: as `read_corpus`.
+        """
+        from asr_gate.corpus.read import read_corpus
+
+        return read_corpus(
+            self.manifests, audio_root=self.audio_root, split=self.split, labels=self.labels
+        )
+
+
+def reading(
+    project: Project, given: Sequence[str], audio_root: Path | None, split: str | None
+) -> Reading:
+    """The corpus that was given, or else the project's, or else the bundled one.
+
+    The project's split counts for its own manifests alone; its rules and its audio root for all.
 
     Raises:
-        UserError: `asr.toml` is there and cannot be read.
+        UserError: the project's audio root lies outside of its folder.
     """
-    project = _read_project()
+    own = project.corpus
     root = audio_root
-    if root is None and project and project.corpus.audio_root is not None:
+    if root is None and own.audio_root is not None:
         from asr_gate.corpus.audio_paths import audio_root_of_project
 
-        root = audio_root_of_project(project.corpus.audio_root, FILE)
-    if given:
-        return list(given), root, None
-    if project:
-        said = f"corpus of {FILE}: {', '.join(project.corpus.manifests)}"
-        return project.corpus.manifests, root, said
-    said = "no manifest named and no asr.toml here: using the bundled example corpus"
-    return [_shown(EXAMPLE)], root, said
+        root = audio_root_of_project(own.audio_root, FILE)
+    said = None
+    names = list(given)
+    if not names and own.manifests:
+        names = own.manifests
+        said = f"corpus of {FILE}: {', '.join(names)}"
+    elif not names:
+        names = [_shown(EXAMPLE)]
+        there = "asr.toml names none" if FILE.exists() else "no asr.toml here"
+        said = f"no manifest named and {there}: using the bundled example corpus"
+    if split is None and {*map(os.path.abspath, names)} <= {*map(os.path.abspath, own.manifests)}:
+        split = own.split
+    return Reading(names, root, split, tuple(own.rules), said)
 
 
-def _read_project() -> _Project | None:
+def load_project() -> Project:
+    """The settings of `asr.toml` in this folder; without one, the defaults.
+
+    Raises:
+        UserError: it is there and cannot be read, or has a key that there is not or a value that
+            does not fit.
+    """
     if not os.path.lexists(FILE):
-        return None
+        return Project()
     try:
-        return _Project.model_validate(read_toml(FILE))
+        project = Project.model_validate(read_toml(FILE))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{FILE}: {where}: {first['msg']}") from error
+        raise UserError(f"{FILE}: {_told(error)}") from error
     except OSError as error:
         raise UserError(f"{FILE}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise UserError(f"{FILE}: cannot be read ({error})") from error
+    here = Path.cwd().resolve()
+    for key in project.output.model_fields_set:
+        folder = getattr(project.output, key)
+        if not folder.resolve().is_relative_to(here):
+            raise UserError(
+                f"{FILE}: output.{key}: {folder} lies outside of this folder; leave it out, and "
+                "name the folder with --out"
+            )
+    return project
+
+
+def keys(model: type[BaseModel] = Project, prefix: str = "") -> Iterator[str]:
+    """Every dotted key that there is, in order; those of a list's entries under its own."""
+    for name, field in model.model_fields.items():
+        inner = [field.annotation, *get_args(field.annotation)]
+        models = [one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)]
+        if not models or field.annotation is not models[0]:
+            yield f"{prefix}{name}"
+        for one in models:
+            yield from keys(one, f"{prefix}{name}.")
+
+
+def _told(error: ValidationError) -> str:
+    """What is wrong with the first key that is wrong."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] != "extra_forbidden":
+        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+    plain = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
+    section = plain.rpartition(".")[0]
+    known = list(keys())
+    there = [key for key in known if key.rpartition(".")[0] == section] or [
+        f"[{name}]" for name in Project.model_fields
+    ]
+    last = plain.rpartition(".")[2]
+    by_last = {key.rpartition(".")[2]: key for key in reversed(known)}
+    near = difflib.get_close_matches(plain, known, n=1) or [
+        by_last[one] for one in difflib.get_close_matches(last, by_last, n=1)
+    ]
+    meant = f"; the nearest is {near[0]}" if near else ""
+    return f"{where}: there is no such key{meant}; there are {', '.join(there)}"
 
 
 def _shown(path: Path) -> str:

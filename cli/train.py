@@ -11,7 +11,7 @@ from click_default_group import DefaultGroup
 from asr_gate.cli.average import command as average
 from asr_gate.cli.main import debug_option
 from asr_gate.cli.options import corpus_options, trust_options, wandb_options
-from asr_gate.cli.project import manifests_or_default
+from asr_gate.cli.project import load_project, reading
 
 
 @click.command(
@@ -76,17 +76,19 @@ def run(
     from rich.console import Console
 
     from asr_gate.train.distributed import ranks
+    from asr_gate.train.run import ProjectSettings
     from asr_gate.train.run import run as train
 
-    names, root, said = manifests_or_default(data, audio_root)
+    project = load_project()
+    source = reading(project, data, audio_root, split)
     console = Console()
     main = ranks().main  # of several processes the first one speaks
-    if said and main:
-        click.echo(said)
+    if source.said and main:
+        click.echo(source.said)
     result = train(
         recipe,
-        data=names,
-        audio_root=root,
+        data=source.manifests,
+        audio_root=source.audio_root,
         split=split,
         report=report,
         accept_caution=accept_caution,
@@ -98,6 +100,13 @@ def run(
         overrides=overrides,
         out=out,
         tracking=tracking,
+        project=ProjectSettings(
+            labels=source.labels,
+            language=project.corpus.language,
+            reports=project.output.reports,
+            runs=project.output.runs,
+            tracking=project.tracking.given(),
+        ),
         profile=profile,
         console=console,
     )

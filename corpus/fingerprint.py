@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr_gate.corpus.digests import Method, digests
 from asr_gate.corpus.strict import parse_json
 from asr_gate.corpus.utterance import Corpus, Utterance
+
+ABSENT = ("missing", "unreadable")
+"""What stands in place of the digest of audio that cannot be hashed."""
 
 PARTS = ("audio", "segment", "text", "labels")
 """Fields of a row digest, in the order in which messages name what changed."""
@@ -120,8 +123,11 @@ def differences(
 def _changed(then: RowDigest | None, now: RowDigest | None) -> str:
     if then is None or now is None:
         return "skipped now" if now is None else "skipped then"
-    changed: Iterable[str] = (p for p in PARTS if getattr(then, p) != getattr(now, p))
-    return f"{' and '.join(changed)} changed"
+    changed = [part for part in PARTS if getattr(then, part) != getattr(now, part)]
+    if "audio" not in changed or now.audio not in ABSENT:
+        return f"{' and '.join(changed)} changed"
+    others = " and ".join(part for part in changed if part != "audio")
+    return f"audio is {now.audio}" + (f", {others} changed" if others else "")
 
 
 def _key(utterance: Utterance) -> str | int:

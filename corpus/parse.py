@@ -89,7 +89,7 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
         lang=_label(fields.get(lang_column)),
         domain=_label(fields.get("domain")) or DEFAULT_DOMAIN,
         speaker=_label(fields.get(speaker_column)),
-        split=source.split or _label(fields.get("split")),
+        split=_label(fields.get("split")),
         roots=allowed.roots if isinstance(audio, Path) else (),
     )
 

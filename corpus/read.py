@@ -12,6 +12,7 @@ from asr_gate.corpus.audio_paths import allowed_folders
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats import FORMATS
 from asr_gate.corpus.formats.format import ALL, Row, Source
+from asr_gate.corpus.labels import LabelRule, labelled, rules_for
 from asr_gate.corpus.parse import is_unicode, parse
 from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 
@@ -20,7 +21,11 @@ UNSPLIT = {"validated", "invalidated", "other"}
 
 
 def read_corpus(
-    manifests: Sequence[str | Path], *, audio_root: Path | None = None, split: str | None = None
+    manifests: Sequence[str | Path],
+    *,
+    audio_root: Path | None = None,
+    split: str | None = None,
+    labels: Sequence[LabelRule] = (),
 ) -> Corpus:
     """Read every manifest into one corpus; no audio is opened.
 
@@ -35,12 +40,13 @@ def read_corpus(
         manifests: files, folders, or `hf:OWNER/NAME`.
         audio_root: a further folder that audio may lie in.
         split: the only split to read.
+        labels: rules that give rows domains and splits.
 
     Raises:
         UserError: a manifest is missing, of an unknown kind, empty, has malformed rows, or all its
             audio lies elsewhere.
     """
-    sources = [source for manifest in manifests for source in locate(manifest, split)]
+    sources = [one for manifest in manifests for one in locate(manifest, split, labels)]
     paths = [source.path for source in sources]
     for path in paths:
         if paths.count(path) > 1:
@@ -100,29 +106,40 @@ def read_rows(
     """
     wanted: list[Row] = []
     unwanted: list[Row] = []
-    for row in source.format.rows(source, split):
-        (wanted if _in_split(row, source.split, split) else unwanted).append(row)
+    for found in source.format.rows(source, split):
+        row = labelled(found, source)
+        (wanted if _in_split(row, source, split) else unwanted).append(row)
     if others is not None:
         groups = [(source, unwanted)]
-        groups += [(other, list(other.format.rows(other, None))) for other in source.others]
+        groups += [
+            (other, [labelled(row, other) for row in other.format.rows(other, None)])
+            for other in source.others
+        ]
         for other, rows in groups:
-            found = _parsed(rows, other, audio_root)
-            others += [one for _, one in found if isinstance(one, Utterance)]
+            parsed = _parsed(rows, other, audio_root)
+            others += [one for _, one in parsed if isinstance(one, Utterance)]
     return _parsed(wanted, source, audio_root)
 
 
-def _in_split(row: Row, named: str | None, split: str | None) -> bool:
-    """Whether a row is of the wanted split, by the name of its source or else by its column."""
-    if split is None or (row.fault and named is None):
+def _in_split(row: Row, source: Source, split: str | None) -> bool:
+    """Whether a row is of the wanted split."""
+    if split is None:
         return True
-    if named is None and "split" not in row.fields:
-        if row.skip:
+    if "split" not in row.fields:
+        if row.skip or row.fault:
             return True
-        raise UserError(f"{row.origin}: the manifest has no column 'split'; leave out --split")
-    return (named or str(row.fields["split"])) == split
+        if any(rule.split for rule in source.labels):
+            return False
+        raise UserError(
+            f"{row.origin}: the manifest has no column 'split', and no rule of asr.toml names the "
+            "row's; leave out --split, or write such a rule"
+        )
+    return str(row.fields["split"]) == split
 
 
-def locate(manifest: str | Path, split: str | None) -> list[Source]:
+def locate(
+    manifest: str | Path, split: str | None, labels: Sequence[LabelRule] = ()
+) -> list[Source]:
     """The sources of a manifest's rows, in the first format that knows the path.
 
     Several: the names of files tell splits, and none was chosen.
@@ -135,7 +152,9 @@ def locate(manifest: str | Path, split: str | None) -> list[Source]:
     path = Path(manifest)
     for form in FORMATS:
         if splits := form.find(path):
-            return _choose(path, splits, split)
+            rules = rules_for(path, labels)
+            labelled = {name: replace(source, labels=rules) for name, source in splits.items()}
+            return _choose(path, labelled, split)
     if not os.path.isfile(path):  # noqa: PTH113  (never raises)
         raise UserError(f"{path}: no such manifest; check the path")
     known = ", ".join(form.manifests for form in FORMATS)

@@ -13,6 +13,7 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.formats.format import Change, Source
 from asr_gate.corpus.formats.lines import json_bytes
+from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import locate, read_sources
 from asr_gate.corpus.utterance import DEFAULT_DOMAIN, Corpus, SkippedRow, Utterance
 
@@ -37,6 +38,7 @@ def write_without(
     out: Path | None = None,
     audio_root: Path | None = None,
     split: str | None = None,
+    labels: Sequence[LabelRule] = (),
 ) -> list[Written]:
     """Write the manifests of a corpus less some rows, each with a log of what was dropped.
 
@@ -51,13 +53,14 @@ def write_without(
             By default `train.clean.jsonl` beside `train.jsonl`.
         audio_root: as given to `read_corpus`.
         split: as given to `read_corpus`.
+        labels: as given to `read_corpus`.
 
     Raises:
         UserError: no row is left, the format cannot be written, the rows would not find their audio
             from the new place, or something else stands there.
         OSError: no space, no permission.
     """
-    found = [(name, source) for name in corpus.manifests for source in locate(name, split)]
+    found = [(name, source) for name in corpus.manifests for source in locate(name, split, labels)]
     sources = [source for _, source in found]
     targets = [_target(source, out, several=len(sources) > 1) for source in sources]
     _check_targets(sources, targets)

@@ -192,9 +192,10 @@ class TrackerSettings(_Section):
         origin: str = "default",
         fixed: Collection[str] = (),
         environment: Mapping[str, str] | None = None,
+        asr_toml: Mapping[str, Any] | None = None,
         **given: Any,
     ) -> Self:
-        """Settings by precedence: command line, environment, recipe, default.
+        """Settings by precedence: command line, environment, `asr.toml`, recipe, default.
 
         `WANDB_DISABLED` beats all of them: then W&B starts no process and makes no file or socket.
 
@@ -204,6 +205,7 @@ class TrackerSettings(_Section):
             fixed: names in `defaults` that the command line set (`wandb.project=…`); the
                 environment does not replace them.
             environment: variables; None: those of this process.
+            asr_toml: what the project says in its `asr.toml`.
             given: values from the command line by name; None is a value, too.
 
         Raises:
@@ -225,6 +227,9 @@ class TrackerSettings(_Section):
                 found[name] = (value, variable)
             else:
                 _build(cls, {name: value})
+        for name, value in (asr_toml or {}).items():
+            if name not in found and name not in fixed:
+                found[name] = (value, "asr.toml")
         if _flag(env, "WANDB_DISABLED"):
             found["mode"] = ("disabled", "WANDB_DISABLED")
         # Not validated again: it is valid, and a copy keeps the sections as they are.

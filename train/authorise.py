@@ -18,6 +18,7 @@ from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
 from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.strict import read_json
 from asr_gate.corpus.utterance import Corpus
@@ -67,6 +68,8 @@ def authorise_training(
     data: Sequence[str | Path],
     *,
     audio_root: Path | None = None,
+    labels: Sequence[LabelRule] = (),
+    reports: Path = REPORTS,
     accept_caution: bool = False,
     policy: Path | None = None,
     verify_key: Path | None = None,
@@ -75,9 +78,11 @@ def authorise_training(
 
     Args:
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
-            the latest audit under `reports/`.
+            the latest audit of this data under `reports`, or else the latest of all.
         data: manifests to train on: those that were audited, or some of them.
         audio_root: as given to the audit; see `corpus.read.read_corpus`.
+        labels: as given to the audit.
+        reports: folder of the audits.
         accept_caution: allow CAUTION.
         policy: file with the policy that the audit must have used.
         verify_key: public key that must have signed the report.
@@ -94,7 +99,7 @@ def authorise_training(
     def checked(path: Path, name: str) -> Authorisation:
         found = verify(path, name, policy=required, verify_key=verify_key)
         authorise(found, name, accept_caution=accept_caution)
-        corpus = read_corpus(data, audio_root=audio_root, split=found.dataset.split)
+        corpus = read_corpus(data, audio_root=audio_root, split=found.dataset.split, labels=labels)
         audio = require_same_data(found, name, corpus, path.parent, cached=False, part=True)
         return Authorisation(
             report=found,
@@ -108,7 +113,7 @@ def authorise_training(
     if report is not None and report.startswith(WANDB):
         with tempfile.TemporaryDirectory(prefix="asr-report-") as folder:
             return checked(_download(report, Path(folder)), report)
-    path = find_latest(REPORTS) if report is None else Path(report)
+    path = find_latest(reports, data) if report is None else Path(report)
     if report is not None and path.is_dir():
         path = path / REPORT_FILE
     if not path.is_file():

@@ -16,11 +16,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.labels import LabelRule
+from asr_gate.corpus.text.plain import plain
 from asr_gate.tracking import Tracker
 from asr_gate.tracking.logs import logs
 from asr_gate.tracking.redact import redact
 from asr_gate.train import recipes
-from asr_gate.train.authorise import Authorisation, authorise_training
+from asr_gate.train.authorise import REPORTS, Authorisation, authorise_training
 from asr_gate.train.distributed import ranks, together
 from asr_gate.train.files import claim_folder
 from asr_gate.train.observe.tracking import build_tracker, start_tracking, with_tracker_settings
@@ -57,6 +59,22 @@ class TrainResult:
     """The step after which SIGTERM stopped the run; `resume` continues it."""
 
 
+@dataclass(frozen=True)
+class ProjectSettings:
+    """What a project says once, for all its trainings."""
+
+    labels: Sequence[LabelRule] = ()
+    """Rules that give rows domains and splits; the same as in the audit."""
+    language: str | None = None
+    """Of rows that name none, where the recipe names none either."""
+    reports: Path = REPORTS
+    """Folder of the audits, whose latest of this data is used unless one is named."""
+    runs: Path = RUNS
+    """Folder of the trainings."""
+    tracking: Mapping[str, Any] | None = None
+    """Settings of the tracker; the environment takes precedence, the recipe does not."""
+
+
 def run(
     recipe: str,
     *,
@@ -73,6 +91,7 @@ def run(
     overrides: Sequence[str] = (),
     out: Path | None = None,
     tracking: Mapping[str, Any] | None = None,
+    project: ProjectSettings | None = None,
     profile: bool = False,
     console: Console | None = None,
 ) -> TrainResult:
@@ -84,7 +103,7 @@ def run(
         audio_root: as given to the audit; see `corpus.read.read_corpus`.
         split: to train on; the same as `data.split` of the recipe.
         report: `alignment_report.json`, its folder, or `wandb:ENTITY/PROJECT/NAME:ALIAS`; None:
-            the latest audit under `reports/`.
+            the latest audit of this data, or else of any.
         accept_caution: train although the decision is CAUTION.
         accept_leaks: train although rows stand in several splits.
         policy: file with the policy that the audit must have used.
@@ -92,8 +111,10 @@ def run(
         dry_run: stop before any weights are loaded.
         resume: continue the newest run in `out` from its state on disk.
         overrides: `key.sub=value` for the recipe.
-        out: the run's folder (default `runs/<recipe>`); if it is taken, `-2`, `-3`, … is added.
+        out: the run's folder (default `runs/<recipe>`, or in the project's folder of runs); if it
+            is taken, `-2`, `-3`, … is added.
         tracking: settings of the tracker; they take precedence over recipe and environment.
+        project: what `asr.toml` says.
         profile: write a trace of a few steps, and where their time goes, to `out/profile`.
         console: where the plan and the progress are printed; None: nowhere.
 
@@ -108,19 +129,26 @@ def run(
     if not here.main:
         console = None
     name, settings = recipes.load(recipe, overrides)
-    if split is not None:
-        data_settings = settings.data.model_copy(update={"split": split})
-        settings = settings.model_copy(update={"data": data_settings})
-    settings = with_tracker_settings(settings, overrides, here, tracking or {})
+    project = project or ProjectSettings()
+    settings = with_tracker_settings(
+        settings, overrides, here, tracking or {}, project.tracking or {}
+    )
+    told = {"split": split, "language": settings.data.language or project.language}
+    update = {name: value for name, value in told.items() if value is not None}
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update=update)})
     authorised = authorise_training(
         report,
         data,
         audio_root=audio_root,
+        labels=project.labels,
+        reports=project.reports,
         accept_caution=accept_caution,
         policy=policy,
         verify_key=verify_key,
     )
-    folder = out or RUNS / name
+    if console is not None and report is None:
+        console.print(plain(f"report: {authorised.name}"), markup=False, highlight=False)
+    folder = out or project.runs / name
     Tracker(settings.wandb).check()
 
     from asr_gate.train.observe.plan_table import show_plan

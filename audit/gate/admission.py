@@ -10,7 +10,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from asr_gate.audit.gate.read import NoVerdict, age, check_tables, dated_ahead, read_report
+from asr_gate.audit.gate.read import (
+    NoVerdict,
+    age,
+    check_tables,
+    dated_ahead,
+    read_report,
+    same_manifests,
+)
 from asr_gate.audit.policy import GatePolicy, Policy, load_policy
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import ROWS_FILE, Report
@@ -193,9 +200,11 @@ def require_same_data(
             if not found:
                 return audio
         what = _named(found, corpus.relative_origins(), what)
-    raise NoVerdict(
-        f"{name}: made for other data than {manifests} {what}; audit this data, or name its report"
-    )
+    mend = "audit this data, or name its report"
+    if not same_manifests(report.dataset.manifests, corpus.manifests):
+        audited = " ".join(f"--data {one}" for one in report.dataset.manifests)
+        mend = f"the report is for another manifest: name that one with {audited}, or {mend}"
+    raise NoVerdict(f"{name}: made for other data than {manifests} {what}; {mend}")
 
 
 def _rows_of(report: Report, folder: Path) -> dict[str, RowDigest | None] | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from collections.abc import Iterable, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,8 +26,10 @@ class NoVerdict(UserError):
     exit_code = 30
 
 
-def find_latest(reports: Path) -> Path:
-    """The newest report under a folder of audits.
+def find_latest(reports: Path, data: Sequence[str | Path] = ()) -> Path:
+    """The newest report under a folder of audits, of these manifests if there is one of them.
+
+    An audit of something else, however new, must not take the place of one's own.
 
     Raises:
         NoVerdict: there is none, or this is CI: there, whoever may add a file would choose.
@@ -35,19 +39,31 @@ def find_latest(reports: Path) -> Path:
             f"{reports}: name the report: in CI the newest one is not taken, since anybody who "
             "adds a file could choose it"
         )
-    found = [(_created_at(path), str(path)) for path in reports.glob(f"*/{REPORT_FILE}")]
+    wanted = set(map(os.path.abspath, data))
+    found = [(*_made(path, wanted), str(path)) for path in reports.glob(f"*/{REPORT_FILE}")]
     if not found:
         raise NoVerdict(f"{reports}: no report here; make one with: asr audit MANIFEST")
-    return Path(max(found)[1])
+    return Path(max(found)[2])
 
 
-def _created_at(path: Path) -> str:
-    """When a report was made; reports that cannot be read come first, so that others win."""
+def _made(path: Path, wanted: Set[str]) -> tuple[bool, str]:
+    """Whether a report is of these manifests, and when it was made.
+
+    Reports that cannot be read come first, so that others win.
+    """
     try:
-        created = str(read_json(path, RECORD_LIMIT)["created_at"])
-        return "" if dated_ahead(created) else created
+        report = read_json(path, RECORD_LIMIT)
+        created = str(report["created_at"])
+        if dated_ahead(created):
+            return False, ""
+        return same_manifests(report["dataset"]["manifests"], wanted), created
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return False, ""
+
+
+def same_manifests(named: Iterable[str], others: Iterable[str | Path]) -> bool:
+    """Whether the same manifests are named, from this folder."""
+    return set(map(os.path.abspath, named)) == set(map(os.path.abspath, others))
 
 
 def age(created_at: str) -> timedelta:

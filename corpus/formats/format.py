@@ -7,7 +7,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asr_gate.corpus.labels import LabelRule
 
 AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file_name")
 TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
@@ -49,6 +52,8 @@ class Source:
     """The other splits of the manifest, if one was chosen."""
     roots: tuple[Path, ...] = ()
     """Further folders that its audio may lie in."""
+    labels: tuple[LabelRule, ...] = ()
+    """Rules that give its rows domains and splits."""
 
 
 @dataclass(frozen=True, slots=True)

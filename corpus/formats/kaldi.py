@@ -1,4 +1,6 @@
-"""Kaldi data folders: `wav.scp` and `text`; `segments`, `utt2dur`, `utt2spk`, `utt2lang` if there.
+"""Kaldi data folders: `wav.scp` and `text`, and what else there is about the utterances.
+
+`utt2domain`, which Kaldi has not, gives each utterance a domain as `utt2lang` does a language.
 
 Lhotse's loader of them (`lhotse.kaldi.load_kaldi_data_dir`) is not used: it opens every recording
 for its length, runs the commands of `wav.scp` to do so, and fails as a whole where one row is off.
@@ -25,7 +27,12 @@ from asr_gate.corpus.formats.format import (
 )
 from asr_gate.corpus.formats.lines import NOT_UTF8, every_line, lines, text_of
 
+_OPTIONAL = ("utt2dur", "utt2spk", "utt2lang", "utt2domain")
+
 _ARCHIVE = re.compile(r"\.ark:\d+$")
+
+_SPLIT = re.compile(r"(train|dev|valid|test|eval)(?=$|[._-])")
+"""Names of data folders that say a split: `train`, `dev_other`, `test-clean`."""
 
 _BY_UTTERANCE = re.compile(r"text|segments|feats\.scp|vad\.scp|utt2\w+")
 _BY_RECORDING = re.compile(r"wav\.scp|reco2\w+")
@@ -56,7 +63,9 @@ class Kaldi(Format):
         if not is_folder(manifest) or not (manifest / "wav.scp").is_file():
             return {}
         first = next(iter(_table(manifest / "wav.scp").values.values()), None)
-        return {ALL: Source(self, manifest, folder_or_here(manifest, first), folder=True)}
+        named = _SPLIT.match(manifest.absolute().name)
+        split = named[1] if named else None
+        return {ALL: Source(self, manifest, folder_or_here(manifest, first), split, folder=True)}
 
     def holds(self, source: Source, origin: str) -> bool:
         """Whether an origin is a line of one of the folder's files."""
@@ -73,16 +82,17 @@ class Kaldi(Format):
         recordings = _table(folder / "wav.scp")
         # Without segments an utterance is a recording.
         segments = _table(folder / "segments") if (folder / "segments").is_file() else None
-        optional = [_table(folder / name) for name in ("utt2dur", "utt2spk", "utt2lang")]
+        optional = [_table(folder / name) for name in _OPTIONAL]
         for table in (texts, recordings, *filter(None, [segments]), *optional):
             yield from table.faults
-        durations, speakers, languages = (table.values for table in optional)
+        durations, speakers, languages, domains = (table.values for table in optional)
         for utterance, text in texts.values.items():
             fields = {
                 "id": utterance,
                 "text": text,
                 "speaker": speakers.get(utterance),
                 "lang": languages.get(utterance),
+                "domain": domains.get(utterance),
             }
             if segments is None:
                 fields |= {"recording": utterance, "duration": durations.get(utterance)}

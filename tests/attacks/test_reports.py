@@ -15,7 +15,7 @@ import pytest
 from asr_gate.audit.engine.shards import Shards
 from asr_gate.audit.gate import NoVerdict, find_latest, read_report, verify
 from asr_gate.audit.policy import load_policy
-from asr_gate.cli.project import manifests_or_default
+from asr_gate.cli.project import load_project
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import make_private, write_atomically
 from asr_gate.corpus.strict import parse_json
@@ -170,7 +170,7 @@ def test_what_is_no_file_of_a_sensible_size_is_one_line(
     with pytest.raises(UserError):
         load_policy(tmp_path / "policy.toml")
     with pytest.raises(UserError, match=r"asr\.toml"):
-        manifests_or_default((), None)
+        load_project()
     with pytest.raises(recipes.RecipeError):
         recipes.load("recipe.yaml")
     with pytest.raises(TrackingError):

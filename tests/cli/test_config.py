@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +34,32 @@ def test_without_a_recipe_it_is_the_block_of_audit_and_eval(
     assert shown["wandb.watch.every"] == {"value": 5, "from": "command line"}
     assert shown["wandb.notes"]["value"] == "mine"
     assert shown["wandb.alerts.loss_spike"] == {"value": 3.0, "from": "default"}
-    assert all(key.startswith("wandb.") for key in shown)
+    assert {key.partition(".")[0] for key in shown} == {"corpus", "output", "wandb"}
+
+
+def test_what_asr_toml_says(
+    show: Callable[..., Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "asr.toml").write_text(
+        '[corpus]\nmanifests = ["m.jsonl"]\nlanguage = "he"\n[audit]\naligner = "mms"\n'
+        '[tracking]\nproject = "ours"\ntags = ["t"]\n'
+    )
+    ours = {"value": "ours", "from": "asr.toml"}
+    audit = show("audit")
+    assert audit["audit.aligner"] == {"value": "mms", "from": "asr.toml"}
+    assert audit["output.reports"] == {"value": "reports", "from": "default"}
+    assert audit["wandb.project"] == ours
+    assert set(show("gate")) == {
+        "corpus.manifests", "corpus.language", "corpus.rules", "output.reports", "output.runs"
+    }  # fmt: skip
+    train = show("train", "round2")
+    assert train["data.language"] == {"value": "he", "from": "asr.toml"}
+    assert train["wandb.tags"] == {"value": ["t"], "from": "asr.toml"}
+    assert show("round2") == train
+    assert show("train", "round2", "wandb.project=x")["wandb.project"]["from"] == "command line"
+    monkeypatch.setenv("WANDB_PROJECT", "theirs")
+    assert show("eval")["wandb.project"]["from"] == "WANDB_PROJECT"
 
 
 def test_a_recipe_by_precedence(
@@ -94,6 +120,9 @@ def test_the_table(asr: Callable[..., tuple[int, str, str]]) -> None:
         (["wandb.notes=[a"], "not a value"),
         (["wandb.mode=sometimes"], "sometimes"),
         (["wandb.project=a/b"], "'a/b'"),
+        (["train"], "name the recipe"),
+        (["audit", "gate"], "gate: one command"),
+        (["gate", "wandb.notes=x"], "the gate is not tracked"),
         (["seed=7"], "without a recipe there is only wandb.KEY=VALUE"),
         (["--wandb-tags", "t" * 65], "65 characters"),
     ],

@@ -413,7 +413,9 @@ def test_the_other_splits_come_along_as_far_as_they_are_sound(folder: Path) -> N
         ["train"],
     )
     with pytest.raises(UserError, match="no column 'split'"):
-        read_corpus([kaldi(folder, wav_scp="a audio/a.wav\n", text="a x\n")], split="train")
+        read_corpus(
+            [kaldi(folder / "data", wav_scp="a audio/a.wav\n", text="a x\n")], split="train"
+        )
 
 
 def test_splits_of_datasets_and_audio_folders(folder: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import LONGEST
 from asr_gate.corpus.utterance import Corpus, Seconds
@@ -57,6 +58,7 @@ def evaluate_checkpoint(
     manifests: Sequence[str | Path],
     *,
     audio_root: Path | None = None,
+    labels: Sequence[LabelRule] = (),
     split: str | None = None,
     language: str | None = None,
     out: Path | None = None,
@@ -70,6 +72,7 @@ def evaluate_checkpoint(
         checkpoint: folder or hub id, in either layout.
         manifests: what is transcribed; see `corpus.read.read_corpus`.
         audio_root: see `corpus.read.read_corpus`.
+        labels: see `corpus.read.read_corpus`.
         split: see `corpus.read.read_corpus`.
         language: language of the rows whose manifest names none; code or English name.
         out: result file (`.json`), or a folder for it; an existing result is replaced. None: a new
@@ -87,7 +90,7 @@ def evaluate_checkpoint(
     """
     if not 0 < batch_seconds < math.inf:
         raise UserError(f"--batch-seconds {batch_seconds:g}: not a length in seconds; use e.g. 60")
-    corpus = read_corpus(manifests, audio_root=audio_root, split=split)
+    corpus = read_corpus(manifests, audio_root=audio_root, split=split, labels=labels)
     _require_language(corpus, language)
     import torch
     from transformers.utils import logging as transformers_logging

@@ -23,22 +23,29 @@ RECIPE_FILE = "recipe.yaml"
 
 
 def with_tracker_settings(
-    recipe: Recipe, overrides: Sequence[str], here: Ranks, flags: Mapping[str, Any]
+    recipe: Recipe,
+    overrides: Sequence[str],
+    here: Ranks,
+    flags: Mapping[str, Any],
+    project: Mapping[str, Any],
 ) -> Recipe:
-    """The recipe with the tracker's settings of the command line and the environment.
+    """The recipe with the tracker's settings of command line, environment and `asr.toml`.
 
     Args:
         recipe: with its overrides applied.
         overrides: `key.sub=value`; those of `wandb.…` take precedence over the environment.
         here: this process; only the main process tracks.
         flags: of the command line, as `TrackerSettings.resolve` takes them.
+        project: of `asr.toml`.
 
     Raises:
         TrackingError: a bad value.
     """
     fixed = recipes.overridden(overrides, "wandb")
     flags = dict(flags) if here.main else {"enabled": False}
-    block = TrackerSettings.resolve(recipe.wandb, origin="recipe", fixed=fixed, **flags)
+    block = TrackerSettings.resolve(
+        recipe.wandb, origin="recipe", fixed=fixed, asr_toml=project, **flags
+    )
     return recipe.model_copy(update={"wandb": block})
 
 

@@ -91,6 +91,8 @@ def test_every_changed_transcript_and_swapped_recording_is_named(
         other = manifest.parent / json.loads(lines[number - 1])["audio_filepath"]
         shutil.copyfile(other, audio)
         assert f"'{row['id']}' audio changed" in refusal()
+        audio.unlink()
+        assert f"'{row['id']}' audio is missing" in refusal()
         audio.write_bytes(stored)
     rewrite(manifest, 0, offset=0.1, domain="other")
     assert "segment and labels changed" in refusal()

@@ -1,0 +1,72 @@
+"""Domains and splits by pattern: what a project says of rows that do not say it themselves."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from asr_gate.corpus.formats.format import AUDIO_COLUMNS, Row, Source
+
+
+class LabelRule(BaseModel):
+    """Rows that match every pattern that is given get this domain, this split, or both.
+
+    In a pattern `*` stands for any characters, `/` too, `?` for one, `[ab]` for one of some.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    manifest: str | None = None
+    """Pattern of the manifest, as it is named or from the folder of the command: `data/dev*`."""
+    audio: str | None = None
+    """Pattern of the audio path, as the manifest writes it: `*/whatsapp/*`."""
+    id: str | None = None
+    """Pattern of the id that the manifest gives: `wa-*`."""
+    domain: str | None = None
+    """The domain of these rows; it counts more than their column."""
+    split: str | None = None
+    """Their split; it counts more than their column or the name of their file."""
+
+    @model_validator(mode="after")
+    def _whole(self) -> LabelRule:
+        if not (self.manifest or self.audio or self.id):
+            raise ValueError("a rule needs a pattern: manifest, audio or id")
+        if not (self.domain or self.split):
+            raise ValueError("a rule needs what it says: domain or split")
+        return self
+
+
+def rules_for(manifest: Path, rules: Sequence[LabelRule]) -> tuple[LabelRule, ...]:
+    """The rules that may match rows of a manifest."""
+    names = {str(manifest), os.path.relpath(manifest)}
+    return tuple(
+        rule
+        for rule in rules
+        if rule.manifest is None or any(fnmatchcase(name, rule.manifest) for name in names)
+    )
+
+
+def labelled(row: Row, source: Source) -> Row:
+    """A row with its domain and its split: of the first rule that says it, or else its own.
+
+    The name of its file counts more than a column for the split.
+    """
+    if not source.labels and source.split is None:
+        return row
+    found = {"split": source.split} if source.split is not None else {}
+    audio = next((row.fields[c] for c in AUDIO_COLUMNS if row.fields.get(c)), None)
+    name, identity = audio if isinstance(audio, str) else "", str(row.fields.get("id") or "")
+    for rule in reversed(source.labels):
+        if _matches(rule.audio, name) and _matches(rule.id, identity):
+            said = {"domain": rule.domain, "split": rule.split}
+            found |= {label: value for label, value in said.items() if value}
+    return replace(row, fields={**row.fields, **found}) if found else row
+
+
+def _matches(pattern: str | None, value: str) -> bool:
+    return pattern is None or fnmatchcase(value, pattern)
