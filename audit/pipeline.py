@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -34,8 +35,8 @@ from asr_gate.corpus.speech.audio import stored_duration
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 from asr_gate.tracking.system import git_commit
 
-SHARD_BATCHES = 4
-"""A shard holds about so many batches: enough to fill them well, few enough to lose little."""
+GROUP_BATCHES = 4
+"""A group holds utterances for about so many batches: enough to fill them well."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Settings:
 
 
 class Interrupted(Exception):
-    """The user stopped the audit; the shards so far are kept."""
+    """The user stopped the audit; what is measured is kept."""
 
     def __init__(self, done: int, total: int) -> None:
         super().__init__(f"{done} of {total} utterances are measured and kept")
@@ -101,19 +102,23 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         judge = SampleJudge(corpus, identity, policy, model.info)
         shards = Shards(folder)
         ending: Ending | None = None
+        sample: SequentialSample | None = None
         if settings.until_decided:
             sample = SequentialSample(corpus.utterances, plan, minimum=policy.sampling.minimum)
-            engine = _engine(sample.pool, plan, model, identity, settings, shards, progress)
-            measured, ending = _until_decided(engine, sample, judge, settings, lengths)
-            plan = sample.plan()
-        else:
-            engine = _engine(plan.sample, plan, model, identity, settings, shards, progress)
-            measured = _all(engine, _shards(plan.sample, _shard_seconds(settings), lengths))
-        judged = judge.judge(measured)
-        outcome = conclude(corpus, plan, judged, lengths, model.info, policy, ending)
-        tool = Tool(version=version("asr-gate"), git_commit=source_commit())
-        result = build(corpus, plan, judged, outcome, model.info, policy, identity, tool)
-        result = write(result, corpus, folder)
+        pool = plan.sample if sample is None else sample.pool
+        engine = _engine(pool, plan, model, identity, settings, shards, progress)
+        with _kept_on_interrupt(engine):
+            if sample is not None:
+                measured, ending = _until_decided(engine, sample, judge, settings, lengths)
+                plan = sample.plan()
+            else:
+                groups = _groups(plan.sample, _group_seconds(settings), lengths)
+                measured = [row for rows in engine.run(groups) for row in rows]
+            judged = judge.judge(measured)
+            outcome = conclude(corpus, plan, judged, lengths, model.info, policy, ending)
+            tool = Tool(version=version("asr-gate"), git_commit=source_commit())
+            result = build(corpus, plan, judged, outcome, model.info, policy, identity, tool)
+            result = write(result, corpus, folder)
         shards.remove()
     return result
 
@@ -164,14 +169,21 @@ def _engine(
     planted = len(pool) if settings.until_decided and per_kind else per_kind
     plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)
     measurer = Measurer(model, transcripts, plantings, settings.batch_seconds)
-    return LocalEngine(measurer, shards, progress, len(plan.sample))
+    kept = shards.read(transcripts)
+    return LocalEngine(measurer, shards, kept, progress, len(plan.sample))
 
 
-def _all(engine: LocalEngine, shards: Iterator[list[Utterance]]) -> list[Measured]:
-    """The measurements of all shards."""
+@contextmanager
+def _kept_on_interrupt(engine: LocalEngine) -> Iterator[None]:
+    """On Ctrl-C, keep what is measured, and do not wait for what is under way.
+
+    Raises:
+        Interrupted: in place of Ctrl-C.
+    """
     try:
-        return [row for measured in engine.run(shards) for row in measured]
+        yield
     except KeyboardInterrupt as interrupt:
+        engine.keep()
         raise Interrupted(engine.done, engine.total) from interrupt
     finally:
         engine.stop()
@@ -184,44 +196,39 @@ def _until_decided(
     settings: Settings,
     lengths: Mapping[str, Seconds],
 ) -> tuple[list[Measured], Ending]:
-    """Measure shard after shard until a look at all of them settles the decision."""
+    """Measure group after group until a look at all of them settles the decision."""
     rows: list[Measured] = []
     looks: list[Look] = []
-    seconds = _shard_seconds(settings)
-    try:
-        while shard := sample.next_shard(looks[-1].open if looks else (), seconds, lengths):
-            rows += [row for measured in engine.run([shard]) for row in measured]
-            if sample.schedule.started:
-                judged = judge.judge(rows, errors_only=True)
-                counts = stratum_counts(judged, sample.schedule.populations)
-                looks.append(look(counts, settings.policy.decision))
-                if looks[-1].settled:
-                    break
-    except KeyboardInterrupt as interrupt:
-        raise Interrupted(engine.done, engine.total) from interrupt
-    finally:
-        engine.stop()
+    seconds = _group_seconds(settings)
+    while group := sample.next_group(looks[-1].open if looks else (), seconds, lengths):
+        rows += [row for measured in engine.run([group]) for row in measured]
+        if sample.schedule.started:
+            judged = judge.judge(rows, errors_only=True)
+            counts = stratum_counts(judged, sample.schedule.populations)
+            looks.append(look(counts, settings.policy.decision))
+            if looks[-1].settled:
+                break
     return rows, Ending(looks[-1], len(looks), sample.schedule.budget)
 
 
-def _shard_seconds(settings: Settings) -> Seconds:
-    return SHARD_BATCHES * settings.batch_seconds
+def _group_seconds(settings: Settings) -> Seconds:
+    return GROUP_BATCHES * settings.batch_seconds
 
 
-def _shards(
+def _groups(
     sample: Sequence[Utterance], seconds: Seconds, lengths: Mapping[str, Seconds]
 ) -> Iterator[list[Utterance]]:
-    """The sample in shards of about so much audio, in its order; the plan alone decides them."""
-    shard: list[Utterance] = []
+    """The sample in groups of about so much audio, in its order; the plan alone decides them."""
+    group: list[Utterance] = []
     total = 0.0
     for utterance in sample:
-        shard.append(utterance)
+        group.append(utterance)
         total += lengths[utterance.id]
         if total >= seconds:
-            yield shard
-            shard, total = [], 0.0
-    if shard:
-        yield shard
+            yield group
+            group, total = [], 0.0
+    if group:
+        yield group
 
 
 def source_commit() -> str | None:

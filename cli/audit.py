@@ -12,7 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.main import debug_option, one_interrupt, show
 from asr_gate.cli.options import split_overrides, wandb_options
 from asr_gate.cli.project import Reading, load_project, reading
 from asr_gate.corpus.environment import in_ci
@@ -185,18 +185,21 @@ def command(
         tensorboard=out / name / "tensorboard",
     )
     tracker.check()
-    corpus = source.read()
-    try:
-        with AuditProgress() as progress:
-            result = audit(corpus, settings, progress)
-    except Interrupted as interrupt:
-        click.echo(
-            f"\nasr: interrupted: {interrupt}; go on with the same command and --resume", err=True
-        )
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Python's own exit would wait for the alignments under way: minutes for an hour of speech.
-        os._exit(130)
+    with one_interrupt():
+        try:
+            with AuditProgress() as progress:
+                corpus = source.read()
+                result = audit(corpus, settings, progress)
+        except Interrupted as interrupt:
+            click.echo(
+                f"\nasr: interrupted: {interrupt}; go on with the same command and --resume",
+                err=True,
+            )
+            sys.stdout.flush()
+            sys.stderr.flush()
+            # Python's own exit would wait for the alignments under way: minutes for an hour of
+            # speech.
+            os._exit(130)
     folder = out / name
     # Files of an earlier audit of this name would be drawn over ours.
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)

@@ -10,8 +10,10 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
+from types import FrameType
 from typing import Any
 
 import click
@@ -150,6 +152,30 @@ def _report(error: Exception, debug: bool) -> int:
     hint = "" if debug else " (run it again with --debug for a traceback)"
     click.echo(f"asr: internal error: {type(error).__name__}: {line}{hint}", err=True)
     return 1
+
+
+@contextmanager
+def one_interrupt() -> Iterator[None]:
+    """Let only the first Ctrl-C or SIGTERM count: what is measured is being kept at the second.
+
+    `timeout`, a shell's job control and hurried users send several.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    earlier = {number: signal.getsignal(number) for number in numbers}
+    for number, handler in earlier.items():
+        if handler is not signal.SIG_IGN:  # as `nohup` and `&` in a script ask for
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
 
 
 def show(printing: Callable[[], None]) -> None:

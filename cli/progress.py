@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-INTERVAL = 10.0
-"""Seconds between two plain lines."""
+INTERVAL = 5.0
+"""Seconds between two plain lines, whether anything is done or not."""
 
 
 class AuditProgress:
@@ -33,9 +35,13 @@ class AuditProgress:
         self._new = 0
         self._seconds = 0.0
         self._began = self._said = time.monotonic()
+        self._ended = threading.Event()
+        self._lines = threading.Thread(target=self._repeat, daemon=True)
 
     def __enter__(self) -> AuditProgress:
         self._bar.start()
+        if not self._console.is_terminal:
+            self._lines.start()
         return self
 
     def __exit__(
@@ -45,6 +51,9 @@ class AuditProgress:
         trace: TracebackType | None,
     ) -> None:
         self._bar.stop()
+        self._ended.set()
+        if self._lines.is_alive():
+            self._lines.join()
 
     def start(self, total: int, done: int) -> None:
         """The audit has `total` utterances, of which `done` are there already."""
@@ -60,15 +69,33 @@ class AuditProgress:
         self._done += utterances
         self._new += utterances
         self._seconds += seconds
-        now = time.monotonic()
-        elapsed = max(now - self._began, 1e-6)
-        rate = f"{self._seconds / elapsed:.0f} x real time"
-        self._bar.update(self._task, completed=self._done, rate=rate)
-        last = self._done == self._total
-        if not self._console.is_terminal and (last or now - self._said >= INTERVAL):
-            self._said = now
-            left = (self._total - self._done) * elapsed / self._new
-            self._print(f"{self._verbs[1]} {self._done}/{self._total}, {rate}, {left:.0f} s left")
+        self._bar.update(self._task, completed=self._done, rate=self._rate())
+        if not self._console.is_terminal and self._done == self._total:
+            self._print(self._line())
+
+    def _repeat(self) -> None:
+        while not self._ended.wait(max(0.1, self._said + INTERVAL - time.monotonic())):
+            if time.monotonic() - self._said >= INTERVAL:
+                with contextlib.suppress(OSError):  # nobody reads
+                    self._print(self._waiting())
+
+    def _waiting(self) -> str:
+        elapsed = time.monotonic() - self._began
+        if not self._total:
+            return f"preparing, {elapsed:.0f} s"
+        if self._done >= self._total:
+            return f"finishing, {elapsed:.0f} s"
+        if not self._new:
+            return f"{self._verbs[1]} {self._done}/{self._total}, {elapsed:.0f} s"
+        left = (self._total - self._done) * elapsed / self._new
+        return f"{self._line()}, {left:.0f} s left"
+
+    def _line(self) -> str:
+        return f"{self._verbs[1]} {self._done}/{self._total}, {self._rate()}"
+
+    def _rate(self) -> str:
+        return f"{self._seconds / max(time.monotonic() - self._began, 1e-6):.0f} x real time"
 
     def _print(self, line: str) -> None:
+        self._said = time.monotonic()
         self._console.print(line, highlight=False)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, Waveform
+from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.utterance import Seconds
 
 MAX_WORKERS = 4
@@ -31,41 +31,67 @@ class _Window:
 def emissions(
     model: AcousticModel, waveforms: Sequence[Waveform], batch_seconds: Seconds
 ) -> list[Emission]:
-    """Emissions of recordings of any length, in the order given.
+    """Emissions of recordings of any length, in the order given; see `as_computed`."""
+    found = dict(as_computed(model, waveforms, batch_seconds, range(len(waveforms))))
+    return [found[number] for number in range(len(waveforms))]
+
+
+def as_computed(
+    model: AcousticModel,
+    waveforms: Sequence[Waveform],
+    batch_seconds: Seconds,
+    wanted: Container[int],
+) -> Iterator[tuple[int, Emission]]:
+    """Numbers and emissions of the wanted recordings, each as soon as its last batch is computed.
 
     Recordings longer than the model's window are cut into windows with context on both sides, and
     the frames of the context are dropped where the windows are joined. Batches hold at most
     `batch_seconds` of padded audio (always at least one window), alike in length; what is in a
-    batch depends on the recordings alone, so that a second run gives the same figures.
+    batch depends on the recordings alone, wanted or not, so that a second run gives the same
+    figures. Only batches that hold something wanted are computed.
 
     Args:
+        model: computes the batches, several at a time on a CPU.
         waveforms: each shape (n,), n > 0.
         batch_seconds: padded audio in one batch.
+        wanted: numbers of the recordings whose emissions are needed.
 
-    Returns:
-        Each shape (frames, tokens), float32.
+    Yields:
+        Emissions of shape (frames, tokens), float32.
     """
     windows = [w for owner, wave in enumerate(waveforms) for w in _windows(model, owner, wave)]
+    windows_of: dict[int, list[int]] = {}
+    for index, window in enumerate(windows):
+        windows_of.setdefault(window.owner, []).append(index)
     order = sorted(range(len(windows)), key=lambda i: (len(windows[i].samples), i))
-    pieces: list[Emission | None] = [None] * len(windows)
     limit = batch_seconds * model.info.sample_rate
-    batches = list(_batches(windows, order, limit, equal=not model.pads))
+    batches = [
+        batch
+        for batch in _batches(windows, order, limit, equal=not model.pads)
+        if any(windows[index].owner in wanted for index in batch)
+    ]
     # Several batches at a time on one thread each, and not one on several: how many threads share
     # a sum decides its last digits, and a report must not depend on the processor's cores.
-    workers = min(os.cpu_count() or 1, MAX_WORKERS) if model.device == "cpu" else 1
+    workers = min(usable_cores(), MAX_WORKERS) if model.device == "cpu" else 1
     sounds = [[windows[index].samples for index in batch] for batch in batches]
-    with ThreadPoolExecutor(workers) as pool:
-        outputs = pool.map(model.forward, sounds)
-        for batch, emitted in zip(batches, outputs, strict=True):
+    missing = {owner: len(indices) for owner, indices in windows_of.items()}
+    pieces: dict[int, Emission] = {}
+    pool = ThreadPoolExecutor(workers)
+    try:
+        for batch, emitted in zip(batches, pool.map(model.forward, sounds), strict=True):
             for index, emission in zip(batch, emitted, strict=True):
                 window = windows[index]
+                if window.owner not in wanted:
+                    continue
                 end = None if window.keep is None else window.skip + window.keep
                 pieces[index] = emission[window.skip : end]
-    joined: list[list[Emission]] = [[] for _ in waveforms]
-    for window, piece in zip(windows, pieces, strict=True):
-        assert piece is not None
-        joined[window.owner].append(piece)
-    return [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in joined]
+                missing[window.owner] -= 1
+                if not missing[window.owner]:
+                    parts = [pieces.pop(i) for i in windows_of[window.owner]]
+                    yield window.owner, parts[0] if len(parts) == 1 else np.concatenate(parts)
+    finally:
+        # Whoever stops does not wait for the batches under way.
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _windows(model: AcousticModel, owner: int, samples: Waveform) -> Iterator[_Window]:

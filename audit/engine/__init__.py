@@ -1,1 +1,1 @@
-"""Runs the plan: measures utterances shard by shard, keeps the shards on disk, and resumes."""
+"""Runs the plan: measures utterances, keeps what is measured on disk in shards, and resumes."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from types import MappingProxyType
 
 from asr_gate.audit.acoustic import AcousticModel, Emission
-from asr_gate.audit.acoustic.batching import emissions
+from asr_gate.audit.acoustic.batching import as_computed
 from asr_gate.audit.align import align, prepare
 from asr_gate.audit.align.times import lag_profile
 from asr_gate.audit.controls.measure import measure_controls, median_cohort_loss
@@ -16,6 +16,7 @@ from asr_gate.audit.controls.plant import Planting
 from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
 from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording
 from asr_gate.corpus.speech.decoding import Decoder
@@ -28,7 +29,7 @@ NOTHING_PLANTED = Planting((), ())
 
 
 class Measurer:
-    """Measures shards of the plan; a shard is aligned while the next one's emissions are computed.
+    """Measures groups of utterances; one is aligned while the next one's emissions are computed.
 
     What cannot be decoded or aligned is measured as far as it goes, with the reason; nothing raises
     for the sake of one utterance.
@@ -54,21 +55,34 @@ class Measurer:
         self._plantings = plantings
         self._batch_seconds = batch_seconds
         # Threads, because decoding and alignment release the interpreter lock; the order of results
-        # is that of the utterances, whatever the number of workers. In one queue, a shard would be
-        # decoded only after the shard before it is aligned. One core is left to whoever feeds the
+        # is that of the utterances, whatever the number of workers. In one queue, a group would be
+        # decoded only after the group before it is aligned. One core is left to whoever feeds the
         # model: on two, threads that pass the lock to and fro take longer than one.
-        workers = max(1, (os.cpu_count() or 1) - 1)
+        workers = max(1, usable_cores() - 1)
         self._decoders = ThreadPoolExecutor(workers)
         self._aligners = ThreadPoolExecutor(workers)
         self._own = threading.local()
         self._processes: list[Decoder] = []
 
-    def start(self, utterances: Sequence[Utterance]) -> Callable[[], list[Measured]]:
-        """Decode a shard and compute its emissions; alignment goes on when this returns.
+    def start(
+        self,
+        utterances: Sequence[Utterance],
+        kept: Mapping[str, Measured] = MappingProxyType({}),
+        keep: Callable[[Measured], None] = lambda row: None,
+    ) -> Callable[[], list[Measured]]:
+        """Decode a group and compute its emissions; alignment goes on when this returns.
+
+        Args:
+            utterances: the group. What is in a batch follows from all of them, kept or not.
+            kept: what was measured before, by id, and is not measured again.
+            keep: called with each new measurement as soon as there is one, in a thread of ours;
+                what it raises is raised to whoever waits.
 
         Returns:
-            Waits for the shard's measurements, in its order.
+            Waits for the group's measurements, in its order.
         """
+        if all(u.id in kept for u in utterances):
+            return lambda: [kept[u.id] for u in utterances]
 
         def decode(utterance: Utterance) -> Recording | Fault:
             decoder = self._decoder_of_thread()
@@ -79,16 +93,26 @@ class Measurer:
             except AudioError as error:
                 return Fault("S001", str(error))
 
-        recordings = list(self._decoders.map(decode, utterances))
-        decoded = [r for r in recordings if isinstance(r, Recording)]
-        found = iter(emissions(self._model, [r.samples for r in decoded], self._batch_seconds))
-        jobs: list[Future[Measured]] = [
-            self._aligners.submit(
-                self._measure_one, u, r, next(found) if isinstance(r, Recording) else None
-            )
-            for u, r in zip(utterances, recordings, strict=True)
-        ]
-        return lambda: [job.result() for job in jobs]
+        def measure(
+            utterance: Utterance, recording: Recording | Fault, emission: Emission | None
+        ) -> Measured:
+            row = self._measure_one(utterance, recording, emission)
+            keep(row)
+            return row
+
+        jobs: dict[str, Future[Measured]] = {}
+        heard: list[tuple[Utterance, Recording]] = []
+        for u, found in zip(utterances, self._decoders.map(decode, utterances), strict=True):
+            if isinstance(found, Recording):
+                heard.append((u, found))
+            elif u.id not in kept:
+                jobs[u.id] = self._aligners.submit(measure, u, found, None)
+        sounds = [recording.samples for _, recording in heard]
+        wanted = {number for number, (u, _) in enumerate(heard) if u.id not in kept}
+        for number, emission in as_computed(self._model, sounds, self._batch_seconds, wanted):
+            u, recording = heard[number]
+            jobs[u.id] = self._aligners.submit(measure, u, recording, emission)
+        return lambda: [kept[u.id] if u.id in kept else jobs[u.id].result() for u in utterances]
 
     def stop(self) -> None:
         """Drop what has not begun, and leave what is under way to itself."""

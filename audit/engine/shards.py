@@ -1,7 +1,8 @@
 """Shards: what was measured so far, on disk, so that an interrupted audit can go on.
 
-Each shard is one JSON file, written beside its place and renamed into it, so that it is there as a
-whole or not at all. `plan.json` names the audit that the shards belong to.
+A shard holds the utterances that were measured within a few seconds, whichever they are. Each is
+one JSON file, written beside its place and renamed into it, so that it is there as a whole or not
+at all. `plan.json` names the audit that the shards belong to.
 
 Whoever can write shards can write the verdict. So they lie in a private folder of the user, outside
 of the reports: nothing that a repository brings along is ever resumed from.
@@ -14,7 +15,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
@@ -110,6 +111,8 @@ class Shards:
         digest = hashlib.sha256(resolved.encode(errors="surrogateescape")).hexdigest()
         self.folder = home / "audits" / f"{folder.name}-{digest[:16]}"
         self._plan = self.folder / "plan.json"
+        self._number = 0
+        """Of the next shard."""
 
     def begin(self, key: Mapping[str, Any], *, resume: bool) -> int:
         """Start or go on; returns how many shards are there already.
@@ -159,31 +162,36 @@ class Shards:
             )
         return plan
 
-    def read(self, number: int, ids: Sequence[str]) -> list[Measured] | None:
-        """The rows of one shard; None: it is not there, or not whole.
+    def read(self, ids: Container[str]) -> dict[str, Measured]:
+        """The rows of all shards by their ids; a shard that is damaged counts as not there.
 
         Args:
-            number: the shard's.
-            ids: the utterances that it must hold.
+            ids: the utterances that may be there.
         """
-        try:
-            rows = read_json(self._path(number), RECORD_LIMIT)
-            measured = [_measured(row) for row in rows]
-        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
-            return None
-        return measured if [row.id for row in measured] == list(ids) else None
+        found: dict[str, Measured] = {}
+        for path in sorted(self.folder.glob("shard-*.json")):
+            # Never over one that is there: it may hold what another shard does not.
+            self._number = int(path.stem.removeprefix("shard-")) + 1
+            try:
+                rows = read_json(path, RECORD_LIMIT)
+                measured = [_measured(row) for row in rows]
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue
+            found |= {row.id: row for row in measured if row.id in ids}
+        return found
 
-    def write(self, number: int, rows: list[Measured]) -> None:
-        """Keep one shard."""
+    def write(self, rows: Sequence[Measured]) -> None:
+        """Keep rows as one more shard."""
         content = json.dumps([asdict(row) for row in rows], ensure_ascii=False)
-        write_atomically(self._path(number), content.encode())
+        write_atomically(self.folder / f"shard-{self._number:05d}.json", content.encode())
+        self._number += 1
 
     def remove(self) -> None:
         """Remove all shards: their report is written."""
+        # The plan goes last, without which shards that are left could not be resumed.
+        for path in self.folder.glob("shard-*.json"):
+            path.unlink()
         shutil.rmtree(self.folder)
-
-    def _path(self, number: int) -> Path:
-        return self.folder / f"shard-{number:05d}.json"
 
 
 def _measured(row: dict[str, Any]) -> Measured:

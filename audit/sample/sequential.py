@@ -67,7 +67,7 @@ class Schedule:
 
 
 class SequentialSample:
-    """Utterances in random order within their domains, shard after shard."""
+    """Utterances in random order within their domains, group after group."""
 
     def __init__(self, utterances: Sequence[Utterance], plan: Plan, *, minimum: int) -> None:
         """Prepare the order.
@@ -89,7 +89,7 @@ class SequentialSample:
         """All utterances that may be sampled."""
         return [u for members in self._order.values() for u in members]
 
-    def next_shard(
+    def next_group(
         self,
         still_open: tuple[str, ...],
         seconds: Seconds,
@@ -99,16 +99,16 @@ class SequentialSample:
 
         Args:
             still_open: as for `Schedule.next`.
-            seconds: audio in a shard.
+            seconds: audio in a group.
             lengths: of the utterances by id, 0 where it is not known.
         """
-        shard: list[Utterance] = []
+        group: list[Utterance] = []
         total = 0.0
         while total < seconds and (domain := self.schedule.next(still_open)) is not None:
             utterance = self._order[domain][self.schedule.sampled[domain] - 1]
-            shard.append(utterance)
+            group.append(utterance)
             total += lengths[utterance.id]
-        return shard
+        return group
 
     def plan(self) -> Plan:
         """What was sampled so far, as a plan."""

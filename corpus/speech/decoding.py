@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import resource
+import signal
 import subprocess
 import sys
 import threading
@@ -125,6 +126,8 @@ class _Embedded:
 
 def serve() -> None:
     """Answer requests on standard input until it is closed; the body of the process."""
+    # A scheduler may ask every process to stop; a row must not be at fault for that.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     limit = MEMORY + _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))

@@ -54,9 +54,11 @@ def asr_here(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    """Start `asr` and go on."""
+    """Start `asr`, whose audits keep each measurement at once, and go on."""
+    script = "from asr_gate.audit.engine import local; local.KEEP_EVERY = 0; "
+    script += "from asr_gate.cli.main import main; main()"
     return subprocess.Popen(
-        [*ASR, *map(str, arguments)],
+        [sys.executable, "-c", script, *map(str, arguments)],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from asr_gate.audit.acoustic import AcousticModel, load_model
-from asr_gate.audit.acoustic.batching import emissions
+from asr_gate.audit.acoustic.batching import as_computed, emissions
 from asr_gate.audit.acoustic.mms import MmsModel
 from asr_gate.corpus.errors import UserError
 from tests.speech import SHARED, babble, spoken
@@ -174,6 +174,17 @@ def test_long_recordings_are_run_in_windows_and_joined() -> None:
     assert joined.shape == whole.shape
     agree = (joined.argmax(axis=1) == whole.argmax(axis=1)).mean()
     assert agree > 0.9, "windows see their own mean and variance, and little else changes"
+
+
+def test_what_is_not_wanted_leaves_the_rest_as_it_is_to_the_bit() -> None:
+    model = load_model("embedded", device="cpu")
+    model.window, model.context = 1.5, 0.5
+    sounds = spoken(5)
+    whole = emissions(model, sounds, 8)
+    some = dict(as_computed(model, sounds, 8, {1, 4}))
+    assert sorted(some) == [1, 4]
+    for number, emission in some.items():
+        np.testing.assert_array_equal(emission, whole[number])
 
 
 def test_windows_cover_every_frame_once() -> None:

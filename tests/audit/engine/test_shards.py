@@ -1,4 +1,4 @@
-"""Parts: what was measured comes back as it was, or not at all."""
+"""Shards: what was measured comes back as it was, or not at all."""
 
 from __future__ import annotations
 
@@ -28,27 +28,35 @@ def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
         replace(row(9), words=(), gaps=(), fault=Fault("S001", "missing")),
     ]
     shards = begun(tmp_path)
-    shards.write(0, rows)
-    assert shards.read(0, [r.id for r in rows]) == rows
-    assert Shards(tmp_path).begin(KEY, resume=True) == 1
+    shards.write(rows[:2])
+    shards.write(rows[2:])
+    again = Shards(tmp_path)
+    assert again.begin(KEY, resume=True) == 2
+    assert again.read({r.id for r in rows}) == {r.id: r for r in rows}
+    assert again.read({rows[3].id}) == {rows[3].id: rows[3]}
+    assert again.read({"other"}) == {}
 
 
-def test_a_shard_of_other_rows_or_half_a_shard_is_none(tmp_path: Path) -> None:
+def test_half_a_shard_counts_as_not_there_and_is_not_written_over(tmp_path: Path) -> None:
     rows = normal_rows(3, 0)
     shards = begun(tmp_path)
-    shards.write(0, rows)
-    assert shards.read(0, ["other"]) is None
-    assert shards.read(1, [r.id for r in rows]) is None
+    shards.write(rows)
     (file,) = shards.folder.glob("shard-*.json")
     whole = file.read_text()
     for broken in (whole[: len(whole) // 2], "[]", "{}", "[1]", whole.replace('"deletion"', '"x"')):
         file.write_text(broken)
-        assert shards.read(0, [r.id for r in rows]) is None
+        assert shards.read({r.id for r in rows}) == {}
+    file.write_text(whole)
+    again = Shards(tmp_path)
+    assert len(again.read({r.id for r in rows})) == 3
+    again.write(normal_rows(1, 1))
+    assert file.read_text() == whole
+    assert len(list(shards.folder.glob("shard-*.json"))) == 2
 
 
 @pytest.mark.parametrize("name", KEY)
 def test_shards_of_another_audit_are_never_mixed_in(name: str, tmp_path: Path) -> None:
-    begun(tmp_path).write(0, normal_rows(1, 0))
+    begun(tmp_path).write(normal_rows(1, 0))
     with pytest.raises(UserError, match=f"another {name}"):
         Shards(tmp_path).begin(KEY | {name: 0}, resume=True)
     with pytest.raises(UserError, match="--resume"):
