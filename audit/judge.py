@@ -44,7 +44,7 @@ class SampleJudge:
         self, corpus: Corpus, fingerprint: Fingerprint, policy: Policy, model: ModelInfo
     ) -> None:
         self._corpus = corpus
-        self._content = fingerprint.content
+        self._content = fingerprint.comparable()
         self._policy = policy
         self._model = model
         self._origins = corpus.relative_origins()

@@ -46,6 +46,14 @@ class Fingerprint:
     sounds: dict[str, str] = field(default_factory=dict)
     """Digest of each utterance's audio, by id; `missing` or `unreadable` for what is not there."""
 
+    def comparable(self) -> dict[str, str]:
+        """`content` of the utterances whose audio is there; of others nothing tells copies."""
+        return {
+            identity: digest
+            for identity, digest in self.content.items()
+            if self.sounds.get(identity) not in ("missing", "unreadable")
+        }
+
 
 def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) -> Fingerprint:
     """Hash every row of a corpus and the bytes of its audio.

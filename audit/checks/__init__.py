@@ -5,7 +5,7 @@ A new rule is one file here, one page in `pages`, an import and an entry in `RUL
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks import (
@@ -53,9 +53,13 @@ from asr_gate.audit.checks import (
 )
 from asr_gate.audit.checks.rule import Context, Found, Rule
 from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.power import Calibration
+from asr_gate.audit.records.rules import Severity
+from asr_gate.corpus.utterance import Corpus
 
 # Rules are listed and explained where nothing is installed that measures.
 if TYPE_CHECKING:
+    from asr_gate.audit.policy import Policy
     from asr_gate.audit.records.judged import Judged
 
 RULES: tuple[Rule, ...] = (
@@ -124,16 +128,56 @@ def run_rules(
             continue
         most = None if severity == "error" else context.policy.corpus.unsampled_listed
         for found in _listed(rule.find(rows, context), sampled, most):
-            yield Finding(
-                id=found.id,
-                code=rule.code,
-                severity=severity,
-                message=found.message,
-                origin=context.origins[found.id],
-                start=found.start,
-                end=found.end,
-                counts=found.counts,
-            )
+            yield _finding(rule, severity, found, context)
+
+
+def find_in_corpus(
+    codes: Collection[str],
+    corpus: Corpus,
+    content: Mapping[str, str],
+    policy: Policy,
+    language: str,
+) -> Iterator[Finding]:
+    """All findings of rules that need no measurements, in every row, sampled or not.
+
+    Args:
+        codes: of the rules; those that look at the sample alone are passed over.
+        corpus: all rows.
+        content: `Fingerprint.comparable` of the corpus.
+        policy: where their limits are, and how much they weigh.
+        language: of the rows that name none.
+    """
+    context = Context(
+        policy=policy,
+        content=content,
+        origins=corpus.relative_origins(),
+        language=language,
+        calibration=Calibration({}, {}, {}),
+        absolute_thresholds={},
+        corpus=corpus,
+    )
+    for rule in RULES:
+        severity = policy.rules[rule.code]
+        if rule.whole_corpus and rule.code in codes and severity != "off":
+            for what in rule.find([], context):
+                yield _finding(rule, severity, Found(*what), context)
+
+
+def _finding(rule: Rule, severity: Severity, found: Found, context: Context) -> Finding:
+    row = context.utterances[found.id]
+    return Finding(
+        id=found.id,
+        code=rule.code,
+        severity=severity,
+        message=found.message,
+        origin=context.origins[found.id],
+        domain=row.domain,
+        speaker=row.speaker,
+        split=row.split,
+        start=found.start,
+        end=found.end,
+        counts=found.counts,
+    )
 
 
 def _listed(

@@ -20,4 +20,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             yield row.id, f"{what}: {character}"
 
 
-RULE = Rule("T009", _find)
+RULE = Rule("T009", _find, whole_corpus=True)

@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.audit.checks.rule import Context, Rule, measured
+from asr_gate.audit.checks.splits import Splits
+from asr_gate.corpus.utterance import Utterance
 
 if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
 
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
-    first: dict[str, str] = {}
-    for identity in sorted(context.content):
-        first.setdefault(context.content[identity], identity)
-    for row in rows:
-        if row.measured.fault is not None and row.measured.fault.code == "S001":
-            continue  # audio that cannot be read is like no other
-        original = first[context.content[row.id]]
-        if original != row.id:
-            yield row.id, f"same audio and text as {original}"
+    # Audio that cannot be read is like no other.
+    broken = {row.id for row in measured(rows) if row.fault and row.fault.code == "S001"}
+    copies: dict[str, list[Utterance]] = {}
+    for row in context.corpus.utterances:
+        if row.id in context.content and row.id not in broken:
+            copies.setdefault(context.content[row.id], []).append(row)
+    splits = Splits(context.corpus)
+    for same in copies.values():
+        staying = splits.staying(same)
+        for row in same:
+            if row is not staying:
+                yield row.id, f"same audio and text as {staying.id}"
 
 
-RULE = Rule("D001", _find)
+RULE = Rule("D001", _find, whole_corpus=True)

@@ -9,8 +9,8 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule
-from asr_gate.audit.checks.splits import Splits, named, split
+from asr_gate.audit.checks.rule import Context, Found, Rule
+from asr_gate.audit.checks.splits import Leak, Splits, named, split
 from asr_gate.corpus.digests import Method, digests
 from asr_gate.corpus.utterance import Span, Utterance
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
     splits = Splits(context.corpus)
     if not splits.several:
         return
     holding: dict[str, dict[Span, list[Utterance]]] = {}
     for row, digest in _shared(splits.rows, context.policy.gate.audio):
         holding.setdefault(digest, {}).setdefault(_span(row), []).append(row)
-    leaks: dict[int, Utterance] = {}
+    leaks: dict[int, Leak] = {}
     for by_span in holding.values():
         examples = {span: splits.examples(same) for span, same in by_span.items()}
         overlapping = _overlapping(list(examples))
@@ -37,7 +37,8 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
                     leaks[id(row)] = leak
     for row in context.corpus.utterances:
         if id(row) in leaks:
-            yield row.id, f"the same audio as {named(leaks[id(row)])}"
+            leak = leaks[id(row)]
+            yield Found(row.id, f"the same audio as {named(leak.other)}", counts=leak.counts)
 
 
 def _shared(rows: Sequence[Utterance], method: Method) -> Iterator[tuple[Utterance, str]]:
@@ -94,4 +95,4 @@ def _overlap(one: Span, other: Span) -> bool:
     return shared > shorter / 2 if shorter < inf else shared > 0
 
 
-RULE = Rule("D004", _find)
+RULE = Rule("D004", _find, whole_corpus=True)

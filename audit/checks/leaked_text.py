@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule, Written
+from asr_gate.audit.checks.rule import Context, Found, Rule, Written
 from asr_gate.audit.checks.splits import Splits, named
 from asr_gate.corpus.utterance import Utterance
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
 
 
-def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
+def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
     splits = Splits(context.corpus)
     if not splits.several:
         return
@@ -28,8 +28,9 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
         for key in _keys(one, least):
             leak = splits.leak(one.row, same[key])
             if leak is not None:
-                nearly = "" if bare[id(leak)] == one.bare else "nearly "
-                yield one.row.id, f"{nearly}the same text as {named(leak)}"
+                nearly = "" if bare[id(leak.other)] == one.bare else "nearly "
+                said = f"{nearly}the same text as {named(leak.other)}"
+                yield Found(one.row.id, said, counts=leak.counts)
                 break
 
 
@@ -41,4 +42,4 @@ def _keys(one: Written, least: int) -> Iterator[tuple[str, str | None]]:
         yield one.group, None
 
 
-RULE = Rule("D005", _find)
+RULE = Rule("D005", _find, whole_corpus=True)

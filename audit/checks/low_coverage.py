@@ -15,10 +15,9 @@ if TYPE_CHECKING:
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
     least = context.policy.quality.min_coverage
     for row in recognised(rows, context):
-        # Where there is no speech, that is the finding (S003).
-        if row.measured.speech_seconds and row.coverage < least:
+        if row.coverage < least:
             missing = [word.text for word in row.words if not word.kept]
-            example = f", not '{' '.join(missing[:6])}'" if missing else ""
+            example = f" ('{' '.join(missing[:6])}' is not)" if missing else ""
             yield Found(
                 row.id,
                 f"{row.text_coverage:.0%} of the text is said{example}; "

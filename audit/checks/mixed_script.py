@@ -20,4 +20,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             yield row.id, f"'{words[0][:40]}' has letters of two alphabets{more}"
 
 
-RULE = Rule("T007", _find)
+RULE = Rule("T007", _find, whole_corpus=True)

@@ -22,4 +22,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             yield row.id, f"{len(row.text)} characters, over {limits.max_characters}"
 
 
-RULE = Rule("D008", _find)
+RULE = Rule("D008", _find, whole_corpus=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from asr_gate.audit.checks.rule import Context, Rule, measured
+from asr_gate.audit.checks.rule import Context, Rule
 from asr_gate.corpus.text.language import same_language
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
-    for row in measured(rows):
+    for row in context.corpus.utterances:
         if row.lang is not None and not same_language(row.lang, context.language):
             yield (
                 row.id,
@@ -21,4 +21,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             )
 
 
-RULE = Rule("T005", _find)
+RULE = Rule("T005", _find, whole_corpus=True)

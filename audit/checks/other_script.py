@@ -32,4 +32,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             )
 
 
-RULE = Rule("T006", _find)
+RULE = Rule("T006", _find, whole_corpus=True)

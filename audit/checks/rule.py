@@ -23,7 +23,7 @@ class Context:
 
     policy: Policy
     content: Mapping[str, str]
-    """Digest of audio, segment and text of every utterance of the corpus, by id."""
+    """Digest of audio, segment and text of every utterance whose audio is there, by id."""
     origins: Mapping[str, str]
     """Manifest and line of every row of the corpus, by id."""
     language: str
@@ -84,8 +84,9 @@ class Rule:
 
     code: str
     find: Find
-    """From the audited utterances to what is wrong with them: `Found`, or id and message. Rules
-    that need no measurements look at the whole corpus."""
+    """From the audited utterances to what is wrong with them: `Found`, or id and message."""
+    whole_corpus: bool = False
+    """Whether it looks at every row, sampled or not, since it needs no measurements."""
 
 
 def measured(rows: Sequence[Judged]) -> Iterator[Measured]:

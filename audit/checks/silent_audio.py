@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule, measured
+from asr_gate.audit.checks.single import is_silent
 
 if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
 
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
-    limit = context.policy.signal.silent_below_db
     for row in measured(rows):
-        if row.duration and (row.peak_db < limit or not row.speech_seconds):
+        if is_silent(row, context):
             yield (
                 row.id,
                 f"no speech; the loudest 10 ms are at {row.peak_db:.0f} dB of full scale",

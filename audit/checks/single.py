@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from asr_gate.audit.checks.cuts import mismatching_cuts
 from asr_gate.audit.checks.rule import Context
 
 if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
+    from asr_gate.audit.records.measured import Measured
 
 
 def aligned(rows: Sequence[Judged]) -> Iterator[Judged]:
@@ -16,16 +18,33 @@ def aligned(rows: Sequence[Judged]) -> Iterator[Judged]:
     return (row for row in rows if row.measured.fault is None and row.words)
 
 
+def is_silent(row: Measured, context: Context) -> bool:
+    """Whether a recording that was decoded has no audible speech (S003): nothing else is said of
+    its transcript then."""
+    quiet = row.peak_db < context.policy.signal.silent_below_db
+    return row.duration > 0 and (quiet or not row.speech_seconds)
+
+
 def recognised(rows: Sequence[Judged], context: Context) -> Iterator[Judged]:
-    """Rows with words, of whose speech the model recognises enough to judge them."""
-    return (row for row in aligned(rows) if context.calibration.recognises_enough(row.measured))
+    """Rows with words and speech, of which the model recognises enough to judge them."""
+    return (
+        row
+        for row in aligned(rows)
+        if context.calibration.recognises_enough(row.measured)
+        and not is_silent(row.measured, context)
+    )
+
+
+def mismatches(row: Judged, context: Context) -> bool:
+    """Whether the transcript fits its audio hardly better than texts of other utterances do."""
+    if row.measured.mismatch is None:
+        return False
+    return context.calibration.passes(row.domain, "mismatch", row.measured.mismatch)
 
 
 def is_other_text(row: Judged, context: Context) -> bool:
     """Whether the whole transcript is another's, so that its single words say nothing more."""
-    if row.measured.mismatch is None:
-        return False
-    return context.calibration.passes(row.domain, "mismatch", row.measured.mismatch)
+    return mismatches(row, context) and not mismatching_cuts(row, context)
 
 
 def self_matching(rows: Sequence[Judged], context: Context) -> Iterator[Judged]:

@@ -30,4 +30,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             )
 
 
-RULE = Rule("T010", _find)
+RULE = Rule("T010", _find, whole_corpus=True)

@@ -20,4 +20,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             yield row.id, f"{kind} '{text[:60]}'"
 
 
-RULE = Rule("T008", _find)
+RULE = Rule("T008", _find, whole_corpus=True)

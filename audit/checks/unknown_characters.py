@@ -6,13 +6,18 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule, measured
+from asr_gate.corpus.text.markup import markup
 
 if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
 
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
+    # The characters of markup are not spoken; it has a rule of its own.
+    told_apart = context.policy.rules["T008"] != "off"
     for row in measured(rows):
+        if told_apart and markup(row.text) is not None:
+            continue
         if row.fault is None and row.unknown:
             yield (
                 row.id,

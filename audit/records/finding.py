@@ -22,8 +22,12 @@ class Finding(Frozen):
     message: str
     origin: str
     """Manifest and line, without the folder that all manifests share."""
+    domain: str
+    speaker: str | None
+    split: str | None
     start: float | None
     end: float | None
     """Seconds from the utterance's start; null: all of it."""
     counts: bool
-    """False where the controls show that this audit cannot tell: listed, held against nobody."""
+    """False where the controls show that this audit cannot tell, or where another row is the one to
+    take out: listed, held against nobody."""

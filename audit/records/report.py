@@ -13,7 +13,7 @@ from pydantic import Field
 
 from asr_gate.audit.records.finding import Finding, Frozen
 
-SCHEMA_VERSION = "4"
+SCHEMA_VERSION = "5"
 
 REPORT_FILE = "alignment_report.json"
 ROWS_FILE = "rows.jsonl"

@@ -10,14 +10,9 @@ from typing import Literal
 
 from asr_gate.audit.records.report import Decision, Report
 from asr_gate.audit.records.rules import catalogue
+from asr_gate.audit.report.by_row import heaviest_first, locate_rows
 from asr_gate.audit.report.headline import sentence
-from asr_gate.audit.report.locations import (
-    Level,
-    Locations,
-    excluded_rows,
-    locate_findings,
-    shortened,
-)
+from asr_gate.audit.report.locations import Level, Locations, shortened
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.plain import plain
 
@@ -38,7 +33,9 @@ UNSIGNED = "The report is unsigned: it is consistent, and nothing says who made 
 
 
 def annotation_lines(report: Report, places: Locations, held: str | None) -> list[str]:
-    """Workflow commands, one a line: the verdict, then what weighs most, and how many are left out.
+    """Workflow commands, one a line: the verdict, the rows that weigh most, how many are left out.
+
+    A row has one annotation, for its cause: GitHub shows few.
 
     Args:
         report: the report.
@@ -51,17 +48,18 @@ def annotation_lines(report: Report, places: Locations, held: str | None) -> lis
     said = held or f"{report.decision}: {'; '.join(report.reasons)}"
     lines = [command(_verdict_command(report.decision, held), f"asr gate: {report.decision}", said)]
     room[_verdict_command(report.decision, held)] -= 1
-    rows = locate_findings(report, places)
+    rows = heaviest_first(locate_rows(report, places))
     shown = 0
     for row in rows:
         kind = COMMAND_OF[row.level]
         if room[kind]:
             room[kind] -= 1
             shown += 1
-            title = f"{row.finding.code} {names.get(row.finding.code, '')}".strip()
-            lines.append(command(kind, title, row.says, row.place.file, row.place.line))
+            title = f"{row.first.code} {names.get(row.first.code, '')}".strip()
+            text = f"{shortened(row.id, 200)}: {row.says}"
+            lines.append(command(kind, title, text, row.place.file, row.place.line))
     if shown < len(rows):
-        more = f"findings that only the report has: {len(rows) - shown}"
+        more = f"rows with findings that only the report has: {len(rows) - shown}"
         lines.append(command("notice", "asr gate", more))
     return lines
 
@@ -144,15 +142,14 @@ def _lines(report: Report, places: Locations, held: str | None, signed: bool) ->
                 f"| {escaped(kind)} | {power.detected} | {power.n} | {power.power:.0%} "
                 f"| {'underpowered' if power.underpowered else ''} |"
             )
-    worst = excluded_rows(report, places)
+    worst = [row for row in heaviest_first(locate_rows(report, places)) if row.excluded]
     if worst:
         yield ""
         yield "| utterance of low quality | where | what was found |"
         yield "|---|---|---|"
-        for identity, rows in islice(worst.items(), MOST_ROWS):
-            found = "; ".join(f"{row.finding.code} {row.finding.message}" for row in rows)
-            where = escaped(str(rows[0].place))
-            yield f"| {escaped(identity)} | {where} | {escaped(found)} |"
+        for row in worst[:MOST_ROWS]:
+            found = "; ".join(f"{finding.code} {finding.message}" for finding in row.reasons)
+            yield f"| {escaped(row.id)} | {escaped(str(row.place))} | {escaped(found)} |"
         yield from _more(len(worst), "utterances")
     if report.skipped:
         first = report.skipped[0]

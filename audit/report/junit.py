@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from xml.etree import ElementTree
 
 from asr_gate.audit.records.report import Report
-from asr_gate.audit.report.locations import LONGEST, Locations, excluded_rows, shortened
+from asr_gate.audit.report.by_row import heaviest_first, locate_rows
+from asr_gate.audit.report.locations import LONGEST, Locations, shortened
 
 SUITE = "asr-audit"
 MOST_ROWS = 1_000
@@ -53,16 +54,15 @@ def junit(report: Report, places: Locations, held: str | None) -> bytes:
         if power.underpowered:
             _outcome(case, "skipped", f"underpowered in part of the data or all of it: {said}")
         _said(case, [said])
-    rows = excluded_rows(report, places)
-    for identity, found in list(rows.items())[:MOST_ROWS]:
-        place = found[0].place
-        case = _case(suite, "utterance", identity)
-        case.set("file", _legal(place.file))
-        if place.line is not None:
-            case.set("line", str(place.line))
-        says = "; ".join(f"{row.finding.code} {row.finding.message}" for row in found)
+    rows = [row for row in heaviest_first(locate_rows(report, places)) if row.excluded]
+    for row in rows[:MOST_ROWS]:
+        case = _case(suite, "utterance", row.id)
+        case.set("file", _legal(row.place.file))
+        if row.place.line is not None:
+            case.set("line", str(row.place.line))
+        says = "; ".join(f"{finding.code} {finding.message}" for finding in row.reasons)
         # Not every reader knows the attributes.
-        _outcome(case, "failure", f"{shortened(says, 1_500)} ({place})", found[0].finding.code)
+        _outcome(case, "failure", f"{shortened(says, 1_500)} ({row.place})", row.first.code)
     _left_out(suite, "utterance", len(rows) - MOST_ROWS)
     for skipped in report.skipped[:MOST_ROWS]:
         case = _case(suite, "skipped", skipped.id)

@@ -10,7 +10,6 @@ from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Literal
 
-from asr_gate.audit.records.excluded import excludes
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import Report
 from asr_gate.corpus.text.plain import plain
@@ -41,16 +40,21 @@ class Location:
 class Locations:
     """Where the rows of a report stand in a checkout."""
 
-    def __init__(self, manifests: Sequence[str], here: Path) -> None:
-        """Manifests as they are named from `here`; its checkout is the nearest folder with `.git`.
+    def __init__(self, manifests: Sequence[str], here: Path, root: Path | None = None) -> None:
+        """Where rows stand, seen from a folder.
 
-        `manifests` are the report's own, or those of `--data`, if the data now lies elsewhere.
+        Args:
+            manifests: the report's own, or those of `--data`, if the data now lies elsewhere; as
+                they are named from `here`.
+            here: the current folder.
+            root: what files are named from; None: the nearest folder with `.git`.
         """
         self._manifests = manifests
         self._here = Path(os.path.abspath(here))  # noqa: PTH100  (links stand, `..` does not)
         above = (self._here, *self._here.parents)
         self._known: dict[str, tuple[str, bool]] = {}
-        self.root = next((path for path in above if (path / ".git").exists()), self._here)
+        checkout = next((path for path in above if (path / ".git").exists()), self._here)
+        self.root = checkout if root is None else Path(os.path.abspath(root))  # noqa: PTH100
 
     def manifests(self) -> list[Location]:
         """The manifests themselves."""
@@ -130,15 +134,6 @@ def level(finding: Finding) -> Level:
     if not finding.counts or finding.severity == "info":
         return "note"
     return finding.severity
-
-
-def excluded_rows(report: Report, places: Locations) -> dict[str, list[LocatedFinding]]:
-    """The utterances of low quality by id, with the errors that make them so, worst first."""
-    rows: dict[str, list[LocatedFinding]] = {}
-    for row in locate_findings(report, places):
-        if excludes(row.finding):
-            rows.setdefault(row.finding.id, []).append(row)
-    return rows
 
 
 def shortened(text: str, longest: int) -> str:

@@ -200,7 +200,7 @@ def _result(
         # of any other value.
         result["partialFingerprints"]["primaryLocationLineHash"] = identity
     if not finding.counts:
-        why = "By its planted controls this audit cannot tell here; held against nobody."
+        why = "This audit cannot tell here, or another row is the one to take out."
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
     return result
 

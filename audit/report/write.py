@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +41,8 @@ UTTERANCES = pa.schema(
         ("unknown_characters", pa.int64()),
         ("dropped_characters", pa.int64()),
         ("origin", pa.string()),
+        ("speaker", pa.string()),
+        ("split", pa.string()),
     ]
 )
 
@@ -83,7 +84,7 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
         The result with the digests of the tables and of the report filled in.
     """
     tables = {
-        "utterances.parquet": _parquet(_utterances(result, corpus.relative_origins()), UTTERANCES),
+        "utterances.parquet": _parquet(_utterances(result, corpus), UTTERANCES),
         "words.parquet": _parquet(_words(result), WORDS),
         "gaps.parquet": _parquet(_gaps(result), GAPS),
         ROWS_FILE: to_lines(result.fingerprint.rows),
@@ -106,7 +107,9 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     return result
 
 
-def _utterances(result: AuditResult, origins: Mapping[str, str]) -> list[dict[str, Any]]:
+def _utterances(result: AuditResult, corpus: Corpus) -> list[dict[str, Any]]:
+    origins = corpus.relative_origins()
+    utterances = {u.id: u for u in corpus.utterances}
     rows = []
     for row in result.rows:
         codes = result.codes(row)
@@ -127,6 +130,8 @@ def _utterances(result: AuditResult, origins: Mapping[str, str]) -> list[dict[st
                 "unknown_characters": row.measured.unknown,
                 "dropped_characters": row.measured.dropped,
                 "origin": origins[row.id],
+                "speaker": utterances[row.id].speaker,
+                "split": utterances[row.id].split,
             }
         )
     return rows

@@ -100,6 +100,43 @@ def test_the_same_audio_in_two_splits_is_a_leak_of_the_larger_one(tmp_path: Path
     assert found("D004", same) == []
 
 
+def test_of_copies_one_stays_whichever_rules_are_errors(tmp_path: Path) -> None:
+    at = files(tmp_path, a=b"one", b=b"two")
+
+    def rows(*splits: str | None) -> list[Utterance]:
+        return [
+            utterance(f"u{n}", LONG, audio=at["a"], split=split, speaker="x")
+            for n, split in enumerate(splits)
+        ]
+
+    for splits, stays in [
+        ((None, None, None), "u0"),
+        (("train", "train", "test"), "u2"),
+        (("test", "train", "train"), "u0"),
+        (("train", "dev", "test", "test"), "u2"),
+        (("train", "validation", "train"), "u1"),
+        (("test", "test", "test", "train"), "u0"),
+        (("b", "a", "a"), "u0"),
+    ]:
+        copies = rows(*splits)
+        blamed = [f.id for code in ("D001", "D004", "D005", "D006") for f in found(code, copies)]
+        assert {u.id for u in copies} - {*blamed} == {stays}, splits
+        # A test split stays, however large it is; of others the smaller one does.
+        more = [utterance(f"f{n}", f"no {n}", audio=at["b"], split="test") for n in range(9)]
+        if "test" in splits:
+            leaks = {f.id for f in found("D004", [*copies, *more])}
+            assert leaks == {u.id for u in copies if u.split != "test"}
+
+
+def test_a_copy_that_stays_is_told_where_the_other_is_not_judged(tmp_path: Path) -> None:
+    at = files(tmp_path, a=b"one")["a"]
+    train = [utterance("a", LONG, audio=at, split="train")]
+    test = [utterance("t", LONG, audio=at, split="test")]
+    for code in ("D004", "D005"):
+        assert [(f.id, f.counts) for f in found(code, test, others=train)] == [("t", False)]
+        assert [(f.id, f.counts) for f in found(code, train, others=test)] == [("a", True)]
+
+
 def test_segments_of_a_recording_leak_where_they_overlap(tmp_path: Path) -> None:
     at = files(tmp_path, a=b"session")["a"]
 

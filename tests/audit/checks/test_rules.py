@@ -12,6 +12,7 @@ from asr_gate.audit.checks import RULES, run_rules
 from asr_gate.audit.checks.rule import Context
 from asr_gate.audit.controls.calibrate import USUAL
 from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.causes import strongest_first
 from asr_gate.audit.records.controls import EVIDENCE, KINDS, Kind
 from asr_gate.audit.records.excluded import excluded_ids
 from asr_gate.audit.records.finding import Finding
@@ -222,7 +223,7 @@ def test_messages_say_what_and_how_much() -> None:
     bad = but(GOOD, id="bad", text_coverage=0.25, words=UNKEPT)
     (finding,) = run_rules([*goods(), bad], context([*goods(), bad]))
     assert finding.message == (
-        "25% of the text is said, not 'ten letters here'; 95% of the speech is transcribed"
+        "25% of the text is said ('ten letters here' is not); 95% of the speech is transcribed"
     )
 
 
@@ -286,11 +287,57 @@ def test_another_text_hides_what_its_words_say() -> None:
         loss=0.9,
         words=with_words(spoken={0: 0.1, 1: 0.1}, replaced={2: 0.9}),
         gaps=with_gap(0, end=0.5, insertion=20.0, untranscribed=0.9),
+        text_coverage=0.3,
+        speech_coverage=0.2,
     )
-    (found,) = findings(bad)
-    assert (found.code, found.severity) == ("A008", "error")
-    assert found.message == ("it fits this audio 1.1 times as well as texts of other utterances do")
+    assert [f.code for f in findings(bad)] == ["A001", "A008"]
+    found = findings(bad)[-1]
+    assert found.severity == "error"
+    assert "mismatch 0.90: that of other texts is 1, of right ones under 0.80" in found.message
     assert (found.start, found.end) == (None, None)
+
+
+CUT_TEXT = {"gaps": with_gap(3, start=0.4, insertion=20.0), "speech_coverage": 0.4}
+CUT_AUDIO = {"words": with_words(spoken={0: 0.1, 1: 0.1}), "text_coverage": 0.3}
+
+
+@pytest.mark.parametrize("cut", [CUT_TEXT, CUT_AUDIO])
+def test_a_cut_that_costs_as_much_as_another_text_is_a_cut(cut: dict[str, Any]) -> None:
+    found = findings(but(GOOD, id="bad", loss=0.9, **cut))
+    assert [f.code for f in found if f.code in ("A008", "A009")] == ["A009"]
+    assert strongest_first(found)[0].code == "A009"
+
+
+@pytest.mark.parametrize(
+    ("changes", "underpowered"),
+    [
+        # Of another text the rest does not fit either.
+        (CUT_TEXT | {"text_coverage": 0.4}, frozenset()),
+        (CUT_TEXT | {"speech_coverage": 0.1}, frozenset()),
+        (CUT_AUDIO | {"speech_coverage": 0.4}, frozenset()),
+        (CUT_AUDIO | {"text_coverage": 0.05}, frozenset()),
+        # What the audit cannot detect explains nothing away.
+        (CUT_TEXT, frozenset({"cut"})),
+        (CUT_AUDIO, frozenset({"inserted"})),
+    ],
+)
+def test_where_a_cut_does_not_explain_the_mismatch_it_is_another_text(
+    changes: dict[str, Any], underpowered: frozenset[Kind]
+) -> None:
+    found = findings(but(GOOD, id="bad", loss=0.9, **changes), underpowered=underpowered)
+    assert [f.code for f in found if f.code in ("A008", "A009")] == ["A008"]
+    assert excluded_ids(found) == {"bad"}
+
+
+def test_a_silent_row_is_silent_and_nothing_else() -> None:
+    wrong = {"loss": 0.9, "text_coverage": 0.1, "confidence": 0.1, "words": UNKEPT}
+    assert [f.code for f in findings(but(GOOD, id="bad", peak_db=-120.0, **wrong))] == ["S003"]
+
+
+def test_characters_of_markup_are_markup() -> None:
+    bad = but(GOOD, id="bad", text="<b>ten letters</b> here", unknown=4)
+    assert [f.code for f in findings(bad)] == ["T004", "T008"]
+    assert strongest_first(findings(bad))[0].code == "T008"
 
 
 def test_without_other_texts_nothing_is_another_text() -> None:

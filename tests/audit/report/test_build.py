@@ -27,6 +27,7 @@ from asr_gate.audit.sample.plan import Plan, Stratum
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Utterance
 from tests.audit.controls.rows import POLICY, normal_rows, row
+from tests.audit.report.reports import finding as a_finding
 
 MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)
 
@@ -92,10 +93,8 @@ def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
     sample = judged(normal_rows(60, 0))
 
     def finding(n: int, code: str, severity: Any, counts: bool) -> Finding:
-        return Finding(
-            id=f"d-{n}", code=code, severity=severity, message="m", origin="m:1",
-            start=0.123456789, end=0.5, counts=counts,
-        )  # fmt: skip
+        fields = {"severity": severity, "start": 0.123456789, "end": 0.5, "counts": counts}
+        return a_finding(f"d-{n}", code, **fields)
 
     findings = [
         finding(1, "A008", "error", True),

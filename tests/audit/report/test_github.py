@@ -87,6 +87,14 @@ def test_findings_are_annotations_at_their_line() -> None:
     assert taken[2][2].endswith("(1.00 to 2.00 s)")
 
 
+def test_a_row_is_one_annotation_of_its_cause() -> None:
+    row = [finding("u1", code, message=code) for code in ("A001", "A009", "D003")]
+    row.append(finding("u1", "A007", severity="warning", message="A007"))
+    taken = lines_of(report_of(*row, finding("u2", "A001")))
+    assert [one[1]["title"].split()[0] for one in taken[1:]] == ["A009", "A001"]
+    assert taken[1][2] == "u1: A009 (also A001, D003, A007)"
+
+
 @pytest.mark.parametrize(
     ("decision", "held", "kind"),
     [("PROCEED", None, "notice"), ("CAUTION", None, "warning"), ("STOP", "r: STOP: x", "error")],
@@ -103,7 +111,7 @@ def test_no_more_than_github_shows_and_the_rest_is_counted() -> None:
     taken = lines_of(report_of(*found, decision="STOP"), "held")
     kinds = [one[0] for one in taken]
     assert all(kinds.count(kind) == MOST_ANNOTATIONS for kind in ("error", "warning", "notice"))
-    assert taken[-1][2] == f"findings that only the report has: {90 - 28}"
+    assert taken[-1][2] == f"rows with findings that only the report has: {90 - 28}"
     assert taken[1][2].startswith("e0: ")
 
 

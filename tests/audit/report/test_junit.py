@@ -81,7 +81,10 @@ def test_utterances_of_low_quality_fail_at_their_line_and_worst_first() -> None:
     assert {outcome(case) for case in rows.values()} == {Failure}
     element = rows["u3"]._elem
     assert (element.get("file"), element.get("line")) == ("corpus/train.jsonl", "4")
-    assert rows["u3"].result[0].message.endswith("; A008 it fits badly (corpus/train.jsonl:4)")
+    failure = rows["u3"].result[0]
+    assert failure.type == "A008", "the cause"
+    assert failure.message.startswith("A008 it fits badly; A001 ")
+    assert failure.message.endswith(" (corpus/train.jsonl:4)")
 
 
 def test_a_domain_fails_where_the_verdict_names_it() -> None:
