@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import sys
 
@@ -24,16 +23,9 @@ def command(code: str, as_json: bool) -> None:
 
     CODE is a rule's code or its name; `asr rules` lists them.
     """
-    from asr_gate.audit.records.rules import catalogue
-    from asr_gate.corpus.errors import UserError
+    from asr_gate.audit.records.rules import find_rule
 
-    wanted = code.strip().lower()
-    rule = next((r for r in catalogue().values() if wanted in (r.code.lower(), r.name)), None)
-    if rule is None:
-        known = {name: r.code for r in catalogue().values() for name in (r.code.lower(), r.name)}
-        near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.3)
-        hint = f"; near it: {', '.join(dict.fromkeys(known[n] for n in near))}" if near else ""
-        raise UserError(f"{code or repr(code)}: no such rule{hint}; asr rules lists them")
+    rule = find_rule(code)
     page = rule.page
     if as_json:
         told = {

@@ -25,6 +25,7 @@ from asr_gate.corpus.text.plain import plain
 COMMANDS = {
     "audit": "Check a corpus: align a sample, estimate, decide, write the report.",
     "gate": "Turn a report's decision into an exit code.",
+    "findings": "List the rows in which an audit found something, with file and line.",
     "clean": "Write the corpus again without the utterances that its audit excluded.",
     "report": "Export a report's tables as CSV, parquet or JSON.",
     "sign": "Sign a report.",

@@ -18,6 +18,17 @@ def corpus_options(command: Any) -> Any:
     )(command)
 
 
+def codes_of(given: Sequence[str]) -> set[str]:
+    """Codes of rules that were given by code or name, several with commas between them.
+
+    Raises:
+        UserError: there is no such rule.
+    """
+    from asr_gate.audit.records.rules import find_rule
+
+    return {find_rule(name).code for text in given for name in text.split(",")}
+
+
 def trust_options(command: Any) -> Any:
     """`--policy` and `--verify-key`: what a report must show before it is relied on."""
     command = click.option(

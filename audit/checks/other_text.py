@@ -20,7 +20,7 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
             yield Found(
                 row.id,
                 "it fits this audio hardly better than texts of other utterances do (mismatch "
-                f"{mismatch:.2f}: that of other texts is 1, of right ones under {usual:.2f})",
+                f"{mismatch:.2f}; right texts stay under {usual:.2f})",
                 counts=context.calibration.can_detect(row.domain, "mismatch"),
             )
 

@@ -6,6 +6,7 @@ explain` prints it, and reports, SARIF and the documentation's table of rules qu
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
 from typing import Literal, cast, get_args
+
+from asr_gate.corpus.errors import UserError
 
 Severity = Literal["error", "warning", "info"]
 
@@ -46,6 +49,23 @@ def catalogue() -> Mapping[str, RuleText]:
     pages = files("asr_gate.audit").joinpath("checks", "pages").iterdir()
     found = [_parsed(page.name, page.read_text(encoding="utf-8")) for page in pages]
     return MappingProxyType({rule.code: rule for rule in sorted(found, key=lambda r: r.code)})
+
+
+def find_rule(name: str) -> RuleText:
+    """A rule by its code or its name.
+
+    Raises:
+        UserError: there is none; the message names those that are near.
+    """
+    wanted = name.strip().lower()
+    rules = catalogue().values()
+    for rule in rules:
+        if wanted in (rule.code.lower(), rule.name):
+            return rule
+    known = {given: rule.code for rule in rules for given in (rule.code.lower(), rule.name)}
+    near = difflib.get_close_matches(wanted, known, n=3, cutoff=0.3)
+    hint = f"; near it: {', '.join(dict.fromkeys(known[n] for n in near))}" if near else ""
+    raise UserError(f"{name or repr(name)}: no such rule{hint}; asr rules lists them")
 
 
 def _parsed(file: str, page: str) -> RuleText:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from asr_gate.audit.records.report import DomainStatistics
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.build import AuditResult
 from asr_gate.audit.report.headline import sentence, splits_in_words
-from asr_gate.corpus.text.plain import plain
-
-WORST = 20
-"""Utterances listed, worst first."""
-
-
-def markdown(result: AuditResult) -> str:
-    """The page: verdict, reasons, domains, coverage, rules, worst utterances, what was skipped."""
-    return "\n".join(_lines(result)) + "\n"
+from asr_gate.audit.report.locations import Locations
+from asr_gate.audit.report.markdown_rows import excluded_by_cause, rows_by_rule
+from asr_gate.audit.report.markdown_text import escape
 
 
-def _lines(result: AuditResult) -> Iterator[str]:
+def markdown(result: AuditResult, places: Locations) -> str:
+    """The page: verdict, domains, coverage, excluded rows by cause, rules with their rows.
+
+    Args:
+        result: the audit.
+        places: where its rows stand.
+    """
+    return "\n".join(_lines(result, places)) + "\n"
+
+
+def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
     report = result.report
     estimate = report.estimate
     yield f"# {report.decision}"
@@ -28,7 +31,7 @@ def _lines(result: AuditResult) -> Iterator[str]:
     yield report.recommendation
     yield ""
     for reason in report.reasons:
-        yield f"- {_escape(reason)}"
+        yield f"- {escape(reason)}"
     yield ""
     yield f"{sentence(report)} The corpus has {report.dataset.hours:.2f} hours."
     judged = report.decision != "NO_VERDICT"
@@ -61,7 +64,7 @@ def _lines(result: AuditResult) -> Iterator[str]:
     yield "|---|---:|---:|---:|---:|---:|---:|---:|"
     for name, domain in report.domain_statistics.items():
         yield (
-            f"| {_escape(name)} | {domain.count} | {domain.population} "
+            f"| {escape(name)} | {domain.count} | {domain.population} "
             f"| {domain.low_quality_pct:.1f} % | {domain.low:.1f} to {domain.high:.1f} % "
             f"| {_hours(domain)} | {domain.median_coverage:.2f} | {domain.mean_confidence:.2f} |"
         )
@@ -97,6 +100,8 @@ def _lines(result: AuditResult) -> Iterator[str]:
                 f"| {power.false_alarm_rate:.1%} | {'underpowered' if power.underpowered else ''} |"
             )
         yield ""
+    yield from excluded_by_cause(report, {row.id: row for row in result.rows}, places)
+    yield ""
     yield "## Findings"
     yield ""
     if report.rules:
@@ -109,35 +114,21 @@ def _lines(result: AuditResult) -> Iterator[str]:
             yield f"| {code} | {count} | {severity} | {rule.summary} | {rule.fix} |"
     else:
         yield "None."
-    worst = sorted(
-        (row for row in result.rows if result.low_quality(row)), key=lambda r: (r.quality, r.id)
-    )
-    if worst:
-        yield ""
-        yield f"## The worst {min(WORST, len(worst))} of {len(worst)} low-quality utterances"
-        yield ""
-        yield "| utterance | coverage | confidence | what was found | transcript |"
-        yield "|---|---:|---:|---|---|"
-        for row in worst[:WORST]:
-            found = "; ".join(f"{f.code} {f.message}" for f in result.findings[row.id] if f.counts)
-            yield (
-                f"| {_escape(row.id)} | {row.coverage:.2f} | {row.confidence:.2f} "
-                f"| {_escape(found)} | {_escape(row.measured.text[:200])} |"
-            )
+    yield from rows_by_rule(report, places)
     if report.skipped:
         yield ""
         yield "## Skipped"
         yield ""
         for skipped in report.skipped:
-            yield f"- {_escape(skipped.origin)}: {_escape(skipped.reason)}"
+            yield f"- {escape(skipped.origin)}: {escape(skipped.reason)}"
     yield ""
     yield "## What was audited"
     yield ""
-    yield f"- data: {_escape(', '.join(report.dataset.manifests))}, `{report.dataset.fingerprint}`"
+    yield f"- data: {escape(', '.join(report.dataset.manifests))}, `{report.dataset.fingerprint}`"
     if report.dataset.splits:
-        yield f"- splits: {_escape(splits_in_words(report))}"
+        yield f"- splits: {escape(splits_in_words(report))}"
     yield (
-        f"- aligner: {_escape(report.aligner.name)}, revision {_escape(report.aligner.revision)}, "
+        f"- aligner: {escape(report.aligner.name)}, revision {escape(report.aligner.revision)}, "
         f"weights `{report.aligner.weights_sha256[:16]}`"
     )
     yield f"- sample: {report.sampling.method}, seed {report.sampling.seed}"
@@ -148,13 +139,3 @@ def _lines(result: AuditResult) -> Iterator[str]:
 def _hours(domain: DomainStatistics) -> str:
     share = domain.low_quality_hours
     return "" if share is None else f"{100 * share.rate:.1f} % of {domain.hours:.2f} h"
-
-
-def _escape(text: str) -> str:
-    """Text that Markdown and HTML take as text: transcripts are not ours.
-
-    A word joiner, which nobody sees, keeps sites from making links and mentions of it.
-    """
-    flat = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    flat = re.sub(r"@|://|www(?=\.)|(?<=\w)#(?=\d)", lambda found: f"{found[0]}\u2060", flat)
-    return re.sub(r"([\\`*\[\]|~])", r"\\\1", flat)

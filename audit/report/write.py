@@ -103,7 +103,7 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     held = "; ".join(report.reasons) if report.decision in ("STOP", "NO_VERDICT") else None
     write_atomically(folder / "junit.xml", junit(report, places, held))
     write_atomically(folder / "clean.jsonl", clean_jsonl(corpus, set(excluded(report))))
-    write_atomically(folder / "report.md", markdown(result).encode())
+    write_atomically(folder / "report.md", markdown(result, places).encode())
     return result
 
 

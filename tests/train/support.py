@@ -94,7 +94,8 @@ def write_report(
         "findings": [
             {
                 "id": id, "code": code, "severity": severity, "message": "as the test says",
-                "origin": f"corpus.jsonl:{id}", "start": None, "end": None, "counts": counts,
+                "origin": f"corpus.jsonl:{id}", "domain": "d", "speaker": None, "split": None,
+                "start": None, "end": None, "counts": counts,
             }
             for code, severity, counts, ids in (
                 ("A001", "error", True, excluded), ("D004", "warning", False, leaked)

@@ -293,7 +293,7 @@ def test_another_text_hides_what_its_words_say() -> None:
     assert [f.code for f in findings(bad)] == ["A001", "A008"]
     found = findings(bad)[-1]
     assert found.severity == "error"
-    assert "mismatch 0.90: that of other texts is 1, of right ones under 0.80" in found.message
+    assert "(mismatch 0.90; right texts stay under 0.80)" in found.message
     assert (found.start, found.end) == (None, None)
 
 
