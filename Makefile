@@ -6,7 +6,11 @@ READY := .venv/.ready
 # Where it is set, every start of a command would compile torch anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help audit test test-fast coverage lint docs bench embedded lock clean
+# Digests in a constraint hold: a file of another content is not installed, nor built with.
+INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python \
+  --constraint requirements.lock --build-constraint requirements.lock
+
+.PHONY: help audit test test-fast coverage lint docs bench embedded lock supply clean
 
 help:
 	@echo "make audit     set up and audit the bundled corpus"
@@ -17,7 +21,8 @@ help:
 	@echo "make lint      ruff, mypy, import-linter"
 	@echo "make bench     the figures of docs/, remade"
 	@echo "make embedded  train the embedded model anew (see its recipe's README)"
-	@echo "make lock      remake requirements.lock and requirements.gate.lock"
+	@echo "make lock      remake the two locks; newer versions: make lock UPGRADE=--upgrade"
+	@echo "make supply    licences and known advisories of what is installed, bill of materials"
 	@echo "make clean     remove .venv and caches"
 
 $(BIN)/uv:
@@ -29,10 +34,11 @@ $(BIN)/uv:
 	  || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq python3-venv; } \
 	  || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 
 $(READY): $(BIN)/uv requirements.lock pyproject.toml
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock -e '.[dev]'
+	$(INSTALL) -e '.[dev]'
 	@touch $@
 
 audit: $(READY)
@@ -59,20 +65,25 @@ docs: $(READY)
 
 bench: $(READY)
 	@# The others' aligners; one needs a C++ compiler, and without them their columns stay empty.
-	-$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint requirements.lock -e '.[dev,bench]'
+	-$(INSTALL) -e '.[dev,bench]'
 	$(BIN)/python -m bench
 
 embedded: $(READY)
 	$(BIN)/python -m recipes.embedded --out build/embedded --minutes 60
 	cp build/embedded/model.safetensors build/embedded/model.json audit/acoustic/embedded/
 
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+  --no-header --no-annotate --no-emit-index-url
+
+# Versions stay as they are, unless UPGRADE says otherwise.
 lock: $(BIN)/uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --upgrade \
-	  --no-header --no-annotate --no-emit-index-url -o requirements.lock pyproject.toml
-	@# What the gate needs in CI, and what builds it, with digests of every file.
-	echo 'setuptools>=80' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
-	  --extra sign --constraint requirements.lock --generate-hashes --no-header --no-annotate \
-	  --no-emit-index-url -o requirements.gate.lock pyproject.toml -
+	$(COMPILE) --all-extras $(UPGRADE) -o requirements.lock pyproject.toml
+	@# What the gate needs in CI, and what builds it.
+	echo 'setuptools>=80' | $(COMPILE) --extra sign --constraint requirements.lock \
+	  -o requirements.gate.lock pyproject.toml -
+
+supply: $(READY)
+	$(BIN)/python -m bench.dependencies
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache *.egg-info build .coverage

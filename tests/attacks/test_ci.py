@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import subprocess
+import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
+from bench.dependencies import read_lock
 from tests.attacks.test_audio import bomb
 from tests.audit.gate.test_binding import write_keys
 from tests.audit.report.reports import report_of, write_report
 from tests.e2e.asr import asr_here
 from tests.e2e.test_ci import Runner, page, runner, source, temporary  # noqa: F401  (fixtures)
+from tests.speech import ROOT
 
 WORKFLOW = ".github/workflows/train.yml"
 
@@ -100,13 +106,28 @@ def test_actions_of_others_are_pinned_by_commit() -> None:
     assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", name) for name in others), others
 
 
-def test_the_lock_of_the_gate_has_a_digest_for_each_package() -> None:
-    from tests.speech import ROOT
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements.gate.lock"])
+def test_the_locks_have_a_digest_for_each_package(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    packages = read_lock(text)
+    assert len(packages) > 10
+    assert all(digests for versions in packages.values() for digests in versions.values())
+    assert "://" not in text, "versions, no addresses"
 
-    lines = (ROOT / "requirements.gate.lock").read_text().splitlines()
-    named = [number for number, line in enumerate(lines) if not line.startswith(" ")]
-    assert len(named) > 10
-    for number in named:
-        assert lines[number].endswith(" \\")
-        assert lines[number + 1].strip().startswith("--hash=sha256:")
-    assert not any("://" in line for line in lines), "versions, no addresses"
+
+def test_another_file_than_the_lock_names_is_not_installed(tmp_path: Path) -> None:
+    """The Makefile installs by constraints, whose digests have to hold there."""
+    about = "Metadata-Version: 2.1\nName: swapped\nVersion: 1.0\n"
+    wheel = tmp_path / "swapped-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr("swapped-1.0.dist-info/METADATA", about)
+        file.writestr("swapped-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        file.writestr("swapped-1.0.dist-info/RECORD", "")
+    lock = tmp_path / "lock"
+    uv = [str(Path(sys.executable).parent / "uv"), "pip", "install", "--no-index", "--offline"]
+    uv += ["--find-links", str(tmp_path), "--target", str(tmp_path / "target"), "--no-cache"]
+    right = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    for digest, code in (("0" * 64, 1), (right, 0)):
+        lock.write_text(f"swapped==1.0 \\\n    --hash=sha256:{digest}\n")
+        done = subprocess.run([*uv, "--constraint", str(lock), "swapped"], capture_output=True)
+        assert done.returncode == code, done.stderr
