@@ -98,6 +98,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             quotas=policy.sampling.quotas,
             minimum=policy.sampling.minimum,
         )
+        progress.say(_first_line(corpus, plan, model, settings))
         lengths = {u.id: stored_duration(u) or 0.0 for u in corpus.utterances}
         judge = SampleJudge(corpus, identity, policy, model.info)
         shards = Shards(folder)
@@ -121,6 +122,16 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             result = write(result, corpus, folder)
         shards.remove()
     return result
+
+
+def _first_line(corpus: Corpus, plan: Plan, model: AcousticModel, settings: Settings) -> str:
+    """Aligner, language, device, and what is heard."""
+    rows = "their own" if model.info.language == "mul" else model.info.language
+    most = "at most " if settings.until_decided else ""
+    return (
+        f"aligner {settings.aligner}, language {settings.language or rows}, on {model.device}: "
+        f"hears {most}{len(plan.sample)} of {len(corpus.utterances)} utterances"
+    )
 
 
 def _require_sense(corpus: Corpus, settings: Settings) -> None:

@@ -22,22 +22,33 @@ from asr_gate.cli.extras import extra_of
 from asr_gate.corpus.text.plain import plain
 
 # Each command's module is loaded only when it is called: help and the gate never load torch.
-COMMANDS = {
-    "audit": "Check a corpus: align a sample, estimate, decide, write the report.",
-    "gate": "Turn a report's decision into an exit code.",
-    "findings": "List the rows in which an audit found something, with file and line.",
-    "clean": "Write the corpus again without the utterances that its audit excluded.",
-    "report": "Export a report's tables as CSV, parquet or JSON.",
-    "sign": "Sign a report.",
-    "policy": "Show and check policies.",
-    "rules": "List the rules.",
-    "explain": "Explain a rule: what it finds and how to fix it.",
-    "train": "Train on a corpus whose report allows it.",
-    "eval": "Score a checkpoint on manifests, or compare two results.",
-    "config": "Show every setting in force and where it comes from.",
-    "sync": "Send runs to W&B that were made offline or were not sent completely.",
-    "link": "Link a training run in W&B to the audit that it rests on.",
+GROUPS = {
+    "Data": {
+        "audit": "Check a corpus: align a sample, estimate, decide, write the report.",
+        "findings": "List the rows in which an audit found something, with file and line.",
+        "clean": "Write the corpus again without the utterances that its audit excluded.",
+        "report": "Export a report's tables as CSV, parquet or JSON.",
+    },
+    "Gate": {
+        "gate": "Turn a report's decision into an exit code.",
+        "sign": "Sign a report.",
+        "policy": "Show and check policies.",
+        "rules": "List the rules.",
+        "explain": "Explain a rule: what it finds and how to fix it.",
+    },
+    "Training": {
+        "train": "Train on a corpus whose report allows it.",
+        "eval": "Score a checkpoint on manifests, or compare two results.",
+    },
+    "Setting up": {
+        "init": "Look at the data and write asr.toml.",
+        "config": "Show every setting in force and where it comes from.",
+        "sync": "Send runs to W&B that were made offline or were not sent completely.",
+        "link": "Link a training run in W&B to the audit that it rests on.",
+    },
 }
+"""In the order of the work; a new command goes into one of them."""
+COMMANDS = {name: said for group in GROUPS.values() for name, said in group.items()}
 
 
 def debug_option(command: Any) -> Any:
@@ -61,8 +72,9 @@ class _Lazy(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        for title, commands in GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl(list(commands.items()))
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})

@@ -10,6 +10,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from asr_gate.corpus.text.plain import plain
+
 INTERVAL = 5.0
 """Seconds between two plain lines, whether anything is done or not."""
 
@@ -55,6 +57,10 @@ class AuditProgress:
         if self._lines.is_alive():
             self._lines.join()
 
+    def say(self, line: str) -> None:
+        """A line for people."""
+        self._print(plain(line))
+
     def start(self, total: int, done: int) -> None:
         """The audit has `total` utterances, of which `done` are there already."""
         self._total, self._done = total, done
@@ -98,4 +104,4 @@ class AuditProgress:
 
     def _print(self, line: str) -> None:
         self._said = time.monotonic()
-        self._console.print(line, highlight=False)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

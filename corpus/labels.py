@@ -8,7 +8,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from asr_gate.corpus.formats.format import AUDIO_COLUMNS, Row, Source
 
@@ -21,16 +21,24 @@ class LabelRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    manifest: str | None = None
-    """Pattern of the manifest, as it is named or from the folder of the command: `data/dev*`."""
-    audio: str | None = None
-    """Pattern of the audio path, as the manifest writes it: `*/whatsapp/*`."""
-    id: str | None = None
-    """Pattern of the id that the manifest gives: `wa-*`."""
-    domain: str | None = None
-    """The domain of these rows; it counts more than their column."""
-    split: str | None = None
-    """Their split; it counts more than their column or the name of their file."""
+    manifest: str | None = Field(
+        default=None,
+        description="pattern of the manifest, as it is named or from here: `data/dev*`",
+    )
+    audio: str | None = Field(
+        default=None,
+        description="pattern of the audio path, as the manifest writes it: `*/whatsapp/*`",
+    )
+    id: str | None = Field(
+        default=None, description="pattern of the id that the manifest gives: `wa-*`"
+    )
+    domain: str | None = Field(
+        default=None, description="the domain of these rows; it counts more than their column"
+    )
+    split: str | None = Field(
+        default=None,
+        description="their split; it counts more than their column or the name of their file",
+    )
 
     @model_validator(mode="after")
     def _whole(self) -> LabelRule:

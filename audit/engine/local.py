@@ -19,6 +19,9 @@ KEEP_EVERY: Seconds = 5.0
 class Progress(Protocol):
     """Who is told how far the audit is; from several threads, one at a time."""
 
+    def say(self, line: str) -> None:
+        """What is audited, and by which model; said first."""
+
     def start(self, total: int, done: int) -> None:
         """The audit has at most `total` utterances; `done` are there from an earlier run."""
 

@@ -12,6 +12,9 @@ from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown_rows import excluded_by_cause, rows_by_rule
 from asr_gate.audit.report.markdown_text import escape
 
+DEMONSTRATION = "embedded"
+"""The aligner that comes with asr-gate, for demonstrations and tests."""
+
 
 def markdown(result: AuditResult, places: Locations) -> str:
     """The page: verdict, domains, coverage, excluded rows by cause, rules with their rows.
@@ -28,6 +31,12 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
     estimate = report.estimate
     yield f"# {report.decision}"
     yield ""
+    if report.aligner.name == DEMONSTRATION:
+        yield (
+            "**Judged by the small English model for demonstrations.** Do not rely on this on a "
+            "corpus of your own: name another model with `--aligner`."
+        )
+        yield ""
     yield report.recommendation
     yield ""
     for reason in report.reasons:
@@ -47,6 +56,11 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
             f"{100 * defects.rate:.1f} % of the utterances are defective "
             f"({100 * defects.low:.1f} to {100 * defects.high:.1f} %)."
         )
+    yield ""
+    yield (
+        f"Aligned by {escape(report.aligner.name)} (language {escape(report.aligner.language)}), "
+        f"which heard {report.total_samples} of {report.dataset.utterances} utterances."
+    )
     rest = report.dataset.utterances - report.total_samples
     if rest:
         yield ""

@@ -40,6 +40,15 @@ def better_language(text: str, language: str) -> tuple[str, float] | None:
     return None if same_language(best, own) else (str(best), float(scores[best] - scores[own]))
 
 
+def likely_language(text: str) -> str | None:
+    """Code of the language that a text is most likely in; None: it is too short to tell."""
+    from py3langid import rank
+
+    if sum(map(str.isalpha, text)) < LEAST_LETTERS:
+        return None
+    return str(max(rank(text), key=lambda found: found[1])[0])
+
+
 @cache
 def _known() -> frozenset[str]:
     from py3langid import rank

@@ -8,6 +8,7 @@ from asr_gate.audit.records.report import Report
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.write import GAPS, UTTERANCES, WORDS
 from bench.rules import table
+from bench.settings import tables
 from tests.speech import ROOT
 
 PAGE = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
@@ -15,6 +16,11 @@ PAGE = (ROOT / "docs" / "report.md").read_text(encoding="utf-8")
 
 def test_the_table_of_rules_is_the_pages() -> None:
     assert f"<!-- rules -->\n{table()}<!-- /rules -->" in PAGE
+
+
+def test_the_tables_of_settings_are_the_types() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert f"<!-- settings -->\n{tables()}<!-- /settings -->" in page
 
 
 def test_every_field_of_the_report_stands_in_it() -> None:

@@ -394,7 +394,7 @@ def test_bad_usage_exits_2(arguments: list[str], tmp_path: Path) -> None:
 
 
 def test_without_a_manifest_the_project_names_it_or_the_example_is_used(
-    small_stop: Path, tmp_path: Path
+    small_stop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done = asr_here("audit", "--aligner", "none", cwd=tmp_path)
     assert done.returncode == 2
@@ -402,7 +402,18 @@ def test_without_a_manifest_the_project_names_it_or_the_example_is_used(
     (tmp_path / "asr.toml").write_text(f'[corpus]\nmanifests = ["{small_stop}"]\n')
     done = asr_here("audit", "--no-wandb", cwd=tmp_path)
     assert done.returncode == 20, done.stderr
-    assert "corpus of asr.toml" in done.stderr
+    said, warned, first, *_ = done.stderr.splitlines()
+    assert "corpus of asr.toml" in said
+    assert "demonstration model" in warned
+    assert done.stdout.splitlines()[-1] == warned
+    assert first == "aligner embedded, language en, on cpu: hears 8 of 8 utterances"
+    page = (tmp_path / "reports" / "phase0" / "report.md").read_text()
+    assert "demonstrations" in page.splitlines()[2]
+    monkeypatch.setenv("CI", "true")
+    done = asr_here("audit", "--no-wandb", cwd=tmp_path)
+    assert done.returncode == 2, "nobody reads a warning there"
+    assert "no aligner" in one_line(done)
+    monkeypatch.delenv("CI")
     (tmp_path / "asr.toml").write_text('[corpus]\nmanifests = ["m.jsonl"]\naudio_root = "/"\n')
     done = asr_here("audit", "--no-wandb", cwd=tmp_path)
     assert done.returncode == 2, "a repository cannot say that the whole disk may be read"

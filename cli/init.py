@@ -1,0 +1,169 @@
+"""`asr init`."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from asr_gate.cli.main import debug_option, show
+
+if TYPE_CHECKING:
+    from asr_gate.corpus.overview import Overview
+
+SPLIT = re.compile(r"(train|dev|valid|test|eval)(?=$|[._-])")
+"""Names of manifests that say a split."""
+
+
+@click.command(
+    "init",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: asr init data/train data/dev --aligner mms --language he --yes",
+)
+@click.argument("manifests", nargs=-1, metavar="[MANIFEST]...")
+@click.option("--audio-root", type=click.Path(path_type=Path), help="As for asr audit.")
+@click.option("--split", help="The split to use, if there are several.")
+@click.option(
+    "--domains/--no-domains",
+    default=None,
+    help="Take the folders of the audio for domains, if the rows have none.",
+)
+@click.option("--language", metavar="CODE", help="Language of the transcripts.")
+@click.option("--aligner", metavar="SPEC", help="As for asr audit.  [default: mms]")
+@click.option("--yes", is_flag=True, help="Ask nothing; take what is found.")
+@click.option("--force", is_flag=True, help="Replace an asr.toml that is there.")
+@debug_option
+def command(
+    manifests: tuple[str, ...],
+    audio_root: Path | None,
+    split: str | None,
+    domains: bool | None,
+    language: str | None,
+    aligner: str | None,
+    yes: bool,
+    force: bool,
+) -> int:
+    """Look at the data, ask up to five questions, and write asr.toml.
+
+    A question whose flag is given is not asked. No audio is listened to.
+    """
+    from asr_gate.cli.project import FILE, Project, reading
+    from asr_gate.corpus.errors import UserError
+    from asr_gate.corpus.files import write_atomically
+    from asr_gate.corpus.overview import overview
+    from asr_gate.corpus.text.language import require_language
+    from asr_gate.corpus.text.plain import plain
+
+    if os.path.lexists(FILE) and not force:
+        raise UserError(f"{FILE}: is there already; change it, or replace it with --force")
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("nobody can answer here: give flags and --yes")
+
+    def ask(question: str, default: str) -> str:
+        return default if yes else str(click.prompt(question, default=default)).strip()
+
+    names = list(manifests) or ask("Manifests", " ".join(_candidates())).split()
+    if not names:
+        raise click.UsageError("found no manifest here; name one")
+    found = overview(reading(Project(), names, audio_root, split).read())
+    show(lambda: click.echo("\n".join(map(plain, _told(found)))))
+    named = _splits_of(names, found)
+    splits = list(found.splits) or sorted({part for _, part in named})
+    if len(splits) > 1 and split is None:
+        split = ask(f"Splits to audit (all, or one of {', '.join(splits)})", "all")
+        split = None if split == "all" else split
+    if domains is None and list(found.domains) == ["default"] and found.folders:
+        told = ", ".join(found.folders)
+        domains = ask(f"Are these folders domains: {told}", "yes").lower() in ("y", "yes")
+    own = next(iter(found.languages), None) or found.guessed or ""
+    language = language or ask("Language of the transcripts (ISO 639 code)", own)
+    if language:
+        require_language(language, "--language")
+    aligner = aligner or ask("Aligner (mms, hf:ID, nemo:FOLDER; embedded is for demos)", "mms")
+    rules = [{"manifest": glob.escape(name), "split": part} for name, part in named]
+    if domains:
+        rules += [
+            {"audio": f"{glob.escape(one)}/*", "domain": Path(one).name} for one in found.folders
+        ]
+    root = audio_root if audio_root and _inside(audio_root) else None
+    content = _toml(names, root, split, language or None, aligner, rules)
+    write_atomically(FILE, content.encode())
+    outside = audio_root if root is None else None
+
+    def summary() -> None:
+        click.echo(f"{FILE} is written; docs/settings.md lists what else it can hold")
+        if outside:
+            click.echo(
+                plain(
+                    f"The audio lies outside of this folder, which {FILE} cannot allow: add "
+                    f"--audio-root {outside}, or set ASR_AUDIO_ROOT={outside} once"
+                )
+            )
+        click.echo("Next: asr audit")
+
+    show(summary)
+    return 0
+
+
+def _candidates() -> list[str]:
+    """Manifests here and in `data`, by their names alone."""
+    found: list[str] = []
+    for folder in (Path(), Path("data")):
+        for ending in ("jsonl", "jsonl.gz", "csv", "tsv", "parquet"):
+            found += sorted(str(path) for path in folder.glob(f"*.{ending}"))
+        found += sorted(str(path.parent) for path in folder.glob("*/wav.scp"))
+    return [name for name in found if ".clean" not in name][:10]
+
+
+def _splits_of(names: list[str], found: Overview) -> list[tuple[str, str]]:
+    """Manifests whose names say a split, where no row does and there are several."""
+    if found.splits or len(names) < 2:
+        return []
+    named = [(name, SPLIT.match(Path(name).name)) for name in names]
+    return [(name, match[1]) for name, match in named if match]
+
+
+def _told(found: Overview) -> list[str]:
+    def counts(values: dict[str, int]) -> str:
+        return ", ".join(f"{value} {count}" for value, count in list(values.items())[:8])
+
+    lines = [f"{found.rows} rows" + (f", {found.skipped} skipped" if found.skipped else "")]
+    lines[0] += "" if found.hours is None else f", {found.hours:.1f} hours"
+    languages = counts(found.languages) or f"none named; it looks like {found.guessed or 'nothing'}"
+    lines += [f"languages: {languages}", f"splits: {counts(found.splits) or 'none named'}"]
+    return [*lines, f"domains: {counts(found.domains)}"]
+
+
+def _inside(folder: Path) -> bool:
+    return folder.resolve().is_relative_to(Path.cwd().resolve())
+
+
+def _toml(
+    names: list[str],
+    root: Path | None,
+    split: str | None,
+    language: str | None,
+    aligner: str,
+    rules: list[dict[str, str]],
+) -> str:
+    values = {
+        "manifests": names,
+        "audio_root": str(root) if root else None,
+        "split": split,
+        "language": language,
+    }
+    lines = ["# Settings of asr-gate: docs/settings.md", "", "[corpus]"]
+    lines += [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
+    for rule in rules:
+        lines += ["", "[[corpus.rules]]", *(f"{key} = {_value(v)}" for key, v in rule.items())]
+    return "\n".join([*lines, "", "[audit]", f"aligner = {_value(aligner)}", ""])
+
+
+def _value(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
