@@ -11,7 +11,7 @@ from click_default_group import DefaultGroup
 
 from asr_gate.cli.compare import command as compare
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
+from asr_gate.cli.options import corpus_options, numbers_option, split_overrides, wandb_options
 
 if TYPE_CHECKING:
     from asr_gate.train.evaluation.result_file import Result
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Padded audio in one batch.",
 )
+@numbers_option
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
@@ -57,6 +58,7 @@ def run(
     language: str | None,
     out: Path | None,
     batch_seconds: float,
+    numbers: Literal["spoken", "as_written"],
     device: Literal["auto", "cpu", "cuda"],
     as_json: bool,
     tracking: dict[str, Any],
@@ -97,6 +99,7 @@ def run(
             language=language or project.corpus.language,
             out=out,
             batch_seconds=batch_seconds,
+            numbers=numbers,
             device=device,
             progress=progress,
         )

@@ -29,6 +29,17 @@ def codes_of(given: Sequence[str]) -> set[str]:
     return {find_rule(name).code for text in given for name in text.split(",")}
 
 
+def numbers_option(command: Any) -> Any:
+    """`--numbers`: how numbers are compared."""
+    return click.option(
+        "--numbers",
+        type=click.Choice(["spoken", "as_written"]),
+        default="spoken",
+        show_default=True,
+        help="Compare numbers as they are said (7 is seven), or as they are written.",
+    )(command)
+
+
 def trust_options(command: Any) -> Any:
     """`--policy` and `--verify-key`: what a report must show before it is relied on."""
     command = click.option(

@@ -26,6 +26,7 @@ from asr_gate.audit.checks import (
     low_coverage,
     low_sample_rate,
     masked_words,
+    mixed_numbers,
     mixed_script,
     model_limits,
     mostly_unknown,
@@ -104,6 +105,7 @@ RULES: tuple[Rule, ...] = (
     text_markup.RULE,
     broken_characters.RULE,
     text_language.RULE,
+    mixed_numbers.RULE,
 )
 
 

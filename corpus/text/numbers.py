@@ -65,7 +65,7 @@ def read_out(text: str, language: str) -> str:
         text: any text; never raises, and takes time in proportion to its length.
         language: code or English name (`he`, `iw`, `heb`, `he-IL`, `Hebrew`).
     """
-    code = _num2words_code(language)
+    code = num2words_code(language)
     if code is None:
         return text
     plain = "".join(str(unicodedata.decimal(c)) if _is_digit(c) else c for c in text)
@@ -96,7 +96,7 @@ def _is_digit(character: str) -> bool:
 
 
 @lru_cache
-def _num2words_code(language: str) -> str | None:
+def num2words_code(language: str) -> str | None:
     code = closest_code(language, frozenset(NUM2WORDS))
     found = parse_language(language)
     if code is None or found is None:
@@ -220,16 +220,16 @@ class _Reader:
         value = int(digits)
         as_year = year and len(digits) == 4 and value in _YEARS and self.code in ("en", "de")
         kind = "masculine" if masculine else "year" if as_year else "cardinal"
-        return _named(self.code, value, kind) or self.one_by_one(digits)
+        return named(self.code, value, kind) or self.one_by_one(digits)
 
     def one_by_one(self, digits: str) -> str | None:
-        names = {digit: _named(self.code, int(digit), "cardinal") for digit in set(digits)}
+        names = {digit: named(self.code, int(digit), "cardinal") for digit in set(digits)}
         return self.joined(*(names[digit] for digit in digits))
 
     def decimal(self, whole: str, mark: str, fraction: str) -> str | None:
         name = self.format.marks[mark]
         if not name and len(whole) <= _LONGEST_RUN and len(fraction) <= 3:
-            phrase = _named(self.code, f"{int(whole)}.{fraction}", "cardinal")
+            phrase = named(self.code, f"{int(whole)}.{fraction}", "cardinal")
             if phrase:
                 return phrase
         decimals = (
@@ -244,7 +244,7 @@ class _Reader:
     def ordinal(self, digits: str, ending: str) -> str | None:
         if len(digits) > _LONGEST_RUN:
             return self.one_by_one(digits)
-        words = _named(self.code, int(digits), "ordinal")
+        words = named(self.code, int(digits), "ordinal")
         if words and "ª" in ending:
             words = re.sub(r"o\b", "a", words)
         return words or self.integer(digits)
@@ -257,12 +257,12 @@ class _Reader:
 
     def time(self, written: str) -> str | None:
         hours, *rest = (int(part) for part in written.split(":"))
-        words = self.joined(_named(self.code, hours, "cardinal"), self.format.hour)
+        words = self.joined(named(self.code, hours, "cardinal"), self.format.hour)
         for place, value in enumerate(rest):
             if value == 0 and place == len(rest) - 1:
                 break
             oh = "oh" if self.code == "en" and value < 10 else ""
-            words = self.joined(words, oh, _named(self.code, value, "cardinal"))
+            words = self.joined(words, oh, named(self.code, value, "cardinal"))
         return words
 
     def phone(self, written: str) -> str | None:
@@ -308,7 +308,7 @@ def _converter(code: str) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _named(code: str, value: int | str, kind: str) -> str | None:
+def named(code: str, value: int | str, kind: str) -> str | None:
     """num2words' name of a number below 10^15; None where it has none.
 
     Args:

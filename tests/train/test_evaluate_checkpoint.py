@@ -48,6 +48,7 @@ def test_a_result_holds_every_row(checkpoint: Path, manifest: Path) -> None:
     assert result.overall.utterances == 12
     assert sum(one.utterances for one in result.domains.values()) == 12
     assert result.overall.words == sum(one.words for one in result.domains.values())
+    assert result.numbers == "spoken"
     assert result.unfinished == 12
     assert result.audio == pytest.approx(sum(one.seconds for one in transcripts))
     lines = [

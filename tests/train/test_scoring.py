@@ -37,6 +37,22 @@ def test_normalise_knows_the_language(language: str, written: str, normal: str) 
     assert normalise(written, language) == normal
 
 
+@pytest.mark.parametrize(
+    ("language", "one", "other"),
+    [
+        ("English", "I paid $5 for 21 of them", "i paid five dollars for twenty-one of them"),
+        ("he", "יש לי 7 חתולים", "יש לי שבע חתולים"),
+        ("Japanese", "15人", "十五人"),
+    ],
+)
+def test_numbers_may_be_compared_as_they_are_said(language: str, one: str, other: str) -> None:
+    for pair in ((one, other), (other, one)):
+        assert count_errors(*pair, language, "spoken").word_errors == 0
+        assert count_errors(*pair, language, "as_written").word_errors > 0
+    assert normalise("7", None, "spoken") == "7"
+    assert normalise("7 jup", "Klingon", "spoken") == "7 jup"
+
+
 def test_errors_are_counted_by_kind() -> None:
     assert count_errors("a b c d e f", "x b d e f g") == Errors(
         words=6, substitutions=1, deletions=1, insertions=1, characters=11, character_errors=5

@@ -7,7 +7,9 @@ import unicodedata
 
 from asr_gate.corpus.text.language import language_code
 from asr_gate.corpus.text.letters import APOSTROPHES, GERSHAYIM
+from asr_gate.corpus.text.numbers import read_out
 from asr_gate.corpus.text.scripts import scripts_of
+from asr_gate.train.recipes import Numbers
 
 _TATWEEL = "\N{ARABIC TATWEEL}"
 _TO_APOSTROPHE = str.maketrans(dict.fromkeys(APOSTROPHES, "'"))
@@ -18,19 +20,21 @@ _UNSPACED_NAMES = ("CJK", "HIRAGANA", "KATAKANA", "KHMER", "LAO", "MYANMAR", "TH
 """Beginnings of the Unicode names of their letters."""
 
 
-def normalise(text: str, language: str | None = None) -> str:
+def normalise(text: str, language: str | None = None, numbers: Numbers = "as_written") -> str:
     """Lower case, no punctuation except apostrophes inside words, single spaces.
 
     Combining marks (accents) stay with their letters. Some languages have rules of their own:
     Hebrew and languages in Arabic script lose vowel points and the tatweel; an abbreviation in
     Hebrew loses its gershayim (`צה"ל` is one word); Turkish and Azerbaijani keep dotted and dotless
-    i apart; in Chinese, Japanese, Thai, Lao, Khmer and Burmese each letter is a word. Digits stay
-    as they are written.
+    i apart; in Chinese, Japanese, Thai, Lao, Khmer and Burmese each letter is a word.
 
     Args:
         text: a transcript.
         language: code or English name; None: unknown.
+        numbers: whether numbers and symbols are first read out in that language, as the audit does.
     """
+    if numbers == "spoken" and language is not None:
+        text = read_out(text, language)
     scripts = scripts_of(language or "") or ()
     text = unicodedata.normalize("NFKC", text.translate(_TO_APOSTROPHE))
     if "Hebr" in scripts:

@@ -17,6 +17,7 @@ from asr_gate.train.data.rows import Row
 from asr_gate.train.distributed import Ranks
 from asr_gate.train.evaluation.scoring import Errors, Scores, count_errors, score
 from asr_gate.train.model.loss import TranscriptLoss, compute_type
+from asr_gate.train.recipes import Numbers
 from asr_gate.train.record import EvaluationRates, Rates, Refused
 
 
@@ -53,6 +54,8 @@ class EvaluationResult:
     """In nats per token, by domain."""
     predictions: list[Prediction]
     refused: list[Refused]
+    numbers: Numbers = "as_written"
+    """How numbers were compared."""
 
     def rates(self) -> EvaluationRates:
         """The error rates, without the transcripts."""
@@ -69,6 +72,7 @@ def evaluate(
     batch_seconds: Seconds,
     max_new_tokens: int,
     device: torch.device,
+    numbers: Numbers,
     tokens_per_second: float = 0.0,
     ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
     advance: Callable[[Sequence[Row]], None] = lambda rows: None,
@@ -82,6 +86,7 @@ def evaluate(
         batch_seconds: padded audio in one batch.
         max_new_tokens: longest transcript that is generated.
         device: where the model is.
+        numbers: how numbers are compared.
         tokens_per_second: raises that limit for batches with long rows, by their longest row.
         ranks: this process among all that evaluate.
         advance: called after each batch, with its rows.
@@ -118,7 +123,7 @@ def evaluate(
                 texts = encoder.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
                 ended = (new == encoder.end_id).any(dim=1).tolist()
                 predictions += [
-                    _prediction(row, text.strip(), loss, len(encoder.target(row)), end)
+                    _prediction(row, text.strip(), loss, len(encoder.target(row)), end, numbers)
                     for row, text, loss, end in zip(batch.rows, texts, losses, ended, strict=True)
                 ]
             advance(taken)
@@ -138,10 +143,13 @@ def evaluate(
         losses={name: _loss(some) for name, some in domains.items()},
         predictions=predictions,
         refused=refused,
+        numbers=numbers,
     )
 
 
-def _prediction(row: Row, hypothesis: str, loss: float, tokens: int, finished: bool) -> Prediction:
+def _prediction(
+    row: Row, hypothesis: str, loss: float, tokens: int, finished: bool, numbers: Numbers
+) -> Prediction:
     utterance = row.utterance
     return Prediction(
         id=utterance.id,
@@ -150,7 +158,7 @@ def _prediction(row: Row, hypothesis: str, loss: float, tokens: int, finished: b
         seconds=row.seconds,
         reference=utterance.text,
         hypothesis=hypothesis,
-        errors=count_errors(utterance.text, hypothesis, row.language),
+        errors=count_errors(utterance.text, hypothesis, row.language, numbers),
         loss=loss,
         tokens=tokens,
         finished=finished,

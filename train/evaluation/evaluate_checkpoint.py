@@ -63,6 +63,7 @@ def evaluate_checkpoint(
     language: str | None = None,
     out: Path | None = None,
     batch_seconds: Seconds = 60.0,
+    numbers: recipes.Numbers = "spoken",
     device: Literal["auto", "cpu", "cuda"] = "auto",
     progress: Progress | None = None,
 ) -> tuple[Result, Path]:
@@ -78,6 +79,7 @@ def evaluate_checkpoint(
         out: result file (`.json`), or a folder for it; an existing result is replaced. None: a new
             folder under `evals/`.
         batch_seconds: padded audio in one batch.
+        numbers: how numbers are compared.
         device: where the model runs.
         progress: is told how far the evaluation is.
 
@@ -127,6 +129,7 @@ def evaluate_checkpoint(
             max_new_tokens=MAX_NEW_TOKENS,
             tokens_per_second=TOKENS_PER_SECOND,
             device=chosen,
+            numbers=numbers,
             advance=partial(_advance, progress),
         )
     except torch.OutOfMemoryError as error:
@@ -161,6 +164,7 @@ def evaluate_checkpoint(
         arithmetic="bfloat16" if chosen.type == "cuda" else "float32",
         batch_seconds=batch_seconds,
         max_new_tokens=MAX_NEW_TOKENS,
+        numbers=numbers,
         predictions=write_predictions(path, [asdict(one) for one in found.predictions]),
         tool=version("asr-gate"),
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),

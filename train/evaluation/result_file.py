@@ -20,6 +20,7 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, read_regular
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.files import write_file
+from asr_gate.train.recipes import Numbers
 from asr_gate.train.record import Rates
 
 RESULT_FILE = "result.json"
@@ -77,6 +78,8 @@ class Result(Section):
     """`bfloat16` or `float32`."""
     batch_seconds: Seconds
     max_new_tokens: int
+    numbers: Numbers = "as_written"
+    """How numbers were compared; results from before 0.3 do not say it."""
     predictions: Predictions
     tool: str
     """Version of asr-gate."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from asr_gate.train.data.normalise import has_no_spaces, normalise
+from asr_gate.train.recipes import Numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +39,23 @@ class Scores:
     """Words of the references."""
 
 
-def count_errors(reference: str, hypothesis: str, language: str | None = None) -> Errors:
+def count_errors(
+    reference: str,
+    hypothesis: str,
+    language: str | None = None,
+    numbers: Numbers = "as_written",
+) -> Errors:
     """Compare one transcript with the reference; in an empty one every word is deleted.
 
     Args:
         reference: what was said; has at least one word after `normalise`.
         hypothesis: what was recognised; may be empty.
         language: language of both; see `normalise`.
+        numbers: of both; see `normalise`.
     """
     import jiwer
 
-    truth, recognised = normalise(reference, language), normalise(hypothesis, language)
+    truth, recognised = (normalise(text, language, numbers) for text in (reference, hypothesis))
     words = jiwer.process_words(truth, recognised)
     if has_no_spaces(language):
         truth, recognised = truth.replace(" ", ""), recognised.replace(" ", "")

@@ -36,8 +36,8 @@ def log_result(
         {
             "id": one.id,
             "domain": one.domain,
-            "reference": normalise(one.reference, one.language),
-            "hypothesis": normalise(one.hypothesis, one.language),
+            "reference": normalise(one.reference, one.language, result.numbers),
+            "hypothesis": normalise(one.hypothesis, one.language, result.numbers),
         }
         for one in transcripts
     )

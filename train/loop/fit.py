@@ -406,6 +406,7 @@ class _Training:
             batch_seconds=self.recipe.data.batch_seconds,
             max_new_tokens=self.recipe.evaluation.max_new_tokens,
             device=self.device,
+            numbers=self.recipe.evaluation.numbers,
             ranks=self.ranks,
             advance=self._stop_evaluating,
         )

@@ -295,8 +295,8 @@ def _predictions(epoch: int, result: EvaluationResult) -> Iterator[dict[str, obj
             "domain": one.domain,
             "wer": one.errors.word_errors / one.errors.words,
             # As they are compared: without case and punctuation.
-            "reference": normalise(one.reference, one.language),
-            "hypothesis": normalise(one.hypothesis, one.language),
+            "reference": normalise(one.reference, one.language, result.numbers),
+            "hypothesis": normalise(one.hypothesis, one.language, result.numbers),
         }
 
 

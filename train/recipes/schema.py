@@ -10,6 +10,10 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.tracking import TrackerSettings
 
+Numbers = Literal["spoken", "as_written"]
+"""How numbers and symbols are compared: as the words that are said for them, as in an audit (`7` is
+`seven`), or as they are written."""
+
 
 class RecipeError(UserError):
     """A recipe or an override is not valid."""
@@ -202,6 +206,8 @@ class Evaluation(Section):
     """Also evaluate every so many steps within an epoch; None: only at its end."""
     max_new_tokens: int = Field(default=448, ge=1)
     """Longest transcript that is generated."""
+    numbers: Numbers = "spoken"
+    """Of references and transcripts, before errors are counted."""
 
 
 Level = Literal["debug", "info", "warning", "error"]

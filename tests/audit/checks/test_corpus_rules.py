@@ -301,6 +301,24 @@ def test_a_domain_that_is_hardly_there() -> None:
     assert found("D010", [*rows[:60], rows[-1]]) == []
 
 
+def test_numbers_in_digits_and_in_words() -> None:
+    words = [utterance(f"w{n}", f"we saw {w} ships") for n, w in enumerate(["seven", "twelve"] * 3)]
+    digits = [utterance("d7", "only 7, I think"), utterance("d12", "on the 12th of 12 days")]
+    assert pairs(found("T011", [*words, *digits])) == [
+        ("d7", "'7' is in digits; 6 rows write such numbers in words"),
+        ("d12", "'12' is in digits; 6 rows write such numbers in words"),
+    ]
+    swapped = [replace(row, text=row.text.replace("seven", "7").replace("twelve", "12"))
+               for row in words]  # fmt: skip
+    rare = utterance("w", "seven ships, and twelve more")
+    assert [f.id for f in found("T011", [*swapped, rare])] == ["w"]
+    assert found("T011", [*words, digits[0]]) == [], "one value may be another word"
+    larger = [utterance(f"l{n}", f"we saw {n} ships") for n in (34, 50, 77)]
+    assert found("T011", [*words, *larger]) == [], "a rule of style, and kept"
+    other = [replace(row, lang="de") for row in digits]
+    assert found("T011", [*words, *other]) == [], "another language"
+
+
 # What is listed.
 
 
