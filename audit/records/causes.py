@@ -48,7 +48,7 @@ CAUSES: tuple[Cause, ...] = (
         "The recording has a fault",
         ("S004", "S008", "S005", "S006", "S009", "S007", "S010"),
     ),
-    Cause("balance", "The corpus is made up unevenly", ("D009", "D010")),
+    Cause("balance", "The corpus is made up or written unevenly", ("D009", "D010", "T011")),
 )
 """All rules. Where nothing else decides, causes and codes that come first are the stronger ones."""
 
