@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from asr_gate.cli.main import debug_option, one_interrupt, show
 from asr_gate.cli.options import split_overrides, wandb_options
 from asr_gate.cli.project import Reading, load_project, reading
 from asr_gate.corpus.environment import in_ci
+from asr_gate.corpus.text.plain import plain
 
 
 class _Console(Console):
@@ -47,6 +49,12 @@ def _demonstration(source: Reading) -> str | None:
         "WARNING: no aligner was named, so the demonstration model listens (embedded: English, "
         f"2.5 M parameters). Do not rely on this verdict: {how}"
     )
+
+
+def _next(commands: Sequence[tuple[str, str]]) -> str:
+    """Commands to run next, each with what it does behind it."""
+    width = max(len(plain(line)) for line, _ in commands)
+    return "\n".join(["Next:", *(f"  {plain(line):{width}}  # {why}" for line, why in commands)])
 
 
 @click.command(
@@ -148,6 +156,7 @@ def command(
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import load_policy
+    from asr_gate.audit.report.next_steps import Data, next_commands, read_options
     from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
@@ -213,6 +222,8 @@ def command(
         else:
             print_report(result.report, _Console(), coverage_histogram(result))
             click.echo(f"\nReport: {folder / 'report.md'}")
+            data = Data(source.manifests, read_options(source.audio_root, source.split))
+            click.echo(f"\n{_next(next_commands(result.report, folder, data))}")
         if demonstration:
             click.echo(demonstration, err=as_json)
 

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import corpus_options
+from asr_gate.cli.options import codes_of, corpus_options
 from asr_gate.cli.project import FILE, load_project, reading
+
+if TYPE_CHECKING:
+    from asr_gate.audit.gate.drop import Group
+    from asr_gate.audit.records.excluded import Choice
+    from asr_gate.corpus.write import Written
+
+OF_THE_CORPUS = frozenset({"D009", "D010"})
+"""Rules that speak of the corpus and name a row as an example."""
 
 
 @click.command(
     "clean",
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example: asr clean reports/phase0 --data corpus/train.jsonl",
+    epilog="Example: asr clean reports/phase0 --data corpus/train.jsonl --drop T008,D004 --dry-run",
 )
 @click.argument("report", required=False, type=click.Path(path_type=Path))
 @click.option(
@@ -30,6 +40,18 @@ from asr_gate.cli.project import FILE, load_project, reading
     metavar="FILE|FOLDER",
     help="Where to write; a folder for several manifests.  [default: train.clean.jsonl beside it]",
 )
+@click.option("--drop", multiple=True, metavar="CODE,…", help="Drop rows with these warnings too.")
+@click.option("--keep", multiple=True, metavar="CODE,…", help="Keep rows despite these errors.")
+@click.option(
+    "--fix",
+    is_flag=True,
+    help="Correct texts: take out markup and invisible characters, normalise characters (NFC) and "
+    "spaces.",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be dropped, and write nothing.")
+@click.option(
+    "--write-settings", is_flag=True, help=f"Name the cleaned corpus in {FILE}, for later commands."
+)
 @corpus_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 @debug_option
@@ -37,6 +59,11 @@ def command(
     report: Path | None,
     data: tuple[str, ...],
     out: Path | None,
+    drop: tuple[str, ...],
+    keep: tuple[str, ...],
+    fix: bool,
+    dry_run: bool,
+    write_settings: bool,
     audio_root: Path | None,
     split: str | None,
     as_json: bool,
@@ -46,23 +73,24 @@ def command(
     REPORT is a report or the folder of an audit; by default the newest under reports/. It must have
     been made for exactly this data.
 
-    Each copy has the format of its manifest. Left out are the utterances of low quality and those
-    that could not be audited. Rows that the audit did not sample stay. A file beside each copy,
-    OUT.dropped.jsonl, lists what was left out, and why.
+    Each copy has the format of its manifest. Left out are the rows that `asr train` excludes: those
+    of low quality, and those that could not be audited. --drop and --keep choose more or fewer. Of
+    rules about texts, copies and splits, --drop finds all rows, sampled or not; other rows that the
+    audit did not sample stay. A file beside each copy, OUT.dropped.jsonl, lists what was left out,
+    and why; OUT.fixed.jsonl lists what --fix corrected.
 
     Exit codes: 0 written, even if the verdict is STOP; 30 no verdict (the report is missing,
     altered, or for other data); 2 bad usage or input.
     """
-    import json
-
     from asr_gate.audit.gate import (
         check_tables,
         find_latest,
+        fingerprint_of_same_data,
         read_report,
-        require_same_data,
-        rows_to_drop,
     )
-    from asr_gate.corpus.text.plain import plain
+    from asr_gate.audit.gate import drop as dropping
+    from asr_gate.audit.report.next_steps import Data, audit_again, read_options
+    from asr_gate.cli.write_settings import write_manifests
     from asr_gate.corpus.write import write_without
 
     project = load_project()
@@ -70,6 +98,7 @@ def command(
         raise click.UsageError(
             f"name the audited manifest with --data MANIFEST, or as corpus.manifests of {FILE}"
         )
+    choice = _choice(drop, keep)
     source = reading(project, data, audio_root, split)
     path = report or find_latest(project.output.reports, source.manifests)
     folder = path if path.is_dir() else path.parent
@@ -77,50 +106,134 @@ def command(
     check_tables(found, folder)
     source = replace(source, split=source.split or found.dataset.split)
     corpus = source.read()
-    require_same_data(found, str(path), corpus, folder)
-    dropped = rows_to_drop(found, str(path))
-    written = write_without(
-        corpus,
-        dropped,
-        out=out,
-        audio_root=source.audio_root,
-        split=source.split,
-        labels=source.labels,
-    )
+    content = fingerprint_of_same_data(found, str(path), corpus, folder).comparable()
+    findings = dropping.with_whole_corpus(found, str(path), corpus, content, choice)
+    texts = dropping.corrections(corpus) if fix else {}
+    findings = dropping.after_correction(findings, texts)
+    dropped = dropping.rows_to_drop(found, str(path), findings, choice)
+    groups = list(dropping.grouped(dropped, findings, choice))
+    fixed = len(texts.keys() - dropped.keys())
+    written: list[Written] = []
+    following = None
+    if not dry_run:
+        written = write_without(
+            corpus,
+            dropped,
+            texts=texts,
+            out=out,
+            audio_root=source.audio_root,
+            split=source.split,
+            labels=source.labels,
+        )
+        paths = [str(one.path) for one in written]
+        options = read_options(source.audio_root, source.split)
+        following = audit_again(found, Data(paths, options))
+        if write_settings:
+            write_manifests(FILE, paths)
     unsampled = found.dataset.utterances - found.total_samples
-
-    def summary() -> None:
-        if as_json:
-            rows = [
-                {
-                    "manifest": one.manifest,
-                    "path": str(one.path),
-                    "drop_log": str(one.drop_log),
-                    "kept": one.kept,
-                    "dropped": one.dropped,
-                }
-                for one in written
-            ]
-            told = {"report": str(path), "digest": found.digest, "not_sampled": unsampled}
-            click.echo(json.dumps(told | {"written": rows}))
-            return
-        for one in written:
-            why = f"; see {one.drop_log}" if one.dropped else ""
-            click.echo(plain(f"{one.path}: {one.kept} rows kept, {one.dropped} dropped{why}"))
-        named = [one for one in written if one.manifest in project.corpus.manifests]
-        if named:
-            click.echo(
-                plain(
-                    f"{FILE} still names {', '.join(one.manifest for one in named)}: to train on "
-                    f"what was written, put {', '.join(str(one.path) for one in named)} there, and "
-                    "audit it"
-                )
+    if as_json:
+        told = {
+            "report": str(path),
+            "digest": found.digest,
+            "not_sampled": unsampled,
+            "dropped": [{**group._asdict(), "rows": rows} for group, rows in groups],
+            "fixed": fixed,
+            "next": following,
+            "written": [_as_json(one) for one in written],
+        }
+        show(lambda: _print_json(told))
+        return 0
+    lines = _table(groups, len(dropped), len(corpus.utterances) + len(corpus.skipped), dry_run)
+    if fix:
+        lines.append(f"{fixed} texts {'would be' if dry_run else 'were'} corrected")
+    if unsampled:
+        lines.append(
+            f"{unsampled} rows were not audited: the audit sampled {found.total_samples}; "
+            "asr audit --all audits every row"
+        )
+    lines += _said(written)
+    if following:
+        if write_settings:
+            lines.append(f"{FILE} names the cleaned corpus")
+        elif named := [one for one in written if one.manifest in project.corpus.manifests]:
+            lines.append(
+                f"{FILE} still names {', '.join(one.manifest for one in named)}; --write-settings "
+                "puts the cleaned corpus there"
             )
-        if unsampled:
-            click.echo(
-                f"{unsampled} of the kept rows were not audited: the audit sampled "
-                f"{found.total_samples}; asr audit --all audits every row"
-            )
-
-    show(summary)
+        lines += ["", "Next: audit it again, since it is other data now:", f"  {following}"]
+    show(lambda: _print(lines))
     return 0
+
+
+def _choice(drop: Sequence[str], keep: Sequence[str]) -> Choice:
+    """What the user asks for.
+
+    Raises:
+        click.UsageError: a rule is named twice, or has no rows to drop.
+        UserError: there is no such rule.
+    """
+    from asr_gate.audit.records.excluded import Choice
+
+    choice = Choice(frozenset(codes_of(drop)), frozenset(codes_of(keep)))
+    if both := choice.drop & choice.keep:
+        raise click.UsageError(f"{min(both)}: named for --drop and --keep; choose one")
+    if vain := choice.drop & OF_THE_CORPUS:
+        raise click.UsageError(f"{min(vain)}: speaks of the whole corpus; no row is to drop for it")
+    return choice
+
+
+def _table(groups: Sequence[tuple[Group, int]], dropped: int, total: int, dry: bool) -> list[str]:
+    """What is dropped, by code, domain and split."""
+    from asr_gate.audit.gate.drop import SKIPPED
+    from asr_gate.audit.records.rules import catalogue
+
+    lines = [f"{dropped} of {total} rows {'would be' if dry else 'were'} dropped"]
+    names = {code: rule.name for code, rule in catalogue().items()} | {
+        SKIPPED: "could not be audited"
+    }
+    cells = [("code", "", "domain", "split", "rows")] if groups else []
+    cells += [
+        (group.code, names.get(group.code, ""), group.domain or "-", group.split or "-", str(rows))
+        for group, rows in groups
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        *left, rows = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        lines.append(f"  {'  '.join(left)}  {rows.strip():>{widths[-1]}}")
+    return lines
+
+
+def _said(written: Sequence[Written]) -> list[str]:
+    lines = []
+    for one in written:
+        logs = [str(one.drop_log)] if one.dropped else []
+        logs += [str(one.fix_log)] if one.fix_log else []
+        why = f"; see {' and '.join(logs)}" if logs else ""
+        lines.append(f"{one.path}: {one.kept} rows kept, {one.dropped} dropped{why}")
+    return lines
+
+
+def _as_json(one: Written) -> dict[str, Any]:
+    return {
+        "manifest": one.manifest,
+        "path": str(one.path),
+        "drop_log": str(one.drop_log),
+        "fix_log": None if one.fix_log is None else str(one.fix_log),
+        "kept": one.kept,
+        "dropped": one.dropped,
+        "fixed": one.fixed,
+    }
+
+
+def _print_json(told: dict[str, Any]) -> None:
+    import json
+
+    click.echo(json.dumps(told))
+
+
+def _print(lines: Sequence[str]) -> None:
+    from asr_gate.corpus.text.plain import plain
+
+    for line in lines:
+        # Columns and indented commands keep their spaces.
+        click.echo(" ".join(map(plain, line.split(" "))))

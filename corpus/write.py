@@ -11,7 +11,7 @@ from typing import Any
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import write_atomically
-from asr_gate.corpus.formats.format import Change, Source
+from asr_gate.corpus.formats.format import Change, Correction, Source
 from asr_gate.corpus.formats.lines import json_bytes
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import locate, read_sources
@@ -27,14 +27,19 @@ class Written:
     path: Path
     drop_log: Path
     """JSON lines: one for each dropped row, with the reason."""
+    fix_log: Path | None
+    """JSON lines: one for each corrected row, with its text before and after; None: there are none
+    of them."""
     kept: int
     dropped: int
+    fixed: int
 
 
 def write_without(
     corpus: Corpus,
     dropped: Mapping[str, Mapping[str, Any]],
     *,
+    texts: Mapping[str, str] | None = None,
     out: Path | None = None,
     audio_root: Path | None = None,
     split: str | None = None,
@@ -42,13 +47,14 @@ def write_without(
 ) -> list[Written]:
     """Write the manifests of a corpus less some rows, each with a log of what was dropped.
 
-    Every other row stays as it is, byte for byte, rows of other splits too. Only an id that would
-    change without the dropped rows is written into its row. The result is read back before it takes
-    its place, and has to give the same utterances.
+    Every other row stays as it is, byte for byte, rows of other splits too. Only what is corrected,
+    and an id that would change without the dropped rows, is written into its row. The result is
+    read back before it takes its place, and has to give the same utterances.
 
     Args:
         corpus: as it was read.
         dropped: by the id of an utterance or a skipped row, its line of the drop log.
+        texts: corrected transcripts by id.
         out: the file or folder to write; for several manifests, the folder to write them into.
             By default `train.clean.jsonl` beside `train.jsonl`.
         audio_root: as given to `read_corpus`.
@@ -67,8 +73,14 @@ def write_without(
     ids: dict[str, list[str]] = {}
     for row in _rows(corpus):
         ids.setdefault(row.origin, []).append(row.id)
-    change = Change(ids, dropped.keys())
     kept = [utterance for utterance in corpus.utterances if utterance.id not in dropped]
+    corrections = {
+        u.id: Correction(u.text, after)
+        for u in kept
+        if (after := (texts or {}).get(u.id, u.text)) != u.text
+    }
+    change = Change(ids, dropped.keys(), texts=corrections)
+    kept = [replace(u, text=corrections[u.id].after) if u.id in corrections else u for u in kept]
     if not kept:
         raise UserError(f"{', '.join(corpus.manifests)}: no row would be left; nothing is written")
     staged = [target.with_name(f".{os.getpid()}-{target.name}") for target in targets]
@@ -90,7 +102,7 @@ def write_without(
             change = replace(change, write_ids=change.write_ids | unlike)
             _stage(sources, staged, change, split)
         return [
-            _move_into_place(source, manifest, path, target, corpus, dropped)
+            _move_into_place(source, manifest, path, target, corpus, dropped, corrections)
             for (manifest, source), path, target in zip(found, staged, targets, strict=True)
         ]
     finally:
@@ -223,20 +235,32 @@ def _move_into_place(
     target: Path,
     corpus: Corpus,
     dropped: Mapping[str, Mapping[str, Any]],
+    corrections: Mapping[str, Correction],
 ) -> Written:
-    """Move one manifest to its target, and write its drop log beside it."""
+    """Move one manifest to its target, and write its logs beside it."""
     rows = [row for row in _rows(corpus) if source.format.holds(source, row.origin)]
     gone = [row for row in rows if row.id in dropped]
     lines = [{"id": row.id, "origin": row.origin, **dropped[row.id]} for row in gone]
-    drop_log = drop_log_of(target)
+    drop_log, fix_log = drop_log_of(target), target.with_name(f"{target.name}.fixed.jsonl")
     write_atomically(drop_log, b"".join(json_bytes(line) + b"\n" for line in lines))
+    fixed = [
+        {"id": row.id, "origin": row.origin, "before": fix.before, "after": fix.after}
+        for row in rows
+        if (fix := corrections.get(row.id)) is not None
+    ]
+    if fixed:
+        write_atomically(fix_log, b"".join(json_bytes(line) + b"\n" for line in fixed))
+    else:  # an earlier one would be wrong
+        fix_log.unlink(missing_ok=True)
     if staged.is_dir():
         _remove(target)
     else:
         with staged.open("rb") as stream:
             os.fsync(stream.fileno())
     staged.replace(target)
-    return Written(manifest, target, drop_log, len(rows) - len(gone), len(gone))
+    kept = len(rows) - len(gone)
+    log = fix_log if fixed else None
+    return Written(manifest, target, drop_log, log, kept, len(gone), len(fixed))
 
 
 def _remove(path: Path) -> None:

@@ -55,7 +55,7 @@ from asr_gate.audit.checks import (
 from asr_gate.audit.checks.rule import Context, Found, Rule
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.power import Calibration
-from asr_gate.audit.records.rules import Severity
+from asr_gate.audit.records.rules import Severity, catalogue
 from asr_gate.corpus.utterance import Corpus
 
 # Rules are listed and explained where nothing is installed that measures.
@@ -159,8 +159,10 @@ def find_in_corpus(
         corpus=corpus,
     )
     for rule in RULES:
-        severity = policy.rules[rule.code]
-        if rule.whole_corpus and rule.code in codes and severity != "off":
+        if rule.whole_corpus and rule.code in codes:
+            severity = policy.rules[rule.code]
+            if severity == "off":  # asked for all the same
+                severity = catalogue()[rule.code].severity
             for what in rule.find([], context):
                 yield _finding(rule, severity, Found(*what), context)
 

@@ -4,8 +4,8 @@ from asr_gate.audit.gate.admission import (
     CautionNotAccepted,
     Stopped,
     authorise,
+    fingerprint_of_same_data,
     require_same_data,
-    rows_to_drop,
     verify,
 )
 from asr_gate.audit.gate.read import NoVerdict, check_tables, find_latest, read_report
@@ -17,8 +17,8 @@ __all__ = [
     "authorise",
     "check_tables",
     "find_latest",
+    "fingerprint_of_same_data",
     "read_report",
     "require_same_data",
-    "rows_to_drop",
     "verify",
 ]

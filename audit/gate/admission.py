@@ -19,12 +19,17 @@ from asr_gate.audit.gate.read import (
     same_manifests,
 )
 from asr_gate.audit.policy import GatePolicy, Policy, load_policy
-from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import ROWS_FILE, Report
 from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, read_regular
-from asr_gate.corpus.fingerprint import RowDigest, differences, fingerprint, from_lines
+from asr_gate.corpus.fingerprint import (
+    Fingerprint,
+    RowDigest,
+    differences,
+    fingerprint,
+    from_lines,
+)
 from asr_gate.corpus.utterance import Corpus
 
 NAMED = 3
@@ -170,6 +175,27 @@ def require_same_data(
     cached: bool = True,
     part: bool = False,
 ) -> AuditedAudio:
+    """Check that the report speaks of this very corpus; see `fingerprint_of_same_data`.
+
+    Returns:
+        The audio that was audited, to compare with what is decoded later.
+
+    Raises:
+        NoVerdict: it was made for other data.
+    """
+    now = fingerprint_of_same_data(report, name, corpus, folder, cached=cached, part=part)
+    return AuditedAudio(now.sounds, now.audio)
+
+
+def fingerprint_of_same_data(
+    report: Report,
+    name: str,
+    corpus: Corpus,
+    folder: Path,
+    *,
+    cached: bool = True,
+    part: bool = False,
+) -> Fingerprint:
     """Check that the report speaks of this very corpus.
 
     Args:
@@ -181,15 +207,14 @@ def require_same_data(
         part: whether some of the audited rows are enough.
 
     Returns:
-        The audio that was audited, to compare with what is decoded later.
+        The digests of the corpus.
 
     Raises:
         NoVerdict: it was made for other data; names rows that were added, removed or changed.
     """
     now = fingerprint(corpus, audio=report.dataset.fingerprint_audio, cached=cached)
-    audio = AuditedAudio(now.sounds, now.audio)
     if now.digest == report.dataset.fingerprint:
-        return audio
+        return now
     manifests = ", ".join(corpus.manifests)
     what = f"(fingerprint {report.dataset.fingerprint[:19]}…, found {now.digest[:19]}…)"
     then = _rows_of(report, folder)
@@ -198,7 +223,7 @@ def require_same_data(
         if part:
             found = [(identity, how) for identity, how in found if how != "removed"]
             if not found:
-                return audio
+                return now
         what = _named(found, corpus.relative_origins(), what)
     mend = "audit this data, or name its report"
     if not same_manifests(report.dataset.manifests, corpus.manifests):
@@ -235,31 +260,3 @@ def _named(found: Sequence[tuple[str, str]], places: Mapping[str, str], otherwis
     more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
     many = "1 row differs" if len(found) == 1 else f"{len(found)} rows differ"
     return f"({many}: {'; '.join(named)}{more})"
-
-
-def rows_to_drop(report: Report, name: str) -> dict[str, dict[str, Any]]:
-    """The rows that a report excludes, each as its line of a drop log.
-
-    Args:
-        report: a verified report.
-        name: the report's, for the message.
-
-    Returns:
-        By id: `reason`, and `findings`, those that count against the row, with `code`, `severity`,
-        `message`, `start` and `end` in seconds (null for the whole row).
-
-    Raises:
-        NoVerdict: the audit cannot tell right from wrong.
-    """
-    if report.decision == "NO_VERDICT":
-        raise NoVerdict(f"{name}: no verdict, so nothing to drop: {report.reasons[0]}")
-    rows: dict[str, dict[str, Any]] = {
-        identity: {"reason": reason, "findings": []}
-        for identity, reason in excluded(report).items()
-    }
-    for finding in report.findings:
-        if finding.counts and finding.id in rows:
-            rows[finding.id]["findings"].append(
-                finding.model_dump(exclude={"id", "origin", "counts"})
-            )
-    return rows

@@ -12,7 +12,16 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.formats.format import ALL, Change, Format, Row, Source, is_file, is_folder
+from asr_gate.corpus.formats.format import (
+    ALL,
+    TEXT_COLUMNS,
+    Change,
+    Format,
+    Row,
+    Source,
+    is_file,
+    is_folder,
+)
 from asr_gate.corpus.formats.lines import BOM, NOT_UTF8
 
 LONGEST_CELL = 10_000_000
@@ -87,23 +96,29 @@ class Delimited(Format):
         tab = manifest.suffix.lower() == ".tsv"
         kept: list[str] = []
         id_column: int | None = None
+        text_column = 0
         headed = False
         for number, text, cells in _records(manifest):
             origin = f"{manifest}:{number}"
             if cells and not headed:
                 headed = True
                 id_column = max((n for n, name in enumerate(cells) if name == "id"), default=None)
+                text_column = next(cells.index(name) for name in TEXT_COLUMNS if name in cells)
                 if id_column is None and change.write_ids:
                     text = _with_cell(text, "id", tab)
             elif change.drops(origin):
                 continue
-            elif cells and change.write_ids:
+            elif cells:
+                correction = change.text_at(origin)
+                if correction is not None:
+                    cells[text_column] = correction.applied(cells[text_column])
                 (name,) = {*change.ids.get(origin, ())} & change.write_ids or {""}
-                if id_column is None:
-                    text = _with_cell(text, name, tab)
-                elif name:
+                if id_column is not None and name:
                     cells[id_column] = name
+                if correction is not None or (id_column is not None and name):
                     text = _as_line(cells, tab) + _line_end(text)
+                if id_column is None and change.write_ids:
+                    text = _with_cell(text, name, tab)
             kept.append(text)
         with manifest.open("rb") as stream:
             marked = stream.read(len(BOM)) == BOM
@@ -170,5 +185,6 @@ def _as_line(cells: list[str], tab: bool) -> str:
     if tab:
         return "\t".join(cells)
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    # With another end of line the library leaves line breaks in cells unquoted.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n")

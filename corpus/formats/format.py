@@ -57,14 +57,28 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """A transcript, and what is written in its place."""
+
+    before: str
+    after: str
+
+    def applied(self, cell: str) -> str:
+        """A cell that ends in the transcript, corrected; a language tag before it stays."""
+        return cell.removesuffix(self.before) + self.after
+
+
+@dataclass(frozen=True, slots=True)
 class Change:
-    """Which rows of a manifest are dropped, and which ids have to be written into their rows."""
+    """Which rows of a manifest are dropped, and what has to be written into those that stay."""
 
     ids: Mapping[str, list[str]]
     """Ids of the rows at each origin. What stands at any other origin stays."""
     dropped: Set[str]
     write_ids: Set[str] = frozenset()
     """Ids that would be lost unless the row says them."""
+    texts: Mapping[str, Correction] = field(default_factory=dict)
+    """Corrected transcripts, by id."""
 
     def drops(self, origin: str) -> bool:
         """Whether every row at an origin is dropped."""
@@ -74,7 +88,15 @@ class Change:
     def edits(self, origin: str) -> bool:
         """Whether what stands at an origin has to be changed, if it stays."""
         here = self.ids.get(origin, ())
-        return any(one in self.dropped or one in self.write_ids for one in here)
+        return any(
+            one in self.dropped or one in self.write_ids or one in self.texts for one in here
+        )
+
+    def text_at(self, origin: str) -> Correction | None:
+        """The correction at an origin that holds one row; None: there is none."""
+        return next(
+            (self.texts[one] for one in self.ids.get(origin, ()) if one in self.texts), None
+        )
 
 
 class Format(ABC):

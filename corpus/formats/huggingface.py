@@ -110,10 +110,16 @@ class HuggingFace(Format):
         the folder or with the number of rows.
 
         Raises:
-            UserError: the dataset names audio by paths, which the library would look up anew.
+            UserError: the dataset names audio by paths, which the library would look up anew; or
+                texts were to be corrected.
         """
         import datasets
 
+        if change.texts:
+            raise UserError(
+                f"{source.path}: --fix writes text files alone; leave it out, or save the dataset "
+                "as JSON lines"
+            )
         if target.exists():  # from an earlier try: every id is in it already
             return
         path = source.path

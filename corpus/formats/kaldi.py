@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats.format import (
     ALL,
     Change,
+    Correction,
     Format,
     Row,
     Source,
@@ -123,15 +124,18 @@ class Kaldi(Format):
         folder = source.path
         target.mkdir(exist_ok=True)
         utterances = set()
+        corrections = {}
         for number, line in enumerate(_lines(folder / "text"), start=1):
             origin = f"{folder / 'text'}:{number}"
             if origin not in change.ids or change.drops(origin):
                 continue
-            if change.edits(origin):
+            if change.write_ids & {*change.ids[origin]}:
                 raise UserError(
                     f"{origin}: another manifest has the same id; give each its own and audit again"
                 )
             utterances.add(_fields(line, 1)[0])
+            if correction := change.text_at(origin):
+                corrections[_fields(line, 1)[0]] = correction
         recordings = _second_fields(folder / "segments", utterances) or utterances
         speakers = _second_fields(folder / "utt2spk", utterances)
         for file in sorted(folder.iterdir()):
@@ -144,7 +148,9 @@ class Kaldi(Format):
             else:
                 continue
             staying = [line for line in _lines(file) if _fields(line, 1)[0] in kept]
-            if file.name == "spk2utt":
+            if file.name == "text":
+                staying = [_with_text(line, corrections) for line in staying]
+            elif file.name == "spk2utt":
                 staying = [_only(line, utterances) for line in staying]
             elif file.name == "wav.scp" and source.base == folder:
                 staying = [_absolute(line, folder) for line in staying]
@@ -219,6 +225,15 @@ def _only(line: str, utterances: set[str]) -> str:
     """A line of `spk2utt` with the utterances that stay."""
     speaker, *spoken = _fields(line)
     return " ".join([speaker, *(one for one in spoken if one in utterances)]) + "\n"
+
+
+def _with_text(line: str, corrections: Mapping[str, Correction]) -> str:
+    """A line of `text` with its transcript corrected."""
+    correction = corrections.get(_fields(line, 1)[0])
+    if correction is None:
+        return line
+    content = line.rstrip(" \t\r\n")
+    return correction.applied(content) + line[len(content) :]
 
 
 def _absolute(line: str, folder: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import open_regular
-from asr_gate.corpus.formats.format import Change
+from asr_gate.corpus.formats.format import TEXT_COLUMNS, Change, Correction
 from asr_gate.corpus.strict import parse_json
 
 LONGEST_LINE = 64_000_000
@@ -107,7 +107,8 @@ def json_bytes(value: dict[str, Any]) -> bytes:
 
 
 def json_lines_without(manifest: Path, change: Change) -> bytes:
-    """The lines of a JSONL file that stay, and of each Lhotse cut the supervisions that stay."""
+    """The lines of a JSONL file that stay, corrected where they are, and of each Lhotse cut the
+    supervisions that stay."""
     kept = []
     for number, line in enumerate(every_line(manifest), start=1):
         origin = f"{manifest}:{number}"
@@ -121,13 +122,32 @@ def _edited(line: bytes, origin: str, change: Change) -> bytes:
     assert isinstance(value, dict), f"{origin} was read as an object before"
     here = change.ids[origin]
     staying = [one for one in here if one not in change.dropped]
-    if len(here) > 1:
+    if _text_column(value) is not None:
+        value = _corrected(value, change.texts.get(here[0]))
+    else:  # a cut: its supervisions are the rows
+        several = len(here) > 1
         pairs = zip(value["supervisions"], here, strict=True)
         value["supervisions"] = [
-            {**supervision, "id": one} if one in change.write_ids else supervision
+            _corrected(
+                {**supervision, "id": one} if several and one in change.write_ids else supervision,
+                change.texts.get(one),
+            )
             for supervision, one in pairs
             if one not in change.dropped
         ]
-    if len(staying) == 1:  # a cut with one supervision goes by its own id
+    # A cut with one supervision goes by its own id.
+    if len(staying) == 1 and (len(here) > 1 or staying[0] in change.write_ids):
         value["id"] = staying[0]
     return json_bytes(value) + line[len(line.rstrip(b"\r\n")) :]
+
+
+def _text_column(row: dict[str, Any]) -> str | None:
+    return next((name for name in TEXT_COLUMNS if name in row), None)
+
+
+def _corrected(row: dict[str, Any], correction: Correction | None) -> dict[str, Any]:
+    """A row with its transcript corrected."""
+    column = _text_column(row)
+    if correction is None or column is None:
+        return row
+    return {**row, column: correction.applied(row[column])}

@@ -5,15 +5,23 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_EVENTS = (
+SOUNDS = (
     "applause|background|beep|breath(?:ing|s)?|chuckl(?:es?|ing)|clears throat|cough(?:s|ing)?|"
-    "cross-?talk|foreign|inaudible|indistinct|laugh(?:s|ing|ter)?|music|no ?speech|noise|"
-    "overlap(?:ping)?|pause|sigh(?:s|ing)?|silence|sneez(?:es?|ing)|sobs?|unclear|unintelligible|"
-    "צחוק|צוחק(?:ת|ים|ות)?|מוזיקה|מחיאות כפיים|לא ברור|לא נשמע|רעש|שתיקה|שקט"
+    "laugh(?:s|ing|ter)?|music|no ?speech|noise|pause|sigh(?:s|ing)?|silence|sneez(?:es?|ing)|"
+    "sobs?|צחוק|צוחק(?:ת|ים|ות)?|מוזיקה|מחיאות כפיים|רעש|שתיקה|שקט"
+)
+"""Sounds as transcribers note them, which stand for no word."""
+
+_EVENTS = (
+    f"{SOUNDS}|cross-?talk|foreign|inaudible|indistinct|overlap(?:ping)?|unclear|unintelligible|"
+    "לא ברור|לא נשמע"
 )
 """What transcribers write in round brackets. Any other text in them may be spoken."""
 
-_MARKUP = re.compile(
+SPEAKERS = "speaker|spk|spkr|interviewer|interviewee|agent|caller|דובר|דוברת"
+"""Words for a speaker, in labels."""
+
+MARKUP = re.compile(
     "|".join(
         f"(?P<{name}>{pattern})"
         for name, pattern in {
@@ -26,7 +34,7 @@ _MARKUP = re.compile(
                 r"|\b\d{1,3}(?::[0-5]\d){1,2}[.,]\d{2,3}\b|\b00(?::[0-5]\d){2}\b"
             ),
             "label": (
-                r"\A\s*(?:(?i:speaker|spk|spkr|interviewer|interviewee|agent|caller|דובר|דוברת)"
+                rf"\A\s*(?:(?i:{SPEAKERS})"
                 r"[ _-]?\w{0,3}|[A-Z]{1,12}[ _-]?\d{1,3}|[A-Z])\s?:"
             ),
             "event": (
@@ -67,7 +75,7 @@ def markup(text: str) -> tuple[str, str] | None:
     Kinds: `token` of a model, `tag` of HTML, XML or SSML, `entity`, `url`, `timestamp`, speaker
     `label`, `event` (`[noise]`, `(laughs)`).
     """
-    found = _MARKUP.search(text)
+    found = MARKUP.search(text)
     return None if found is None else (str(found.lastgroup), found[0].strip())
 
 
@@ -89,6 +97,18 @@ def broken_characters(text: str) -> tuple[str, str] | None:
         if not _joins(text, joiner.start()):
             return _escaped(joiner[0]), "an invisible character"
     return None
+
+
+def without_invisible(text: str) -> str:
+    """A text without invisible characters; a zero-width space between letters may mean a space."""
+    text = _INVISIBLE.sub("", text)
+    if not _UNSPACED.search(text):
+        text = re.sub(r"(?<!\w)\u200b|\u200b(?!\w)", "", text)
+    return "".join(
+        character
+        for index, character in enumerate(text)
+        if not _JOINERS.match(character) or _joins(text, index)
+    )
 
 
 def _misread(text: str) -> str | None:

@@ -174,7 +174,7 @@ def cleaned(
     manifests: Path | list[Path], dropped: Collection[str], **options: Any
 ) -> tuple[Corpus, list[Written]]:
     manifests = [manifests] if isinstance(manifests, Path) else manifests
-    reading = {k: v for k, v in options.items() if k != "out"}
+    reading = {k: v for k, v in options.items() if k not in ("out", "texts")}
     corpus = read_corpus(manifests, **reading)
     ledger = {identity: {"reason": "low quality", "findings": []} for identity in dropped}
     return corpus, write_without(corpus, ledger, **options)
@@ -217,6 +217,36 @@ def test_what_is_written_reads_as_the_same_rows_less_the_dropped(
     assert found == [content(u) for u in kept[1:]]
     leftovers = [p.name for p in written.path.parent.iterdir() if p.name.startswith(".")]
     assert leftovers == []
+
+
+@pytest.mark.parametrize("kind", KINDS[:9])
+def test_texts_are_corrected_and_logged(kind: Callable[[Path], Path], folder: Path) -> None:
+    manifest = kind(folder)
+    first, second, third, last = read_corpus([manifest]).utterances
+    texts = {first.id: "gone", second.id: 'a "new", text', last.id: last.text}
+    _, (written,) = cleaned(manifest, [first.id], texts=texts)
+    again = read_corpus([written.path]).utterances
+    assert [u.text for u in again] == [texts[second.id], third.text, last.text]
+    assert (again[0].id, again[0].text, again[0].lang) == (
+        second.id, texts[second.id], second.lang
+    )  # fmt: skip
+    assert written.fixed == 1
+    assert written.fix_log is not None
+    (line,) = map(json.loads, written.fix_log.read_text().splitlines())
+    assert line == {
+        "id": second.id, "origin": second.origin, "before": second.text,
+        "after": texts[second.id],
+    }  # fmt: skip
+    _, (without,) = cleaned(manifest, [first.id])
+    assert (without.fixed, written.fix_log.exists()) == (0, False)
+
+
+def test_texts_of_a_dataset_are_not_corrected(folder: Path) -> None:
+    manifest = as_saved(folder)
+    row = read_corpus([manifest]).utterances[0]
+    with pytest.raises(UserError, match="--fix writes text files alone"):
+        cleaned(manifest, [], texts={row.id: "new"})
+    assert not list(folder.glob("*.clean*"))
 
 
 @pytest.mark.parametrize("kind", [as_jsonl, as_qwen, as_tsv])

@@ -50,7 +50,7 @@ def test_every_kind_of_defect_has_its_rule(audited: Path) -> None:
             codes.setdefault(kinds[finding["id"]], set()).add(finding["code"])
     for kind, code in {
         "transcript_swapped": "A008",
-        "transcript_cut": "A001",
+        "transcript_cut": "A009",
         "text_too_long": "A002",
         "duplicate_row": "D001",
         "audio_truncated": "S001",

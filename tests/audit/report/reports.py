@@ -11,7 +11,9 @@ from asr_gate.audit.decide.verdict import RECOMMENDATIONS
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.controls import KINDS
 from asr_gate.audit.records.finding import Finding
-from asr_gate.audit.records.report import SCHEMA_VERSION, Report
+from asr_gate.audit.records.report import SCHEMA_VERSION, Report, Skipped
+from asr_gate.corpus.fingerprint import fingerprint
+from asr_gate.corpus.read import read_corpus
 
 POWER = {
     "n": 20, "detected": 19, "power": 0.95, "low": 0.76, "high": 0.99, "false_alarm_rate": 0.0,
@@ -95,6 +97,25 @@ def finding(identity: str = "u1", code: str = "A001", **changes: Any) -> Finding
         "counts": True,
     }
     return Finding.model_validate(fields | changes)
+
+
+def report_about(
+    manifest: Path, folder: Path, *findings: Finding, split: str | None = None, **changes: Any
+) -> Path:
+    """A report of a corpus as it is, in a folder of its own."""
+    corpus = read_corpus([manifest], split=split)
+    found = fingerprint(corpus)
+    dataset = sound().dataset.model_copy(
+        update={
+            "fingerprint": found.digest,
+            "utterances": len(corpus.utterances),
+            "manifests": [str(manifest)],
+        }
+    )
+    skipped = [Skipped(id=s.id, origin=s.origin, reason=s.reason) for s in corpus.skipped]
+    changes = {"total_samples": len(corpus.utterances), "skipped": skipped, **changes}
+    report = report_of(*findings).model_copy(update={"dataset": dataset, **changes})
+    return write_report(report.sealed(), folder)
 
 
 def write_report(report: Report, folder: Path) -> Path:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from junitparser import Failure, JUnitXml, Skipped
 
 from asr_gate.audit.checks import run_rules
-from asr_gate.audit.gate import rows_to_drop
-from asr_gate.audit.records.excluded import excluded, excluded_ids
+from asr_gate.audit.gate.drop import rows_to_drop
+from asr_gate.audit.records.excluded import Choice, excluded, excluded_ids
 from asr_gate.audit.records.report import Skipped as SkippedRow
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.junit import junit
@@ -49,6 +49,14 @@ def test_all_agree(rules: dict[str, Any], sampled: set[str], can_detect: bool) -
     assert set(found) - {SKIPPED} == excluded_ids(report.findings)
     assert found[SKIPPED] == "leaves the root"
     assert rows_to_drop(report, "r").keys() == found.keys()
+    # What a user chooses besides is taken as if the policy said so.
+    chosen = Choice(drop=frozenset({"T008", "D001"}), keep=frozenset({"A001", "S003"}))
+    weights = dict.fromkeys(chosen.drop, "error") | dict.fromkeys(chosen.keep, "warning")
+    as_if = report_of(
+        *(f.model_copy(update={"severity": weights.get(f.code, f.severity)}) for f in findings),
+        skipped=skipped,
+    )
+    assert excluded(report, choice=chosen) == excluded(as_if)
 
     cases = [
         case for suite in JUnitXml.fromstring(junit(report, LOCATIONS, None)) for case in suite

@@ -1,0 +1,150 @@
+"""What `asr clean` drops and corrects: what the audit excludes, and what the user asks for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from asr_gate.audit.gate.read import NoVerdict
+from asr_gate.audit.policy import Policy
+from asr_gate.audit.records.causes import explained, strongest_first
+from asr_gate.audit.records.excluded import AS_AUDITED, Choice, excluded, excludes
+from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.report import Report
+from asr_gate.corpus.text.markup import broken_characters, markup
+from asr_gate.corpus.text.mend import mended
+from asr_gate.corpus.utterance import Corpus
+
+SKIPPED = "skipped"
+"""In the place of a code: the row could not be audited."""
+
+_MENDED: Mapping[str, Callable[[str], object]] = {"T008": markup, "T009": broken_characters}
+"""Rules whose findings a correction may resolve: what they still find in the corrected text."""
+
+
+class Group(NamedTuple):
+    """Dropped rows that are alike."""
+
+    code: str
+    """Of the finding that explains each of them best."""
+    domain: str
+    split: str
+
+
+def rows_to_drop(
+    report: Report,
+    name: str,
+    findings: Iterable[Finding] | None = None,
+    choice: Choice = AS_AUDITED,
+) -> dict[str, dict[str, Any]]:
+    """The rows that a report excludes, each as its line of a drop log.
+
+    Args:
+        report: a verified report.
+        name: the report's, for the message.
+        findings: other findings than the report's; None: those.
+        choice: what a user asked for beside what the audit excludes.
+
+    Returns:
+        By id: `reason`, and `findings`, those that count against the row, with `code`, `severity`,
+        `message`, `start` and `end` in seconds (null for the whole row).
+
+    Raises:
+        NoVerdict: the audit cannot tell right from wrong.
+    """
+    if report.decision == "NO_VERDICT":
+        raise NoVerdict(f"{name}: no verdict, so nothing to drop: {report.reasons[0]}")
+    found = report.findings if findings is None else list(findings)
+    rows: dict[str, dict[str, Any]] = {
+        identity: {"reason": reason, "findings": []}
+        for identity, reason in excluded(report, found, choice).items()
+    }
+    kept = {"code", "severity", "message", "start", "end"}
+    for identity, of_row in _by_id(found).items():
+        if identity in rows:
+            rows[identity]["findings"] = [
+                finding.model_dump(include=kept)
+                for finding in strongest_first(of_row)
+                if finding.counts
+            ]
+    return rows
+
+
+def with_whole_corpus(
+    report: Report, name: str, corpus: Corpus, content: Mapping[str, str], choice: Choice
+) -> list[Finding]:
+    """The report's findings and, of rules that were chosen, those in rows that it does not list.
+
+    A report lists few warnings in rows that were not sampled. Rules that need no alignment are run
+    again, so that all rows are found.
+
+    Args:
+        report: a report about this corpus.
+        name: the report's, for the message.
+        corpus: all rows.
+        content: `Fingerprint.comparable` of the corpus.
+        choice: what a user asked for.
+
+    Raises:
+        NoVerdict: the report's policy cannot be read.
+    """
+    if not choice.drop:
+        return list(report.findings)
+    from asr_gate.audit.checks import find_in_corpus
+
+    try:
+        policy = Policy.model_validate(report.policy)
+    except ValidationError as error:
+        raise NoVerdict(f"{name}: its policy cannot be read; audit again") from error
+    again = list(find_in_corpus(choice.drop, corpus, content, policy, report.aligner.language))
+    known = {(finding.id, finding.code) for finding in again}
+    return again + [f for f in report.findings if (f.id, f.code) not in known]
+
+
+def corrections(corpus: Corpus) -> dict[str, str]:
+    """Corrected transcripts by id, of the rows that have anything to correct."""
+    found = {u.id: mended(u.text) for u in corpus.utterances}
+    return {u.id: found[u.id] for u in corpus.utterances if found[u.id] != u.text}
+
+
+def after_correction(findings: Iterable[Finding], texts: Mapping[str, str]) -> list[Finding]:
+    """The findings that corrected transcripts leave: no markup, nothing that follows from it."""
+    left = []
+    for identity, found in _by_id(findings).items():
+        gone = set()
+        if identity in texts:
+            codes = {finding.code for finding in found}
+            gone = {c for c in codes & _MENDED.keys() if _MENDED[c](texts[identity]) is None}
+        left += [f for f in found if f.code not in gone and not explained(f.code, gone)]
+    return left
+
+
+def grouped(
+    dropped: Iterable[str], findings: Iterable[Finding], choice: Choice = AS_AUDITED
+) -> Iterator[tuple[Group, int]]:
+    """How many rows are dropped, by code, domain and split; each row counts once.
+
+    Args:
+        dropped: ids of the rows.
+        findings: that drop them; a row without any could not be audited.
+        choice: as given to `rows_to_drop`.
+    """
+    by_id = _by_id(finding for finding in findings if excludes(finding, choice))
+    counts: Counter[Group] = Counter()
+    for identity in dropped:
+        if identity in by_id:
+            first = strongest_first(by_id[identity])[0]
+            counts[Group(first.code, first.domain, first.split or "")] += 1
+        else:
+            counts[Group(SKIPPED, "", "")] += 1
+    yield from sorted(counts.items())
+
+
+def _by_id(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
+    by_id: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_id.setdefault(finding.id, []).append(finding)
+    return by_id

@@ -1,0 +1,91 @@
+"""What to run next: commands as they can be typed, for this report and its data."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.report import Report
+
+NO_LANGUAGE = ("und", "mul")
+"""What a report says where the audit was given no language."""
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """What was audited, as it is named on a command line."""
+
+    manifests: Sequence[str]
+    options: Sequence[str] = ()
+    """To read them with: `--split train`."""
+
+    def audit(self) -> list[str]:
+        """As arguments of `asr audit`."""
+        return [*self.manifests, *self.options]
+
+    def others(self) -> list[str]:
+        """As arguments of the other commands."""
+        return [*(part for m in self.manifests for part in ("--data", m)), *self.options]
+
+
+def read_options(audio_root: Path | None, split: str | None) -> list[str]:
+    """`--audio-root` and `--split`, as they were given."""
+    given = {"--audio-root": audio_root, "--split": split}
+    return [part for name, value in given.items() if value for part in (name, str(value))]
+
+
+def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, str]]:
+    """The three commands that help most now, each with what it does.
+
+    Args:
+        report: the report.
+        folder: of the audit.
+        data: what was audited.
+    """
+    see = (_line("findings", folder), "the rows, with file and line")
+    check = (_line("clean", folder, *data.others(), "--dry-run"), "what cleaning would drop")
+    if report.decision == "NO_VERDICT":
+        other = _line("audit", *data.audit(), "--aligner", "mms", "--language", "CODE")
+        why = (_line("explain", "A010"), "why an aligner cannot tell")
+        return [(other, "with a better aligner"), see, why]
+    if report.decision == "STOP":
+        commonest = max(report.rules, key=lambda code: report.rules[code], default="A001")
+        return [see, (_line("explain", commonest), "the commonest finding"), check]
+    accepted = ["--accept-caution"] if report.decision == "CAUTION" else []
+    train = _line("train", "round2", *data.others(), "--report", folder, *accepted)
+    return [see, check, (train, "on what is not excluded")]
+
+
+def audit_again(report: Report, data: Data) -> str:
+    """The command that audits other data as this report's was audited.
+
+    A policy that is not the default one has no name in the report: it is written as FILE.
+    """
+    arguments = [*data.audit(), "--aligner", report.aligner.name]
+    if report.aligner.language not in NO_LANGUAGE:
+        arguments += ["--language", report.aligner.language]
+    default = load_policy().model_dump(mode="json")
+    own = dict(report.policy)
+    planted = own.get("controls", {}).get("per_kind")
+    if planted not in (None, default["controls"]["per_kind"]):
+        arguments += ["--controls", str(planted)]
+        own["controls"] = own["controls"] | {"per_kind": default["controls"]["per_kind"]}
+    if own and own != default:
+        arguments += ["--policy", "FILE"]
+    sampling = report.sampling
+    if sampling.sequential is not None:
+        arguments.append("--until-decided")
+    if sampling.fraction == 1.0:
+        arguments.append("--all")
+    elif sampling.fraction != own.get("sampling", {}).get("fraction"):
+        arguments += ["--fraction", f"{sampling.fraction:g}"]
+    if sampling.seed:
+        arguments += ["--seed", str(sampling.seed)]
+    return _line("audit", *arguments)
+
+
+def _line(*arguments: object) -> str:
+    return shlex.join(["asr", *map(str, arguments)])

@@ -1,0 +1,61 @@
+"""The commands that are named can be typed: their words mean what they should."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.report.next_steps import Data, audit_again, next_commands
+from asr_gate.cli.main import group
+from tests.audit.report.reports import report_of, sound
+
+DATA = Data(["my train.jsonl"], ["--split", "train"])
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """What click makes of a command's arguments; it fails on an option that there is not."""
+    name, *arguments = shlex.split(line)[1:]
+    context = click.Context(group)
+    command = group.get_command(context, name)
+    assert command is not None
+    if isinstance(command, click.Group):
+        command = command.commands[command.default_cmd_name]  # type: ignore[attr-defined]
+    return command.make_context(name, arguments, parent=context).params
+
+
+@pytest.mark.parametrize("decision", ["PROCEED", "CAUTION", "STOP", "NO_VERDICT"])
+def test_three_commands_each_of_which_is_one(decision: str) -> None:
+    report = report_of(decision=decision, rules={"A001": 2, "D001": 5})
+    commands = next_commands(report, Path("reports/a b"), DATA)
+    assert len(commands) == 3
+    for line, _ in commands:
+        found = parsed(line)
+        assert found.get("report", Path("reports/a b")) in (Path("reports/a b"), "reports/a b")
+        data = found.get("data") or found.get("manifests")
+        assert data in (None, ("my train.jsonl",))
+    assert ("asr explain D001" in dict(commands)) == (decision == "STOP")
+
+
+def test_an_audit_is_repeated_as_it_was() -> None:
+    found = parsed(audit_again(report_of(), DATA))
+    assert found["manifests"] == ("my train.jsonl",)
+    assert (found["aligner"], found["language"], found["split"]) == ("m", "en", "train")
+    assert (found["everything"], found["policy"], found["controls"]) == (True, None, None)
+
+
+def test_what_was_not_the_default_is_said() -> None:
+    policy = load_policy().model_dump(mode="json")
+    policy["controls"]["per_kind"] = 0
+    sampling = sound().sampling.model_copy(update={"fraction": 0.5, "seed": 7})
+    found = parsed(audit_again(report_of(policy=policy, sampling=sampling), DATA))
+    assert (found["controls"], found["fraction"], found["seed"]) == (0, 0.5, 7)
+    assert (found["everything"], found["policy"]) == (False, None)
+    policy["rules"]["T008"] = "error"
+    aligner = sound().aligner.model_copy(update={"language": "und"})
+    found = parsed(audit_again(report_of(policy=policy, aligner=aligner), DATA))
+    assert (found["policy"], found["language"]) == (Path("FILE"), None)

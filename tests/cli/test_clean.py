@@ -1,0 +1,207 @@
+"""`asr clean`: what is dropped is shown, chosen and logged, and one of several copies stays."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.finding import Finding
+from asr_gate.corpus.read import read_corpus
+from tests.audit.report.reports import finding, report_about
+
+Asr = Callable[..., tuple[int, str, str]]
+
+ROWS: list[dict[str, Any]] = [
+    {"id": "good", "text": "good morning", "split": "train"},
+    {"id": "bad", "text": "not said", "split": "train", "domain": "calls"},
+    {"id": "tag", "text": "<b>three</b>  cards", "split": "train"},
+    {"id": "noise", "text": "he said [inaudible]", "split": "train", "domain": "calls"},
+    {"id": "copy-a", "audio_filepath": "copy.wav", "text": "the same", "split": "train"},
+    {"id": "copy-b", "audio_filepath": "copy.wav", "text": "the same", "split": "train"},
+    {"id": "copy-t", "audio_filepath": "copy.wav", "text": "the same", "split": "test"},
+    {"id": "outside", "audio_filepath": "../x.wav", "text": "skipped", "split": "train"},
+]
+
+
+@pytest.fixture
+def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The rows above in three domains and two splits; only the first two count as sampled."""
+    monkeypatch.chdir(tmp_path)
+    lines = []
+    for number, row in enumerate(ROWS):
+        row = {"audio_filepath": f"{row['id']}.wav", **row}
+        if row["id"] != "outside":
+            level = 0.7 if row["id"].startswith("copy") else 0.1 * number
+            soundfile.write(tmp_path / row["audio_filepath"], np.full(800, level), 16000)
+        lines.append(json.dumps(row) + "\n")
+    (tmp_path / "train.jsonl").write_text("".join(lines))
+    return Path("train.jsonl")
+
+
+def audited(manifest: Path, *findings: Finding, **changes: Any) -> Path:
+    return report_about(manifest, Path("reports/phase0"), *findings, **changes)
+
+
+BAD = finding("bad", "A001", domain="calls", split="train")
+
+
+def kept(out: Path = Path("train.clean.jsonl")) -> list[str]:
+    return [u.id for u in read_corpus([out]).utterances]
+
+
+def without(*gone: str) -> list[str]:
+    return [row["id"] for row in ROWS if row["id"] not in (*gone, "outside")]
+
+
+def test_by_default_it_drops_what_training_excludes(manifest: Path, asr: Asr) -> None:
+    audited(manifest, BAD)
+    code, out, err = asr("clean", "--data", manifest)
+    assert code == 0, err
+    assert kept() == without("bad")
+    table = [line.split() for line in out.splitlines()]
+    assert ["A001", "low-coverage", "calls", "train", "1"] in table
+    assert ["skipped", "could", "not", "be", "audited", "-", "-", "1"] in table
+    assert out.splitlines()[0] == "2 of 8 rows were dropped"
+    following = shlex.split(out.splitlines()[-1])
+    assert following[:3] == ["asr", "audit", "train.clean.jsonl"]
+    assert following[3:] == ["--aligner", "m", "--language", "en", "--all"]
+
+
+def test_a_dry_run_shows_the_same_and_writes_nothing(manifest: Path, asr: Asr) -> None:
+    audited(manifest, BAD)
+    before = sorted(Path.cwd().rglob("*"))
+    code, out, _ = asr("clean", "--data", manifest, "--dry-run", "--fix", "--write-settings")
+    assert (code, out.splitlines()[0]) == (0, "2 of 8 rows would be dropped")
+    assert "1 texts would be corrected" in out
+    assert sorted(Path.cwd().rglob("*")) == before
+    told = json.loads(asr("clean", "--data", manifest, "--dry-run", "--json")[1])
+    assert (told["written"], told["next"]) == ([], None)
+    assert {"code": "A001", "domain": "calls", "split": "train", "rows": 1} in told["dropped"]
+
+
+@pytest.mark.parametrize(
+    ("options", "gone"),
+    [
+        (["--drop", "T008"], ["bad", "tag", "noise"]),
+        (["--drop", "text-markup", "--keep", "A001"], ["tag", "noise"]),
+        (["--drop", "D001"], ["bad", "copy-a", "copy-b"]),
+        (["--drop", "D004"], ["bad", "copy-a", "copy-b"]),
+        (["--drop", "D001,D004,D005,D006"], ["bad", "copy-a", "copy-b"]),
+        (["--drop", "T008", "--fix"], ["bad", "noise"]),
+        (["--keep", "A001"], []),
+        (["--drop", "A005"], ["bad", "good"]),
+    ],
+)
+def test_rows_are_chosen_by_code_sampled_or_not(
+    options: list[str], gone: list[str], manifest: Path, asr: Asr
+) -> None:
+    audited(manifest, BAD, finding("good", "A005", severity="warning"), total_samples=2)
+    code, _, err = asr("clean", "--data", manifest, *options)
+    assert code == 0, err
+    assert kept() == without(*gone)
+    dropped = Path("train.clean.jsonl.dropped.jsonl").read_text().splitlines()
+    logged = {row["id"]: row for row in map(json.loads, dropped)}
+    assert logged.keys() == {*gone, "outside"}
+    assert all(row["findings"] or row["id"] == "outside" for row in logged.values())
+
+
+def test_a_rule_that_the_policy_switched_off_can_be_chosen(manifest: Path, asr: Asr) -> None:
+    policy = load_policy().model_dump(mode="json")
+    policy["rules"]["T008"] = "off"
+    audited(manifest, policy=policy)
+    assert asr("clean", "--data", manifest, "--drop", "T008")[0] == 0
+    assert kept() == without("tag", "noise")
+
+
+def test_texts_are_corrected_and_their_findings_drop_nothing(manifest: Path, asr: Asr) -> None:
+    audited(
+        manifest,
+        finding("tag", "T008"),
+        finding("tag", "A001"),
+        finding("noise", "T008", domain="calls"),
+    )
+    code, out, _ = asr("clean", "--data", manifest, "--fix")
+    assert code == 0
+    assert kept() == without("noise"), "what stands for words is not corrected"
+    texts = {u.id: u.text for u in read_corpus(["train.clean.jsonl"]).utterances}
+    assert texts["tag"] == "three cards"
+    (fixed,) = map(json.loads, Path("train.clean.jsonl.fixed.jsonl").read_text().splitlines())
+    assert (fixed["before"], fixed["after"]) == (ROWS[2]["text"], "three cards")
+    assert "1 texts were corrected" in out
+    untouched = manifest.read_text().splitlines()
+    assert {*Path("train.clean.jsonl").read_text().splitlines()} - {*untouched} != set()
+
+
+SETTINGS = """\
+# ours
+[corpus] # the data
+audio_root = "."
+manifests = [ # two
+  "a.jsonl",  # ]
+  "b.jsonl",
+]
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "lines"),
+    [
+        (None, ["[corpus]", 'manifests = ["train.clean.jsonl"]']),
+        (
+            '[corpus]\nmanifests = ["train.jsonl"]',
+            ["[corpus]", 'manifests = ["train.clean.jsonl"]'],
+        ),
+        (
+            SETTINGS,
+            [*SETTINGS.splitlines()[:3], 'manifests = ["train.clean.jsonl"]'],
+        ),
+    ],
+)
+def test_settings_name_the_cleaned_corpus_and_keep_the_rest(
+    before: str | None, lines: list[str], manifest: Path, asr: Asr
+) -> None:
+    audited(manifest, BAD)
+    if before is not None:
+        Path("asr.toml").write_text(before)
+    code, out, err = asr("clean", "--data", manifest, "--write-settings")
+    assert code == 0, err
+    assert Path("asr.toml").read_text().splitlines() == lines
+    assert "asr.toml names the cleaned corpus" in out
+    assert tomllib.loads(Path("asr.toml").read_text())["corpus"]["manifests"] == [
+        "train.clean.jsonl"
+    ]
+
+
+def test_settings_that_cannot_be_changed_stay(manifest: Path, asr: Asr) -> None:
+    audited(manifest, BAD)
+    Path("asr.toml").write_text('corpus = { manifests = ["train.jsonl"] }\n')
+    code, _, err = asr("clean", "--data", manifest, "--write-settings")
+    assert code == 2
+    assert 'write under [corpus]: manifests = ["train.clean.jsonl"]' in err
+    assert Path("asr.toml").read_text() == 'corpus = { manifests = ["train.jsonl"] }\n'
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--drop", "T08"], "no such rule"),
+        (["--drop", "A001", "--keep", "low-coverage"], "choose one"),
+        (["--drop", "D009"], "speaks of the whole corpus"),
+    ],
+)
+def test_choices_that_make_no_sense(
+    options: list[str], says: str, manifest: Path, asr: Asr
+) -> None:
+    audited(manifest, BAD)
+    code, _, err = asr("clean", "--data", manifest, *options)
+    assert (code, says in err) == (2, True), err
+    assert not list(Path.cwd().glob("*.clean*"))
