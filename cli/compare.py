@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import numbers_option
 
 if TYPE_CHECKING:
     from asr_gate.train.evaluation.compare import Comparison
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr eval compare evals/round1-final evals/round2-final --markdown rounds.md",
 )
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument(
+    "results", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B [C]..."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @click.option(
     "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write it as Markdown."
@@ -38,61 +40,90 @@ if TYPE_CHECKING:
     show_default=True,
     help="Decides the resamples.",
 )
+@numbers_option
 @debug_option
 def command(
-    a: Path, b: Path, as_json: bool, markdown: Path | None, confidence: float, seed: int
+    results: tuple[Path, ...],
+    as_json: bool,
+    markdown: Path | None,
+    confidence: float,
+    seed: int,
+    numbers: Literal["spoken", "as_written"],
 ) -> int:
-    """Say where the checkpoint of B is better or worse than that of A, by more than chance.
+    """Say where the checkpoints of B, C, … are better or worse than that of A, beyond chance.
 
-    A and B are result files of asr eval, or their folders, on the same rows. Intervals are paired
-    bootstraps over utterances.
+    A, B, … are result files of asr eval, or their folders, on the same rows. All are scored again
+    and compared with A. Intervals are paired bootstraps over utterances.
 
     Exit codes: 0 WER rose nowhere beyond its interval; 20 it did, overall or in a domain; 2 bad
     input, or results on other rows.
     """
+    if len(results) < 2:
+        raise click.UsageError("name two results or more")
     from asr_gate.train.evaluation.compare import compare
     from asr_gate.train.files import write_file
 
-    found = compare(a, b, confidence=confidence, seed=seed)
+    found = compare(results, confidence=confidence, seed=seed, numbers=numbers)
     if markdown is not None:
-        write_file(markdown, found.markdown().encode())
+        write_file(markdown, "\n".join(one.markdown() for one in found).encode())
     show(lambda: _print(found, as_json))
-    return 20 if found.worse else 0
+    return 20 if any(one.worse for one in found) else 0
 
 
-def _print(found: Comparison, as_json: bool) -> None:
+def _print(found: list[Comparison], as_json: bool) -> None:
     import json
 
-    import rich.box
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
+    from asr_gate.cli.tables import fits, show_table
     from asr_gate.corpus.text.plain import plain
     from asr_gate.train.evaluation.compare import points, rows
 
+    first = found[0]
     if as_json:
-        click.echo(json.dumps(found.as_dict(), ensure_ascii=False))
+        several = {"comparisons": [one.as_dict() for one in found]}
+        click.echo(json.dumps(several if len(found) > 1 else first.as_dict(), ensure_ascii=False))
         return
-    click.echo(plain(f"A: {found.a}"))
-    click.echo(plain(f"B: {found.b}"))
-    table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("domain", overflow="fold", min_width=14)
-    interval = f"{100 * found.confidence:g} %"
-    for heading in ("rows", "WER A", "WER B", "change", interval, "CER A", "CER B"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    overall, *domains = rows(found)
-    for name, group in (*domains, overall):
-        wer, cer = group.wer, group.cer
-        table.add_row(
-            Text(plain(name)),
-            str(group.utterances),
-            f"{100 * wer.a:.2f}",
-            f"{100 * wer.b:.2f}",
-            *points(wer),
-            f"{100 * cer.a:.2f}",
-            f"{100 * cer.b:.2f}",
-            style="bold red" if group.worse else "",
+    click.echo(plain(f"A: {first.a}"))
+    for one in found:
+        click.echo(plain(f"{one.letter}: {one.b}"))
+    recorded = [first.recorded[0], *(one.recorded[1] for one in found)]
+    if other := {way for way in recorded if way != first.numbers}:
+        click.echo(
+            f"Scored again with numbers {first.numbers}; a result says its rates with {other.pop()}"
         )
-    Console().print(table)
-    click.echo(plain(found.verdict()))
+    click.echo("WER and CER in %, changes in percentage points")
+    console = Console()
+    letters = ["A", *(one.letter for one in found)]
+    groups = [rows(one) for one in found]
+    order = [*range(1, len(groups[0])), 0]  # `overall` goes last
+
+    def rates(*kinds: Literal["wer", "cer"]) -> tuple[list[str], list[list[str]]]:
+        headings = ["domain", "rows", *(f"{kind.upper()} {x}" for kind in kinds for x in letters)]
+        lines = []
+        for row in order:
+            name, group = groups[0][row]
+            cells = [name, str(group.utterances)]
+            for kind in kinds:
+                changes = [getattr(side[row][1], kind) for side in groups]
+                cells += [f"{100 * r:.2f}" for r in (changes[0].a, *(c.b for c in changes))]
+            lines.append(cells)
+        return headings, lines
+
+    both = rates("wer", "cer")
+    for headings, lines in [both] if fits(*both, console) else [rates("wer"), rates("cer")]:
+        show_table(headings, lines, console)
+    lines = []
+    marked = []
+    for row in order:
+        for one, side in zip(found, groups, strict=True):
+            name, group = side[row]
+            if group.worse:
+                marked.append(len(lines))
+            better = "" if group.better is None else f"{group.better:.3f}"
+            lines.append([name, f"{one.letter} - A", *points(group.wer), better])
+    interval = f"{100 * first.confidence:g} %"
+    headings = ["domain", "WER of", "points", interval, "P(lower WER)"]
+    show_table(headings, lines, console, marked=marked)
+    for one in found:
+        click.echo(plain(f"{one.letter} against A: {one.verdict()}"))

@@ -93,6 +93,24 @@ def test_two_results_are_compared_without_torch(evaluated: Path) -> None:
     assert "| whatsapp_noisy | 8 |" in page
 
 
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_no_column_is_dropped(width: int, evaluated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["first", "good", "mixed", "good2"]
+    for name, change in (("good", right), ("mixed", right_in_one_domain), ("good2", right)):
+        rewritten(evaluated, name, change)
+    monkeypatch.setenv("COLUMNS", str(width))
+    for results in (names[:2], names):
+        done = asr_here("eval", "compare", *results, cwd=evaluated)
+        assert done.returncode == 0, done.stderr
+        letters = "ABCD"[: len(results)]
+        for said in (*(f"{k} {x}" for k in ("WER", "CER") for x in letters), "95 %", "P(lower"):
+            assert said in done.stdout, said
+        assert "…" not in done.stdout
+        assert max(map(len, done.stdout.splitlines()[len(results) + 1 :])) <= max(width, 72)
+    one = asr_here("eval", "compare", "first", cwd=evaluated)
+    assert one.returncode == 2
+
+
 def test_other_rows_are_refused(evaluated: Path) -> None:
     rewritten(evaluated, "fewer", lambda row: row if row["id"] != "u003" else None)
     done = asr_here("eval", "compare", "first", "fewer", cwd=evaluated)
@@ -118,7 +136,7 @@ def test_mistakes_end_with_one_line(arguments: list[str], says: str, evaluated: 
 def test_help_of_each_is_its_own(tmp_path: Path) -> None:
     for arguments, says in (
         (["eval"], "CHECKPOINT MANIFEST..."),
-        (["eval", "compare"], "asr eval compare [OPTIONS] A B"),
+        (["eval", "compare"], "asr eval compare [OPTIONS] A B [C]..."),
         (["eval", "--debug", "compare"], "asr eval compare [OPTIONS] A B"),
         (["train"], "RECIPE [KEY=VALUE]..."),
         (["train", "average"], "asr train average [OPTIONS] RUN"),

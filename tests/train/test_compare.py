@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.train.evaluation.compare import compare
+from asr_gate.train.evaluation.compare import Comparison
+from asr_gate.train.evaluation.compare import compare as compare_all
 from asr_gate.train.evaluation.result_file import (
     FiniteRates,
     Result,
@@ -15,6 +16,13 @@ from asr_gate.train.evaluation.result_file import (
     write_predictions,
     write_result,
 )
+
+
+def compare(a: Path, b: Path, **settings) -> Comparison:
+    """The second of two results against the first."""
+    (found,) = compare_all([a, b], **settings)
+    return found
+
 
 WORDS = ["red", "green", "blue", "black", "white", "grey", "pink", "brown"]
 
@@ -144,6 +152,32 @@ def test_false_alarms_are_as_rare_as_asked(pair) -> None:
         a, b = (spoiled(rows, 0.3, seed=seed + side) for side in (1000, 1001))
         alarms += bool(compare(*pair(a, b)).worse)
     assert alarms <= 8
+
+
+def test_several_are_compared_with_the_first(tmp_path: Path) -> None:
+    rows = lines(60)
+    sides = [spoiled(rows, share, seed=n) for n, share in enumerate((0.3, 0.1, 0.5))]
+    paths = [write(tmp_path / f"{n}.json", side, f"r{n}") for n, side in enumerate(sides)]
+    found = compare_all(paths)
+    assert [(one.letter, one.a, one.b) for one in found] == [("B", "r0", "r1"), ("C", "r0", "r2")]
+    assert [one.worse == [] for one in found] == [True, False]
+    assert found[0].overall == compare(*paths[:2]).overall
+    assert found[1].overall == compare(paths[0], paths[2]).overall
+    assert "WER C" in found[1].markdown()
+    write(paths[2], sides[2][1:], "r2")
+    with pytest.raises(UserError, match="1 only in"):
+        compare_all(paths)
+    with pytest.raises(UserError, match="1 results"):
+        compare_all(paths[:1])
+
+
+def test_numbers_are_compared_in_one_way(pair) -> None:
+    rows = [row | {"reference": f"{row['reference']} 7"} for row in lines(10)]
+    a, b = ([row | {"hypothesis": f"{row['reference'][:-2]} {n}"} for row in rows]
+            for n in ("7", "seven"))  # fmt: skip
+    paths = pair(a, b)
+    assert compare(*paths).overall.wer.difference == 0
+    assert compare(*paths, numbers="as_written").overall.wer.difference > 0
 
 
 def test_the_seed_and_the_confidence_decide_the_interval(pair) -> None:

@@ -1,11 +1,4 @@
-"""Compares two evaluations of the same rows: which error rates changed by more than chance.
-
-The interval of a change comes from a paired bootstrap over utterances (Bisani and Ney, "Bootstrap
-estimates for confidence intervals in ASR performance evaluation", ICASSP 2004): utterances are
-drawn with replacement, the same for both sides, and each time all errors are divided by all words.
-With few utterances the percentiles are too narrow, so they are expanded (Hesterberg, "What teachers
-should know about the bootstrap", The American Statistician 69, 2015).
-"""
+"""Compares evaluations of the same rows: which error rates changed by more than chance."""
 
 from __future__ import annotations
 
@@ -14,53 +7,15 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from string import ascii_uppercase
+from typing import Any
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.plain import plain
-from asr_gate.train.evaluation.result_file import Transcript, read_result
+from asr_gate.train.evaluation.paired_bootstrap import METHOD, Change, Group, changes
+from asr_gate.train.evaluation.result_file import Result, Transcript, read_result
 from asr_gate.train.evaluation.scoring import Errors, count_errors
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-RESAMPLES = 10_000
-METHOD = f"paired bootstrap over utterances, {RESAMPLES} resamples, expanded percentiles"
-
-_DRAWN_AT_ONCE = 200_000
-"""Utterances drawn at the same time, which limits the memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One error rate on both sides."""
-
-    a: float
-    b: float
-    difference: float
-    """`b` minus `a`: above 0 is worse."""
-    low: float | None
-    """Lower bound of the difference's interval; None: too few utterances for an interval."""
-    high: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """All rows, or those of one domain."""
-
-    utterances: int
-    words: int
-    wer: Change
-    cer: Change
-    better: float | None
-    """Share of the resamples in which the second side has the lower WER (Bisani and Ney's
-    probability of improvement)."""
-
-    @property
-    def worse(self) -> bool:
-        """Whether the WER rose by more than chance: its whole interval is above 0."""
-        return self.wer.low is not None and self.wer.low > 0
+from asr_gate.train.recipes import Numbers
 
 
 @dataclass(frozen=True)
@@ -70,8 +25,14 @@ class Comparison:
     a: str
     """Checkpoint of the first evaluation."""
     b: str
+    letter: str
+    """Of the second evaluation in tables: B, C, …"""
     confidence: float
     seed: int
+    numbers: Numbers
+    """How numbers are compared here."""
+    recorded: tuple[Numbers, Numbers]
+    """How they were compared when the two results were made, for the rates that those say."""
     least: int
     """Fewest utterances for an interval."""
     overall: Group
@@ -83,7 +44,7 @@ class Comparison:
         return ["overall"] * self.overall.worse + [n for n, g in self.domains.items() if g.worse]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
+        """For JSON; `better` is the probability of improvement of the WER."""
         return {
             **asdict(self),
             "method": METHOD,
@@ -96,12 +57,13 @@ class Comparison:
 
     def _lines(self) -> Iterator[str]:
         percent = f"{100 * self.confidence:g} %"
+        b = self.letter
         yield f"A: {_escape(self.a)}  "
-        yield f"B: {_escape(self.b)}"
+        yield f"{b}: {_escape(self.b)}"
         yield ""
         yield (
-            f"| | utterances | words | WER A | WER B | change | {percent} | CER A | CER B | change "
-            f"| {percent} | P(B better) |"
+            f"| | utterances | words | WER A | WER {b} | change | {percent} | CER A | CER {b} "
+            f"| change | {percent} | P(WER {b} lower) |"
         )
         yield "|---|" + "---:|" * 11
         for name, group in rows(self):
@@ -147,64 +109,95 @@ def _escape(text: str) -> str:
     return re.sub(r"([\\`*\[\]|~])", r"\\\1", flat)
 
 
-def compare(a: Path, b: Path, *, confidence: float = 0.95, seed: int = 1) -> Comparison:
-    """Compare two results; both are scored again, so that both are normalised in the same way.
+def compare(
+    results: Sequence[Path],
+    *,
+    confidence: float = 0.95,
+    seed: int = 1,
+    numbers: Numbers = "spoken",
+) -> list[Comparison]:
+    """Compare results with the first; all are scored again, so that all are normalised alike.
 
     Args:
-        a: first result: its file or folder.
-        b: second result.
+        results: files or folders of two results or more.
         confidence: of the intervals, from 0.5 to 0.9999.
         seed: decides the resamples.
+        numbers: how numbers are compared, whatever it was when a result was made.
+
+    Returns:
+        The comparison of each result with the first, in their order.
 
     Raises:
-        UserError: a result cannot be read, or the two are about different rows.
+        UserError: a result cannot be read, or two are about different rows.
     """
     if not 0.5 <= confidence <= 0.9999:
         raise UserError(f"--confidence {confidence:g}: is not a share from 0.5 to 0.9999")
-    one, before = read_result(a)
-    other, after = read_result(b)
-    pairs = _pair(a, before, b, after)
-    errors = [(_errors(a, left), _errors(b, right)) for left, right in pairs]
+    if not 2 <= len(results) <= len(ascii_uppercase):
+        raise UserError(f"{len(results)} results: name from 2 to {len(ascii_uppercase)} to compare")
+    first, *others = [_Scored(path, *read_result(path), numbers) for path in results]
+    return [
+        _compare(first, other, letter, confidence, seed)
+        for letter, other in zip(ascii_uppercase[1:], others, strict=False)
+    ]
+
+
+class _Scored:
+    """A result and the errors of its transcripts."""
+
+    def __init__(
+        self, path: Path, result: Result, transcripts: list[Transcript], numbers: Numbers
+    ) -> None:
+        self.path = path
+        self.result = result
+        self.numbers = numbers
+        self.transcripts = {one.id: one for one in transcripts}
+        if len(self.transcripts) < len(transcripts):
+            raise UserError(f"{path}: two rows have one id; evaluate again")
+        self.errors = {one.id: self._count(one) for one in transcripts}
+
+    def _count(self, one: Transcript) -> Errors:
+        errors = count_errors(one.reference, one.hypothesis, one.language, self.numbers)
+        if not errors.words:
+            raise UserError(
+                f"{self.path}: the reference of {one.id!r} holds no word; evaluate again"
+            )
+        return errors
+
+
+def _compare(a: _Scored, b: _Scored, letter: str, confidence: float, seed: int) -> Comparison:
+    ids = _same_rows(a, b)
+    errors = [(a.errors[i], b.errors[i]) for i in ids]
     domains: dict[str, list[int]] = {}
-    for index, (left, _) in enumerate(pairs):
-        domains.setdefault(left.domain, []).append(index)
+    for index, i in enumerate(ids):
+        domains.setdefault(a.transcripts[i].domain, []).append(index)
     least = math.ceil(math.log2(2 / (1 - confidence)))
     return Comparison(
-        a=one.checkpoint,
-        b=other.checkpoint,
+        a=a.result.checkpoint,
+        b=b.result.checkpoint,
+        letter=letter,
         confidence=confidence,
         seed=seed,
+        numbers=a.numbers,
+        recorded=(a.result.numbers, b.result.numbers),
         least=least,
-        overall=_group(errors, confidence, seed, least),
+        overall=changes(errors, confidence, seed, least),
         domains={
-            name: _group([errors[i] for i in domains[name]], confidence, seed, least)
+            name: changes([errors[i] for i in domains[name]], confidence, seed, least)
             for name in sorted(domains)
         },
     )
 
 
-def _errors(path: Path, transcript: Transcript) -> Errors:
-    errors = count_errors(transcript.reference, transcript.hypothesis, transcript.language)
-    if not errors.words:
-        raise UserError(f"{path}: the reference of {transcript.id!r} holds no word; evaluate again")
-    return errors
-
-
-def _pair(
-    a: Path, before: Sequence[Transcript], b: Path, after: Sequence[Transcript]
-) -> list[tuple[Transcript, Transcript]]:
-    """Both transcripts of each row, in the order of the ids.
+def _same_rows(a: _Scored, b: _Scored) -> list[str]:
+    """The ids of the rows of both, in order.
 
     Raises:
-        UserError: an id is on one side only or twice, or the references differ.
+        UserError: an id is on one side only, or the references differ.
     """
-    left, right = ({one.id: one for one in side} for side in (before, after))
-    for path, side, found in ((a, before, left), (b, after, right)):
-        if len(found) < len(side):
-            raise UserError(f"{path}: two rows have one id; evaluate again")
+    left, right = a.transcripts, b.transcripts
     faults = [
         f"{len(ids)} only in {path}: {_some(ids)}"
-        for path, ids in ((a, left.keys() - right.keys()), (b, right.keys() - left.keys()))
+        for path, ids in ((a.path, left.keys() - right), (b.path, right.keys() - left))
         if ids
     ]
     for what in ("reference", "domain", "language", "seconds"):
@@ -213,85 +206,14 @@ def _pair(
             faults.append(f"{len(ids)} with another {what}: {_some(ids)}")
     if faults:
         raise UserError(
-            f"{a} and {b} are not about the same rows ({'; '.join(faults)}); evaluate both "
-            "checkpoints on the same manifest, and see not_evaluated in both results"
+            f"{a.path} and {b.path} are not about the same rows ({'; '.join(faults)}); evaluate "
+            "all checkpoints on the same manifest, and see not_evaluated in the results"
         )
     if not left:
-        raise UserError(f"{a}: holds no prediction; evaluate again")
-    return [(left[i], right[i]) for i in sorted(left)]
+        raise UserError(f"{a.path}: holds no prediction; evaluate again")
+    return sorted(left)
 
 
 def _some(ids: set[str]) -> str:
     shown = [repr(id) for id in sorted(ids)[:3]]
     return ", ".join(shown) + (", …" if len(ids) > 3 else "")
-
-
-def _group(
-    errors: Sequence[tuple[Errors, Errors]], confidence: float, seed: int, least: int
-) -> Group:
-    """Rates of both sides, and intervals of the changes if there are enough utterances."""
-    import numpy as np
-
-    counts = np.array(
-        [
-            (a.word_errors, b.word_errors, a.words, a.character_errors, b.character_errors,
-             a.characters)
-            for a, b in errors
-        ],
-        dtype=np.float64,
-    )  # fmt: skip
-    sums = counts.sum(axis=0)
-    # All of n utterances get worse by chance once in 2^n times; with fewer utterances than `least`,
-    # an interval would call that a change.
-    few = len(counts) < least
-    low, high, drawn = (None, None, None) if few else _bootstrap(counts, confidence, seed)
-    changes = [
-        Change(
-            a=float(sums[at] / sums[at + 2]),
-            b=float(sums[at + 1] / sums[at + 2]),
-            difference=float((sums[at + 1] - sums[at]) / sums[at + 2]),
-            low=None if low is None else float(low[number]),
-            high=None if high is None else float(high[number]),
-        )
-        for number, at in enumerate((0, 3))
-    ]
-    return Group(
-        utterances=len(counts),
-        words=int(sums[2]),
-        wer=changes[0],
-        cer=changes[1],
-        better=None if drawn is None else float((drawn[0] < 0).mean()),
-    )
-
-
-def _bootstrap(
-    counts: NDArray[np.float64], confidence: float, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-    """Bounds of the changes of WER and CER, shape (2,), and the drawn changes, (2, resamples).
-
-    Args:
-        counts: shape (utterances, 6): word errors of both sides, words; the same of characters.
-    """
-    import numpy as np
-    from scipy import stats
-
-    def change(*columns: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
-        more, words, more_characters, characters = (c.sum(axis=axis) for c in columns)
-        return np.stack([more / words, more_characters / characters])
-
-    a, b, words, c, d, characters = np.ascontiguousarray(counts.T)
-    n = len(counts)
-    tail = stats.norm.cdf(-math.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, n - 1))
-    found = stats.bootstrap(
-        (b - a, words, d - c, characters),
-        change,
-        paired=True,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, _DRAWN_AT_ONCE // n),
-        confidence_level=1 - 2 * tail,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    )
-    interval = found.confidence_interval
-    return interval.low, interval.high, found.bootstrap_distribution
