@@ -12,6 +12,7 @@ from asr_gate.audit.checks import run_rules
 from asr_gate.audit.checks.rule import Context
 from asr_gate.audit.controls.absolute_thresholds import absolute_thresholds_in_force
 from asr_gate.audit.controls.calibrate import calibrate
+from asr_gate.audit.controls.untold import false_alarms_by_domain, untold
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.alignment import AlignedWord
 from asr_gate.audit.records.controls import LIKELY
@@ -33,6 +34,10 @@ class JudgedSample:
     calibration: Calibration
     in_force: dict[str, frozenset[str]]
     """By domain, the absolute thresholds in force."""
+    false_alarms: dict[str, float]
+    """By domain, the estimated share of right transcripts that look like swapped ones."""
+    untold: dict[str, str]
+    """Domains of which nothing can be told, and why."""
     delay: Delay
     """The aligner's, taken out of all times."""
 
@@ -63,6 +68,8 @@ class SampleJudge:
         )
         judged, delay = judge(ordered, calibration, self._model.delay)
         in_force = absolute_thresholds_in_force(judged, calibration, policy)
+        alarms = false_alarms_by_domain(ordered, calibration)
+        unclear = untold(calibration, alarms, policy.controls)
         context = Context(
             policy=policy,
             corpus=self._corpus,
@@ -71,9 +78,10 @@ class SampleJudge:
             language=self._model.language,
             calibration=calibration,
             absolute_thresholds=in_force,
+            untold=unclear,
         )
         findings = list(run_rules(judged, context, errors_only=errors_only))
-        return JudgedSample(judged, findings, calibration, in_force, delay)
+        return JudgedSample(judged, findings, calibration, in_force, alarms, unclear, delay)
 
 
 def judge(

@@ -36,6 +36,8 @@ class DecisionPolicy(_Section):
     domains: dict[str, Percent]
     skipped_caution_above: Percent
     skipped_stop_above: Percent
+    untold_caution_above: Percent
+    untold_no_verdict_above: Percent
     decide_by: Literal["point", "bound"]
     confidence: Annotated[float, Field(gt=0.5, le=0.9999)]
     correct_for_controls: Annotated[bool, Field(strict=True)]
@@ -75,6 +77,7 @@ class ControlsPolicy(_Section):
     per_kind: Annotated[int, Field(ge=0)]
     false_alarm: Annotated[float, Field(ge=1e-6, lt=0.5)]
     min_power_swapped: Share
+    max_false_alarm: Share
     min_power: Share
     absolute_false_alarm: Share
 

@@ -124,13 +124,17 @@ def run_rules(
         errors_only: leave out the rules that make no utterance one of low quality.
     """
     sampled = {row.id for row in rows}
+    untold = {row.id for row in rows if row.domain in context.untold}
     for rule in RULES:
         severity = context.policy.rules[rule.code]
         if severity == "off" or (errors_only and severity != "error"):
             continue
         most = None if severity == "error" else context.policy.corpus.unsampled_listed
         for found in _listed(rule.find(rows, context), sampled, most):
-            yield _finding(rule, severity, found, context)
+            one = _finding(rule, severity, found, context)
+            # Where nothing can be told apart, what holds text against sound is no evidence.
+            blind = rule.compares and found.id in untold
+            yield one.model_copy(update={"counts": False}) if blind else one
 
 
 def find_in_corpus(

@@ -26,4 +26,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
             yield Found(row.id, cut.message, cut.start, cut.end, can_detect)
 
 
-RULE = Rule("A009", _find)
+RULE = Rule("A009", _find, compares=True)

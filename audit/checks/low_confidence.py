@@ -25,4 +25,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
             )
 
 
-RULE = Rule("A003", _find)
+RULE = Rule("A003", _find, compares=True)

@@ -26,4 +26,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
             )
 
 
-RULE = Rule("A001", _find)
+RULE = Rule("A001", _find, compares=True)

@@ -30,4 +30,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
             )
 
 
-RULE = Rule("A011", _find)
+RULE = Rule("A011", _find, compares=True)

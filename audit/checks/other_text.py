@@ -25,4 +25,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
             )
 
 
-RULE = Rule("A008", _find)
+RULE = Rule("A008", _find, compares=True)

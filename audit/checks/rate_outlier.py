@@ -30,4 +30,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
                 )
 
 
-RULE = Rule("D003", _find)
+RULE = Rule("D003", _find, compares=True)

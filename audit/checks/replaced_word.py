@@ -29,4 +29,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
             )
 
 
-RULE = Rule("A006", _find)
+RULE = Rule("A006", _find, compares=True)

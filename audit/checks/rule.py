@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,6 +34,8 @@ class Context:
     """By domain: which of `coverage` and `confidence` may make an utterance one of low quality."""
     corpus: Corpus
     """All rows: those that were not sampled and those of other splits too."""
+    untold: Container[str] = frozenset()
+    """Domains in which nothing can be told of a text by its sound."""
 
     @cached_property
     def utterances(self) -> dict[str, Utterance]:
@@ -85,6 +87,9 @@ class Rule:
     code: str
     find: Find
     """From the audited utterances to what is wrong with them: `Found`, or id and message."""
+    compares: bool = False
+    """Whether it holds text against sound. In a domain where the controls cannot tell right from
+    wrong, such findings do not count."""
     whole_corpus: bool = False
     """Whether it looks at every row, sampled or not, since it needs no measurements."""
 

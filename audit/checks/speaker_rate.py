@@ -45,4 +45,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
                 )
 
 
-RULE = Rule("D007", _find)
+RULE = Rule("D007", _find, compares=True)

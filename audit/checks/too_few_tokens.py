@@ -24,4 +24,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
             )
 
 
-RULE = Rule("A010", _find)
+RULE = Rule("A010", _find, compares=True)

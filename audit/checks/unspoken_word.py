@@ -27,4 +27,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
             )
 
 
-RULE = Rule("A005", _find)
+RULE = Rule("A005", _find, compares=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.decide.sequential import Ending
 from asr_gate.audit.decide.verdict import Verdict
+from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import ControlsPolicy, DecisionPolicy, Policy
 from asr_gate.audit.records.controls import KINDS, Kind
 from asr_gate.audit.records.judged import Judged
@@ -28,25 +29,20 @@ OTHER_ALPHABET = (
 
 
 def no_verdict(
-    rows: Sequence[Judged],
-    population: int,
-    calibration: Calibration,
-    policy: Policy,
-    model: ModelInfo,
+    sample: JudgedSample, populations: Mapping[str, int], policy: Policy, model: ModelInfo
 ) -> Verdict | None:
     """The verdict where this audit cannot decide; None: it can.
 
     Args:
-        rows: the sampled utterances.
-        population: utterances in the corpus.
-        calibration: what the controls showed.
+        sample: the sampled utterances, judged.
+        populations: utterances of the corpus, by domain.
         policy: what an audit must show.
         model: the aligner.
     """
     return (
-        _other_alphabet(rows, policy, model)
-        or _cannot_tell(calibration, policy.controls, model)
-        or _too_few(len(rows), population, policy.decision)
+        _other_alphabet(sample.rows, policy, model)
+        or _cannot_tell(sample.untold, populations, policy.decision, model)
+        or _too_few(len(sample.rows), sum(populations.values()), policy.decision)
     )
 
 
@@ -73,29 +69,30 @@ def _other_alphabet(rows: Sequence[Judged], policy: Policy, model: ModelInfo) ->
     )
 
 
+def untold_percentage(untold: Mapping[str, str], populations: Mapping[str, int]) -> float:
+    """Percent of the corpus in domains of which nothing can be told."""
+    return 100 * sum(populations[domain] for domain in untold) / sum(populations.values())
+
+
 def _cannot_tell(
-    calibration: Calibration, policy: ControlsPolicy, model: ModelInfo
+    untold: Mapping[str, str],
+    populations: Mapping[str, int],
+    policy: DecisionPolicy,
+    model: ModelInfo,
 ) -> Verdict | None:
-    """No verdict where the aligner cannot tell a right transcript from a wrong one."""
-    unfit = {
-        domain: power
-        for domain, kinds in calibration.power.items()
-        if "swapped" in calibration.underpowered[domain]
-        and (power := kinds.get("swapped")) is not None
-    }
-    if not unfit:
+    """No verdict where of too much of the corpus nothing can be told."""
+    percent = untold_percentage(untold, populations)
+    if not untold or (percent <= policy.untold_no_verdict_above and len(untold) < len(populations)):
         return None
-    found = ", ".join(
-        f"{domain} {power.detected} of {power.planted}" for domain, power in unfit.items()
-    )
+    each = "; ".join(f"domain {domain}: {reason}" for domain, reason in untold.items())
     return Verdict(
         "NO_VERDICT",
         [
-            f"{model.name} cannot tell right transcripts from wrong ones here: of those planted "
-            f"from other utterances it found too few ({found}; controls.min_power_swapped is "
-            f"{policy.min_power_swapped:.0%}). Either most transcripts are wrong, or the model "
-            f"(language '{model.language}') does not suit this speech; one of its own language and "
-            "sound may do better: --aligner mms --language CODE, or hf:ID"
+            f"{model.name} cannot tell right transcripts from wrong ones in {percent:.0f} % of the "
+            f"corpus, above {policy.untold_no_verdict_above:g} % "
+            f"(decision.untold_no_verdict_above): {each}. Either most transcripts are wrong, or "
+            f"the model (language '{model.language}') does not suit this speech; one of its own "
+            "language and sound may do better: --aligner mms --language CODE, or hf:ID"
         ],
     )
 

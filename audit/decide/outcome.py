@@ -16,7 +16,12 @@ from asr_gate.audit.decide.estimate import (
     estimate,
     estimate_hours,
 )
-from asr_gate.audit.decide.limits import no_verdict, undetectable, why_it_ended
+from asr_gate.audit.decide.limits import (
+    no_verdict,
+    undetectable,
+    untold_percentage,
+    why_it_ended,
+)
 from asr_gate.audit.decide.sequential import Ending
 from asr_gate.audit.decide.verdict import RECOMMENDATIONS, Verdict, decide
 from asr_gate.audit.judge import JudgedSample
@@ -59,7 +64,11 @@ class Outcome:
     samples: dict[str, DomainSample]
     """By domain."""
     overall: Interval
+    """Of the domains that can be judged; of all of them where none can."""
     domains: dict[str, Interval]
+    """Of each domain that can be judged."""
+    judged: float
+    """Share of the corpus that lies in these, 0 to 1."""
     hours: Interval | None
     """None: no length is known."""
     corrected: Interval | None
@@ -90,8 +99,9 @@ def conclude(
     """
     samples = _samples(plan, corpus, sample, lengths)
     confidence = policy.decision.confidence
-    domains = {domain: estimate([s.count], confidence) for domain, s in samples.items()}
-    overall = estimate([s.count for s in samples.values()], confidence)
+    told = {d: s for d, s in samples.items() if d not in sample.untold} or samples
+    domains = {domain: estimate([s.count], confidence) for domain, s in told.items()}
+    overall = estimate([s.count for s in told.values()], confidence)
     if ending is not None:
         overall, domains = ending.last.overall, ending.last.domains
     power = _excluding_power(sample.calibration, policy)
@@ -102,8 +112,10 @@ def conclude(
         each = {d: _corrected(one, power, confidence) or one for d, one in domains.items()}
     everything = len(corpus.utterances) + len(corpus.skipped)
     skipped = 100 * len(corpus.skipped) / everything
-    unfit = no_verdict(sample.rows, len(corpus.utterances), sample.calibration, policy, model)
-    verdict = unfit or decide(policy.decision, deciding, each, skipped)
+    populations = {domain: s.count.population for domain, s in samples.items()}
+    unfit = no_verdict(sample, populations, policy, model)
+    unjudged = untold_percentage(sample.untold, populations)
+    verdict = unfit or decide(policy.decision, deciding, each, skipped, sample.untold, unjudged)
     # Where nothing can be told, what else cannot is no news.
     notes = [] if unfit else undetectable(sample.calibration, policy.controls, sample.in_force)
     ended = [] if ending is None else [why_it_ended(ending, len(sample.rows), policy.decision)]
@@ -116,7 +128,8 @@ def conclude(
         samples=samples,
         overall=overall,
         domains=domains,
-        hours=estimate_hours([s.hours for s in samples.values()], confidence),
+        judged=1 - unjudged / 100,
+        hours=estimate_hours([s.hours for s in told.values()], confidence),
         corrected=correction,
         power=power,
         ending=ending,
@@ -146,11 +159,14 @@ def _samples(
 
 
 def stratum_counts(sample: JudgedSample, populations: Mapping[str, int]) -> dict[str, StratumCount]:
-    """How many were sampled in each domain, and how many of them are of low quality."""
+    """How many were sampled in each domain that can be judged, or in all where none can, and how
+    many of them are of low quality.
+    """
     low = excluded_ids(sample.findings)
     sampled = Counter(row.domain for row in sample.rows)
     bad = Counter(row.domain for row in sample.rows if row.id in low)
-    return {d: StratumCount(n, sampled[d], bad[d]) for d, n in populations.items()}
+    counts = {d: StratumCount(n, sampled[d], bad[d]) for d, n in populations.items()}
+    return {d: count for d, count in counts.items() if d not in sample.untold} or counts
 
 
 def _excluding_power(calibration: Calibration, policy: Policy) -> ExcludingPower:

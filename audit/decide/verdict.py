@@ -37,6 +37,8 @@ def decide(
     overall: Interval,
     domains: Mapping[str, Interval],
     skipped_percentage: float,
+    untold: Mapping[str, str] | None = None,
+    untold_percentage: float = 0.0,
 ) -> Verdict:
     """Decide on the estimated share of low-quality utterances.
 
@@ -45,13 +47,16 @@ def decide(
 
     Args:
         policy: thresholds, and whether the point or the interval's upper bound decides.
-        overall: share in the corpus.
-        domains: share in each domain.
+        overall: share in the corpus, less the domains of which nothing can be told.
+        domains: share in each of the others.
         skipped_percentage: rows that could not be audited, in percent of all rows.
+        untold: domains of which nothing can be told, each with the reason.
+        untold_percentage: utterances in them, in percent of the corpus.
     """
     reasons: list[str] = []
     percent = _deciding(policy, overall)
-    what = f"{percent:.1f} % of the corpus is of low quality{_basis(policy)}"
+    whole = "the domains that can be judged" if untold else "the corpus"
+    what = f"{percent:.1f} % of {whole} is of low quality{_basis(policy)}"
     level = f"at {policy.confidence:.0%} (decision.confidence)"
     decision: Decision
     if percent > policy.stop_above:
@@ -87,6 +92,12 @@ def decide(
                 f"domain {domain}: {share:.1f} % is of low quality{_basis(policy)}: above "
                 f"{limit:g} % ({policy.domain_line(domain)})"
             )
+    if untold and untold_percentage > policy.untold_caution_above:
+        cautions += [f"cannot tell in domain {name}: {why}" for name, why in untold.items()]
+        cautions.append(
+            f"{untold_percentage:.1f} % of the corpus is not judged: above "
+            f"{policy.untold_caution_above:g} % (decision.untold_caution_above)"
+        )
     skipped = f"{skipped_percentage:.1f} % of the rows could not be audited: above"
     recommendation = ""
     if skipped_percentage > policy.skipped_stop_above:

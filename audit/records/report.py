@@ -48,6 +48,9 @@ class Estimate(Share):
 
     confidence: float
     method: str
+    judged: float
+    """Share of the corpus, 0 to 1, that lies in domains that could be judged: what this is of. 0:
+    none could be, and this means nothing."""
     hours: Share | None
     """The same as a share of the audio; null where no length is known."""
     corrected: Corrected | None
@@ -73,9 +76,13 @@ class DomainStatistics(Frozen):
     count: int
     population: int
     low_quality_count: int
-    low_quality_pct: float
-    low: float
-    high: float
+    low_quality_pct: float | None
+    low: float | None
+    high: float | None
+    """The estimate and its interval; null where nothing can be told."""
+    cannot_tell: str | None
+    """Why nothing can be told of this domain: its findings by the aligner do not count. Null: it
+    was judged."""
     mean_coverage: float
     median_coverage: float
     mean_confidence: float

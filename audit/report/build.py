@@ -103,6 +103,7 @@ def build(
             **_share(outcome.overall).model_dump(),
             confidence=confidence,
             method=METHOD if ending is None else sequential.METHOD,
+            judged=_r(outcome.judged),
             hours=_share(outcome.hours),
             corrected=None
             if outcome.corrected is None
@@ -114,8 +115,10 @@ def build(
         ),
         coverage_distribution=_distribution(list(outcome.samples.values()), confidence),
         domain_statistics={
-            domain: _domain(sample, outcome.domains[domain], by_id, confidence)
-            for domain, sample in outcome.samples.items()
+            domain: _domain(
+                members, outcome.domains.get(domain), sample.untold.get(domain), by_id, confidence
+            )
+            for domain, members in outcome.samples.items()
         },
         rules=_rules(sample.findings),
         findings=sorted(
@@ -233,11 +236,13 @@ def _rounded(finding: Finding) -> Finding:
 
 def _domain(
     sample: DomainSample,
-    interval: Interval,
+    interval: Interval | None,
+    untold: str | None,
     findings: Mapping[str, Sequence[Finding]],
     confidence: float,
 ) -> schema.DomainStatistics:
     rows, count = sample.rows, sample.count
+    share = None if untold is not None else interval
     coverages = [row.coverage for row in rows]
     mismatched = sum(
         any(f.code == LENGTH_MISMATCH for f in findings.get(row.id, [])) for row in rows
@@ -246,15 +251,18 @@ def _domain(
         count=count.sampled,
         population=count.population,
         low_quality_count=count.low,
-        low_quality_pct=_r(100 * interval.rate),
-        low=_r(100 * interval.low),
-        high=_r(100 * interval.high),
+        low_quality_pct=None if share is None else _r(100 * share.rate),
+        low=None if share is None else _r(100 * share.low),
+        high=None if share is None else _r(100 * share.high),
+        cannot_tell=untold,
         mean_coverage=_r(float(np.mean(coverages))),
         median_coverage=_r(float(np.quantile(coverages, 0.5, method="inverted_cdf"))),
         mean_confidence=_r(float(np.mean([row.confidence for row in rows]))),
         length_mismatch_pct=_r(100 * mismatched / len(rows)),
         hours=_r(sample.hours.seconds / 3600),
-        low_quality_hours=_share(estimate_hours([sample.hours], confidence)),
+        low_quality_hours=None
+        if share is None
+        else _share(estimate_hours([sample.hours], confidence)),
     )
 
 

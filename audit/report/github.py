@@ -11,7 +11,7 @@ from typing import Literal
 from asr_gate.audit.records.report import Decision, Report
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.by_row import heaviest_first, locate_rows
-from asr_gate.audit.report.headline import sentence
+from asr_gate.audit.report.headline import low_quality, sentence
 from asr_gate.audit.report.locations import Level, Locations, shortened
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.plain import plain
@@ -128,9 +128,9 @@ def _lines(report: Report, places: Locations, held: str | None, signed: bool) ->
         yield "| domain | sampled | of | low quality | interval |"
         yield "|---|---:|---:|---:|---:|"
         for name, domain in islice(report.domain_statistics.items(), MOST_ROWS):
+            share, interval = low_quality(domain, " to ")
             yield (
-                f"| {escaped(name)} | {domain.count} | {domain.population} "
-                f"| {domain.low_quality_pct:.1f} % | {domain.low:.1f} to {domain.high:.1f} % |"
+                f"| {escaped(name)} | {domain.count} | {domain.population} | {share} | {interval} |"
             )
         yield from _more(len(report.domain_statistics), "domains")
     if report.controls:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asr_gate.audit.records.report import Report
+from asr_gate.audit.records.report import DomainStatistics, Report
 
 
 def sentence(report: Report) -> str:
@@ -19,8 +19,11 @@ def headline(report: Report) -> str:
     total, estimate = report.dataset.utterances, report.estimate
     if report.decision == "NO_VERDICT":
         return f"sampled {report.total_samples} of {total} utterances"
+    of = f"{total} utterances"
+    if estimate.judged < 1:
+        of = f"the {estimate.judged:.0%} of {of} that could be judged"
     return (
-        f"{report.low_quality_percentage:.1f} % of {total} utterances are of low quality "
+        f"{report.low_quality_percentage:.1f} % of {of} are of low quality "
         f"({100 * estimate.low:.1f}-{100 * estimate.high:.1f} % at {estimate.confidence:.0%}), "
         f"sampled {report.total_samples}"
     )
@@ -30,3 +33,15 @@ def splits_in_words(report: Report) -> str:
     """Rows of each split: `train 55, dev 6, test 12`."""
     splits = report.dataset.splits
     return ", ".join(f"{name or 'of no split'} {count}" for name, count in splits.items())
+
+
+def low_quality(domain: DomainStatistics, to: str) -> tuple[str, str]:
+    """A domain's share of low quality and its interval, as tables show them.
+
+    Args:
+        domain: the domain.
+        to: what stands between the ends of the interval.
+    """
+    if domain.low_quality_pct is None or domain.low is None or domain.high is None:
+        return "cannot tell", "not judged"
+    return f"{domain.low_quality_pct:.1f} %", f"{domain.low:.1f}{to}{domain.high:.1f} %"

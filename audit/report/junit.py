@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from asr_gate.audit.records.report import Report
 from asr_gate.audit.report.by_row import heaviest_first, locate_rows
+from asr_gate.audit.report.headline import low_quality
 from asr_gate.audit.report.locations import LONGEST, Locations, shortened
 
 SUITE = "asr-audit"
@@ -21,9 +22,9 @@ _ILLEGAL = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 def junit(report: Report, places: Locations, held: str | None) -> bytes:
     """One suite: the verdict, the domains, the kinds of controls, utterances of low quality.
 
-    A domain fails where it made the verdict CAUTION; a kind of planted defect that the audit
-    cannot detect is skipped, and so is a row that could not be audited. Names hold no figures, so
-    that one run compares with the next.
+    A domain fails where it made the verdict CAUTION by its share of low quality. What the audit
+    cannot tell is skipped: a domain, a kind of planted defect, a row that could not be audited.
+    Names hold no figures, so that one run compares with the next.
 
     Args:
         report: the report.
@@ -40,14 +41,11 @@ def junit(report: Report, places: Locations, held: str | None) -> bytes:
         case = _case(suite, "domain", name)
         if reason := _domain_reason(report, name):
             _outcome(case, "failure", reason, "CAUTION")
-        _said(
-            case,
-            [
-                f"{domain.low_quality_pct:.1f} % of low quality "
-                f"({domain.low:.1f} to {domain.high:.1f} %), "
-                f"{domain.count} of {domain.population} sampled",
-            ],
-        )
+        elif domain.cannot_tell is not None:
+            _outcome(case, "skipped", f"cannot tell: {domain.cannot_tell}")
+        share, interval = low_quality(domain, " to ")
+        said = f"low quality: {share} ({interval}), {domain.count} of {domain.population} sampled"
+        _said(case, [said])
     for kind, power in report.controls.items():
         case = _case(suite, "control", kind)
         said = f"{power.detected} of {power.n} planted were found ({power.power:.0%})"

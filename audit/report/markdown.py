@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from asr_gate.audit.records.report import DomainStatistics
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.build import AuditResult
-from asr_gate.audit.report.headline import sentence, splits_in_words
+from asr_gate.audit.report.headline import low_quality, sentence, splits_in_words
 from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown_rows import excluded_by_cause, rows_by_rule
 from asr_gate.audit.report.markdown_text import escape
@@ -77,9 +77,9 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
     )
     yield "|---|---:|---:|---:|---:|---:|---:|---:|"
     for name, domain in report.domain_statistics.items():
+        share, interval = low_quality(domain, " to ")
         yield (
-            f"| {escape(name)} | {domain.count} | {domain.population} "
-            f"| {domain.low_quality_pct:.1f} % | {domain.low:.1f} to {domain.high:.1f} % "
+            f"| {escape(name)} | {domain.count} | {domain.population} | {share} | {interval} "
             f"| {_hours(domain)} | {domain.median_coverage:.2f} | {domain.mean_confidence:.2f} |"
         )
     yield ""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from asr_gate.audit.records.excluded import excluded
-from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Share
+from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, DomainStatistics, Share
 from asr_gate.audit.report.build import AuditResult
 from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.speech.audio import AudioError, load
@@ -55,6 +55,7 @@ def publish(
         "phase0/low_quality_count": report.low_quality_count,
         "phase0/excluded": len(excluded(report)),
         "phase0/low_quality_percentage": report.low_quality_percentage,
+        "phase0/not_judged_percentage": round(100 * (1 - report.estimate.judged), 6),
         "phase0/decision": report.decision,
         "phase0/coverage_p10": distribution.p10,
         "phase0/coverage_p25": distribution.p25,
@@ -66,7 +67,7 @@ def publish(
     for kind, control in report.controls.items():
         metrics[f"phase0/controls/{kind}/power"] = control.power
         metrics[f"phase0/controls/{kind}/false_alarm_rate"] = control.false_alarm_rate
-    columns = list(type(next(iter(report.domain_statistics.values()))).model_fields)
+    columns = [name for name in DomainStatistics.model_fields if name != "cannot_tell"]
     domains = {
         name: [_figure(getattr(domain, column)) for column in columns]
         for name, domain in report.domain_statistics.items()

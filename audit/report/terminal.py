@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asr_gate.audit.records.report import Report
-from asr_gate.audit.report.headline import headline, splits_in_words
+from asr_gate.audit.report.headline import headline, low_quality, splits_in_words
 from asr_gate.corpus.text.plain import plain
 
 COLOURS = {
@@ -59,8 +59,7 @@ def print_report(
         table.add_row(
             Text(_shown(name)),
             f"{domain.count} of {domain.population}",
-            f"{domain.low_quality_pct:.1f} %",
-            f"{domain.low:.1f}-{domain.high:.1f} %",
+            *low_quality(domain, "-"),
             f"{domain.median_coverage:.2f}",
             f"{domain.mean_confidence:.2f}",
         )

@@ -84,6 +84,32 @@ def test_a_model_of_the_language_condemns_few_right_transcripts(heard: Path) -> 
 
 
 @real
+def test_single_digits_beside_sentences_are_not_judged(tmp_path: Path) -> None:
+    sentences = [{**row, "domain": "sentences"} for row in english()[:50]]
+    digits = [
+        {"id": r["id"], "audio_filepath": str(SPEECH.parent / r["audio_filepath"]),
+         "text": r["text"], "domain": "digits"}
+        for r in map(json.loads, SPEECH.read_text(encoding="utf-8").splitlines())
+        if r["id"].startswith("fsdd_")
+    ]  # fmt: skip
+    assert len(digits) == 30
+    done = asr(
+        "audit", write(tmp_path / "mixed.jsonl", sentences + digits), "--all",
+        "--aligner", f"nemo:{MODEL}", "--no-wandb", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "reports" / "phase0"
+    report = report_in(folder)
+    assert report["decision"] == "CAUTION"
+    assert report["domain_statistics"]["digits"]["cannot_tell"]
+    assert report["domain_statistics"]["sentences"]["cannot_tell"] is None
+    assert report["low_quality_percentage"] < 10
+    assert "cannot tell" in done.stdout
+    kept = [json.loads(line) for line in (folder / "clean.jsonl").read_text().splitlines()]
+    assert sum(row["domain"] == "digits" for row in kept) == 30
+
+
+@real
 def test_in_loud_noise_there_is_no_verdict(tmp_path: Path) -> None:
     manifest = write(tmp_path / "clean.jsonl", english()[:40])
     torch.manual_seed(0)

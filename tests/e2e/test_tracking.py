@@ -39,6 +39,7 @@ def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Pat
     for key, name in (("p10", "p10"), ("p50", "median"), ("p90", "p90"), ("mean", "mean")):
         assert logged[f"phase0/coverage_{name}"] == report["coverage_distribution"][key]
     for domain, statistics in report["domain_statistics"].items():
+        assert statistics.pop("cannot_tell") is None
         for key, value in statistics.items():
             figure = value["rate"] if key == "low_quality_hours" else value
             assert logged[f"phase0/{domain}/{key}"] == figure

@@ -83,6 +83,7 @@ def write_report(
         "low_quality_percentage": 100 * rate,
         "estimate": {
             "rate": rate, "low": rate, "high": rate, "confidence": 0.95, "method": "census",
+            "judged": 1.0,
             "hours": None, "corrected": None,
         },
         "coverage_distribution": {

@@ -404,6 +404,19 @@ def test_findings_that_the_audit_cannot_tell_do_not_count(code: str, kinds: list
         assert bool(excluded_ids([found])) == (found.counts and found.severity == "error")
 
 
+@pytest.mark.parametrize("code", sorted(DEFECTS))
+def test_where_nothing_can_be_told_only_facts_of_sound_or_text_count(code: str) -> None:
+    bad = but(GOOD, **{"id": "bad", **DEFECTS[code]})
+    rows = [*goods(), bad]
+    usual = context(rows)
+    usual.content.update({"bad": "bad"})  # type: ignore[attr-defined]
+    compares = {rule.code for rule in RULES if rule.compares}
+    for found in run_rules(rows, replace(usual, untold={"d"})):
+        assert found.counts == (found.code not in compares)
+    assert {"A001", "A003", "A008", "A009", "A010", "D003"} <= compares
+    assert not compares & {"A002", "A004", "S001", "S003", "T001", "T002", "T004"}
+
+
 def test_cut_audio_is_found_by_unsaid_words() -> None:
     bad = but(GOOD, id="bad", words=with_words(spoken={0: 0.1, 1: 0.1}))
     for kind in KINDS:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
 from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.align.times import Delay
 from asr_gate.audit.controls.calibrate import calibrate
+from asr_gate.audit.controls.untold import false_alarms_by_domain, untold
 from asr_gate.audit.decide.limits import no_verdict, undetectable
 from asr_gate.audit.decide.verdict import Verdict
+from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.records.controls import KINDS
 from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.measured import Fault, Measured
@@ -23,34 +27,42 @@ def calibrated(rows: list[Measured]) -> Calibration:
     return calibrate(rows, false_alarm=RATE, floors=FLOORS)
 
 
-def verdict_on(rows: list[Measured]) -> Verdict | None:
-    judged = [Judged(row) for row in rows]
-    return no_verdict(judged, len(rows), calibrated(rows), POLICY, MODEL)
+def verdict_on(rows: list[Measured], unsampled: int = 0) -> Verdict | None:
+    calibration = calibrated(rows)
+    alarms = false_alarms_by_domain(rows, calibration)
+    unclear = untold(calibration, alarms, POLICY.controls)
+    sample = JudgedSample(
+        [Judged(row) for row in rows], [], calibration, {}, alarms, unclear,
+        Delay(0.0, 0.0, False),
+    )  # fmt: skip
+    populations = dict(Counter(row.domain for row in rows))
+    populations[rows[0].domain] += unsampled
+    return no_verdict(sample, populations, POLICY, MODEL)
 
 
 def test_a_model_that_cannot_tell_texts_apart_is_unfit() -> None:
     apart = dict.fromkeys(KINDS, 8.0) | {"swapped": 0.5}
     rows = normal_rows(100, 0, apart=apart) + normal_rows(60, 1, domain="other")
-    calibration = calibrated(rows)
+    found = calibrated(rows).power["d"]["swapped"].detected
     verdict = verdict_on(rows)
     assert verdict is not None
     assert verdict.decision == "NO_VERDICT"
-    found = calibration.power["d"]["swapped"].detected
-    assert f"d {found} of 100" in verdict.reasons[0]
-    assert "controls.min_power_swapped is 80%" in verdict.reasons[0]
-    assert "--aligner" in verdict.reasons[0]
+    (reason,) = verdict.reasons
+    assert f"domain d: of the transcripts swapped there, {found} of 100" in reason
+    assert "controls.min_power_swapped" in reason
+    assert "decision.untold_no_verdict_above" in reason
+    assert "--aligner" in reason
+    assert "domain other" not in reason
     assert verdict_on(normal_rows(100, 0)) is None
 
 
-def test_one_domain_that_cannot_be_told_is_named_alone() -> None:
-    """A large domain of its own that the model cannot hear."""
+def test_a_small_domain_that_cannot_be_told_is_no_reason_for_no_verdict() -> None:
     weak = normal_rows(600, 0, domain="weak", apart=0.0)
     rows = [*weak, *normal_rows(600, 1, domain="clear")]
     calibration = calibrated(rows)
     assert set(calibration.underpowered["weak"]) == set(KINDS)
-    verdict = verdict_on(rows)
-    assert verdict is not None
-    assert "(weak " in verdict.reasons[0]
+    assert verdict_on(rows) is None, "half of the corpus"
+    assert verdict_on(rows, unsampled=1) is not None
 
 
 def test_what_cannot_be_detected_is_said() -> None:
@@ -98,10 +110,8 @@ def test_texts_in_another_alphabet_are_no_verdict(hebrew: int, unread: bool) -> 
 
 def test_few_rows_are_no_verdict_unless_they_are_all() -> None:
     rows = normal_rows(12, 0)
-    judged = [Judged(row) for row in rows]
-    calibration = calibrated(rows)
-    assert no_verdict(judged, len(rows), calibration, POLICY, MODEL) is None
-    few = no_verdict(judged, 13, calibration, POLICY, MODEL)
+    assert verdict_on(rows) is None
+    few = verdict_on(rows, unsampled=1)
     assert few is not None
     assert "decision.min_sampled" in few.reasons[0]
 

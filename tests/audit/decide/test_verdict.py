@@ -81,6 +81,17 @@ def test_rows_that_were_skipped_are_at_least_caution() -> None:
     assert decide(POLICY, share(50), {}, 20.1).recommendation == ""
 
 
+def test_what_is_not_judged_is_at_least_caution() -> None:
+    untold = {"digits": "why"}
+    verdict = decide(POLICY, share(1), {}, 0, untold, 3.0)
+    assert verdict.decision == "CAUTION"
+    assert "domains that can be judged" in verdict.reasons[0]
+    assert "cannot tell in domain digits: why" in verdict.reasons
+    assert decide(POLICY, share(50), {}, 0, untold, 3.0).decision == "STOP"
+    lenient = POLICY.model_copy(update={"untold_caution_above": 5.0})
+    assert decide(lenient, share(1), {}, 0, untold, 5.0).decision == "PROCEED"
+
+
 def test_the_bound_decides_where_the_policy_says_so() -> None:
     strict = POLICY.model_copy(update={"decide_by": "bound"})
     verdict = decide(strict, share(8), {}, 0)

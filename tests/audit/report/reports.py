@@ -21,8 +21,8 @@ POWER = {
 }  # fmt: skip
 DOMAIN = {
     "count": 20, "population": 20, "low_quality_count": 0, "low_quality_pct": 0.0, "low": 0.0,
-    "high": 0.0, "mean_coverage": 0.9, "median_coverage": 1.0, "mean_confidence": 0.9,
-    "length_mismatch_pct": 0.0, "hours": 0.1, "low_quality_hours": None,
+    "high": 0.0, "cannot_tell": None, "mean_coverage": 0.9, "median_coverage": 1.0,
+    "mean_confidence": 0.9, "length_mismatch_pct": 0.0, "hours": 0.1, "low_quality_hours": None,
 }  # fmt: skip
 
 
@@ -39,7 +39,7 @@ def sound() -> Report:
         "low_quality_percentage": 0.0,
         "estimate": {
             "rate": 0.0, "low": 0.0, "high": 0.0, "confidence": 0.95, "method": "census",
-            "hours": None, "corrected": None,
+            "judged": 1.0, "hours": None, "corrected": None,
         },
         "coverage_distribution": {
             "p10": 0.9, "p25": 0.9, "p50": 1.0, "p75": 1.0, "p90": 1.0, "mean": 0.9,

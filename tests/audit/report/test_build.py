@@ -18,6 +18,7 @@ from asr_gate.audit.decide.outcome import conclude
 from asr_gate.audit.gate import read_report
 from asr_gate.audit.judge import JudgedSample, SampleJudge
 from asr_gate.audit.records.controls import EVIDENCE, KINDS
+from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.report import SCHEMA_VERSION, Tool
@@ -26,7 +27,7 @@ from asr_gate.audit.report.write import GAPS, UTTERANCES, WORDS, write
 from asr_gate.audit.sample.plan import Plan, Stratum
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Utterance
-from tests.audit.controls.rows import POLICY, normal_rows, row
+from tests.audit.controls.rows import POLICY, normal_rows, row, spoken_digits
 from tests.audit.report.reports import finding as a_finding
 
 MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)
@@ -132,6 +133,27 @@ def test_an_unfit_aligner_has_no_verdict_and_its_findings_do_not_count() -> None
     ]
     assert "A008" not in report.rules
     assert report.low_quality_count == 0
+
+
+def test_a_domain_of_which_nothing_can_be_told_is_not_judged() -> None:
+    silent = replace(
+        row(99, "digits", mismatch=None), peak_db=-120.0, speech_seconds=0.0, words=(), gaps=()
+    )
+    report = result_of([*normal_rows(89, 0, domain="sentences"), *spoken_digits(), silent]).report
+    assert report.decision == "CAUTION"
+    assert any("cannot tell in domain digits" in reason for reason in report.reasons)
+    assert any("decision.untold_caution_above" in reason for reason in report.reasons)
+    digits, sentences = (report.domain_statistics[d] for d in ("digits", "sentences"))
+    assert digits.cannot_tell is not None
+    assert "controls.max_false_alarm" in digits.cannot_tell
+    assert (digits.low_quality_pct, digits.low, digits.high) == (None, None, None)
+    assert digits.low_quality_hours is None
+    assert set(excluded(report)) == {silent.id}, "that it is silent is no matter of the aligner's"
+    assert (digits.low_quality_count, report.rules) == (1, {"S003": 1})
+    assert sum(f.code == "A008" for f in report.findings) >= 5, "listed all the same"
+    assert sentences.cannot_tell is None
+    assert report.estimate.judged == pytest.approx(89 / 120, abs=1e-6)
+    assert report.estimate.rate == pytest.approx((sentences.low_quality_pct or 0) / 100)
 
 
 def test_reasons_tell_what_the_audit_cannot_detect() -> None:

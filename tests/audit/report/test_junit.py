@@ -102,6 +102,19 @@ def test_a_domain_fails_where_the_verdict_names_it() -> None:
     assert "above 20 %" in found["asr.domain", "d"].result[0].message
 
 
+def test_a_domain_of_which_nothing_can_be_told_is_skipped() -> None:
+    statistics = (
+        sound()
+        .domain_statistics["d"]
+        .model_copy(
+            update={"low_quality_pct": None, "low": None, "high": None, "cannot_tell": "why"}
+        )
+    )
+    found = cases(report_of(domain_statistics={"d": statistics}))
+    assert outcome(found["asr.domain", "d"]) is Skipped
+    assert "why" in found["asr.domain", "d"].result[0].message
+
+
 def test_what_the_audit_cannot_detect_and_rows_it_passed_over_are_skipped() -> None:
     underpowered = sound().controls["removed"].model_copy(update={"underpowered": True})
     row = SkippedRow(id="u9", origin="train.jsonl:9", reason="leaves the corpus root")
