@@ -52,9 +52,9 @@ def _demonstration(source: Reading) -> str | None:
 
 
 def _next(commands: Sequence[tuple[str, str]]) -> str:
-    """Commands to run next, each with what it does behind it."""
-    width = max(len(plain(line)) for line, _ in commands)
-    return "\n".join(["Next:", *(f"  {plain(line):{width}}  # {why}" for line, why in commands)])
+    """Commands to run next, each with what it does below it."""
+    lines = (line for command, why in commands for line in (f"  {plain(command)}", f"      {why}"))
+    return "\n".join(["Next:", *lines])
 
 
 @click.command(

@@ -45,7 +45,7 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
         folder: of the audit.
         data: what was audited.
     """
-    see = (_line("findings", folder), "the rows, with file and line")
+    see = (_line("findings", folder), "every row with a finding, its file and line")
     check = (_line("clean", folder, *data.others(), "--dry-run"), "what cleaning would drop")
     if report.decision == "NO_VERDICT":
         other = _line("audit", *data.audit(), "--aligner", "mms", "--language", "CODE")
@@ -56,7 +56,7 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
         return [see, (_line("explain", commonest), "the commonest finding"), check]
     accepted = ["--accept-caution"] if report.decision == "CAUTION" else []
     train = _line("train", "round2", *data.others(), "--report", folder, *accepted)
-    return [see, check, (train, "on what is not excluded")]
+    return [see, check, (train, "train on what is not excluded")]
 
 
 def audit_again(report: Report, data: Data) -> str:
