@@ -38,7 +38,8 @@ GROUPS = {
     },
     "Training": {
         "train": "Train on a corpus whose report allows it.",
-        "eval": "Score a checkpoint on manifests, or compare two results.",
+        "eval": "Score a checkpoint on manifests, or compare results.",
+        "runs": "List audits, trainings and evaluations on this disk.",
     },
     "Setting up": {
         "init": "Look at the data and write asr.toml.",

@@ -20,7 +20,7 @@ from asr_gate.corpus.files import RECORD_LIMIT
 from asr_gate.corpus.strict import read_json
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.files import write_json
-from asr_gate.train.recipes import Recipe
+from asr_gate.train.recipes import ELSEWHERE, Recipe
 
 RUN_FILE = "run.json"
 SCHEMA_VERSION: Literal[1] = 1
@@ -276,9 +276,7 @@ class RunRecord(Section):
         changed = [
             key
             for key in Recipe.model_fields
-            # Where a run is reported does not change the run.
-            if getattr(ours, key) != getattr(theirs, key)
-            and key not in ("wandb", "logging", "budget")
+            if getattr(ours, key) != getattr(theirs, key) and key not in ELSEWHERE
         ]
         changed += [
             f"phase0.{key}"

@@ -9,13 +9,14 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import held
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.text.plain import plain
 from asr_gate.tracking import Tracker
@@ -163,7 +164,21 @@ def run(
         earlier = _newest_run(folder) if resume else None
         chosen = earlier or (claim_folder(folder) if here.main else folder)
         out = here.from_main(chosen)
-        return _train(settings, authorised, prepared, out, profile, console)
+        with _held(out) if here.main else nullcontext():
+            return _train(settings, authorised, prepared, out, profile, console)
+
+
+@contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """Hold the run's folder: no two trainings write into one, and `asr runs` sees that it runs."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(held(folder))
+        except BlockingIOError as error:
+            raise UserError(
+                f"{folder}: another training is writing here; wait for it, or choose another --out"
+            ) from error
+        yield
 
 
 def _newest_run(folder: Path) -> Path:

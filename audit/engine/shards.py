@@ -10,13 +10,11 @@ of the reports: nothing that a repository brings along is ever resumed from.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -29,7 +27,7 @@ from asr_gate.audit.records.alignment import AlignedWord, Gap
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import RECORD_LIMIT, make_private, state_home, write_atomically
+from asr_gate.corpus.files import RECORD_LIMIT, held, make_private, state_home, write_atomically
 from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.strict import read_json
 
@@ -78,17 +76,14 @@ def only_one(folder: Path) -> Iterator[None]:
         UserError: another audit holds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    held = os.open(folder, os.O_RDONLY)
-    try:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(held(folder))
         except BlockingIOError as error:
             raise UserError(
                 f"{folder}: another audit is writing here; wait for it, or choose another --name"
             ) from error
         yield
-    finally:
-        os.close(held)
 
 
 class Shards:
@@ -113,6 +108,14 @@ class Shards:
         self._plan = self.folder / "plan.json"
         self._number = 0
         """Of the next shard."""
+
+    @property
+    def unfinished(self) -> float | None:
+        """When an audit began that is not finished, in seconds since 1970; None: there is none."""
+        try:
+            return self._plan.stat().st_mtime
+        except OSError:
+            return None
 
     def begin(self, key: Mapping[str, Any], *, resume: bool) -> int:
         """Start or go on; returns how many shards are there already.

@@ -13,6 +13,7 @@ from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import held
 from asr_gate.train import recipes, run
 from asr_gate.train.authorise import authorise_training
 from asr_gate.train.distributed import Ranks
@@ -23,7 +24,8 @@ from asr_gate.train.loop.optimizer import schedule
 from asr_gate.train.model.checkpoint import write_checkpoint
 from asr_gate.train.model.parameter_groups import match
 from asr_gate.train.prepare import build_model, prepare
-from tests.train.support import write_corpus, write_report
+from asr_gate.train.record import write_record
+from tests.train.support import run_record, write_corpus, write_report
 from tests.train.trainings import (
     SMALL,
     THREE_EPOCHS,
@@ -61,6 +63,14 @@ def test_phases_switch_at_the_boundary(finished: run.TrainResult) -> None:
     for name in first:
         if name.startswith(frozen):
             assert torch.equal(first[name], fifth[name]), name
+
+
+def test_no_two_trainings_write_into_one_folder(
+    manifest: Path, report: Path, tmp_path: Path
+) -> None:
+    write_record(tmp_path / "r", run_record())
+    with held(tmp_path / "r"), pytest.raises(UserError, match="another training"):
+        train(manifest, report, out=tmp_path / "r", resume=True)
 
 
 def test_the_run_tells_what_it_did(finished: run.TrainResult) -> None:

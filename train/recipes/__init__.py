@@ -1,6 +1,15 @@
 """Recipes: what a run trains and how, as YAML files, and the types that they must fit."""
 
-from asr_gate.train.recipes.files import RECIPES, load, names, origins, overridden, write
+from asr_gate.train.recipes.files import (
+    ELSEWHERE,
+    RECIPES,
+    differences,
+    load,
+    names,
+    origins,
+    overridden,
+    write,
+)
 from asr_gate.train.recipes.schema import (
     Augment,
     Budget,
@@ -21,6 +30,7 @@ from asr_gate.train.recipes.schema import (
 )
 
 __all__ = [
+    "ELSEWHERE",
     "RECIPES",
     "Augment",
     "Budget",
@@ -38,6 +48,7 @@ __all__ = [
     "RecipeError",
     "SpecAugment",
     "TinyModel",
+    "differences",
     "load",
     "names",
     "origins",

@@ -16,6 +16,9 @@ from asr_gate.train.recipes.schema import Recipe, RecipeError
 
 RECIPES = Path(__file__).parent
 
+ELSEWHERE = frozenset({"wandb", "logging", "budget"})
+"""Sections of a recipe that say where a run is reported, and do not change it."""
+
 
 def names() -> list[str]:
     """Names of the recipes that come with the project."""
@@ -82,6 +85,40 @@ def origins(recipe: str, overrides: Sequence[str] = ()) -> dict[str, tuple[Any, 
         return f"recipe {name}" if inside else "default"
 
     return {key: (value, origin(key)) for key, value in _values(loaded.model_dump(mode="json"))}
+
+
+def differences(name: str, ran: Recipe) -> dict[str, Any] | None:
+    """What a run set otherwise than the recipe of its name, by dotted key; items of lists too.
+
+    Without what says only where a run is reported.
+
+    Args:
+        name: of the recipe.
+        ran: the recipe as it ran.
+
+    Returns:
+        None: no recipe of that name comes with the project.
+    """
+    if name not in names():
+        return None
+    ours, theirs = (dict(_leaves(one.model_dump(mode="json"))) for one in (ran, load(name)[1]))
+    return {
+        key: ours.get(key)
+        for key in ours | theirs
+        if key.partition(".")[0] not in ELSEWHERE
+        and (key not in ours or key not in theirs or ours[key] != theirs[key])
+    }
+
+
+def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with its dotted key, those within lists too."""
+    if isinstance(content, list) and content:
+        content = dict(enumerate(content))
+    if not isinstance(content, dict) or not content:
+        yield prefix, content
+        return
+    for name, value in content.items():
+        yield from _leaves(value, f"{prefix}.{name}" if prefix else str(name))
 
 
 def _values(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
