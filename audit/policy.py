@@ -190,7 +190,10 @@ class Policy(_Section):
         known = {code: rule.severity for code, rule in catalogue().items()}
         for code in given:
             if code not in known:
-                raise ValueError(f"there is no rule {code} (asr rules lists them)")
+                names = [*known, *(rule.name for rule in catalogue().values())]
+                near = difflib.get_close_matches(str(code), names, n=1)
+                meant = f", the nearest is {near[0]}" if near else ""
+                raise ValueError(f"there is no rule {code}{meant} (asr rules lists them)")
         return known | given
 
 
@@ -237,12 +240,45 @@ def origins(policy: Policy, path: Path | None) -> list[tuple[str, object, bool]]
     ]
 
 
+def doubts(path: Path) -> list[str]:
+    """Lines about values of a policy file that are in range and hardly meant.
+
+    Raises:
+        UserError: as `load_policy`, which has to have taken the file.
+    """
+    given = _read(path).get("decision", {})
+    percentages = {
+        name: value
+        for name, field in DecisionPolicy.model_fields.items()
+        if any(getattr(one, "le", None) == 100 for one in field.metadata)
+        and (value := given.get(name)) is not None
+    }
+    percentages |= {f"domains.{name}": value for name, value in given.get("domains", {}).items()}
+    return [
+        f"{path}: decision.{name} = {value:g} means {value:g} %: percentages are 0 to 100; if "
+        f"{100 * value:g} % is meant, write {100 * value:g}"
+        for name, value in percentages.items()
+        if 0 < value < 1
+    ]
+
+
 def _read(path: Path) -> dict[str, Any]:
+    """What a policy file says; rules may be named by code or by name, and are known by code."""
     try:
-        return read_toml(path, shell_pipe=True)
+        found = read_toml(path, shell_pipe=True)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such policy file; check the path") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise UserError(f"{path}: not TOML ({error})") from error
+    if isinstance(found.get("rules"), dict):
+        codes = {rule.name: code for code, rule in catalogue().items()}
+        rules: dict[str, Any] = {}
+        for name, severity in found["rules"].items():
+            code = codes.get(name, name)
+            if code in rules:
+                raise UserError(f"{path}: rules.{name}: {code} is there twice; remove one of them")
+            rules[code] = severity
+        found["rules"] = rules
+    return found

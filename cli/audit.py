@@ -155,11 +155,12 @@ def command(
     if everything and fraction is not None:
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
-    from asr_gate.audit.policy import load_policy
+    from asr_gate.audit.policy import doubts, load_policy
     from asr_gate.audit.report.next_steps import Data, next_commands, read_options
     from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
+    from asr_gate.corpus.text.plain import plain
     from asr_gate.tracking import Tracker, TrackerSettings
 
     manifests, more = split_overrides(manifests)
@@ -171,7 +172,10 @@ def command(
     demonstration = None if aligner else _demonstration(source)
     if demonstration:
         click.echo(demonstration, err=True)
-    rules = load_policy(policy or project.audit.policy).with_controls(controls)
+    policy = policy or project.audit.policy
+    rules = load_policy(policy).with_controls(controls)
+    for line in doubts(policy) if policy else ():
+        click.echo(f"asr: warning: {plain(line)}", err=True)
     out = out or project.output.reports
     settings = Settings(
         name=name,

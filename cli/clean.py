@@ -143,7 +143,8 @@ def command(
         }
         show(lambda: _print_json(told))
         return 0
-    lines = _table(groups, len(dropped), len(corpus.utterances) + len(corpus.skipped), dry_run)
+    lines = [f"by the report {path}"] if report is None else []
+    lines += _table(groups, len(dropped), len(corpus.utterances) + len(corpus.skipped), dry_run)
     if fix:
         lines.append(f"{fixed} texts {'would be' if dry_run else 'were'} corrected")
     if unsampled:

@@ -71,16 +71,20 @@ def _toml(value: object) -> str:
 @click.argument("file", type=click.Path(path_type=Path))
 @debug_option
 def check(file: Path) -> int:
-    """Check a policy file, and say what it changes.
+    """Check a policy file, and say what it changes and what is hardly meant.
 
     Exit codes: 0 a policy; 2 not one, with the key that is wrong.
     """
-    from asr_gate.audit.policy import load_policy, origins
+    from asr_gate.audit.policy import doubts, load_policy, origins
+    from asr_gate.corpus.text.plain import plain
 
+    policy = load_policy(file)
+    for line in doubts(file):
+        click.echo(f"asr: warning: {plain(line)}", err=True)
     changed = [
         (line, default, value)
         for (line, value, given), (_, default, _) in zip(
-            origins(load_policy(file), file), origins(load_policy(), None), strict=True
+            origins(policy, file), origins(load_policy(), None), strict=True
         )
         if given and value != default
     ]

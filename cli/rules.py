@@ -20,7 +20,8 @@ from asr_gate.cli.main import debug_option, show
 def command(as_json: bool) -> None:
     """List the rules: what an audit looks for, and how much it weighs.
 
-    A policy may give a rule another severity, or switch it off, in its section [rules].
+    A policy may give a rule another severity, or switch it off, in its section [rules], by code or
+    by name.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console

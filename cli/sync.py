@@ -26,14 +26,18 @@ if TYPE_CHECKING:
 def command(runs: tuple[Path, ...], as_json: bool) -> int:
     """Send W&B runs that were made offline or not sent completely, and add their lineage.
 
-    RUN is a run's folder. Without one, every unsent run in ./wandb (or $WANDB_DIR/wandb) is sent,
-    the oldest first. Nothing is sent twice. The folders stay.
+    RUN is a run's folder. Without one, every unsent run in ./wandb (or $WANDB_DIR/wandb) is named
+    and sent, the oldest first. Nothing is sent twice. The folders stay.
 
     Exit codes: 0 W&B has everything, 2 something is left to do, and a line says what.
     """
+    from asr_gate.corpus.text.plain import plain
     from asr_gate.tracking.sync import pending, sync
 
     folders = list(runs) or pending()
+    if folders and not runs and not as_json:
+        waiting = "1 run waits" if len(folders) == 1 else f"{len(folders)} runs wait"
+        click.echo(plain(f"{waiting} to be sent: {', '.join(map(str, folders))}"))
     results = []
     try:
         for result in sync(folders):

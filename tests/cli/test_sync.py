@@ -46,7 +46,9 @@ def test_each_run_has_its_line(asr: Asr, results: list[Synced | TrackingError]) 
     results += [SENT, LINKED]
     code, out, said = asr("sync")
     assert (code, said) == (0, "")
-    assert [line.partition(": ")[0] for line in out.splitlines()] == ["wandb/a", *["wandb/b"] * 2]
+    first, *lines = out.splitlines()
+    assert first == "2 runs wait to be sent: wandb/0, wandb/1"
+    assert [line.partition(": ")[0] for line in lines] == ["wandb/a", *["wandb/b"] * 2]
     assert "team/speech/report:v0" in out
     code, out, said = asr("sync", "--json")
     assert (code, json.loads(out), said) == (0, [asdict(SENT), asdict(LINKED)], "")

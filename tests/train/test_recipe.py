@@ -48,6 +48,9 @@ def test_overrides_reach_any_key() -> None:
     ("override", "said"),
     [
         ("data.bach_seconds=3", "data.batch_seconds"),
+        ("optimizer.lr=3", "phases.N.groups.M.learning_rate"),
+        ("learning_rate=3", "phases.N.groups.M.learning_rate"),
+        ("optimizer.batch_seconds=3", "data.batch_seconds"),
         ("phases.7.name=x", "no such key"),
         ("seed.x=3", "no such key"),
         ("seed", "key=value"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -194,8 +195,8 @@ def _override(content: dict[str, Any], override: str) -> None:
         elif isinstance(node, dict) and part in node:
             last = part
         else:
-            near = difflib.get_close_matches(key, list(_keys(content)), n=1, cutoff=0.0)
-            raise RecipeError(f"{key}: the recipe has no such key; the nearest is {near[0]}")
+            near = _nearest(key, list(_keys(content)))
+            raise RecipeError(f"{key}: the recipe has no such key; the nearest is {near}")
     try:
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
@@ -205,6 +206,27 @@ def _override(content: dict[str, Any], override: str) -> None:
     _refuse_interpolation(value, key)
     assert isinstance(value, dict)
     node[last] = value["value"]
+
+
+def _nearest(key: str, keys: Sequence[str]) -> str:
+    """The key of a recipe that was most likely meant, with N and M for numbers in lists.
+
+    By its last part, wherever it stands, then by the initials of that (`lr`), then as a whole.
+    """
+    last = key.rpartition(".")[2]
+    by_last: dict[str, str] = {}
+    for one in keys:
+        by_last.setdefault(one.rpartition(".")[2], one)
+    initials = {"".join(word[0] for word in name.split("_") if word): name for name in by_last}
+    near = (
+        [name for name in by_last if name == last]
+        or ([initials[last]] if len(last) > 1 and last in initials else [])
+        or difflib.get_close_matches(last, by_last, n=1, cutoff=0.8)
+    )
+    found = by_last[near[0]] if near else difflib.get_close_matches(key, keys, 1, cutoff=0.0)[0]
+    for letter in "NM":
+        found = re.sub(r"(?<=\.)\d+(?=\.|$)", letter, found, count=1)
+    return found
 
 
 def _keys(content: Any, prefix: str = "") -> Iterator[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_gate.audit.checks import run_rules
-from asr_gate.audit.policy import load_policy
+from asr_gate.audit.policy import doubts, load_policy, origins
 from asr_gate.audit.records.excluded import excluded_ids
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.corpus.errors import UserError
@@ -53,8 +53,10 @@ def test_a_policy_weighs_rules_and_switches_them_off(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rules", "says"),
     [
-        ('X999 = "off"', r"rules: there is no rule X999 \(asr rules lists them\)"),
+        ('X999 = "off"', r"rules: there is no rule X999.* \(asr rules lists them\)"),
         ('a005 = "off"', "there is no rule a005"),
+        ('text-mark = "off"', "the nearest is text-markup"),
+        ('T008 = "off"\ntext-markup = "error"', "T008 is there twice"),
         ('A005 = "fatal"', "rules.A005: "),
         ("A005 = 1", "rules.A005: "),
         ("A005 = { severity = 'off' }", "rules.A005: "),
@@ -66,6 +68,26 @@ def test_what_is_no_rule_or_no_severity_is_named(rules: str, says: str, tmp_path
         load_policy(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_rule_may_be_named(tmp_path: Path) -> None:
+    path = policy_of(tmp_path, 'text-markup = "error"')
+    assert load_policy(path).rules["T008"] == "error"
+    assert ("rules.T008", "error", True) in origins(load_policy(path), path)
+
+
+def test_a_share_in_place_of_a_percentage_is_doubted(tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(
+        "[decision]\nproceed_below = 0.05\nskipped_stop_above = 0\nstop_above = 1.0\n"
+        "confidence = 0.9\ndomains = { calls = 0.2 }\n"
+    )
+    load_policy(path)
+    first, second = doubts(path)
+    assert "decision.proceed_below = 0.05" in first and "write 5" in first
+    assert "decision.domains.calls" in second
+    path.write_text("[decision]\nproceed_below = 5\n")
+    assert doubts(path) == []
 
 
 def test_rules_that_are_no_table_are_refused(tmp_path: Path) -> None:
