@@ -52,7 +52,7 @@ class SyncState:
             return False
         try:
             began: float = psutil.Process(self.process).create_time()
-        except psutil.Error:
+        except (psutil.Error, ValueError, OverflowError):  # no such process, or no such number
             return False
         # Setting the clock moves the time a little.
         return abs(began - self.began) <= 2

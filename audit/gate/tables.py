@@ -13,13 +13,15 @@ from asr_gate.audit.gate.read import NoVerdict, check_tables, read_report
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import REPORT_FILE, Decision, Report
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import RECORD_LIMIT, read_regular
+from asr_gate.corpus.files import MEGABYTE, RECORD_LIMIT, read_regular
 
 if TYPE_CHECKING:
     import pandas
 
 TABLES = ("utterances", "words", "gaps", "findings")
 FORMATS = ("csv", "parquet", "json")
+LARGEST = 4 * RECORD_LIMIT
+"""Most bytes of a table in memory."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class AuditReport:
         return frame
 
     def _read(self, name: str) -> pandas.DataFrame:
-        import pyarrow.parquet
+        import pyarrow as pa
 
         path = self.path.parent / f"{name}.parquet"
         digest = self.content.tables.get(path.name)
@@ -99,8 +101,45 @@ class AuditReport:
         # Hashed here again: what is read is what was checked.
         if digest != f"sha256:{hashlib.sha256(stored).hexdigest()}":
             raise NoVerdict(f"{path}: altered since the report was written; audit again")
-        frame: pandas.DataFrame = pyarrow.parquet.read_table(io.BytesIO(stored)).to_pandas()
-        return frame
+        try:
+            return _frame(stored, name)
+        except (pa.ArrowException, OSError, ValueError) as error:
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise NoVerdict(f"{path}: not a table of a report ({reason}); audit again") from error
+
+
+def _frame(stored: bytes, name: str) -> pandas.DataFrame:
+    """A table from the bytes of its file, which may be anybody's.
+
+    Raises:
+        pa.ArrowException, OSError, ValueError: it is damaged, has other columns than we write, or
+            holds more than any report does.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    from asr_gate.audit.report.schemas import SCHEMAS
+
+    expected = SCHEMAS[name]
+    file = pyarrow.parquet.ParquetFile(io.BytesIO(stored))
+    seen = set()
+    for column in file.schema_arrow:
+        known = column.name in expected.names and column.name not in seen
+        if not known or column.type != expected.field(column.name).type:
+            raise ValueError(f"the column {column.name[:40]!r} ({column.type}) is none of ours")
+        seen.add(column.name)
+    batches, size = [], 0
+    # A small file can hold much, and may lie about how much.
+    for batch in file.iter_batches(1000):
+        size += batch.nbytes
+        if size > LARGEST:
+            raise ValueError(f"more than {LARGEST // MEGABYTE} MB of data")
+        batches.append(batch)
+    table = pa.Table.from_batches(batches, file.schema_arrow)
+    table.validate(full=True)
+    # Pandas' own notes in the file say how to build an index; we write none.
+    frame: pandas.DataFrame = table.to_pandas(ignore_metadata=True)
+    return frame
 
 
 def load(path: Path) -> AuditReport:

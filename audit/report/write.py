@@ -19,57 +19,11 @@ from asr_gate.audit.report.junit import junit
 from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown import markdown
 from asr_gate.audit.report.sarif import sarif
+from asr_gate.audit.report.schemas import GAPS, UTTERANCES, WORDS
 from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.fingerprint import to_lines
 from asr_gate.corpus.utterance import Corpus
 from asr_gate.corpus.write import clean_jsonl
-
-UTTERANCES = pa.schema(
-    [
-        ("id", pa.string()),
-        ("domain", pa.string()),
-        ("duration", pa.float64()),
-        ("text", pa.string()),
-        ("coverage", pa.float64()),
-        ("text_coverage", pa.float64()),
-        ("speech_coverage", pa.float64()),
-        ("confidence", pa.float64()),
-        ("quality", pa.float64()),
-        ("length_mismatch", pa.bool_()),
-        ("low_quality", pa.bool_()),
-        ("rules", pa.list_(pa.string())),
-        ("unknown_characters", pa.int64()),
-        ("dropped_characters", pa.int64()),
-        ("origin", pa.string()),
-        ("speaker", pa.string()),
-        ("split", pa.string()),
-    ]
-)
-
-WORDS = pa.schema(
-    [
-        ("id", pa.string()),
-        ("index", pa.int64()),
-        ("word", pa.string()),
-        ("start", pa.float64()),
-        ("end", pa.float64()),
-        ("confidence", pa.float64()),
-        ("spoken", pa.float64()),
-        ("replaced", pa.float64()),
-        ("kept", pa.bool_()),
-    ]
-)
-
-
-GAPS = pa.schema(
-    [
-        ("id", pa.string()),
-        ("index", pa.int64()),
-        ("start", pa.float64()),
-        ("end", pa.float64()),
-        ("untranscribed", pa.float64()),
-    ]
-)
 
 
 def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:

@@ -268,7 +268,8 @@ def _refuse_card(folder: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{card}: the dataset's card cannot be read ({error})") from error
+        reason = " ".join(str(error).split())
+        raise UserError(f"{card}: the dataset's card cannot be read ({reason})") from error
     for config in content.get("configs") or []:
         for name in _texts(config):
             if "://" in name or PurePosixPath(name).is_absolute() or ".." in name.split("/"):

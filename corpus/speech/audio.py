@@ -98,7 +98,8 @@ def load(utterance: Utterance, sample_rate: int, audited: AuditedAudio | None = 
         raise AudioError(
             f"{name}: truncated, {len(stored) / rate:.2f} of {wanted / rate:.2f} s can be decoded"
         )
-    mono = stored.mean(axis=1)
+    with np.errstate(all="ignore"):  # files of floats may hold anything; what is no number is told
+        mono = stored.mean(axis=1)
     if rate != sample_rate:
         mono = soxr.resample(mono, rate, sample_rate, quality="HQ")
     if not np.isfinite(mono).all():

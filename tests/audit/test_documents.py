@@ -6,7 +6,7 @@ import re
 
 from asr_gate.audit.records.report import Report
 from asr_gate.audit.records.rules import catalogue
-from asr_gate.audit.report.write import GAPS, UTTERANCES, WORDS
+from asr_gate.audit.report.schemas import GAPS, UTTERANCES, WORDS
 from bench.rules import table
 from bench.settings import tables
 from tests.speech import ROOT

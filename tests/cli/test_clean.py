@@ -70,7 +70,7 @@ def test_by_default_it_drops_what_training_excludes(manifest: Path, asr: Asr) ->
     table = [line.split() for line in out.splitlines()]
     assert ["A001", "low-coverage", "calls", "train", "1"] in table
     assert ["skipped", "could", "not", "be", "audited", "-", "-", "1"] in table
-    assert out.splitlines()[0] == "2 of 8 rows were dropped"
+    assert out.splitlines()[1] == "2 of 8 rows were dropped"
     following = shlex.split(out.splitlines()[-1])
     assert following[:3] == ["asr", "audit", "train.clean.jsonl"]
     assert following[3:] == ["--aligner", "m", "--language", "en", "--all"]
@@ -80,7 +80,7 @@ def test_a_dry_run_shows_the_same_and_writes_nothing(manifest: Path, asr: Asr) -
     audited(manifest, BAD)
     before = sorted(Path.cwd().rglob("*"))
     code, out, _ = asr("clean", "--data", manifest, "--dry-run", "--fix", "--write-settings")
-    assert (code, out.splitlines()[0]) == (0, "2 of 8 rows would be dropped")
+    assert (code, out.splitlines()[1]) == (0, "2 of 8 rows would be dropped")
     assert "1 texts would be corrected" in out
     assert sorted(Path.cwd().rglob("*")) == before
     told = json.loads(asr("clean", "--data", manifest, "--dry-run", "--json")[1])

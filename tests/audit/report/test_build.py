@@ -23,7 +23,8 @@ from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.report import SCHEMA_VERSION, Tool
 from asr_gate.audit.report.build import AuditResult, build
-from asr_gate.audit.report.write import GAPS, UTTERANCES, WORDS, write
+from asr_gate.audit.report.schemas import GAPS, UTTERANCES, WORDS
+from asr_gate.audit.report.write import write
 from asr_gate.audit.sample.plan import Plan, Stratum
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Utterance
