@@ -47,6 +47,10 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
     """
     see = (_line("findings", folder), "every row with a finding, its file and line")
     check = (_line("clean", folder, *data.others(), "--dry-run"), "what cleaning would drop")
+    least = report.policy.get("decision", {}).get("min_sampled", 0)
+    if report.decision == "NO_VERDICT" and report.total_samples < least:
+        more = audit_again(report, data, everything=True)
+        return [(more, "sample all of it"), see, check]
     if report.decision == "NO_VERDICT":
         other = _line("audit", *data.audit(), "--aligner", "mms", "--language", "CODE")
         why = (_line("explain", "A010"), "why an aligner cannot tell")
@@ -59,10 +63,15 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
     return [see, check, (train, "train on what is not excluded")]
 
 
-def audit_again(report: Report, data: Data) -> str:
+def audit_again(report: Report, data: Data, *, everything: bool = False) -> str:
     """The command that audits other data as this report's was audited.
 
     A policy that is not the default one has no name in the report: it is written as FILE.
+
+    Args:
+        report: the report.
+        data: what to audit.
+        everything: whether to sample all of it, whatever was sampled before.
     """
     arguments = [*data.audit(), "--aligner", report.aligner.name]
     if report.aligner.language not in NO_LANGUAGE:
@@ -76,9 +85,9 @@ def audit_again(report: Report, data: Data) -> str:
     if own and own != default:
         arguments += ["--policy", "FILE"]
     sampling = report.sampling
-    if sampling.sequential is not None:
+    if sampling.sequential is not None and not everything:
         arguments.append("--until-decided")
-    if sampling.fraction == 1.0:
+    if everything or sampling.fraction == 1.0:
         arguments.append("--all")
     elif sampling.fraction != own.get("sampling", {}).get("fraction"):
         arguments += ["--fraction", f"{sampling.fraction:g}"]

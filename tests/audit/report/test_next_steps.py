@@ -41,6 +41,14 @@ def test_three_commands_each_of_which_is_one(decision: str) -> None:
     assert ("asr explain D001" in dict(commands)) == (decision == "STOP")
 
 
+def test_where_too_few_were_sampled_more_are() -> None:
+    sampling = sound().sampling.model_copy(update={"fraction": 0.1})
+    report = report_of(decision="NO_VERDICT", total_samples=5, sampling=sampling)
+    first, _ = next_commands(report, Path("reports/a"), DATA)[0]
+    assert parsed(first)["everything"]
+    assert parsed(first)["aligner"] == "m"
+
+
 def test_an_audit_is_repeated_as_it_was() -> None:
     found = parsed(audit_again(report_of(), DATA))
     assert found["manifests"] == ("my train.jsonl",)
