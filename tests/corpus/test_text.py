@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_gate.corpus.text.letters import Transcript, spell
+from asr_gate.corpus.text.letters import APOSTROPHES, Transcript, spell
 
 ENGLISH = frozenset("abcdefghijklmnopqrstuvwxyz'")
 UPPER = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ'")
@@ -97,7 +97,12 @@ def test_numbers_are_read_out_in_the_transcripts_language() -> None:
 def test_no_character_vanishes(text: str) -> None:
     """Letters, digits and symbols are spelled or unknown; the rest is counted as dropped."""
     found = spell(text, ENGLISH)
-    spoken = [c for c in unicodedata.normalize("NFC", text) if unicodedata.category(c)[0] in "LN"]
+    # Unicode takes one of the apostrophes for a letter; alone it is no word.
+    spoken = [
+        c
+        for c in unicodedata.normalize("NFC", text)
+        if unicodedata.category(c)[0] in "LN" and c not in APOSTROPHES
+    ]
     assert found.letters >= len(spoken)
     assert found.unknown == sum(letter is None for w in found.words for letter in w.letters)
     if found.letters == 0:
