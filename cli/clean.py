@@ -146,7 +146,10 @@ def command(
     lines = [f"by the report {path}"] if report is None else []
     lines += _table(groups, len(dropped), len(corpus.utterances) + len(corpus.skipped), dry_run)
     if fix:
-        lines.append(f"{fixed} texts {'would be' if dry_run else 'were'} corrected")
+        lines.append(f"corrected texts: {fixed}")
+    if staying := dropping.staying(findings, dropped, choice):
+        codes = ", ".join(f"{code} {rows}" for code, rows in staying.items())
+        lines.append(f"rows with warnings that stay: {codes} (--drop CODE drops them)")
     if unsampled:
         lines.append(
             f"{unsampled} rows were not audited: the audit sampled {found.total_samples}; "

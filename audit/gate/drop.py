@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
@@ -141,6 +141,25 @@ def grouped(
         else:
             counts[Group(SKIPPED, "", "")] += 1
     yield from sorted(counts.items())
+
+
+def staying(findings: Iterable[Finding], dropped: Container[str], choice: Choice) -> dict[str, int]:
+    """How many rows stay in spite of warnings that need no alignment, by code.
+
+    Args:
+        findings: the report's, or those of `with_whole_corpus`.
+        dropped: ids of the rows that do not stay.
+        choice: what a user asked for; what is to be kept is not told.
+    """
+    from asr_gate.audit.checks import RULES
+
+    sure = {rule.code for rule in RULES if rule.whole_corpus} - choice.keep
+    left = {
+        (finding.code, finding.id)
+        for finding in findings
+        if finding.counts and finding.severity == "warning" and finding.code in sure
+    }
+    return dict(sorted(Counter(code for code, row in left if row not in dropped).items()))
 
 
 def _by_id(findings: Iterable[Finding]) -> dict[str, list[Finding]]:

@@ -78,7 +78,7 @@ def spell(
             found = _in_alphabet(character, known)
             if found:
                 letters.extend(found)
-            elif _is_spoken(character):
+            elif is_spoken(character):
                 letters.append(None)
             else:
                 dropped += 1
@@ -108,5 +108,6 @@ def _in_alphabet(character: str, known: frozenset[str]) -> list[str]:
     return []
 
 
-def _is_spoken(character: str) -> bool:
+def is_spoken(character: str) -> bool:
+    """Whether a character is said, as letters, digits and some symbols are."""
     return unicodedata.category(character)[0] in "LNS" or character in SPOKEN_SYMBOLS

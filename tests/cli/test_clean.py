@@ -81,7 +81,7 @@ def test_a_dry_run_shows_the_same_and_writes_nothing(manifest: Path, asr: Asr) -
     before = sorted(Path.cwd().rglob("*"))
     code, out, _ = asr("clean", "--data", manifest, "--dry-run", "--fix", "--write-settings")
     assert (code, out.splitlines()[1]) == (0, "2 of 8 rows would be dropped")
-    assert "1 texts would be corrected" in out
+    assert "corrected texts: 1" in out
     assert sorted(Path.cwd().rglob("*")) == before
     told = json.loads(asr("clean", "--data", manifest, "--dry-run", "--json")[1])
     assert (told["written"], told["next"]) == ([], None)
@@ -114,6 +114,13 @@ def test_rows_are_chosen_by_code_sampled_or_not(
     assert all(row["findings"] or row["id"] == "outside" for row in logged.values())
 
 
+def test_warnings_that_stay_are_told(manifest: Path, asr: Asr) -> None:
+    leaks = [finding(i, "D004", severity="warning") for i in ("copy-a", "copy-b")]
+    audited(manifest, BAD, *leaks, finding("bad", "T008", severity="warning"))
+    assert "warnings that stay: D004 2 (" in asr("clean", "--data", manifest, "--dry-run")[1]
+    assert "warnings that stay" not in asr("clean", "--data", manifest, "--drop", "D004")[1]
+
+
 def test_a_rule_that_the_policy_switched_off_can_be_chosen(manifest: Path, asr: Asr) -> None:
     policy = load_policy().model_dump(mode="json")
     policy["rules"]["T008"] = "off"
@@ -136,7 +143,7 @@ def test_texts_are_corrected_and_their_findings_drop_nothing(manifest: Path, asr
     assert texts["tag"] == "three cards"
     (fixed,) = map(json.loads, Path("train.clean.jsonl.fixed.jsonl").read_text().splitlines())
     assert (fixed["before"], fixed["after"]) == (ROWS[2]["text"], "three cards")
-    assert "1 texts were corrected" in out
+    assert "corrected texts: 1" in out
     untouched = manifest.read_text().splitlines()
     assert {*Path("train.clean.jsonl").read_text().splitlines()} - {*untouched} != set()
 

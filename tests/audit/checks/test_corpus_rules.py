@@ -222,6 +222,11 @@ def test_a_speaker_who_repeats_a_long_text() -> None:
     assert found("D006", twice) == [], "the very same row is a duplicate (D001)"
 
 
+def test_texts_without_letters_are_found_everywhere() -> None:
+    rows = [utterance(f"u{n}", text) for n, text in enumerate(["", " … ", "אב", "5", "%", "—"])]
+    assert [f.id for f in found("T001", rows)] == ["u0", "u1", "u5"]
+
+
 # Speakers' rates.
 
 
