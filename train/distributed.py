@@ -8,12 +8,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.errors import UserError
 
 if TYPE_CHECKING:
     import torch
 
 T = TypeVar("T")
+
+SMALL = 20_000_000
+"""Parameters. With as many or more, several threads compute faster than one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,28 @@ def choose_device(wanted: str, here: Ranks, option: str) -> torch.device:
             "start at most as many processes as there are GPUs"
         )
     return torch.device("cuda", here.local)
+
+
+def choose_threads(wanted: int | None, device: torch.device, parameters: int) -> int:
+    """Set how many CPU threads torch computes with; returns their number.
+
+    What a small model computes is not worth sharing: its threads wait for each other after every
+    operation, and much longer where other processes want the same cores.
+
+    Args:
+        wanted: as a recipe says; None: OMP_NUM_THREADS, or else one for a small model on a CPU, and
+            for others what torch chooses, but no more than the cores that this process may use.
+        device: where the model computes.
+        parameters: of the model.
+    """
+    import torch
+
+    if wanted is None and "OMP_NUM_THREADS" not in os.environ and device.type == "cpu":
+        small = parameters < SMALL
+        wanted = 1 if small else min(torch.get_num_threads(), usable_cores())
+    if wanted is not None:
+        torch.set_num_threads(wanted)
+    return torch.get_num_threads()
 
 
 @contextmanager

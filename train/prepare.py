@@ -14,7 +14,7 @@ from asr_gate.train.authorise import Authorisation, require_no_leaks
 from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Selection, refuse_long_texts, select
 from asr_gate.train.data.tokenizer import build_processor
-from asr_gate.train.distributed import Ranks, choose_device
+from asr_gate.train.distributed import Ranks, choose_device, choose_threads
 from asr_gate.train.loop.batch_plan import count_steps, plan_steps
 from asr_gate.train.model.build import build_on_meta, build_random, is_tied, tiny_config
 from asr_gate.train.model.load import load_config, load_pretrained, load_processor
@@ -56,8 +56,6 @@ def prepare(
         UserError: no usable checkpoint, device or row, a pattern that matches nothing, or leaks.
     """
     transformers_logging.disable_progress_bar()  # its bars would break ours
-    if recipe.threads is not None:
-        torch.set_num_threads(recipe.threads)
     device = choose_device(recipe.device, ranks, "device=")
     selection = select(authorised.corpus.utterances, authorised.excluded, recipe.data)
     if not accept_leaks and selection.splits is not None:
@@ -114,6 +112,7 @@ def prepare(
         hours=hours,
         cost=cost,
     )
+    choose_threads(recipe.threads, device, plan.parameters)
     return Prepared(plan, selection, encoder, config, device, ranks)
 
 

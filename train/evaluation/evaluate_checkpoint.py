@@ -21,7 +21,7 @@ from asr_gate.corpus.speech.audio import LONGEST
 from asr_gate.corpus.utterance import Corpus, Seconds
 from asr_gate.train import recipes
 from asr_gate.train.data.rows import Row, to_row
-from asr_gate.train.distributed import Ranks, choose_device
+from asr_gate.train.distributed import Ranks, choose_device, choose_threads
 from asr_gate.train.evaluation.result_file import (
     RESULT_FILE,
     FiniteRates,
@@ -117,6 +117,7 @@ def evaluate_checkpoint(
     encoder = Encoder(load_processor(checkpoint, None), settings)
     path = _result_path(out, checkpoint)
     model = load_pretrained(checkpoint, None, untie=False).to(chosen)
+    threads = choose_threads(None, chosen, model.num_parameters())
     began = time.monotonic()
     if progress is not None:
         progress.start(len(rows), 0)
@@ -161,6 +162,7 @@ def evaluate_checkpoint(
         audio=sum(one.seconds for one in found.predictions),
         wall=wall,
         device=str(chosen),
+        threads=threads,
         arithmetic="bfloat16" if chosen.type == "cuda" else "float32",
         batch_seconds=batch_seconds,
         max_new_tokens=MAX_NEW_TOKENS,

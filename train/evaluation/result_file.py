@@ -74,6 +74,8 @@ class Result(Section):
     wall: Seconds
     """Time that it took, without loading the model."""
     device: str
+    threads: int | None = None
+    """CPU threads of torch; None: a result from before 0.3."""
     arithmetic: str
     """`bfloat16` or `float32`."""
     batch_seconds: Seconds

@@ -262,7 +262,8 @@ class Recipe(Section):
     sharding: Literal["none", "fsdp2"] = "none"
     """With several processes: each has the whole model (`none`, DDP), or a shard (`fsdp2`)."""
     threads: int | None = Field(default=None, ge=1)
-    """CPU threads of torch; None: as many as torch chooses."""
+    """CPU threads of torch; None: OMP_NUM_THREADS, or else one for a small model on a CPU, and for
+    others what torch chooses."""
 
     @model_validator(mode="after")
     def _no_watch_when_sharded(self) -> Self:
