@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -52,6 +52,7 @@ def audit_corpus(
     policy: PathLike | None = None,
     split: str | None = None,
     audio_root: PathLike | None = None,
+    rules: Sequence[Mapping[str, str]] = (),
     controls: int | None = None,
     resume: bool = False,
     device: Literal["auto", "cpu", "cuda"] = "auto",
@@ -73,7 +74,8 @@ def audit_corpus(
         seed: decides the sample.
         policy: a policy file; None: the default policy.
         split: which split of the manifest or dataset.
-        audio_root: folder that audio must lie in; None: the manifest's.
+        audio_root: one more folder that audio may lie in, beside the manifest's.
+        rules: domains and splits by pattern, as `corpus.rules` of `asr.toml`, which is not read.
         controls: planted defects of each kind; None: the policy's, 0: none.
         resume: continue an interrupted audit.
         device: where the acoustic model runs.
@@ -90,19 +92,23 @@ def audit_corpus(
     """
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import load_policy
+    from asr_gate.corpus.labels import LabelRule
     from asr_gate.corpus.read import read_corpus
 
     names = [manifests] if isinstance(manifests, str | os.PathLike) else manifests
-    rules = load_policy(None if policy is None else Path(policy)).with_controls(controls)
+    limits = load_policy(None if policy is None else Path(policy)).with_controls(controls)
     root = None if audio_root is None else Path(audio_root)
-    corpus = read_corpus([os.fspath(one) for one in names], audio_root=root, split=split)
+    labels = [LabelRule.model_validate(rule) for rule in rules]
+    corpus = read_corpus(
+        [os.fspath(one) for one in names], audio_root=root, split=split, labels=labels
+    )
     settings = Settings(
         name=name,
         out=Path(out),
         aligner=aligner,
         language=language,
-        policy=rules,
-        fraction=rules.sampling.fraction if fraction is None else fraction,
+        policy=limits,
+        fraction=limits.sampling.fraction if fraction is None else fraction,
         seed=seed,
         resume=resume,
         device=device,
@@ -141,6 +147,7 @@ def verify(
     verify_key: PathLike | None = None,
     split: str | None = None,
     audio_root: PathLike | None = None,
+    rules: Sequence[Mapping[str, str]] = (),
 ) -> AuditReport:
     """Return the report if it lets training start, or raise why not; the same as `asr gate`.
 
@@ -152,6 +159,7 @@ def verify(
         verify_key: public key (Ed25519, PEM) that must have signed the report.
         split: of the data; None: as given to the audit.
         audio_root: as given to the audit.
+        rules: as given to the audit, or as `corpus.rules` of its `asr.toml`.
 
     Raises:
         CautionNotAccepted: the decision is CAUTION (`exit_code` 10).
@@ -174,12 +182,17 @@ def verify(
     authorise(found, str(path), accept_caution=accept_caution)
     file = path / REPORT_FILE if path.is_dir() else path
     if data is not None:
+        from asr_gate.corpus.labels import LabelRule
         from asr_gate.corpus.read import read_corpus
 
         names = [data] if isinstance(data, str | os.PathLike) else data
         root = None if audio_root is None else Path(audio_root)
+        labels = [LabelRule.model_validate(rule) for rule in rules]
         corpus = read_corpus(
-            [os.fspath(one) for one in names], audio_root=root, split=split or found.dataset.split
+            [os.fspath(one) for one in names],
+            audio_root=root,
+            split=split or found.dataset.split,
+            labels=labels,
         )
         require_same_data(found, str(path), corpus, file.parent, part=True)
     return AuditReport(file, found)

@@ -14,8 +14,8 @@ import click
 from rich.console import Console
 
 from asr_gate.cli.main import debug_option, one_interrupt, show
-from asr_gate.cli.options import split_overrides, wandb_options
-from asr_gate.cli.project import Reading, load_project, reading
+from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
+from asr_gate.cli.project import Project, Reading, load_project, reading
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.text.plain import plain
 
@@ -34,21 +34,25 @@ def _number(ctx: click.Context, option: click.Parameter, value: float | None) ->
     return value
 
 
-def _demonstration(source: Reading) -> str | None:
-    """The line that says that nobody named an aligner; none for the bundled corpus.
+HOW = "--aligner (mms with --language CODE, hf:ID, nemo:FOLDER)"
+DEMONSTRATION = (
+    "WARNING: no aligner was named, so the demonstration model listens (embedded: English, 2.5 M "
+    f"parameters). Do not rely on this verdict: name one with {HOW}, or in asr.toml"
+)
+
+
+def _require_named(
+    project: Project, source: Reading, aligner: str | None, policy: Path | None
+) -> None:
+    """In CI nobody reads a warning, and whoever opens a pull request may bring an asr.toml.
 
     Raises:
-        click.UsageError: this is CI, where nobody reads it.
+        click.UsageError: the aligner, or a policy that asr.toml names, is not on the command line.
     """
-    if source.bundled:
-        return None
-    how = "name one with --aligner (mms with --language CODE, hf:ID, nemo:FOLDER), or in asr.toml"
-    if in_ci():
-        raise click.UsageError(f"no aligner: {how}")
-    return (
-        "WARNING: no aligner was named, so the demonstration model listens (embedded: English, "
-        f"2.5 M parameters). Do not rely on this verdict: {how}"
-    )
+    if aligner is None and not source.bundled:
+        raise click.UsageError(f"in CI the aligner has to be named on the command line: {HOW}")
+    if policy is None and project.audit.policy is not None:
+        raise click.UsageError("in CI the policy of asr.toml is not taken; name it with --policy")
 
 
 def _next(commands: Sequence[tuple[str, str]]) -> str:
@@ -90,12 +94,7 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
-@click.option("--split", help="Which split of the manifest or dataset.")
-@click.option(
-    "--audio-root",
-    type=click.Path(path_type=Path),
-    help="One more folder that audio may lie in, beside the manifest's.",
-)
+@corpus_options
 @click.option("--resume", is_flag=True, help="Continue an interrupted audit.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
@@ -160,7 +159,6 @@ def command(
     from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
-    from asr_gate.corpus.text.plain import plain
     from asr_gate.tracking import Tracker, TrackerSettings
 
     manifests, more = split_overrides(manifests)
@@ -168,10 +166,12 @@ def command(
     source = reading(project, manifests, audio_root, split)
     if source.said:
         click.echo(source.said, err=True)
+    if in_ci():
+        _require_named(project, source, aligner, policy)
     aligner = aligner or project.audit.aligner
-    demonstration = None if aligner else _demonstration(source)
+    demonstration = None if aligner or source.bundled else DEMONSTRATION
     if demonstration:
-        click.echo(demonstration, err=True)
+        click.secho(demonstration, fg="yellow", bold=True, err=True)
     policy = policy or project.audit.policy
     rules = load_policy(policy).with_controls(controls)
     for line in doubts(policy) if policy else ():
@@ -229,7 +229,7 @@ def command(
             data = Data(source.manifests, read_options(source.audio_root, source.split))
             click.echo(f"\n{_next(next_commands(result.report, folder, data))}")
         if demonstration:
-            click.echo(demonstration, err=as_json)
+            click.secho(demonstration, fg="yellow", bold=True, err=as_json)
 
     show(summary)
     decision = result.report.decision

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import corpus_options
 
 if TYPE_CHECKING:
     from asr_gate.corpus.overview import Overview
@@ -27,8 +28,7 @@ SPLIT = re.compile(r"(train|dev|valid|test|eval)(?=$|[._-])")
     epilog="Example: asr init data/train data/dev --aligner mms --language he --yes",
 )
 @click.argument("manifests", nargs=-1, metavar="[MANIFEST]...")
-@click.option("--audio-root", type=click.Path(path_type=Path), help="As for asr audit.")
-@click.option("--split", help="The split to use, if there are several.")
+@corpus_options
 @click.option(
     "--domains/--no-domains",
     default=None,
@@ -86,7 +86,7 @@ def command(
     if language:
         require_language(language, "--language")
     aligner = aligner or ask("Aligner (mms, hf:ID, nemo:FOLDER; embedded is for demos)", "mms")
-    rules = [{"manifest": glob.escape(name), "split": part} for name, part in named]
+    rules = [{"manifest": _pattern(name), "split": part} for name, part in named]
     if domains:
         rules += [
             {"audio": f"{glob.escape(one)}/*", "domain": Path(one).name} for one in found.folders
@@ -127,6 +127,13 @@ def _splits_of(names: list[str], found: Overview) -> list[tuple[str, str]]:
         return []
     named = [(name, SPLIT.match(Path(name).name)) for name in names]
     return [(name, match[1]) for name, match in named if match]
+
+
+def _pattern(name: str) -> str:
+    """A pattern of a manifest and of what `asr clean` makes of it."""
+    path = Path(name)
+    stem, dot, _ = path.name.partition(".")
+    return glob.escape(str(path.with_name(stem))) + ".*" if dot and stem else glob.escape(name)
 
 
 def _told(found: Overview) -> list[str]:

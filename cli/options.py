@@ -11,10 +11,13 @@ import click
 
 
 def corpus_options(command: Any) -> Any:
-    """`--audio-root` and `--split`, as the audit was given them."""
-    command = click.option("--split", help="As given to asr audit.")(command)
+    """`--audio-root` and `--split`; what was audited is read with what the audit was given."""
+    command = click.option("--split", help="Which split of the manifests.")(command)
     return click.option(
-        "--audio-root", type=click.Path(path_type=Path), help="As given to asr audit."
+        "--audio-root",
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="One more folder that audio may lie in, beside the manifest's.",
     )(command)
 
 

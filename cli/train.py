@@ -35,7 +35,7 @@ from asr_gate.cli.project import load_project, reading
 @click.option(
     "--report",
     metavar="PATH",
-    help="A report, its folder, or wandb:ENTITY/PROJECT/NAME:ALIAS.  [default: the latest audit]",
+    help="A report, its folder, or wandb:ENTITY/PROJECT/NAME:ALIAS.  [default: the data's latest]",
 )
 @click.option("--accept-caution", is_flag=True, help="Train although the report says CAUTION.")
 @click.option("--accept-leaks", is_flag=True, help="Train although rows stand in several splits.")

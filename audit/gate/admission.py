@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
@@ -227,7 +228,7 @@ def fingerprint_of_same_data(
         what = _named(found, corpus.relative_origins(), what)
     mend = "audit this data, or name its report"
     if not same_manifests(report.dataset.manifests, corpus.manifests):
-        audited = " ".join(f"--data {one}" for one in report.dataset.manifests)
+        audited = " ".join(f"--data {shlex.quote(one)}" for one in report.dataset.manifests)
         mend = f"the report is for another manifest: name that one with {audited}, or {mend}"
     raise NoVerdict(f"{name}: made for other data than {manifests} {what}; {mend}")
 

@@ -16,7 +16,7 @@ from bench.dependencies import read_lock
 from tests.attacks.test_audio import bomb
 from tests.audit.gate.test_binding import write_keys
 from tests.audit.report.reports import report_of, write_report
-from tests.e2e.asr import asr_here
+from tests.e2e.asr import asr_here, one_line
 from tests.e2e.test_ci import Runner, page, runner, source, temporary  # noqa: F401  (fixtures)
 from tests.speech import ROOT
 
@@ -50,6 +50,20 @@ def poison(workspace: Path) -> Path:
     assert public.is_file()
     (workspace / "policy.toml").write_text("[decision]\nproceed_below = 100\nstop_above = 100\n")
     return pwned
+
+
+def test_settings_of_a_repository_choose_no_aligner_and_no_policy_in_ci(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "m.jsonl").write_text('{"audio_filepath": "a.wav", "text": "x"}\n')
+    (tmp_path / "asr.toml").write_text(
+        '[corpus]\nmanifests = ["m.jsonl"]\n[audit]\naligner = "nemo:m"\npolicy = "p.toml"\n'
+    )
+    monkeypatch.setenv("CI", "true")
+    for arguments, says in (([], "--aligner"), (["--aligner", "mms"], "--policy")):
+        done = asr_here("audit", "--no-wandb", *arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert says in one_line(done)
 
 
 @pytest.mark.slow

@@ -412,7 +412,7 @@ def test_without_a_manifest_the_project_names_it_or_the_example_is_used(
     monkeypatch.setenv("CI", "true")
     done = asr_here("audit", "--no-wandb", cwd=tmp_path)
     assert done.returncode == 2, "nobody reads a warning there"
-    assert "no aligner" in one_line(done)
+    assert "--aligner" in one_line(done)
     monkeypatch.delenv("CI")
     (tmp_path / "asr.toml").write_text('[corpus]\nmanifests = ["m.jsonl"]\naudio_root = "/"\n')
     done = asr_here("audit", "--no-wandb", cwd=tmp_path)

@@ -47,6 +47,19 @@ def test_the_latest_report_is_found(
     )
 
 
+def test_a_newer_audit_of_something_else_is_not_taken(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    other = write_corpus(tmp_path / "other", rows=4)
+    write_report(tmp_path / "reports" / "ours", manifest)
+    write_report(tmp_path / "reports" / "newer", other)
+    assert "reports/ours/" in authorise_training(None, [manifest]).name
+    assert "reports/newer/" in authorise_training(None, [other]).name
+    with pytest.raises(NoVerdict, match=f"name that one with --data {other}"):
+        authorise_training("reports/newer", [manifest])
+
+
 def test_a_missing_report_has_no_verdict(manifest: Path, tmp_path: Path) -> None:
     with pytest.raises(NoVerdict, match="asr audit") as error:
         authorise_training(str(tmp_path / "nowhere.json"), [manifest])
