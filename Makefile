@@ -70,7 +70,7 @@ bench: $(READY)
 
 embedded: $(READY)
 	$(BIN)/python -m recipes.embedded --out build/embedded --minutes 60
-	cp build/embedded/model.safetensors build/embedded/model.json audit/acoustic/embedded/
+	cp build/embedded/model.onnx build/embedded/model.json audit/acoustic/embedded/
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-import torch
-
 from asr_gate.audit.acoustic import AcousticModel, load_model
 from asr_gate.audit.controls.plant import plan_controls
 from asr_gate.audit.decide.outcome import conclude, stratum_counts
@@ -88,7 +86,6 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
     policy = settings.policy
     folder = settings.out / settings.name
     with only_one(folder):
-        torch.set_num_threads(1)  # see asr_gate.audit.acoustic.batching
         model = load_model(settings.aligner, language=settings.language, device=settings.device)
         identity = fingerprint(corpus, audio=policy.gate.audio)
         plan = draw(

@@ -7,10 +7,11 @@ from importlib.metadata import requires
 
 MODULES = {
     "nvidia-ml-py": "pynvml",
+    "pillow": "pil",
     "python-json-logger": "pythonjsonlogger",
     "pyyaml": "yaml",
 }
-"""Distributions whose module has another name than they have."""
+"""Distributions whose module has another name than they have, in lower case."""
 
 
 def extra_of(module: str) -> str | None:

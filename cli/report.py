@@ -63,7 +63,7 @@ def export_table(report: Path, table: str, kind: str | None, out: Path | None) -
         own = {REPORT_FILE, SIGNATURE_FILE, *found.content.tables}
         if out.resolve() in {(found.path.parent / name).resolve() for name in own}:
             raise UserError(f"{out}: belongs to the report itself; name another file")
-    content = export(found.table(table), kind)
+    content = export(found.arrow(table), kind)
     if out is None:
         show(lambda: click.echo(content.decode(), nl=False))
         return 0

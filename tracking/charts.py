@@ -55,17 +55,6 @@ def line_image(
     return _render(figure)
 
 
-def bar_image(title: str, labels: Sequence[str], values: Sequence[float], *, axis: str) -> Pixels:
-    """Draw one bar a label; returns pixels of shape (height, width, 3)."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
-    drawing = figure.subplots()
-    drawing.bar([_literal(label) for label in labels], values)
-    drawing.set(title=_literal(title), ylabel=_literal(axis))
-    return _render(figure)
-
-
 def _literal(text: str) -> str:
     """Escape dollars: text between two of them would be read as a formula."""
     return text.replace("$", r"\$")

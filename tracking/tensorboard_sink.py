@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from asr_gate.tracking.event_file import EventFile
 from asr_gate.tracking.notices import Notices
 from asr_gate.tracking.redact import one_line
 from asr_gate.tracking.tables import Clip, markdown_table
@@ -16,14 +15,10 @@ from asr_gate.tracking.tables import Clip, markdown_table
 if TYPE_CHECKING:
     from asr_gate.tracking.charts import Pixels
 
-FLUSH_SECONDS = 10
-"""The library's own two minutes are too long for somebody who watches a run."""
-
 
 class TensorBoardSink:
-    """Event files in one folder, written by torch's `SummaryWriter`; loads torch.
-
-    When the disk takes no more, it prints one line and drops the rest.
+    """Event files in one folder. When the disk takes no more, one line says so, and the rest is
+    dropped.
     """
 
     def __init__(
@@ -45,31 +40,32 @@ class TensorBoardSink:
         self.folder = folder
         self._notices = notices
         self._last_step = 0
-        self._writer: Any = None
+        self._file: EventFile | None = None
         try:
-            self._writer = _open(folder, resumed_after)
+            purge = None if resumed_after is None else resumed_after + 1
+            self._file = EventFile(folder, purge_from=purge)
         except OSError as error:
             reason = error.strerror or one_line(error)
             line = f"{folder}: TensorBoard's files cannot be made ({reason})."
             notices.warn("tensorboard", line)
         if config and resumed_after is None:
             text = "```json\n" + json.dumps(config, indent=2, default=str) + "\n```"
-            self._write(lambda writer, step: writer.add_text("config", text, step), 0)
+            self._write(lambda file, step: file.text("config", text, step), 0)
 
     @property
     def active(self) -> bool:
         """Whether the files are open."""
-        return self._writer is not None
+        return self._file is not None
 
     def log_metrics(self, metrics: Mapping[str, object], step: int | None) -> None:
         """Write numbers as scalars and texts as texts; other values are left out."""
 
-        def write(writer: Any, step: int) -> None:
+        def write(file: EventFile, step: int) -> None:
             for name, value in metrics.items():
                 if isinstance(value, str):
-                    writer.add_text(name, value, step)
+                    file.text(name, value, step)
                 elif (number := _number(value)) is not None:
-                    writer.add_scalar(name, number, step)
+                    file.scalar(name, number, step)
 
         self._write(write, step)
         if step is not None:
@@ -78,24 +74,8 @@ class TensorBoardSink:
     def log_histogram(
         self, name: str, counts: Sequence[float], edges: Sequence[float], step: int | None
     ) -> None:
-        """Write a histogram; its sums take each value for the middle of its bin."""
-        middles = [(low + high) / 2 for low, high in pairwise(edges)]
-        pairs = list(zip(counts, middles, strict=True))
-        self._write(
-            lambda writer, step: writer.add_histogram_raw(
-                name,
-                min=edges[0],
-                max=edges[-1],
-                num=sum(counts),
-                sum=sum(count * middle for count, middle in pairs),
-                sum_squares=sum(count * middle**2 for count, middle in pairs),
-                # A limit is the upper end of its bin, so the first edge needs an empty bin.
-                bucket_limits=list(edges),
-                bucket_counts=[0.0, *counts],
-                global_step=step,
-            ),
-            step,
-        )
+        """Write a histogram."""
+        self._write(lambda file, step: file.histogram(name, counts, edges, step), step)
 
     def log_table(
         self, name: str, columns: Sequence[str], rows: Sequence[Sequence[object]], step: int | None
@@ -106,82 +86,45 @@ class TensorBoardSink:
         ]
         text = markdown_table(columns, shown)
 
-        def write(writer: Any, step: int) -> None:
+        def write(file: EventFile, step: int) -> None:
             for number, row in enumerate(rows):
                 for column, cell in zip(columns, row, strict=True):
-                    if isinstance(cell, Clip):
-                        _write_audio(writer, f"{name}/{column}/{number}", cell, step)
-            writer.add_text(name, text, step)
+                    if isinstance(cell, Clip) and len(cell.samples):
+                        tag = f"{name}/{column}/{number}"
+                        file.audio(tag, cell.samples, cell.sample_rate, step)
+            file.text(name, text, step)
 
         self._write(write, step)
 
     def log_image(self, name: str, pixels: Pixels, step: int | None) -> None:
         """Write an image of shape (height, width, 3)."""
-        self._write(
-            lambda writer, step: writer.add_image(name, pixels, step, dataformats="HWC"), step
-        )
+        self._write(lambda file, step: file.image(name, pixels, step), step)
 
     def alert(self, title: str, text: str, level: str) -> None:
         """Write it as a text under `alerts`, at the step of the last metrics."""
         line = f"**{title}** ({level}): {text}"
-        self._write(lambda writer, step: writer.add_text("alerts", line, step), None)
+        self._write(lambda file, step: file.text("alerts", line, step), None)
 
     def finish(self, exit_code: int) -> None:
         """Close the files; whether the run failed is not in them."""
-        writer, self._writer = self._writer, None
-        if writer is None:
+        file, self._file = self._file, None
+        if file is None:
             return
         try:
-            writer.close()
+            file.close()
         except OSError as error:
             line = f"{self.folder}: the end of TensorBoard's files is missing ({one_line(error)})."
             self._notices.warn("tensorboard", line)
 
-    def _write(self, write: Callable[[Any, int], object], step: int | None) -> None:
-        if self._writer is None:
+    def _write(self, write: Callable[[EventFile, int], object], step: int | None) -> None:
+        if self._file is None:
             return
         try:
-            write(self._writer, self._last_step if step is None else step)
+            write(self._file, self._last_step if step is None else step)
         except OSError as error:
-            self._writer = None
             line = f"{self.folder}: TensorBoard's files end here ({one_line(error)})."
             self._notices.warn("tensorboard", line)
-
-
-def _open(folder: Path, resumed_after: int | None) -> Any:
-    from torch.utils.tensorboard import SummaryWriter
-
-    _hide_traceback_of_writer_thread()
-    purge = None if resumed_after is None else resumed_after + 1
-    return SummaryWriter(str(folder), purge_step=purge, flush_secs=FLUSH_SECONDS)
-
-
-def _write_audio(writer: Any, name: str, clip: Clip, step: int) -> None:
-    import numpy as np
-
-    if len(clip.samples) > 1:  # the library fails on less
-        # It prints a warning about samples outside of -1 to 1 on standard output.
-        samples = np.nan_to_num(clip.samples).clip(-1, 1)
-        writer.add_audio(name, samples, step, clip.sample_rate)
-
-
-def _hide_traceback_of_writer_thread() -> None:
-    """Print no traceback when the library's writer thread fails on a full disk.
-
-    The next call to the writer raises the same error, and that one we handle.
-    """
-    earlier_hook = threading.excepthook
-    if getattr(earlier_hook, "hides_tensorboard", False):
-        return
-
-    def hook(failed: threading.ExceptHookArgs) -> None:
-        module = type(failed.thread).__module__
-        is_writer = module == "tensorboard.summary.writer.event_file_writer"
-        if not (is_writer and isinstance(failed.exc_value, OSError)):
-            earlier_hook(failed)
-
-    hook.hides_tensorboard = True  # type: ignore[attr-defined]
-    threading.excepthook = hook
+            self.finish(1)
 
 
 def _number(value: object) -> float | None:

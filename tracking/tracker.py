@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
-from asr_gate.tracking.charts import Points, bar_image, line_image
+from asr_gate.tracking.charts import Points, line_image
 from asr_gate.tracking.errors import TrackingError
 from asr_gate.tracking.notices import Notices
 from asr_gate.tracking.redact import plain_dict, redact
@@ -289,7 +289,9 @@ class Tracker:
         """
         if not self.active:
             return
-        self._log_image(name, line_image(title, series, axis=axis, marks=marks or {}), step)
+        pixels = line_image(title, series, axis=axis, marks=marks or {})
+        for sink in self._sinks():
+            sink.log_image(f"{name}_image", pixels, step)
         if run := self._open_wandb():
             run.log_lines(name, title, series, axis, step)
 
@@ -303,10 +305,7 @@ class Tracker:
         axis: str,
         step: int | None = None,
     ) -> None:
-        """Log one bar a label, as a chart of W&B and as an image (`NAME_image`)."""
-        if not self.active:
-            return
-        self._log_image(name, bar_image(title, labels, values, axis=axis), step)
+        """Log one bar a label, as a chart of W&B."""
         if run := self._open_wandb():
             run.log_bars(name, title, labels, _numbers(values), axis, step)
 
@@ -445,10 +444,6 @@ class Tracker:
         if self.settings.enabled and self._stage != "running":
             turn = "before init()" if self._stage == "new" else "after finish()"
             raise RuntimeError(f"the tracker was used {turn}")
-
-    def _log_image(self, name: str, pixels: Any, step: int | None) -> None:
-        for sink in self._sinks():
-            sink.log_image(f"{name}_image", pixels, step)
 
 
 def _exit_code(error: BaseException | None) -> int:

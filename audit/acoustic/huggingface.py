@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from asr_gate.audit.acoustic.weights import pick_device, sha256_of_state
+from asr_gate.audit.acoustic.torch_models import pick_device, sha256_of_state
 from asr_gate.corpus.errors import UserError
 
 

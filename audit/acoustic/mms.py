@@ -16,7 +16,7 @@ import torch
 import torchaudio
 
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from asr_gate.audit.acoustic.weights import pick_device, sha256_of_state
+from asr_gate.audit.acoustic.torch_models import pick_device, sha256_of_state
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.language import parse_language
 

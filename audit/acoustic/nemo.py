@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
-import torch
-import torchaudio
 import yaml
 
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from asr_gate.audit.acoustic.weights import pick_device, sha256_of_files
+from asr_gate.audit.acoustic.onnx_session import open_session
+from asr_gate.audit.acoustic.spectrum import Floats, power_spectra, slaney_bands
+from asr_gate.audit.acoustic.weights import sha256_of_files
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.strict import read_yaml_text
 
@@ -50,24 +49,7 @@ class NemoModel(AcousticModel):
             self._features = _Features(front, rate)
         except (yaml.YAMLError, KeyError, TypeError, ValueError, OSError) as error:
             raise UserError(f"{settings}: not a CTC export's configuration ({error!r})") from error
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        options.intra_op_num_threads = 1
-        providers = ["CPUExecutionProvider"]
-        if "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-            if pick_device(device).type == "cuda":
-                providers.insert(0, "CUDAExecutionProvider")
-                self.device = "cuda"
-        elif device == "cuda":
-            raise UserError(
-                "--device cuda: this onnxruntime runs on the CPU only; install onnxruntime-gpu, or "
-                "use --device auto"
-            )
-        try:
-            self._session = onnxruntime.InferenceSession(str(weights), options, providers)
-        # onnxruntime raises classes of its compiled module, with no base of their own.
-        except Exception as error:
-            raise UserError(f"{weights}: not an ONNX model that can be read ({error})") from error
+        self._session, self.device = open_session(weights, device)
         tokens = list(vocabulary)
         tokens.insert(blank, "<blank>")
         self.info = ModelInfo(
@@ -116,28 +98,18 @@ class _Features:
         self._guard = float(front.get("log_zero_guard_value", 2**-24))
         if front.get("normalize", "per_feature") != "per_feature" or front.get("window") != "hann":
             raise ValueError("only per_feature normalisation and Hann windows are supported")
-        self._window = torch.hann_window(self._window_length, periodic=False)
-        self._mel = torchaudio.functional.melscale_fbanks(
-            self._fft // 2 + 1, 0.0, rate / 2, int(front["features"]), rate, "slaney", "slaney"
-        )
+        self._window = np.hanning(self._window_length).astype(np.float32)
+        self._mel = slaney_bands(self._fft, rate, int(front["features"]))
 
-    def __call__(self, waveform: Waveform) -> np.ndarray[Any, np.dtype[np.float32]]:
-        samples = torch.from_numpy(waveform)
+    def __call__(self, waveform: Waveform) -> Floats:
+        half = self._fft // 2
         # Reflection needs more samples than half a window.
-        if len(samples) <= self._fft // 2:
-            samples = torch.nn.functional.pad(samples, (0, self._fft // 2 + 1 - len(samples)))
-        emphasised = torch.cat([samples[:1], samples[1:] - self._preemphasis * samples[:-1]])
-        spectrum = torch.stft(
-            emphasised,
-            self._fft,
-            self.hop,
-            self._window_length,
-            self._window,
-            center=True,
-            pad_mode="reflect",
-            return_complex=True,
+        samples = np.pad(waveform, (0, max(0, half + 1 - len(waveform))))
+        emphasised = np.append(samples[:1], samples[1:] - self._preemphasis * samples[:-1])
+        power = power_spectra(
+            np.pad(emphasised, half, "reflect"), self._window, self._fft, self.hop
         )
-        logs = torch.log(self._mel.T @ spectrum.abs().square() + self._guard)
-        spread = logs.std(dim=1, keepdim=True) if logs.shape[1] > 1 else torch.zeros(len(logs), 1)
-        normal = (logs - logs.mean(dim=1, keepdim=True)) / (spread + 1e-5)
-        return np.asarray(normal.numpy(), dtype=np.float32)
+        logs = np.log(self._mel @ power.T + self._guard)
+        spread = logs.std(axis=1, ddof=1, keepdims=True) if logs.shape[1] > 1 else 0.0
+        normal = (logs - logs.mean(axis=1, keepdims=True)) / (spread + 1e-5)
+        return np.asarray(normal, dtype=np.float32)

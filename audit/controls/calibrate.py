@@ -15,8 +15,8 @@ from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import binomtest
 
+from asr_gate.audit.controls.wilson import wilson
 from asr_gate.audit.records.controls import EVIDENCE, Evidence, Kind
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration, Power
@@ -111,10 +111,10 @@ def _is_underpowered(here: Power, total: Power | None, floor: float) -> bool:
     """Whether a kind is found too seldom in a domain; where few were planted, chance must not
     condemn or clear it, and all domains together decide.
     """
-    interval = binomtest(here.detected, here.planted).proportion_ci(0.95, method="wilson")
-    if interval.high < floor:
+    low, high = wilson(here.detected, here.planted, 0.95)
+    if high < floor:
         return here.planted >= MIN_PLANTED
-    if interval.low >= floor or total is None:
+    if low >= floor or total is None:
         return False
     return total.planted >= MIN_PLANTED and total.detected < floor * total.planted
 

@@ -9,8 +9,9 @@ from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
+from asr_gate.audit.controls.wilson import wilson as wilson_bounds
+from asr_gate.audit.decide.distributions import beta_quantile, hypergeometric_cdf
 from asr_gate.corpus.utterance import Seconds
 
 METHOD = (
@@ -65,8 +66,7 @@ def wilson(count: int, n: int, confidence: float) -> Interval:
         n: trials, at least one.
         confidence: level of the interval, 0.95 for 95 %.
     """
-    interval = stats.binomtest(count, n).proportion_ci(confidence, method="wilson")
-    return Interval(count / n, float(interval.low), float(interval.high))
+    return Interval(count / n, *wilson_bounds(count, n, confidence))
 
 
 def estimate(strata: Sequence[StratumCount], confidence: float) -> Interval:
@@ -99,10 +99,10 @@ def _exact(stratum: StratumCount, confidence: float) -> Interval:
     size, n, count = stratum.population, stratum.sampled, stratum.low
     tail = MARGIN * (1 - confidence) / 2
     first, last = count, size - (n - count)
-    low = _first(first, last, lambda bad: stats.hypergeom.sf(count - 1, size, bad, n) > tail)
+    low = _first(first, last, lambda bad: 1 - hypergeometric_cdf(count - 1, size, bad, n) > tail)
     # What is found of the sound ones is the same question from the other end.
     fewer = _first(
-        0, last - first, lambda less: stats.hypergeom.cdf(count, size, last - less, n) > tail
+        0, last - first, lambda less: hypergeometric_cdf(count, size, last - less, n) > tail
     )
     return Interval(count / n, low / size, (last - fewer) / size)
 
@@ -151,8 +151,8 @@ def _clopper_pearson(rate: float, middle: float, variance: float, confidence: fl
         return Interval(rate, rate, rate)
     n = middle * (1 - middle) / variance
     tail, count = MARGIN * (1 - confidence) / 2, rate * n
-    low = float(stats.beta.ppf(tail, count, n - count + 1)) if count > 0 else 0.0
-    high = float(stats.beta.ppf(1 - tail, count + 1, n - count)) if count < n else 1.0
+    low = beta_quantile(tail, count, n - count + 1) if count > 0 else 0.0
+    high = beta_quantile(1 - tail, count + 1, n - count) if count < n else 1.0
     return Interval(rate, low, high)
 
 

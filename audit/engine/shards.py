@@ -17,7 +17,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import cache
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -42,8 +42,8 @@ MEASURING = (
 )
 """Packages whose code decides what is measured."""
 
-LIBRARIES = ("numpy", "onnxruntime", "scipy", "soundfile", "soxr", "torch", "transformers")
-"""Libraries whose version may change what is measured."""
+LIBRARIES = ("numpy", "onnxruntime", "soundfile", "soxr", "torch", "transformers")
+"""Libraries whose version may change what is measured, where they are installed."""
 
 
 @cache
@@ -57,7 +57,14 @@ def code_version() -> dict[str, str]:
         for name, content in _sources(files("asr_gate").joinpath(*package.split("/")), package):
             digest.update(f"{name}\0{len(content)}\0".encode())
             digest.update(content)
-    return {"code": digest.hexdigest()} | {name: version(name) for name in LIBRARIES}
+    return {"code": digest.hexdigest()} | {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
 
 
 def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:

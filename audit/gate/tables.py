@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +20,7 @@ from asr_gate.corpus.files import MEGABYTE, RECORD_LIMIT, read_regular
 
 if TYPE_CHECKING:
     import pandas
+    import pyarrow
 
 TABLES = ("utterances", "words", "gaps", "findings")
 FORMATS = ("csv", "parquet", "json")
@@ -53,41 +57,39 @@ class AuditReport:
     @cached_property
     def utterances(self) -> pandas.DataFrame:
         """One row an audited utterance; `quality` ranks them, lower is worse."""
-        return self._read("utterances")
+        return self.arrow("utterances").to_pandas()
 
     @cached_property
     def words(self) -> pandas.DataFrame:
         """One row a word, with times in seconds from the utterance's start."""
-        return self._read("words")
+        return self.arrow("words").to_pandas()
 
     @cached_property
     def gaps(self) -> pandas.DataFrame:
         """The stretches before, between and after words, in seconds from the utterance's start."""
-        return self._read("gaps")
+        return self.arrow("gaps").to_pandas()
 
     @cached_property
     def findings(self) -> pandas.DataFrame:
         """One row a finding: what a rule found in which utterance."""
-        import pandas
-
-        rows = [finding.model_dump() for finding in self.content.findings]
-        frame = pandas.DataFrame(rows, columns=list(Finding.model_fields))
-        # With no time in any row the columns would hold objects.
-        return frame.astype({"start": "float64", "end": "float64", "counts": "bool"})
+        return self.arrow("findings").to_pandas()
 
     def table(self, name: str) -> pandas.DataFrame:
-        """A table by its name: utterances, words, gaps or findings.
+        """A table by its name: utterances, words, gaps or findings; needs pandas.
 
         Raises:
             UserError: there is no such table.
             NoVerdict: its file is missing or was altered.
         """
-        if name not in TABLES:
-            raise UserError(f"{name}: no such table; there are {', '.join(TABLES)}")
+        _require_table(name)
         frame: pandas.DataFrame = getattr(self, name)
         return frame
 
-    def _read(self, name: str) -> pandas.DataFrame:
+    def arrow(self, name: str) -> pyarrow.Table:
+        """A table by its name; as `table`, without pandas."""
+        _require_table(name)
+        if name == "findings":
+            return _findings(self.content.findings)
         import pyarrow as pa
 
         path = self.path.parent / f"{name}.parquet"
@@ -102,13 +104,13 @@ class AuditReport:
         if digest != f"sha256:{hashlib.sha256(stored).hexdigest()}":
             raise NoVerdict(f"{path}: altered since the report was written; audit again")
         try:
-            return _frame(stored, name)
+            return _table(stored, name)
         except (pa.ArrowException, OSError, ValueError) as error:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise NoVerdict(f"{path}: not a table of a report ({reason}); audit again") from error
 
 
-def _frame(stored: bytes, name: str) -> pandas.DataFrame:
+def _table(stored: bytes, name: str) -> pyarrow.Table:
     """A table from the bytes of its file, which may be anybody's.
 
     Raises:
@@ -137,9 +139,21 @@ def _frame(stored: bytes, name: str) -> pandas.DataFrame:
         batches.append(batch)
     table = pa.Table.from_batches(batches, file.schema_arrow)
     table.validate(full=True)
-    # Pandas' own notes in the file say how to build an index; we write none.
-    frame: pandas.DataFrame = table.to_pandas(ignore_metadata=True)
-    return frame
+    # Notes in the file may tell pandas how to build an index; we write none.
+    return table.replace_schema_metadata(None)
+
+
+def _require_table(name: str) -> None:
+    if name not in TABLES:
+        raise UserError(f"{name}: no such table; there are {', '.join(TABLES)}")
+
+
+def _findings(findings: Sequence[Finding]) -> pyarrow.Table:
+    import pyarrow as pa
+
+    times, marks = dict.fromkeys(("start", "end"), pa.float64()), {"counts": pa.bool_()}
+    types = {name: pa.string() for name in Finding.model_fields} | times | marks
+    return pa.Table.from_pylist([one.model_dump() for one in findings], schema=pa.schema(types))
 
 
 def load(path: Path) -> AuditReport:
@@ -157,19 +171,27 @@ def load(path: Path) -> AuditReport:
     return AuditReport(file, content)
 
 
-def export(frame: pandas.DataFrame, kind: str) -> bytes:
+def export(table: pyarrow.Table, kind: str) -> bytes:
     """A table as a file's content; text is UTF-8.
 
     Args:
-        frame: one of `AuditReport`'s tables.
+        table: one of `AuditReport`'s.
         kind: one of `FORMATS`. CSV has no lists: rules stand in one cell, with spaces between.
     """
     if kind == "parquet":
-        return bytes(frame.to_parquet(index=False))
+        import pyarrow.parquet
+
+        buffer = io.BytesIO()
+        pyarrow.parquet.write_table(table, buffer)
+        return buffer.getvalue()
+    rows = table.to_pylist()
     if kind == "json":
-        text: str = frame.to_json(orient="records", force_ascii=False, double_precision=15)
-        return text.encode() + b"\n"
-    if "rules" in frame:
-        frame = frame.assign(rules=[" ".join(codes) for codes in frame["rules"]])
-    table: str = frame.to_csv(index=False, lineterminator="\n")
-    return table.encode()
+        return json.dumps(rows, ensure_ascii=False).encode() + b"\n"
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.column_names)
+    writer.writerows(
+        [" ".join(cell) if isinstance(cell, list) else cell for cell in row.values()]
+        for row in rows
+    )
+    return text.getvalue().encode()

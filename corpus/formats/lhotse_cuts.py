@@ -1,15 +1,17 @@
 """Lhotse cuts: `cuts.jsonl` and `cuts.jsonl.gz`, one cut a line (https://lhotse.readthedocs.io).
 
-The library makes the objects; it opens nothing. Its own ways in are not used, because a path can
-be a command to them ("pipe:…"), and so can the source of a recording: only files are audio here,
-and what would be computed (mixtures, transforms) is skipped.
+The library itself is not used: it needs torch, and a path can be a command to it ("pipe:…"), and
+so can the source of a recording. Only files are audio here, and what would be computed (mixtures,
+transforms) is skipped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asr_gate.corpus.formats.format import (
     ALL,
@@ -31,22 +33,60 @@ from asr_gate.corpus.formats.lines import (
 from asr_gate.corpus.formats.nemo import ENDINGS
 from asr_gate.corpus.text.language import language_code
 
-if TYPE_CHECKING:
-    from lhotse.cut import MonoCut
-
 CUTS = {"MonoCut", "Cut", "MultiCut", "MixedCut", "PaddingCut"}
+UNREAD = {"custom", "alignment"}
+"""Of a supervision: they may hold other manifests."""
 
-MALFORMED = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
-"""What the library raises where a field is missing or of another type; it has no error of its
-own."""
+
+class _Object(BaseModel):
+    """The fields of one of Lhotse's objects. Those of any type are checked where rows are read."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _AudioSource(_Object):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    source: str
+
+
+class Recording(_Object):
+    """A recording of files; its sources are checked by `unfit`."""
+
+    id: str
+    sources: Annotated[list[_AudioSource], Field(min_length=1)]
+    sampling_rate: float
+    num_samples: float
+    duration: float
+    channel_ids: Any = None
+    transforms: Any = None
+
+
+class _Supervision(_Object):
+    id: str
+    recording_id: str
+    start: float
+    duration: float
+    channel: Any = None
+    text: Any = None
+    language: Any = None
+    speaker: Any = None
+    gender: Any = None
+
+
+class _Cut(_Object):
+    id: str
+    start: float
+    duration: float
+    channel: Any = None
+    recording: Recording
+
+
+def fault(error: ValidationError) -> str:
+    """What is wrong with an object, in a few words."""
+    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}"
 
 
 class LhotseCuts(Format):
@@ -89,8 +129,6 @@ def _is_cut(row: Mapping[str, Any]) -> bool:
 
 
 def _cut(origin: str, raw: dict[str, Any]) -> Iterator[Row]:
-    from lhotse.cut import MonoCut
-
     named = {**labels(raw.pop("custom", None)), "id": raw.get("id")}
     kind = raw.pop("type", "MonoCut")
     if not isinstance(kind, str) or kind not in CUTS:
@@ -102,15 +140,17 @@ def _cut(origin: str, raw: dict[str, Any]) -> Iterator[Row]:
         reason = f"a {kind} is no stretch of one recording"
     supervisions = raw.pop("supervisions", [])
     raw.pop("features", None)  # nobody here reads them
+    if not isinstance(supervisions, list):
+        yield Row(origin, fault="not a Lhotse cut (supervisions: no list)")
+        return
     try:
         segments = [segment(supervision) for supervision in supervisions]
         if reason is None:
-            cut = MonoCut.from_dict(raw)
-            assert cut.recording is not None
+            cut = _Cut.model_validate(raw)
             audio = {"audio_filepath": cut.recording.sources[0].source}
             segments = [{**fields, **audio, **_within(cut, fields)} for fields in segments]
-    except MALFORMED as error:
-        yield Row(origin, fault=f"not a Lhotse cut ({type(error).__name__}: {error})")
+    except ValidationError as error:
+        yield Row(origin, fault=f"not a Lhotse cut ({fault(error)})")
         return
     if not segments:
         yield Row(origin, named, skip=reason or "no supervision says what is said in it")
@@ -120,7 +160,7 @@ def _cut(origin: str, raw: dict[str, Any]) -> Iterator[Row]:
         yield from (Row(origin, {**named, **fields}, skip=reason) for fields in segments)
 
 
-def _within(cut: MonoCut, fields: Mapping[str, Any]) -> dict[str, float]:
+def _within(cut: _Cut, fields: Mapping[str, Any]) -> dict[str, float]:
     """Where a supervision lies in the recording, as far as the cut holds it."""
     start, duration = fields["offset"], fields["duration"]
     if start < 0 or start + duration > cut.duration:
@@ -150,20 +190,19 @@ def unfit(recording: object) -> str | None:
     return None
 
 
-def segment(raw: Mapping[str, Any]) -> dict[str, Any]:
+def segment(raw: object) -> dict[str, Any]:
     """The fields of a row that a supervision holds; `offset` is its start.
 
     Raises:
-        one of `MALFORMED`: it is no supervision.
+        ValidationError: it is no supervision.
     """
-    from lhotse.supervision import SupervisionSegment
-
-    # What `custom` and `alignment` hold may be other manifests; they are not made into objects.
-    plain = {key: value for key, value in raw.items() if key not in ("custom", "alignment")}
-    found = SupervisionSegment.from_dict(plain)
+    custom = _get(raw, "custom")
+    if isinstance(raw, dict):
+        raw = {key: value for key, value in raw.items() if key not in UNREAD}
+    found = _Supervision.model_validate(raw)
     language = found.language
     return {
-        **labels(raw.get("custom")),
+        **labels(custom),
         "id": found.id,
         "text": found.text,
         "offset": found.start,

@@ -13,9 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats.format import ALL, Change, Format, Row, Source, beside, is_file
-from asr_gate.corpus.formats.lhotse_cuts import MALFORMED, audio_base, segment, unfit
+from asr_gate.corpus.formats.lhotse_cuts import Recording, audio_base, fault, segment, unfit
 from asr_gate.corpus.formats.lines import (
     every_line,
     first_object,
@@ -119,17 +121,15 @@ def _recordings_of(supervisions: Path) -> Path:
 
 
 def _recording(origin: str, found: dict[str, Any] | str) -> Row:
-    from lhotse.audio import Recording
-
     if isinstance(found, str):
         return Row(origin, fault=found)
     fields = {"id": str(found.get("id"))}
     if reason := unfit(found):
         return Row(origin, fields, skip=reason)
     try:
-        source = Recording.from_dict(found).sources[0].source
-    except MALFORMED as error:
-        return Row(origin, fault=f"not a recording ({type(error).__name__}: {error})")
+        source = Recording.model_validate(found).sources[0].source
+    except ValidationError as error:
+        return Row(origin, fault=f"not a recording ({fault(error)})")
     return Row(origin, {**fields, "audio_filepath": source})
 
 
@@ -138,8 +138,8 @@ def _row(origin: str, found: dict[str, Any] | str, audio: dict[str, Row]) -> Row
         return Row(origin, fault=found)
     try:
         fields = segment(found)
-    except MALFORMED as error:
-        return Row(origin, fault=f"not a supervision ({type(error).__name__}: {error})")
+    except ValidationError as error:
+        return Row(origin, fault=f"not a supervision ({fault(error)})")
     recording = audio.get(str(fields["recording_id"]))
     if recording is None:
         return Row(origin, fields, skip=f"there is no recording {fields['recording_id']!r}")

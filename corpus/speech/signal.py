@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from asr_gate.corpus.speech.stored import Signal
@@ -66,8 +65,8 @@ def bandwidth(mono: NDArray[np.float32], sample_rate: int) -> float | None:
     if not count or window < 2:
         return None
     frames = mono[: count * window].reshape(count, window) * np.hanning(window).astype(np.float32)
-    power = (np.abs(scipy.fft.rfft(frames)) ** 2).mean(axis=0)
-    frequency = scipy.fft.rfftfreq(window, 1 / sample_rate)
+    power = (np.abs(np.fft.rfft(frames)) ** 2).mean(axis=0)
+    frequency = np.fft.rfftfreq(window, 1 / sample_rate)
     power[frequency < LOWEST] = 0.0
     # Of a full-scale sine the windowed spectrum has a peak of (window / 4)².
     if power.max() < 10 ** (FLOOR_DB / 10) * (window / 4) ** 2:

@@ -6,11 +6,15 @@ import unicodedata
 import zlib
 from collections.abc import Iterable
 
+import numpy as np
+
 SHINGLE = 5
 """Letters in a shingle. Shingles of letters also suit scripts that write no spaces."""
 BANDS, ROWS = 16, 4
 """Size of the locality-sensitive hash. Texts that share 80 % of their shingles are compared with a
 probability of 1 - (1 - 0.8⁴)¹⁶ = 0.9998, texts that share 30 % with 0.12."""
+PRIME = np.uint64(2**32 + 15)
+"""Above all hashes: `(factor * hash + shift) % PRIME` permutes them (Carter and Wegman 1979)."""
 FULL = 20
 """Texts in a bucket at most. More share only a template, and meet in other buckets."""
 CLOSEST = 3
@@ -39,17 +43,16 @@ def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
     Returns:
         From text to the first text of its group.
     """
-    import numpy as np
-    from datasketch import MinHash
-
     different = list(dict.fromkeys(texts))
-    # crc32 is the same on every machine and in every run; Python's own hash is not.
-    made = MinHash.generator(map(_shingles, different), num_perm=BANDS * ROWS, hashfunc=zlib.crc32)
+    factors, shifts = np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS), np.uint64)
     signatures = np.zeros((len(different), BANDS, ROWS), dtype=np.uint32)
     buckets: dict[tuple[int, bytes], list[int]] = {}
     group: dict[str, str] = {}
-    for number, (text, signature) in enumerate(zip(different, made, strict=True)):
-        signatures[number] = signature.hashvalues.reshape(BANDS, ROWS)
+    for number, text in enumerate(different):
+        # crc32 is the same on every machine and in every run; Python's own hash is not.
+        hashes = np.array([zlib.crc32(shingle) for shingle in _shingles(text)], dtype=np.uint64)
+        permuted = (hashes[:, None] * factors + shifts) % PRIME
+        signatures[number] = permuted.min(axis=0).reshape(BANDS, ROWS)
         bands = [
             buckets.setdefault((band, signatures[number, band].tobytes()), [])
             for band in range(BANDS)

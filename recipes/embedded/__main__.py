@@ -2,7 +2,7 @@
 
     python -m recipes.embedded --out DIR --minutes 60
 
-Leaves `model.safetensors` and `model.json` in DIR, renewed every few minutes while it trains, and
+Leaves `model.onnx` and `model.json` in DIR, renewed every few minutes while it trains, and
 the synthesized set in DIR/speech, which a second run with the same settings takes up again.
 """
 

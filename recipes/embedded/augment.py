@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from asr_gate.audit.acoustic.embedded.network import MELS, PHONES, SAMPLE_RATE, length_mask
 from recipes.embedded.dataset import NO_WORD
+from recipes.embedded.network import MELS, PHONES, SAMPLE_RATE, length_mask
 
 DECIBEL = math.log(10) / 10
 BENDS, BEND = 7, 0.04

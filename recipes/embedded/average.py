@@ -14,8 +14,9 @@ from typing import cast
 
 from torch.optim.swa_utils import AveragedModel
 
-from asr_gate.audit.acoustic.embedded.network import EmbeddedNet, load
 from recipes.embedded.dataset import read, summary
+from recipes.embedded.network import EmbeddedNet
+from recipes.embedded.onnx_file import load
 from recipes.embedded.train import export, figures
 
 KEPT: tuple[str, ...] = ("recipe", "began_with")
@@ -28,7 +29,7 @@ def main() -> int:
     parser.add_argument("--speech", type=Path, required=True, help="the set that they learnt from")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    nets = [load(folder=folder) for folder in options.folders]
+    nets = [load(folder) for folder in options.folders]
     last = nets[-1]
     averaged = AveragedModel(last, use_buffers=True)
     for net in nets:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from asr_gate.audit.acoustic.embedded.network import HOP, PHONES, SAMPLE_RATE, LogMel
+from recipes.embedded.network import HOP, PHONES, SAMPLE_RATE, LogMel
 from recipes.embedded.speech import HELD_OUT, SHARES, as_recorded, synthesize
 from recipes.embedded.spoken import Speech
 from recipes.embedded.text import Sentence, sentences

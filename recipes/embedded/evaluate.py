@@ -25,15 +25,16 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from asr_gate.audit.acoustic.embedded.network import (
+from recipes.embedded.network import (
     SAMPLE_RATE,
     STRIDE_SECONDS,
     TOKENS,
     EmbeddedNet,
-    load,
 )
+from recipes.embedded.onnx_file import load
 from recipes.embedded.text import DIGITS, normalise
 
+COMMITTED = Path("audit/acoustic/embedded")
 BEGIN = "<!-- figures: begin -->"
 END = "<!-- figures: end -->"
 DRAWS = 5
@@ -249,10 +250,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Figures of the embedded model.")
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--doc", type=Path, help="page whose figures are remade in place")
-    parser.add_argument("--model", type=Path, help="folder of the model; default the committed one")
+    parser.add_argument("--model", type=Path, default=COMMITTED, help="folder of the model")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    net = load(folder=options.model) if options.model else load()
+    net = load(options.model)
     figures = f"{about(net)}\n\n{table(*read_rows(options.manifest, emitter(net)))}"
     print(figures)
     if options.doc:

@@ -16,9 +16,9 @@ import numpy as np
 import soundfile
 import soxr
 
-from asr_gate.audit.acoustic.embedded.network import PHONES, SAMPLE_RATE
 from recipes.embedded.espeak import ESPEAK_DATA, Espeak
 from recipes.embedded.kokoro import Kokoro
+from recipes.embedded.network import PHONES, SAMPLE_RATE
 from recipes.embedded.spoken import Speech, floats
 from recipes.embedded.text import Sentence
 

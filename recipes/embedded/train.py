@@ -22,25 +22,22 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from safetensors.torch import save
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
-from asr_gate.audit.acoustic.embedded.network import (
-    CARD,
-    SAMPLE_RATE,
-    STRIDE_SECONDS,
-    TOKENS,
-    WEIGHTS,
-    EmbeddedNet,
-    Shape,
-    load,
-    shape_dict,
-    standardise,
-)
 from recipes.embedded.augment import Augment, Batch
 from recipes.embedded.dataset import FRAMES_PER_SECOND, NO_WORD, UNKNOWN_PHONE, Item, read
 from recipes.embedded.evaluate import align, greedy
+from recipes.embedded.network import (
+    SAMPLE_RATE,
+    STRIDE_SECONDS,
+    TOKENS,
+    EmbeddedNet,
+    Shape,
+    shape_dict,
+    standardise,
+)
+from recipes.embedded.onnx_file import CARD, WEIGHTS, load, to_onnx
 from recipes.embedded.temperature import best_temperature
 
 SPACE = TOKENS.index(" ")
@@ -152,14 +149,9 @@ def windowed_ctc(
 
 
 def export(net: EmbeddedNet, folder: Path, card: dict[str, Any]) -> None:
-    """`model.safetensors` in half precision and `model.json`."""
+    """`model.onnx` and `model.json`."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {
-        name: tensor.half().contiguous()
-        for name, tensor in net.state_dict().items()
-        if tensor.is_floating_point()
-    }
-    data = save(weights)
+    data = to_onnx(net)
     base = {
         "revision": f"embedded-1-{hashlib.sha256(data).hexdigest()[:12]}",
         "tokens": list(TOKENS),
@@ -170,10 +162,11 @@ def export(net: EmbeddedNet, folder: Path, card: dict[str, Any]) -> None:
         "parameters": sum(p.numel() for p in net.parameters()),
     }
     # Renamed into place, so that whoever reads meanwhile finds a whole file.
-    for path, content in ((WEIGHTS, data), (CARD, json.dumps({**base, **card}, indent=2) + "\n")):
-        part = folder / f"{path.name}.part"
-        part.write_bytes(content if isinstance(content, bytes) else content.encode())
-        part.rename(folder / path.name)
+    text = json.dumps({**base, **card}, indent=2) + "\n"
+    for name, content in ((WEIGHTS, data), (CARD, text.encode())):
+        part = folder / f"{name}.part"
+        part.write_bytes(content)
+        part.rename(folder / name)
 
 
 class Average:
@@ -265,7 +258,7 @@ def _run(
     items = read(data, "train", rank, world)
     held_out = read(data, "held_out") if rank == 0 else []
     torch.manual_seed(settings.seed)
-    net = load(folder=out).train() if resume else EmbeddedNet(Shape()).train()
+    net = load(out).train() if resume else EmbeddedNet(Shape()).train()
     before = net.card.get("trained", {"steps": 0, "minutes": 0.0, "progress": 0.0})
     if before["progress"] >= 1:
         card = {

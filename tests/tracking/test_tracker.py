@@ -199,20 +199,23 @@ def test_a_histogram_has_its_bins(logged: Logged) -> None:
     assert list(histogram.bucket) == [0, 1, 0, 3]
 
 
-def test_charts_are_images_in_both_and_charts_of_wandb(logged: Logged) -> None:
+def test_charts_are_charts_of_wandb(logged: Logged) -> None:
+    for step, name in ((5, "charts/loss"), (6, "charts/rates")):
+        assert f"{name}_table" in row(logged.run, step)
+        assert logged.run.config["_wandb"]["visualize"][name]["panel_type"] == "Vega2"
+    assert logged.run.table("charts/rates_table") == (["label", "share"], [["x", 1], ["y", 2]])
+
+
+def test_lines_are_an_image_in_both(logged: Logged) -> None:
     from PIL import Image
 
-    for step, name in ((5, "charts/loss"), (6, "charts/rates")):
-        found = row(logged.run, step)
-        assert found.keys() == {f"{name}_image", f"{name}_table"}
-        assert logged.run.config["_wandb"]["visualize"][name]["panel_type"] == "Vega2"
-        (event,) = logged.events.Images(f"{name}_image")
-        shown = Image.open(io.BytesIO(event.encoded_image_string)).convert("RGB")
-        assert (shown.size, event.step) == ((800, 450), step)
-        assert len(set(shown.getdata())) > 10  # something is drawn
-        sent = Image.open(logged.run.folder / "files" / found[f"{name}_image"]["path"])
-        assert list(sent.convert("RGB").getdata()) == list(shown.getdata())
-    assert logged.run.table("charts/rates_table") == (["label", "share"], [["x", 1], ["y", 2]])
+    (event,) = logged.events.Images("charts/loss_image")
+    shown = Image.open(io.BytesIO(event.encoded_image_string)).convert("RGB")
+    assert (shown.size, event.step) == ((800, 450), 5)
+    assert len(set(shown.getdata())) > 10  # something is drawn
+    path = row(logged.run, 5)["charts/loss_image"]["path"]
+    sent = Image.open(logged.run.folder / "files" / path)
+    assert list(sent.convert("RGB").getdata()) == list(shown.getdata())
 
 
 def test_predictions_are_as_many_as_wanted_with_their_differences(logged: Logged) -> None:

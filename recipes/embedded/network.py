@@ -1,4 +1,6 @@
-"""The embedded acoustic model: a small English character CTC that needs no download.
+"""The network of the embedded acoustic model: a small English character CTC.
+
+An audit runs it as `model.onnx`, which `onnx_file.py` makes of it.
 
 Depthwise-separable convolutions with masks by length, as in QuartzNet (Kriman et al. 2020,
 arXiv:1910.10261); the trunk runs at half the output's frame rate and is upsampled at the end, as in
@@ -6,19 +8,13 @@ Squeezeformer (Kim et al. 2022, arXiv:2206.00888); what a phone classifier in th
 back into the trunk, as in self-conditioned CTC (Nozaki & Komatsu 2021, arXiv:2104.02724).
 """
 
-import json
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 import torchaudio
-from safetensors.torch import load_file
 from torch import Tensor, nn
-
-WEIGHTS = Path(__file__).with_name("model.safetensors")
-CARD = Path(__file__).with_name("model.json")
 
 TOKENS = ("<blank>", *"abcdefghijklmnopqrstuvwxyz", "'", " ")
 # fmt: off
@@ -39,7 +35,7 @@ STRIDE_SECONDS = 2 * HOP / SAMPLE_RATE
 
 @dataclass(frozen=True)
 class Shape:
-    """Widths and depths of the network; the defaults are what the weights beside this file have."""
+    """Widths and depths of the network; the defaults are those of the committed weights."""
 
     stem: int = 256
     trunk: int = 352
@@ -84,10 +80,14 @@ class LogMel(nn.Module):
         spectrum = torch.stft(
             padded, FFT, HOP, WINDOW, self.window, center=False, return_complex=True
         )
-        mel = torch.log(spectrum.abs().square().transpose(1, 2) @ self.filters + 1e-4)
         frames = lengths // HOP + 1
-        size = int(frames.max())
-        return mel[:, :size] * length_mask(frames, size)[..., None], frames
+        power = spectrum.abs().square().transpose(1, 2)[:, : int(frames.max())]
+        return self.mel(power, frames), frames
+
+    def mel(self, power: Tensor, frames: Tensor) -> Tensor:
+        """(batch, frames, FFT / 2 + 1) power spectra to (batch, frames, mels)."""
+        energies = torch.log(power @ self.filters + 1e-4)
+        return energies * length_mask(frames, power.shape[1])[..., None]
 
 
 def standardise(mel: Tensor, frames: Tensor) -> Tensor:
@@ -197,22 +197,6 @@ def split(x: Tensor) -> Tensor:
 def merge(x: Tensor, size: int) -> Tensor:
     """(batch, channels, 2, frames) to (batch, channels, 1, size): pairs laid out in time."""
     return x.transpose(2, 3).flatten(2)[..., :size].unsqueeze(2)
-
-
-def load(device: torch.device | str = "cpu", folder: Path = WEIGHTS.parent) -> EmbeddedNet:
-    """The trained network in float32, ready to `emit`; `card` holds `model.json`."""
-    card = json.loads((folder / CARD.name).read_text("utf-8"))
-    shape = dict(card["shape"])
-    shape["kernels"] = tuple(shape["kernels"])
-    net = EmbeddedNet(Shape(**shape))
-    weights = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS.name).items()}
-    # Batch normalisation counts its batches in integers that inference never reads.
-    missing, unexpected = net.load_state_dict(weights, strict=False)
-    wrong = [name for name in missing if not name.endswith("num_batches_tracked")] + unexpected
-    if wrong:
-        raise ValueError(f"{WEIGHTS.name} does not fit network.py: {', '.join(wrong)}")
-    net.card = card
-    return net.eval().to(device)
 
 
 def shape_dict(shape: Shape) -> dict[str, Any]:
