@@ -2,19 +2,23 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+# Stamps of three layers: what an audit needs, what training needs, everything.
+AUDIT := .venv/.audit
+TRAIN := .venv/.train
 READY := .venv/.ready
-# Where it is set, every start of a command would compile torch anew.
+# Where it is set, every start of a command would compile its modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 # Digests in a constraint hold: a file of another content is not installed, nor built with.
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python \
   --constraint requirements.lock --build-constraint requirements.lock
 
-.PHONY: help audit test test-fast coverage lint docs bench embedded lock supply clean
+.PHONY: help audit train test test-fast coverage lint docs bench embedded lock supply clean
 
 help:
-	@echo "make audit     set up and audit the bundled corpus"
-	@echo "make test      set up, lint, and run the whole test suite"
+	@echo "make audit     set up what an audit needs (0.7 GB) and audit the bundled corpus"
+	@echo "make train     set up torch as well (6 GB), audit, and train a tiny model"
+	@echo "make test      set up everything, lint, and run the whole test suite"
 	@echo "make test-fast the quick tests only, without lint and coverage"
 	@echo "make coverage  the whole suite with branch coverage, twice as long"
 	@echo "make docs      the documentation site, into build/site/"
@@ -37,12 +41,20 @@ $(BIN)/uv:
 	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock > .venv/uv.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .venv/uv.lock
 
-$(READY): $(BIN)/uv requirements.lock pyproject.toml
-	$(INSTALL) -e '.[dev]'
+$(AUDIT): EXTRAS := align,wandb
+$(TRAIN): EXTRAS := train,wandb
+$(READY): EXTRAS := dev
+$(AUDIT) $(TRAIN) $(READY): $(BIN)/uv requirements.lock pyproject.toml
+	$(INSTALL) -e '.[$(EXTRAS)]'
+	@# Compiles the aligner's loops, once a machine; an audit would do it when it first aligns.
+	$(BIN)/python -m asr_gate.audit.align
 	@touch $@
 
-audit: $(READY)
+audit: $(AUDIT)
 	$(BIN)/asr audit audit/example/proceed.jsonl --wandb --resume
+
+train: $(TRAIN) audit
+	$(BIN)/asr train round2-tiny
 
 test: lint
 	$(BIN)/python -m pytest -n 2 --dist worksteal

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.align import kernels
+from asr_gate.audit.align.arrays import INSERT, KEEP, REPLACE, SKIP
 from asr_gate.audit.align.masked import may_be_masked
 from asr_gate.audit.align.passes import (
     SingleEdit,
@@ -42,13 +42,13 @@ def _gain_of_skipping(
     p: Problem, single: SingleEdit, unconstrained: Unconstrained
 ) -> NDArray[np.float64]:
     """As `deletion`, for masked words too."""
-    instead = (unconstrained.best[kernels.SKIP] - unconstrained.said)[:-1] / (p.letters + 2)
+    instead = (unconstrained.best[SKIP] - unconstrained.said)[:-1] / (p.letters + 2)
     return _local(_deletion_alone(p, single), instead, unconstrained.path.starts < 0)
 
 
 def _deletion_alone(p: Problem, single: SingleEdit) -> NDArray[np.float64]:
     """The gain in the single-edit pass: `deletion` at its peaks, where no word is masked."""
-    gain = single.best[kernels.SKIP, :-1].astype(np.float64) - single.score
+    gain = single.best[SKIP, :-1].astype(np.float64) - single.score
     return np.asarray(np.maximum(LEAST, gain / (p.letters + 2)))
 
 
@@ -70,6 +70,8 @@ def substitution(
     multiplied by what the word costs on the single-edit path over what its letters backwards would
     (at most 1), both between the words beside it.
     """
+    from asr_gate.audit.align import kernels
+
     strict, free = single.path, unconstrained.path
     before = np.concatenate([[0], strict.ends[:-1]])
     after = np.concatenate([strict.starts[1:], [p.frames]])
@@ -80,7 +82,7 @@ def substitution(
     left_out = strict.costs[strict.ends] - strict.costs[strict.starts]
     kept = free.costs[free.ends] - free.costs[free.starts]
     cost = np.where(free.starts < 0, left_out, kept)
-    replaced = unconstrained.best[kernels.REPLACE, :-1].astype(np.float64)
+    replaced = unconstrained.best[REPLACE, :-1].astype(np.float64)
     gain = replaced - unconstrained.said[:-1]
     nothing = np.maximum(0, _gain_of_skipping(p, single, unconstrained))
     evidence = (cost + gain) / 2 / (p.letters + 4) - nothing / 4
@@ -93,7 +95,7 @@ def insertion(p: Problem, single: SingleEdit, unconstrained: Unconstrained) -> N
     The gain in the single-edit pass or in the unconstrained one, as with `deletion`.
     """
     best = unconstrained.best
-    instead = best[kernels.INSERT].astype(np.float64) - best[kernels.KEEP]
+    instead = best[INSERT].astype(np.float64) - best[KEEP]
     taken = np.zeros(len(instead), np.bool_)
     gap = unconstrained.path.states - 2 * len(p.tokens) - 1
     taken[gap[gap >= 0]] = True
@@ -102,7 +104,7 @@ def insertion(p: Problem, single: SingleEdit, unconstrained: Unconstrained) -> N
 
 def _insertion_alone(single: SingleEdit) -> NDArray[np.float64]:
     """The gain in the single-edit pass: `insertion` at its peaks."""
-    gain = single.best[kernels.INSERT].astype(np.float64) - single.score
+    gain = single.best[INSERT].astype(np.float64) - single.score
     return np.asarray(np.maximum(LEAST, gain))
 
 

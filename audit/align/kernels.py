@@ -14,51 +14,21 @@ lie in one file because numba's cache looks for changes in the file of the calle
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, cast
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float32]
-Integers: TypeAlias = NDArray[np.int64]
-
-MINUS_INF = np.float32(-np.inf)
-NOT_COMPUTED = np.float32(-1e30)
-"""Score where no path was looked for; finite, so that a difference of two is a number."""
-KEEP, SKIP, REPLACE, INSERT = 0, 1, 2, 3
-"""Rows of `best` in `backward`: best path that says word i, leaves it out, has other speech in its
-place, has unaligned speech in the gap before it and says it."""
-
-
-class Arrays(NamedTuple):
-    """One transcript on one emission."""
-
-    scores: Floats
-    """Shape (frames, columns); the last column is the blank."""
-    onsets: Floats
-    """1 where the greedy output begins a letter, shape (frames,)."""
-    tokens: Integers
-    """Column of each token of the transcript."""
-    repeat: Floats
-    """-inf where a token equals the one before it and needs a blank between, else 0."""
-    first: Integers
-    last: Integers
-    """Token numbers of each word's first and last letter."""
-    close: Integers
-    """Token number of the separator after each word, or of its last letter where there is none."""
-
-
-class Penalties(NamedTuple):
-    """What each arc costs, nats."""
-
-    skip: np.float32
-    replace: np.float32
-    """For a word with other speech in its place, on top of what that speech costs."""
-    enter: np.float32
-    """For entering unaligned speech."""
-    onset: np.float32
-    """For each token that begins in unaligned speech."""
+from asr_gate.audit.align.arrays import (
+    INSERT,
+    KEEP,
+    MINUS_INF,
+    NOT_COMPUTED,
+    REPLACE,
+    SKIP,
+    Arrays,
+    Floats,
+)
 
 
 class Forward(NamedTuple):
@@ -317,10 +287,19 @@ def _row(rows, r):
 
 @_compiled
 def _copy_row(source, r, target, s):
-    """Row r of some forward scores to row s of others."""
-    target.letters[s], target.blanks[s] = source.letters[r], source.blanks[r]
-    target.unaligned[s], target.skipped[s] = source.unaligned[r], source.skipped[r]
-    target.ended[s] = source.ended[r]
+    """Row r of some forward scores to row s of others.
+
+    In loops: an assignment of rows would take longer to compile than the passes do.
+    """
+    count, gaps = source.letters.shape[1], source.ended.shape[1]
+    for j in range(count):
+        target.letters[s, j] = source.letters[r, j]
+    for j in range(count + 1):
+        target.blanks[s, j] = source.blanks[r, j]
+    for i in range(gaps):
+        target.unaligned[s, i] = source.unaligned[r, i]
+        target.skipped[s, i] = source.skipped[r, i]
+        target.ended[s, i] = source.ended[r, i]
 
 
 @_compiled

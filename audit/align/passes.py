@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.align import kernels
-from asr_gate.audit.align.kernels import Floats
+from asr_gate.audit.align import arrays
 from asr_gate.audit.align.masked import masked_words
 from asr_gate.audit.align.problem import PreparedEmission, Problem, problem
 from asr_gate.corpus.text.letters import Transcript
@@ -28,10 +27,10 @@ class Penalties:
     onset: float = 1.5
     """For each token that begins in unaligned speech."""
 
-    def scaled(self, temperature: float) -> kernels.Penalties:
+    def scaled(self, temperature: float) -> arrays.Penalties:
         """The penalties for emissions whose logits were divided by `temperature`."""
         values = (self.skip, self.replace, self.enter, self.onset)
-        return kernels.Penalties(*(np.float32(value / temperature) for value in values))
+        return arrays.Penalties(*(np.float32(value / temperature) for value in values))
 
 
 PENALTIES = Penalties()
@@ -64,7 +63,7 @@ class SingleEdit:
 
     score: float
     """Best path without arcs."""
-    best: Floats
+    best: arrays.Floats
     """Best paths with one arc, shape (4, words + 1); rows as in `kernels`."""
     path: Path
     """The best one without arcs."""
@@ -75,7 +74,7 @@ class Unconstrained:
     """Result of the unconstrained pass, in the same terms, with any number of arcs."""
 
     score: float
-    best: Floats
+    best: arrays.Floats
     path: Path
     masked: NDArray[np.bool_]
     """Words that noise may mask, shape (words,)."""
@@ -83,7 +82,7 @@ class Unconstrained:
     @property
     def said(self) -> NDArray[np.float64]:
         """Best paths that say each word, after unaligned speech or not; shape (words + 1,)."""
-        best = np.maximum(self.best[kernels.KEEP], self.best[kernels.INSERT])
+        best = np.maximum(self.best[arrays.KEEP], self.best[arrays.INSERT])
         return np.asarray(best, np.float64)
 
 
@@ -123,19 +122,23 @@ def text_loss(emission: PreparedEmission, transcript: Transcript, model: ModelIn
 
 
 def _path(p: Problem, states: NDArray[np.int64]) -> Path:
+    from asr_gate.audit.align import kernels
+
     entered, left, costs = kernels.follow(p.arrays, states)
     return Path(states, entered, entered[p.first], left[p.last], costs)
 
 
 def _run(
     p: Problem,
-    penalties: kernels.Penalties,
+    penalties: arrays.Penalties,
     near: range | None = None,
     *,
     arcs: bool,
     back: bool = True,
-) -> tuple[float, Floats, NDArray[np.int64]]:
+) -> tuple[float, arrays.Floats, NDArray[np.int64]]:
     """One pass, or its way forward alone, for the gaps `near`; score, best paths and states."""
+    from asr_gate.audit.align import kernels
+
     frames, count, words = p.frames, len(p.tokens), len(p.first)
     near = range(words + 1) if near is None else near
     # Without going back nothing is held but the last frame.

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_gate.audit.acoustic.interface import Emission, ModelInfo
-from asr_gate.audit.align import kernels
-from asr_gate.audit.align.kernels import Floats
+from asr_gate.audit.align.arrays import Arrays, Floats
 from asr_gate.corpus.text.letters import APOSTROPHES, GERSHAYIM, Transcript, Word
 from asr_gate.corpus.utterance import Span
 
@@ -77,9 +76,9 @@ class Problem:
         return self.last - self.first + 1
 
     @cached_property
-    def arrays(self) -> kernels.Arrays:
+    def arrays(self) -> Arrays:
         """What the kernels take."""
-        return kernels.Arrays(
+        return Arrays(
             self.emission.scores,
             self.emission.onsets,
             self.tokens,
