@@ -79,8 +79,10 @@ def test_what_nobody_heard_is_kept_and_said(corpus: Path, tmp_path: Path) -> Non
     found = report_in(tmp_path / "reports" / "phase0")
     unsampled = found["dataset"]["utterances"] - found["total_samples"]
     assert unsampled > 0
-    done = asr_here("clean", "--data", manifest, cwd=tmp_path)
+    (tmp_path / "asr.toml").write_text(f'[corpus]\nmanifests = ["{manifest}"]\n')
+    done = asr_here("clean", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert f"asr.toml still names {manifest}" in done.stdout
     assert f"{unsampled} rows were not audited" in done.stdout
     kept = (corpus / "proceed.clean.jsonl").read_text().splitlines()
     assert len(kept) == found["dataset"]["utterances"] - found["low_quality_count"]

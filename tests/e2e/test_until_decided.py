@@ -139,9 +139,18 @@ def test_policies_are_shown_and_checked(tmp_path: Path) -> None:
 
 
 def test_nobody_listening_changes_no_exit_code(small: Path, tmp_path: Path) -> None:
-    audited = asr_here("audit", small, "--all", "--controls", 0, "--no-wandb", cwd=tmp_path)
+    (tmp_path / "asr.toml").write_text(
+        f'[corpus]\nmanifests = ["{small.name}"]\n[audit]\naligner = "embedded"\n'
+        '[[corpus.rules]]\naudio = "audio/*"\ndomain = "ruled"\nsplit = "train"\n'
+    )
+    audited = asr_here("audit", "--all", "--controls", 0, "--no-wandb", cwd=tmp_path)
     assert audited.returncode == 0, audited.stderr
+    assert "WARNING" not in audited.stderr
     report = report_in(tmp_path / "reports" / "phase0")
+    assert list(report["domain_statistics"]) == ["ruled"]
+    for command in (("gate", "--data", small), ("train", "round2-tiny", "--dry-run")):
+        done = asr_here(*command, cwd=tmp_path)
+        assert done.returncode == 0, "asr.toml gives its rules to every command: " + done.stderr
     assert report["policy"]["controls"]["per_kind"] == 0, "what was done, and not what might be"
     assert any(reason.startswith("no controls were planted") for reason in report["reasons"])
     listed = tmp_path / "reports" / "phase0" / "clean.jsonl"
