@@ -224,6 +224,18 @@ def test_settings_of_a_repository_cannot_allow_the_whole_disk(tmp_path: Path) ->
         assert done.returncode == 2
 
 
+@pytest.mark.parametrize("folder", ["/tmp", "..", "link/x"])
+@pytest.mark.parametrize("key", ["reports", "runs"])
+def test_settings_of_a_repository_cannot_have_files_written_elsewhere(
+    key: str, folder: str, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to("/tmp")
+    (tmp_path / "asr.toml").write_text(f'[output]\n{key} = "{folder}"\n')
+    done = asr_here("audit", "--no-wandb", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "lies outside of this folder" in done.stderr
+
+
 # Audio that is swapped
 
 
