@@ -29,7 +29,7 @@ from asr_gate.audit.sample.plan import Plan, draw
 from asr_gate.audit.sample.sequential import SequentialSample
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
-from asr_gate.corpus.speech.audio import stored_duration
+from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 from asr_gate.tracking.system import git_commit
 
@@ -96,7 +96,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             minimum=policy.sampling.minimum,
         )
         progress.say(_first_line(corpus, plan, model, settings))
-        lengths = {u.id: stored_duration(u) or 0.0 for u in corpus.utterances}
+        lengths = _lengths(corpus)
         judge = SampleJudge(corpus, identity, policy, model.info)
         shards = Shards(folder)
         ending: Ending | None = None
@@ -145,6 +145,15 @@ def _require_sense(corpus: Corpus, settings: Settings) -> None:
         )
 
 
+def _lengths(corpus: Corpus) -> dict[str, Seconds]:
+    """Lengths of all utterances by manifest or header; 0: unreadable."""
+    decoder = Decoder()
+    try:
+        return {u.id: decoder.stored_duration(u) or 0.0 for u in corpus.utterances}
+    finally:
+        decoder.stop()
+
+
 def _engine(
     pool: Sequence[Utterance],
     plan: Plan,
@@ -176,7 +185,7 @@ def _engine(
     # Nobody knows then how many will be sampled: each carries its controls.
     planted = len(pool) if settings.until_decided and per_kind else per_kind
     plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)
-    measurer = Measurer(model, transcripts, plantings, settings.batch_seconds)
+    measurer = Measurer(model, transcripts, plantings, settings.batch_seconds, identity)
     kept = shards.read(transcripts)
     return LocalEngine(measurer, shards, kept, progress, len(plan.sample))
 

@@ -18,6 +18,8 @@ from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 
 UNSPLIT = {"validated", "invalidated", "other"}
 """Tables of Common Voice that are no splits: the first holds the clips of all splits again."""
+MOST_MALFORMED = 10_000
+"""Rows; of more nobody needs the number, and each takes memory."""
 
 
 def read_corpus(
@@ -106,7 +108,13 @@ def read_rows(
     """
     wanted: list[Row] = []
     unwanted: list[Row] = []
+    malformed = 0
     for found in source.format.rows(source, split):
+        malformed += found.fault is not None
+        if malformed > MOST_MALFORMED:
+            raise UserError(
+                f"{found.origin}: the {malformed}th malformed row ({found.fault}); name a manifest"
+            )
         row = labelled(found, source)
         (wanted if _in_split(row, source, split) else unwanted).append(row)
     if others is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 
 import pytest
@@ -50,6 +51,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         for report in terminalreporter.stats.get(outcome, [])
         for name, value in getattr(report, "user_properties", [])
     ]
+    fuzzed = re.findall(r"^fuzzed .*: (\{.*\})$", "\n".join(counted), re.M)
+    if fuzzed:
+        total = sum(int(number) for ends in fuzzed for number in re.findall(r": (\d+)", ends))
+        counted.append(f"fuzzed in all: {total} cases, {len(fuzzed)} readers")
     if counted:
         terminalreporter.section("counted")
         for line in sorted(counted):

@@ -17,6 +17,7 @@ from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.cores import usable_cores
+from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
 from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording
 from asr_gate.corpus.speech.decoding import Decoder
@@ -41,6 +42,7 @@ class Measurer:
         transcripts: Mapping[str, Transcript],
         plantings: Mapping[str, Planting],
         batch_seconds: Seconds,
+        identity: Fingerprint | None = None,
     ) -> None:
         """Prepare.
 
@@ -49,11 +51,13 @@ class Measurer:
             transcripts: as its letters, by utterance id.
             plantings: the controls, by utterance id.
             batch_seconds: padded audio in one batch.
+            identity: whose digests the audio must have; None: any audio is measured.
         """
         self._model = model
         self._transcripts = transcripts
         self._plantings = plantings
         self._batch_seconds = batch_seconds
+        self._identity = identity
         # Threads, because decoding and alignment release the interpreter lock; the order of results
         # is that of the utterances, whatever the number of workers. In one queue, a group would be
         # decoded only after the group before it is aligned. One core is left to whoever feeds the
@@ -86,8 +90,11 @@ class Measurer:
 
         def decode(utterance: Utterance) -> Recording | Fault:
             decoder = self._decoder_of_thread()
+            identity = self._identity
+            # What the fingerprint says is what is measured.
+            expected = (identity.sounds[utterance.id], identity.audio) if identity else None
             try:
-                return decoder.load(utterance, self._model.info.sample_rate)
+                return decoder.load(utterance, self._model.info.sample_rate, expected)
             except EmptyAudio as error:
                 return Fault("S002", str(error))
             except AudioError as error:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TextIO
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats.format import (
@@ -22,7 +23,7 @@ from asr_gate.corpus.formats.format import (
     is_file,
     is_folder,
 )
-from asr_gate.corpus.formats.lines import BOM, NOT_UTF8
+from asr_gate.corpus.formats.lines import BOM, LONGEST_LINE, NOT_UTF8
 
 LONGEST_CELL = 10_000_000
 """Characters; the library's own limit is shorter than some transcripts."""
@@ -144,7 +145,7 @@ def _records(manifest: Path) -> Iterator[tuple[int, str, list[str]]]:
     number = 0
     try:
         with manifest.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as stream:
-            kept = _kept(stream, taken)
+            kept = _kept(manifest, stream, taken)
             if manifest.suffix.lower() == ".tsv":
                 reader = csv.reader(kept, delimiter="\t", quoting=csv.QUOTE_NONE)
             else:
@@ -161,8 +162,12 @@ def _records(manifest: Path) -> Iterator[tuple[int, str, list[str]]]:
         raise UserError(f"{manifest}: cannot be read ({error.strerror})") from error
 
 
-def _kept(stream: Iterable[str], taken: list[str]) -> Iterator[str]:
-    for line in stream:
+def _kept(manifest: Path, stream: TextIO, taken: list[str]) -> Iterator[str]:
+    while line := stream.readline(LONGEST_LINE):
+        if len(line) == LONGEST_LINE:
+            raise UserError(
+                f"{manifest}: a line is longer than {LONGEST_LINE} characters; no row is"
+            )
         taken.append(line)
         yield line
 

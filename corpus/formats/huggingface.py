@@ -7,13 +7,13 @@ pickled data.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular
+from asr_gate.corpus.files import MEGABYTE, SETTINGS_LIMIT, open_regular, read_regular
 from asr_gate.corpus.formats.format import (
     ALL,
     AUDIO_COLUMNS,
@@ -30,6 +30,14 @@ from asr_gate.corpus.formats.format import (
 )
 
 HUB = "hf:"
+
+PACKAGED = "datasets.packaged_modules."
+BUILDERS = ("arrow", "audiofolder", "cache", "csv", "json", "parquet")
+"""Kinds of datasets that are read; `cache` is what was downloaded before."""
+
+MOST_ROWS = 100_000_000
+LARGEST_GROUP = 8000 * MEGABYTE
+"""Bytes of one row group of a parquet file, not compressed: it is read as a whole."""
 
 READ = {
     *TEXT_COLUMNS,
@@ -228,13 +236,14 @@ def _load(source: Path) -> Any:
         raise UserError("hf: names no dataset; name one as hf:OWNER/NAME")
     try:
         if name.startswith(HUB):
-            return datasets.load_dataset(name.removeprefix(HUB))
+            return _build(source, datasets.load_dataset_builder(name.removeprefix(HUB)))
+        _require_bounds([source] if source.is_file() else source.rglob("*.parquet"))
         if source.is_file():
             return datasets.load_dataset("parquet", data_files=str(source))
         if (source / "state.json").exists() or (source / "dataset_dict.json").exists():
             return datasets.load_from_disk(str(source))
         _refuse_card(source)
-        return datasets.load_dataset(str(source))
+        return _build(source, datasets.load_dataset_builder(str(source)))
     # There is no base class for what can be wrong with a dataset: the library's own errors beside
     # those of arrow and of the hub client.
     except (
@@ -250,6 +259,52 @@ def _load(source: Path) -> Any:
         reason = (str(told).splitlines() or [type(told).__name__])[0]
         hint = "; if it holds a manifest, name that file" if source.is_dir() else ""
         raise UserError(f"{source}: not a dataset that can be read ({reason}){hint}") from error
+
+
+def _build(source: Path, builder: Any) -> Any:
+    """The dataset of a builder that only reads tables and audio.
+
+    The library has many others, which run SQL, unpickle, or unpack archives, and the files of a
+    dataset choose.
+
+    Raises:
+        UserError: it is another one.
+    """
+    kinds = [
+        part.__module__.removeprefix(PACKAGED).partition(".")[0]
+        for part in type(builder).__mro__
+        if part.__module__.startswith(PACKAGED)
+    ]
+    if not kinds or kinds[0] not in BUILDERS:
+        kind = kinds[0] if kinds else type(builder).__name__
+        raise UserError(
+            f"{source}: a dataset of the kind '{kind}', which is not read; known: "
+            f"{', '.join(BUILDERS)}; convert it, or name a manifest"
+        )
+    builder.download_and_prepare()
+    return builder.as_dataset()
+
+
+def _require_bounds(files: Iterable[Path]) -> None:
+    """Check what parquet files say of their size, before all of it is unpacked.
+
+    Raises:
+        UserError: more rows than a corpus has, or a group of rows that no memory holds.
+        OSError, ValueError: no parquet.
+    """
+    import pyarrow.parquet
+
+    for file in files:
+        with open_regular(file) as stream:
+            about = pyarrow.parquet.read_metadata(stream)
+        groups = (about.row_group(number) for number in range(about.num_row_groups))
+        largest = max((group.total_byte_size for group in groups), default=0)
+        if about.num_rows > MOST_ROWS or largest > LARGEST_GROUP:
+            raise UserError(
+                f"{file}: {about.num_rows} rows, in groups of up to {largest // MEGABYTE} MB: more "
+                f"than {MOST_ROWS} rows, or {LARGEST_GROUP // MEGABYTE} MB in a group, are not "
+                "read; write it in smaller parts"
+            )
 
 
 def _refuse_card(folder: Path) -> None:

@@ -6,16 +6,26 @@ import gzip
 import json
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import open_regular
+from asr_gate.corpus.files import MEGABYTE, open_regular
 from asr_gate.corpus.formats.format import TEXT_COLUMNS, Change, Correction
 from asr_gate.corpus.strict import parse_json
 
 LONGEST_LINE = 64_000_000
 """Bytes. A small compressed file can hold a line that no memory can."""
+
+MOST_GROWTH = 100
+"""Times its size, and a megabyte, that a compressed manifest may have when it is decompressed; 10
+times are usual."""
+MOST_BLANKS = 1_000_000
+"""Blank lines of a manifest; they compress to nothing, and take time."""
+
+FIRST = 1000
+"""Lines that are looked at to tell the format."""
 
 BOM = b"\xef\xbb\xbf"
 
@@ -26,11 +36,19 @@ def lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a file that are not blank, numbered from 1; `.gz` is decompressed.
 
     Raises:
-        UserError: the file cannot be read, or a line is longer than `LONGEST_LINE`.
+        UserError: the file cannot be read, a line is longer than `LONGEST_LINE`, or it has more
+            blank lines, or grows more when it is decompressed, than a manifest does.
     """
+    blanks = 0
     for number, line in enumerate(every_line(path), start=1):
         if line.strip():
             yield number, line.removeprefix(BOM) if number == 1 else line
+            continue
+        blanks += 1
+        if blanks > MOST_BLANKS:
+            raise UserError(
+                f"{path}:{number}: over {MOST_BLANKS} blank lines; no manifest has them"
+            )
 
 
 def every_line(path: Path) -> Iterator[bytes]:
@@ -41,9 +59,15 @@ def every_line(path: Path) -> Iterator[bytes]:
     """
     try:
         with _open(path) as stream:
-            number = 0
+            number = size = 0
+            most = MEGABYTE + MOST_GROWTH * path.stat().st_size
             while line := stream.readline(LONGEST_LINE):
                 number += 1
+                size += len(line)
+                if size > most:
+                    raise UserError(
+                        f"{path}:{number}: grows over {MOST_GROWTH}-fold; no manifest does"
+                    )
                 if len(line) == LONGEST_LINE:
                     raise UserError(f"{path}:{number}: longer than {LONGEST_LINE} bytes; no row is")
                 yield line
@@ -86,12 +110,12 @@ def json_object(line: bytes) -> dict[str, Any] | str:
 
 
 def first_object(path: Path) -> dict[str, Any]:
-    """The first JSON object of a file; empty if there is none.
+    """The first JSON object among the first lines of a file; empty if there is none.
 
     Raises:
         UserError: the file cannot be read.
     """
-    for _, line in lines(path):
+    for _, line in islice(lines(path), FIRST):
         found = json_object(line)
         if isinstance(found, dict):
             return found

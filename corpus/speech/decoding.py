@@ -16,11 +16,19 @@ import sys
 import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 import numpy as np
 
-from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording, load
+from asr_gate.corpus.audited import AlteredAudio, AuditedAudio
+from asr_gate.corpus.digests import Method
+from asr_gate.corpus.speech.audio import (
+    AudioError,
+    EmptyAudio,
+    Recording,
+    load,
+    stored_duration,
+)
 from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.utterance import Seconds, Utterance
 
@@ -28,6 +36,9 @@ MEMORY = 1_500_000_000
 """Bytes that decoding may take beside the libraries."""
 PATIENCE: Seconds = 120.0
 """The longest that one file may take; an hour of FLAC takes seconds."""
+
+Expected = tuple[str, Method]
+"""Digest of an utterance's audio, and how it was made."""
 
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 _RUN = "from asr_gate.corpus.speech.decoding import serve; serve()"
@@ -39,12 +50,42 @@ class Decoder:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def load(self, utterance: Utterance, sample_rate: int) -> Recording:
+    def load(
+        self, utterance: Utterance, sample_rate: int, expected: Expected | None = None
+    ) -> Recording:
         """As `corpus.speech.audio.load`.
 
+        Args:
+            utterance: one row of a corpus.
+            sample_rate: samples a second of the result.
+            expected: what the audio must be; None: anything.
+
         Raises:
-            AudioError: as there; also if the file ended the process or took too long.
+            AudioError: as there; also if the file ended the process, took too long, or is not what
+                is expected.
         """
+        found, samples = self._answer(utterance, sample_rate, expected)
+        if "error" in found:
+            kind = EmptyAudio if found["empty"] else AudioError
+            raise kind(found["error"])
+        decoded = np.frombuffer(bytearray(samples), np.float32)
+        return Recording(decoded, sample_rate, Signal(**found["signal"]))
+
+    def stored_duration(self, utterance: Utterance) -> Seconds | None:
+        """As `corpus.speech.audio.stored_duration`; None also if the file ended the process."""
+        if utterance.duration is not None:
+            return utterance.duration
+        try:
+            found, _ = self._answer(utterance, None, None)
+        except AudioError:
+            return None
+        length: Seconds | None = found.get("length")
+        return length
+
+    def _answer(
+        self, utterance: Utterance, sample_rate: int | None, expected: Expected | None
+    ) -> tuple[dict[str, Any], bytes]:
+        """What the process says of an utterance, and its samples; without a rate its length."""
         process = self._process or self._begin()
         assert process.stdin is not None and process.stdout is not None
         late = threading.Event()
@@ -57,7 +98,7 @@ class Decoder:
         timer.daemon = True
         timer.start()
         try:
-            _ask(process.stdin, utterance, sample_rate)
+            _ask(process.stdin, utterance, sample_rate, expected)
             answer = process.stdout.readline()
             found = json.loads(answer) if answer.endswith(b"\n") else None
             samples = b"" if found is None else process.stdout.read(found.get("bytes", 0))
@@ -69,11 +110,7 @@ class Decoder:
             self.stop()
             why = f"it took over {PATIENCE:.0f} s" if late.is_set() else "it ended the decoder"
             raise AudioError(f"{utterance.audio_name}: cannot be decoded ({why})")
-        if "error" in found:
-            kind = EmptyAudio if found["empty"] else AudioError
-            raise kind(found["error"])
-        decoded = np.frombuffer(bytearray(samples), np.float32)
-        return Recording(decoded, sample_rate, Signal(**found["signal"]))
+        return found, samples
 
     def stop(self) -> None:
         """End the process."""
@@ -98,11 +135,14 @@ class Decoder:
         return self._process
 
 
-def _ask(stream: IO[bytes], utterance: Utterance, sample_rate: int) -> None:
+def _ask(
+    stream: IO[bytes], utterance: Utterance, sample_rate: int | None, expected: Expected | None
+) -> None:
     audio = utterance.audio
     embedded = None if isinstance(audio, Path) else audio.read()
     request = {
         "rate": sample_rate,
+        "expected": expected,
         "path": str(audio) if isinstance(audio, Path) else None,
         "name": utterance.audio_name,
         "bytes": 0 if embedded is None else len(embedded),
@@ -129,17 +169,34 @@ def serve() -> None:
     # A scheduler may ask every process to stop; a row must not be at fault for that.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
+    wanted: dict[str, str] = {}
+    # The trainer is stricter; here, hashing a recording anew for each of its parts takes too long.
+    audited = {
+        method: AuditedAudio(wanted, method, believe_times=True) for method in get_args(Method)
+    }
     limit = MEMORY + _address_space()
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while line := questions.readline():
         asked = json.loads(line)
         embedded = questions.read(asked["bytes"])
+        utterance = _utterance(asked, embedded)
         samples = b""
+        told: dict[str, Any]
+        check: AuditedAudio | None = None
+        if asked["expected"] is not None:
+            wanted[utterance.id], method = asked["expected"]
+            check = audited[method]
         try:
-            found = load(_utterance(asked, embedded), asked["rate"])
-            samples = found.samples.tobytes()
-            told: dict[str, Any] = {"bytes": len(samples), "signal": asdict(found.signal)}
+            if asked["rate"] is None:
+                told = {"length": stored_duration(utterance)}
+            else:
+                found = load(utterance, asked["rate"], check)
+                samples = found.samples.tobytes()
+                told = {"bytes": len(samples), "signal": asdict(found.signal)}
+        except AlteredAudio:
+            reason = f"{asked['name']}: changed since the audit began; audit again"
+            told = {"error": reason, "empty": False}
         except EmptyAudio as error:
             told = {"error": str(error), "empty": True}
         except AudioError as error:

@@ -17,7 +17,7 @@ import soundfile
 from asr_gate.audit.gate import read_report, require_same_data
 from asr_gate.corpus import digests as digests_module
 from asr_gate.corpus.audited import AlteredAudio
-from asr_gate.corpus.digests import digests
+from asr_gate.corpus.digests import Method, digests
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import cache_home
 from asr_gate.corpus.read import read_corpus
@@ -108,6 +108,40 @@ def test_a_file_that_ends_the_decoder_is_a_fault_of_its_row(tmp_path: Path) -> N
         decoder.stop()
 
 
+def test_a_length_is_read_by_the_decoder_too(tmp_path: Path) -> None:
+    good = tmp_path / "good.wav"
+    soundfile.write(good, np.zeros(RATE), RATE)
+    decoder = Decoder()
+    try:
+        assert decoder.stored_duration(of(good)) == stored_duration(of(good)) == 1.0
+        assert decoder.stored_duration(of(tmp_path / "none.wav")) is None
+        assert decoder._process is not None
+        decoder._process.kill()
+        decoder._process.wait(10)
+        assert decoder.stored_duration(of(good)) is None
+        assert decoder.stored_duration(of(good)) == 1.0
+    finally:
+        decoder.stop()
+
+
+@pytest.mark.parametrize("method", ["full", "sampled"])
+def test_audio_that_is_swapped_during_the_audit_is_a_fault_of_its_row(
+    method: Method, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, np.sin(np.arange(RATE) / 10), RATE)
+    expected = digests([path], method, cached=False)[path], method
+    decoder = Decoder()
+    try:
+        assert len(decoder.load(of(path), RATE, expected).samples) == RATE
+        soundfile.write(path, np.cos(np.arange(RATE) / 10), RATE)
+        with pytest.raises(AudioError, match="changed since the audit began"):
+            decoder.load(of(path), RATE, expected)
+        assert len(decoder.load(of(path), RATE).samples) == RATE
+    finally:
+        decoder.stop()
+
+
 def test_a_file_that_takes_for_ever_is_a_fault_of_its_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -130,7 +164,7 @@ def test_a_decoder_has_a_limit_on_its_memory(tmp_path: Path) -> None:
     """59 million samples are within the bounds; here they are over the memory of the process."""
     path = sparse_wav(tmp_path / "a.wav", channels=1, rate=16_000, size=100_000_000)
     asked = {"rate": RATE, "path": str(path), "name": "a.wav", "bytes": 0, "offset": 0.0,
-             "duration": None, "roots": []}  # fmt: skip
+             "duration": None, "roots": [], "expected": None}  # fmt: skip
     done = subprocess.run(
         [sys.executable, "-c", LIMITED], input=json.dumps(asked).encode() + b"\n",
         capture_output=True, timeout=60,

@@ -18,7 +18,7 @@ def test_damaged_manifests_lose_no_row(
     name: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     kind = KINDS[name]
-    ends = fuzz(Reader(f"manifest-{name}", kind.files, partial(check, kind), 400), tmp_path)
-    record_property(f"fuzzed manifest-{name}, no row lost", dict(ends))
+    ends = fuzz(Reader(name, kind.files, partial(check, kind), 400), tmp_path)
+    record_property(f"fuzzed manifest, no row lost: {name}", dict(ends))
     assert ends["read"] > 10
     assert ends.total() - ends["read"] > 10

@@ -104,7 +104,7 @@ def table() -> bytes:
 SOUND = to_lines({"u1": RowDigest("a", "b", "c", "d"), "u2": None})
 READERS = {
     "report": lambda: Reader("report", {REPORT_FILE: REPORT.to_bytes()}, read, 600),
-    "forged": lambda: Reader("forged", {"forged.json": REPORT.to_bytes()}, run_gate, 600),
+    "forged": lambda: Reader("forged", {"forged.json": REPORT.to_bytes()}, run_gate, 500),
     "rows": lambda: Reader("rows", {"rows.jsonl": SOUND}, read_rows, 300),
     "signature": lambda: Reader(
         "signature",
@@ -112,7 +112,7 @@ READERS = {
         check_signature,
         500,
     ),
-    "table": lambda: Reader("table", {"utterances.parquet": table()}, read_tables, 500),
+    "table": lambda: Reader("table", {"utterances.parquet": table()}, read_tables, 400),
 }
 
 

@@ -97,7 +97,7 @@ def record() -> bytes:
 
 READERS = {
     "policy": Reader("policy", {"policy.toml": DEFAULT_FILE.read_bytes()}, read_policy, 700),
-    "recipe": Reader("recipe", {"recipe.yaml": RECIPE}, read_recipe, 400),
+    "recipe": Reader("recipe", {"recipe.yaml": RECIPE}, read_recipe, 300),
     "project": Reader("project", {str(PROJECT_FILE): PROJECT}, read_project, 500),
     "state": Reader(
         "state",
