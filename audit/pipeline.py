@@ -14,7 +14,12 @@ from pathlib import Path
 
 from asr_gate.audit.acoustic import AcousticModel, load_model
 from asr_gate.audit.controls.plant import plan_controls
-from asr_gate.audit.decide.outcome import conclude, stratum_counts
+from asr_gate.audit.decide.outcome import (
+    conclude,
+    measured_strata,
+    pooled_power,
+    stratum_counts,
+)
 from asr_gate.audit.decide.sequential import Ending, Look, look
 from asr_gate.audit.engine.local import LocalEngine, Progress
 from asr_gate.audit.engine.measure import Measurer
@@ -22,6 +27,7 @@ from asr_gate.audit.engine.shards import Shards, code_version, only_one
 from asr_gate.audit.judge import SampleJudge
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.power import MIN_PLANTED
 from asr_gate.audit.records.report import Tool
 from asr_gate.audit.report.build import AuditResult, build
 from asr_gate.audit.report.write import write
@@ -102,7 +108,8 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         ending: Ending | None = None
         sample: SequentialSample | None = None
         if settings.until_decided:
-            sample = SequentialSample(corpus.utterances, plan, minimum=policy.sampling.minimum)
+            minimum = min(policy.sampling.minimum, MIN_PLANTED)
+            sample = SequentialSample(corpus.utterances, plan, minimum=minimum)
         pool = plan.sample if sample is None else sample.pool
         engine = _engine(pool, plan, model, identity, settings, shards, progress)
         with _kept_on_interrupt(engine):
@@ -222,7 +229,9 @@ def _until_decided(
         if sample.schedule.started:
             judged = judge.judge(rows, errors_only=True)
             counts = stratum_counts(judged, sample.schedule.populations)
-            looks.append(look(counts, settings.policy.decision))
+            strata = measured_strata(counts, judged)
+            power = pooled_power(strata, judged.calibration)
+            looks.append(look(strata, power, settings.policy))
             if looks[-1].settled:
                 break
     return rows, Ending(looks[-1], len(looks), sample.schedule.budget)

@@ -13,9 +13,10 @@ apart, and no estimate from the data counts it.
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 STARTS = (0.1, 0.3, 0.5)
 """Quantiles of the utterances as they are, from which the bulk of the right ones is searched."""
@@ -50,7 +51,7 @@ def _of_the_bulk(natural: Values, planted: Values, threshold: float) -> float:
         for spread in spreads
     ]
     _, centre, spread = max(fits)
-    return float(ndtr((centre - threshold) / spread))
+    return NormalDist().cdf((centre - threshold) / spread)
 
 
 def _fit(

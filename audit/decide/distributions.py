@@ -79,6 +79,12 @@ def beta_cdf(x: float, a: float, b: float) -> float:
     return exp(scale) * fraction / a
 
 
+def beta_log_density(x: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
+    """Logarithms of a beta distribution's density, between 0 and 1."""
+    scale = lgamma(a + b) - lgamma(a) - lgamma(b)
+    return np.asarray(scale + (a - 1) * np.log(x) + (b - 1) * np.log1p(-x))
+
+
 def log_gamma(x: NDArray[np.float64]) -> NDArray[np.float64]:
     """Logarithms of the gamma function, of numbers of 1 or more, by Stirling's series."""
     up = x + 7  # from 8 on four terms are enough

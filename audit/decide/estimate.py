@@ -14,18 +14,10 @@ from asr_gate.audit.controls.wilson import wilson as wilson_bounds
 from asr_gate.audit.decide.distributions import beta_quantile, hypergeometric_cdf
 from asr_gate.corpus.utterance import Seconds
 
-METHOD = (
-    "stratified; overall Clopper-Pearson on the effective sample size (Korn and Graubard), "
-    "a domain exact hypergeometric"
-)
-
 MARGIN = 0.7
 """Share of the allowed error that the intervals use. The coverage of an interval for a share swings
 about its level (Brown, Cai and DasGupta, "Interval estimation for a binomial proportion", 2001);
 here the level is kept from below, as `python -m bench.estimate` shows."""
-
-LEAST_CONTRAST = 0.1
-"""Power less false alarms under which no correction means anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +62,7 @@ def wilson(count: int, n: int, confidence: float) -> Interval:
 
 
 def estimate(strata: Sequence[StratumCount], confidence: float) -> Interval:
-    """Share of low-quality utterances in a finite population.
+    """Share of utterances that a look at all of a finite population would find, by sampling alone.
 
     One stratum: the exact interval, from the hypergeometric distribution (the populations that make
     what was found neither too rare nor too common). Several: each weighs by its population
@@ -188,39 +180,6 @@ def estimate_hours(strata: Sequence[StratumHours], confidence: float) -> Interva
         return None
     found = _clopper_pearson(rate / known, middle / known, variance / known**2, confidence)
     return Interval(found.rate, found.low * known, found.high * known + 1 - known)
-
-
-def corrected(
-    found: Interval, detected: int, planted: int, false_alarm: float, confidence: float
-) -> Interval | None:
-    """A share of findings as a share of defects (Rogan and Gladen, 1978).
-
-    `(share - false alarms) / (power - false alarms)`. The limits take the other end of the power's
-    own Wilson interval, which makes them wider than the level asks.
-
-    Args:
-        found: share of utterances with findings.
-        detected: planted defects that were found.
-        planted: planted defects.
-        false_alarm: share of right transcripts that pass the thresholds.
-        confidence: of the interval.
-
-    Returns:
-        None where nothing was planted, or the findings say next to nothing.
-    """
-    if not planted:
-        return None
-    power = wilson(detected, planted, confidence)
-    if power.low - false_alarm < LEAST_CONTRAST:
-        return None
-
-    def correct(share: float, calibration: float) -> float:
-        return min(1.0, max(0.0, (share - false_alarm) / (calibration - false_alarm)))
-
-    return Interval(
-        correct(found.rate, power.rate), correct(found.low, power.high),
-        correct(found.high, power.low),
-    )  # fmt: skip
 
 
 def quantile(values: NDArray[np.float64], weights: NDArray[np.float64], share: float) -> float:

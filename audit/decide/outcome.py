@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import fsum
 
 from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.decide.defects import MeasuredStratum, Power, corrected, defects
 from asr_gate.audit.decide.estimate import (
     Interval,
     StratumCount,
     StratumHours,
-    corrected,
     estimate,
     estimate_hours,
 )
@@ -29,7 +29,8 @@ from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.controls import Kind
 from asr_gate.audit.records.excluded import excluded_ids
 from asr_gate.audit.records.judged import Judged
-from asr_gate.audit.records.power import Calibration
+from asr_gate.audit.records.power import MIN_PLANTED, Calibration
+from asr_gate.audit.records.power import Power as PlantedPower
 from asr_gate.audit.sample.plan import Plan
 from asr_gate.corpus.utterance import Corpus, Seconds
 
@@ -44,16 +45,6 @@ class DomainSample:
     rows: list[Judged]
     count: StratumCount
     hours: StratumHours
-
-
-@dataclass(frozen=True, slots=True)
-class ExcludingPower:
-    """Detection power for the kinds of planted defects that exclude a row."""
-
-    detected: int
-    planted: int
-    false_alarm: float
-    """Share of right transcripts that pass any of their thresholds, as the policy sets it."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +62,9 @@ class Outcome:
     """Share of the corpus that lies in these, 0 to 1."""
     hours: Interval | None
     """None: no length is known."""
+    domain_hours: dict[str, Interval | None]
     corrected: Interval | None
-    power: ExcludingPower
+    power: Power
     ending: Ending | None
     """How the audit ended if it sampled until the decision was settled."""
 
@@ -98,24 +90,27 @@ def conclude(
         ending: how the audit ended if it sampled until the decision was settled.
     """
     samples = _samples(plan, corpus, sample, lengths)
-    confidence = policy.decision.confidence
     told = {d: s for d, s in samples.items() if d not in sample.untold} or samples
-    domains = {domain: estimate([s.count], confidence) for domain, s in told.items()}
-    overall = estimate([s.count for s in told.values()], confidence)
+    measured = measured_strata({d: s.count for d, s in told.items()}, sample)
+    settings = policy.decision.confidence, policy.controls.false_alarm
+    domains = {d: defects([one], *settings, seed=plan.seed) for d, one in measured.items()}
+    overall = defects(list(measured.values()), *settings, seed=plan.seed)
     if ending is not None:
         overall, domains = ending.last.overall, ending.last.domains
-    power = _excluding_power(sample.calibration, policy)
-    correction = _corrected(overall, power, confidence)
+    power = pooled_power(measured, sample.calibration)
+    correction = corrected(overall, power)
     deciding, each = overall, domains
     if policy.decision.correct_for_controls:
         deciding = correction or overall
-        each = {d: _corrected(one, power, confidence) or one for d, one in domains.items()}
+        each = {d: corrected(one, measured[d].power) or one for d, one in domains.items()}
     everything = len(corpus.utterances) + len(corpus.skipped)
     skipped = 100 * len(corpus.skipped) / everything
     populations = {domain: s.count.population for domain, s in samples.items()}
     unfit = no_verdict(sample, populations, policy, model)
     unjudged = untold_percentage(sample.untold, populations)
-    verdict = unfit or decide(policy.decision, deciding, each, skipped, sample.untold, unjudged)
+    verdict = unfit or decide(
+        policy.decision, deciding, each, skipped, sample.untold, unjudged, power_known=power.known
+    )
     # Where nothing can be told, what else cannot is no news.
     notes = [] if unfit else undetectable(sample.calibration, policy.controls, sample.in_force)
     ended = [] if ending is None else [why_it_ended(ending, len(sample.rows), policy.decision)]
@@ -129,7 +124,8 @@ def conclude(
         overall=overall,
         domains=domains,
         judged=1 - unjudged / 100,
-        hours=estimate_hours([s.hours for s in told.values()], confidence),
+        hours=_hours(told, overall, policy),
+        domain_hours={d: _hours({d: s}, domains[d], policy) for d, s in told.items()},
         corrected=correction,
         power=power,
         ending=ending,
@@ -158,6 +154,19 @@ def _samples(
     return samples
 
 
+def _hours(samples: Mapping[str, DomainSample], share: Interval, policy: Policy) -> Interval | None:
+    """Share of the hours: its sampling interval, widened by as much as the measurement widens that
+    of the utterances.
+    """
+    confidence = policy.decision.confidence
+    found = estimate_hours([s.hours for s in samples.values()], confidence)
+    if found is None:
+        return None
+    sampling = estimate([s.count for s in samples.values()], confidence)
+    below, above = max(0.0, sampling.low - share.low), max(0.0, share.high - sampling.high)
+    return Interval(found.rate, max(0.0, found.low - below), min(1.0, found.high + above))
+
+
 def stratum_counts(sample: JudgedSample, populations: Mapping[str, int]) -> dict[str, StratumCount]:
     """How many were sampled in each domain that can be judged, or in all where none can, and how
     many of them are of low quality.
@@ -169,20 +178,49 @@ def stratum_counts(sample: JudgedSample, populations: Mapping[str, int]) -> dict
     return {d: count for d, count in counts.items() if d not in sample.untold} or counts
 
 
-def _excluding_power(calibration: Calibration, policy: Policy) -> ExcludingPower:
-    """The power for the kinds that exclude a row and that the audit can detect everywhere."""
-    found = [
-        total
-        for kind in EXCLUDING
-        if not any(kind in kinds for kinds in calibration.underpowered.values())
-        and (total := calibration.total(kind)) is not None
-    ]
-    return ExcludingPower(
-        sum(power.detected for power in found),
-        sum(power.planted for power in found),
-        policy.controls.false_alarm * len(found),
+def measured_strata(
+    counts: Mapping[str, StratumCount], sample: JudgedSample
+) -> dict[str, MeasuredStratum]:
+    """What was found in each domain, with the power to find it.
+
+    A domain with too few planted defects has the power of all of them together.
+    """
+    calibration = sample.calibration
+    everywhere = _excluding(
+        [kinds for domain, kinds in calibration.power.items() if domain in counts], calibration
     )
+    strata = {}
+    for domain, count in counts.items():
+        detected, planted = _excluding([calibration.power.get(domain, {})], calibration)
+        if planted < MIN_PLANTED:
+            detected, planted = everywhere
+        alarms = sample.false_alarms.get(domain, 0.0)
+        strata[domain] = MeasuredStratum(count, Power(detected, planted, alarms))
+    return strata
 
 
-def _corrected(found: Interval, power: ExcludingPower, confidence: float) -> Interval | None:
-    return corrected(found, power.detected, power.planted, power.false_alarm, confidence)
+def pooled_power(measured: Mapping[str, MeasuredStratum], calibration: Calibration) -> Power:
+    """The power in all these domains together, and their false alarms by population."""
+    total = sum(stratum.count.population for stratum in measured.values())
+    alarms = fsum(
+        stratum.count.population / total * stratum.power.false_alarms
+        for stratum in measured.values()
+    )
+    kinds = [calibration.power[d] for d in measured if d in calibration.power]
+    return Power(*_excluding(kinds, calibration), alarms)
+
+
+def _excluding(
+    kinds_of: Sequence[Mapping[Kind, PlantedPower]], calibration: Calibration
+) -> tuple[int, int]:
+    """Found and planted, of the kinds that exclude a row and that the audit can detect everywhere
+    where it can tell anything.
+    """
+    unable = {
+        kind
+        for kinds in calibration.underpowered.values()
+        if "swapped" not in kinds
+        for kind in kinds
+    }
+    found = [kinds[k] for kinds in kinds_of for k in EXCLUDING if k in kinds and k not in unable]
+    return sum(power.detected for power in found), sum(power.planted for power in found)

@@ -8,25 +8,32 @@ prior's probability of the true number over its posterior's is a martingale of m
 truth, so that by Ville's inequality it ever exceeds 1/alpha with probability alpha at most. Strata
 are sampled independently, and the product of their ratios is a martingale as well, whatever their
 order; the share in the whole corpus is bounded over all vectors of numbers that the product allows.
+
+That is the share of what would be found in the whole corpus. The share of defects behind it lies
+between bounds that the power and the false alarms give. The power is bounded at all looks likewise,
+by the prior-posterior ratio of a beta law on planted defects.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asr_gate.audit.decide.distributions import log_gamma
+from asr_gate.audit.decide.defects import MeasuredStratum, Power
+from asr_gate.audit.decide.distributions import beta_log_density, beta_quantile, log_gamma
 from asr_gate.audit.decide.estimate import Interval, StratumCount
-from asr_gate.audit.policy import DecisionPolicy
+from asr_gate.audit.policy import DecisionPolicy, Policy
 from asr_gate.audit.records.report import Decision
 
 METHOD = (
     "stratified; confidence sequence for sampling without replacement "
-    "(prior-posterior ratio, Waudby-Smith and Ramdas), overall and every domain at once"
+    "(prior-posterior ratio, Waudby-Smith and Ramdas), overall and every domain at once; defects "
+    "behind the findings by bounds of power and false alarms"
 )
 
 PRIOR = (1.0, 9.0)
@@ -37,12 +44,18 @@ GRID = 4000
 """Numbers of low-quality utterances of a stratum that are tried, at most; bounds are taken outward
 by one step where the stratum has more."""
 
+POWER_PRIOR = (9.0, 1.0)
+"""Of the beta law: nine in ten planted defects are found, with the weight of ten."""
+OF_THE_MEASUREMENT = 0.3
+"""Share of the allowed error for power and false alarms; the rest is for the sample."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
     """What is known after so many utterances."""
 
     overall: Interval
+    """Of defects, around the share of what was found."""
     domains: dict[str, Interval]
     settled: Decision | None
     """The decision that every share inside the intervals leads to; None: they leave several."""
@@ -60,25 +73,93 @@ class Ending:
     """Utterances that might have been sampled."""
 
 
-def look(counts: Mapping[str, StratumCount], policy: DecisionPolicy) -> Look:
+def look(strata: Mapping[str, MeasuredStratum], power: Power, policy: Policy) -> Look:
     """Bounds on the corpus and on every domain, all of which hold at all looks with the policy's
     confidence, and the decision if they settle it.
 
-    Half of the allowed error goes to the corpus, half to the domains in equal parts.
+    Of the error that is allowed for the sample, half goes to the corpus, half to the domains in
+    equal parts.
 
     Args:
-        counts: by domain, sampled so far.
-        policy: thresholds and confidence.
+        strata: by domain, what was found so far.
+        power: in all of them together.
+        policy: thresholds, confidence, and the false alarms that it allows.
     """
-    error = 1 - policy.confidence
-    ratios = [_Ratio.of(stratum) for stratum in counts.values()]
+    decision = policy.decision
+    error = (1 - decision.confidence) * (1 - OF_THE_MEASUREMENT)
+    ratios = [_Ratio.of(stratum.count) for stratum in strata.values()]
     overall = _overall(ratios, error / 2)
     domains = {
         name: _single(ratio, error / (2 * len(ratios)))
-        for name, ratio in zip(counts, ratios, strict=True)
+        for name, ratio in zip(strata, ratios, strict=True)
     }
-    settled, left = _settle(overall, domains, policy)
-    return Look(overall, domains, settled, left)
+    measurement = _Measurement.of(power, policy)
+    wider = measurement.defects(overall, [s.count for s in strata.values()], power)
+    settled, left = _settle(overall, domains, decision)
+    # `decide` asks the same of the interval: beyond the other threshold it says CAUTION.
+    if (settled == "STOP" and wider.low < decision.proceed_below / 100) or (
+        settled == "PROCEED" and not (power.known and wider.high <= decision.stop_above / 100)
+    ):
+        settled, left = None, ()
+    each = {
+        name: measurement.defects(domains[name], [stratum.count], stratum.power)
+        for name, stratum in strata.items()
+    }
+    return Look(wider, each, settled, left)
+
+
+@dataclass(frozen=True, slots=True)
+class _Measurement:
+    """Bounds of what the measurement gets wrong."""
+
+    least: float
+    """Of the power."""
+    most: float
+    allowed: float
+    """Right transcripts on which the aligner fails altogether."""
+    deviations: float
+    """Standard deviations, by which the found part of so many defects may be off."""
+    tail: float
+
+    @classmethod
+    def of(cls, power: Power, policy: Policy) -> _Measurement:
+        error = (1 - policy.decision.confidence) * OF_THE_MEASUREMENT
+        least, most = _power_bounds(power, error / 3)
+        return cls(
+            least,
+            most,
+            policy.controls.false_alarm,
+            -NormalDist().inv_cdf(error / 3),
+            error / 3,
+        )
+
+    def defects(self, found: Interval, counts: Sequence[StratumCount], power: Power) -> Interval:
+        """The share of defects behind the share of what would be found in all of some strata."""
+        size = sum(count.population for count in counts)
+        sampled = sum(count.sampled for count in counts)
+        passing = power.false_alarms * sampled
+        alarms = beta_quantile(1 - self.tail, passing + 0.5, sampled - passing + 0.5)
+        alarms += self.allowed
+        low = (found.low - alarms) / max(self.most - alarms, 1e-9)
+        # Of so many defects a part is found that may be smaller than the power by chance.
+        chance = self.deviations * (self.least * (1 - self.least) / size) ** 0.5
+        root = (chance + (chance**2 + 4 * self.least * found.high) ** 0.5) / (2 * self.least)
+        high = root**2 if power.known else 1.0
+        return Interval(
+            found.rate,
+            float(min(found.low, max(0.0, low), max(0.0, found.rate - 1 / size))),
+            float(max(found.high, min(1.0, high), min(1.0, found.rate + 1 / size))),
+        )
+
+
+def _power_bounds(power: Power, error: float) -> tuple[float, float]:
+    """Bounds on the power that hold at all looks."""
+    shares = np.linspace(1e-3, 1 - 1e-3, 999)
+    missed = power.planted - power.detected
+    prior = beta_log_density(shares, *POWER_PRIOR)
+    posterior = beta_log_density(shares, POWER_PRIOR[0] + power.detected, POWER_PRIOR[1] + missed)
+    inside = shares[prior - posterior < log(1 / error)]
+    return float(inside[0]), 1.0 if inside[-1] == shares[-1] else float(inside[-1])
 
 
 def _settle(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from asr_gate.audit.decide.estimate import Interval
 from asr_gate.audit.policy import DecisionPolicy
+from asr_gate.audit.records.power import MIN_PLANTED
 from asr_gate.audit.records.report import Decision
 
 RECOMMENDATIONS: dict[Decision, str] = {
@@ -39,6 +40,8 @@ def decide(
     skipped_percentage: float,
     untold: Mapping[str, str] | None = None,
     untold_percentage: float = 0.0,
+    *,
+    power_known: bool = True,
 ) -> Verdict:
     """Decide on the estimated share of low-quality utterances.
 
@@ -52,6 +55,7 @@ def decide(
         skipped_percentage: rows that could not be audited, in percent of all rows.
         untold: domains of which nothing can be told, each with the reason.
         untold_percentage: utterances in them, in percent of the corpus.
+        power_known: whether enough defects were planted to measure the detection power.
     """
     reasons: list[str] = []
     percent = _deciding(policy, overall)
@@ -71,7 +75,13 @@ def decide(
     elif percent < policy.proceed_below:
         decision = "PROCEED"
         reasons.append(f"{what}: below {policy.proceed_below:g} % (decision.proceed_below)")
-        if 100 * overall.high > policy.stop_above:
+        if not power_known:
+            decision = "CAUTION"
+            reasons.append(
+                "the detection power is not known, so nobody knows what was not found: it takes "
+                f"{MIN_PLANTED} utterances or more with planted defects to measure it"
+            )
+        elif 100 * overall.high > policy.stop_above:
             decision = "CAUTION"
             reasons.append(
                 f"the sample is too small to proceed on: it may be {100 * overall.high:.1f} % "

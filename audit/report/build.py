@@ -13,13 +13,8 @@ import numpy as np
 
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.decide import sequential
-from asr_gate.audit.decide.estimate import (
-    METHOD,
-    Interval,
-    estimate_hours,
-    quantile_interval,
-    wilson,
-)
+from asr_gate.audit.decide.defects import METHOD
+from asr_gate.audit.decide.estimate import Interval, quantile_interval, wilson
 from asr_gate.audit.decide.outcome import DomainSample, Outcome
 from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import Policy
@@ -110,15 +105,13 @@ def build(
             else schema.Corrected(
                 **_share(outcome.corrected).model_dump(),
                 power=_r(power.detected / power.planted),
-                false_alarm=_r(power.false_alarm),
+                false_alarm=_r(power.false_alarms),
             ),
         ),
         coverage_distribution=_distribution(list(outcome.samples.values()), confidence),
         domain_statistics={
-            domain: _domain(
-                members, outcome.domains.get(domain), sample.untold.get(domain), by_id, confidence
-            )
-            for domain, members in outcome.samples.items()
+            domain: _domain(domain, outcome, sample.untold.get(domain), by_id)
+            for domain in outcome.samples
         },
         rules=_rules(sample.findings),
         findings=sorted(
@@ -235,14 +228,15 @@ def _rounded(finding: Finding) -> Finding:
 
 
 def _domain(
-    sample: DomainSample,
-    interval: Interval | None,
-    untold: str | None,
-    findings: Mapping[str, Sequence[Finding]],
-    confidence: float,
+    domain: str, outcome: Outcome, untold: str | None, findings: Mapping[str, Sequence[Finding]]
 ) -> schema.DomainStatistics:
+    sample = outcome.samples[domain]
     rows, count = sample.rows, sample.count
-    share = None if untold is not None else interval
+    share, hours = (
+        (None, None)
+        if untold is not None
+        else (outcome.domains[domain], outcome.domain_hours[domain])
+    )
     coverages = [row.coverage for row in rows]
     mismatched = sum(
         any(f.code == LENGTH_MISMATCH for f in findings.get(row.id, [])) for row in rows
@@ -260,9 +254,7 @@ def _domain(
         mean_confidence=_r(float(np.mean([row.confidence for row in rows]))),
         length_mismatch_pct=_r(100 * mismatched / len(rows)),
         hours=_r(sample.hours.seconds / 3600),
-        low_quality_hours=None
-        if share is None
-        else _share(estimate_hours([sample.hours], confidence)),
+        low_quality_hours=_share(hours),
     )
 
 

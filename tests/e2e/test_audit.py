@@ -137,6 +137,7 @@ def test_without_controls_it_says_that_it_has_no_proof(small: Path, tmp_path: Pa
     report = json.loads(done.stdout)
     assert report["controls"] == {}
     assert any("no controls were planted" in r for r in report["reasons"])
+    assert report["decision"] == "CAUTION"
     assert report["policy"]["controls"]["per_kind"] == 0
 
 

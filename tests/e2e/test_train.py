@@ -139,8 +139,9 @@ def test_ten_utterances_are_learnt_by_heart(
     quick = ["evaluation.max_new_tokens=1", "checkpoints.keep=1"]
     began = time.monotonic()
     trained = asr(
-        "train", "round2-tiny", "--data", manifest, "--no-wandb", *epochs, *quick, cwd=tmp_path
-    )
+        "train", "round2-tiny", "--data", manifest, "--accept-caution", "--no-wandb", *epochs,
+        *quick, cwd=tmp_path,
+    )  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     record_property("seconds to learn ten utterances by heart", round(time.monotonic() - began))
     told = json.loads((tmp_path / "runs" / "round2-tiny" / "run.json").read_text())

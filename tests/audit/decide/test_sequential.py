@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asr_gate.audit.decide.defects import MeasuredStratum, Power
 from asr_gate.audit.decide.estimate import StratumCount
-from asr_gate.audit.decide.sequential import look
+from asr_gate.audit.decide.sequential import Look, look
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.sample.sequential import Schedule
 from bench.estimate import LARGE, RATES, corpora, until_decided
 
 POLICY = load_policy()
-DECISION = POLICY.decision
+SURE = Power(300, 300, 0.0)
+
+
+def look_at(counts: Mapping[str, StratumCount], power: Power = SURE) -> Look:
+    return look({d: MeasuredStratum(one, power) for d, one in counts.items()}, power, POLICY)
 
 
 @pytest.mark.slow
@@ -31,7 +38,7 @@ def test_the_truth_stays_inside_at_every_look(bad: tuple[float, float]) -> None:
             counts = {
                 d: StratumCount(n, heard, int(order[d][:heard].sum())) for d, n in sizes.items()
             }
-            found = look(counts, DECISION)
+            found = look_at(counts)
             if not found.overall.low <= truth <= found.overall.high or not all(
                 found.domains[d].low <= low[d] / sizes[d] <= found.domains[d].high for d in sizes
             ):
@@ -43,21 +50,16 @@ def test_the_truth_stays_inside_at_every_look(bad: tuple[float, float]) -> None:
 @settings(deadline=None)
 @given(data=st.data())
 def test_bounds_are_bounds(data: st.DataObject) -> None:
-    """What was heard is certain, and hearing everything leaves nothing open."""
+    """They lie around the share that was found."""
     counts = {}
     for name in "abc"[: data.draw(st.integers(1, 3))]:
         size = data.draw(st.integers(1, 20_000))
         sampled = data.draw(st.integers(0, min(size, 200)) | st.just(size))
         counts[name] = StratumCount(size, sampled, data.draw(st.integers(0, sampled)))
-    found = look(counts, DECISION)
-    total = sum(s.population for s in counts.values())
-    least = sum(s.low for s in counts.values()) / total
-    most = 1 - sum(s.sampled - s.low for s in counts.values()) / total
-    assert least - 1e-9 <= found.overall.low <= found.overall.rate + 1e-9
-    assert found.overall.rate - 1e-9 <= found.overall.high <= most + 1e-9
-    if all(s.sampled == s.population for s in counts.values()):
-        assert found.overall.low == pytest.approx(found.overall.high)
-        assert found.settled is not None
+    found = look_at(counts)
+    for interval in (found.overall, *found.domains.values()):
+        assert -1e-9 <= interval.low <= interval.rate + 1e-9
+        assert interval.rate - 1e-9 <= interval.high <= 1 + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -75,8 +77,32 @@ def test_a_decision_is_settled_when_nothing_else_is_left(
 ) -> None:
     sizes = {"a": 6000, "b": 3000, "c": 600}
     counts = {d: StratumCount(n, 150, x) for (d, n), x in zip(sizes.items(), low, strict=True)}
-    found = look(counts, DECISION)
+    found = look_at(counts)
     assert (found.settled, found.open) == (settled, left), found
+
+
+def test_an_obvious_stop_needs_half_of_a_small_corpus_at_most() -> None:
+    counts = {d: StratumCount(42, 20, 10) for d in "abc"}
+    assert look_at(counts, Power(58, 60, 0.0)).settled == "STOP"
+
+
+@pytest.mark.parametrize(
+    ("low", "power", "settled"),
+    [
+        (0, SURE, "PROCEED"),
+        (0, Power(9, 9, 0.0), None),
+        (0, Power(30, 60, 0.0), None),
+        (30, SURE, None),
+        (75, SURE, "STOP"),
+        (75, Power(9, 9, 0.0), "STOP"),
+        (75, Power(300, 300, 0.45), None),
+    ],
+)
+def test_nothing_is_settled_that_the_measurement_leaves_open(
+    low: int, power: Power, settled: str | None
+) -> None:
+    counts = {"a": StratumCount(6000, 150, low)}
+    assert look_at(counts, power).settled == settled
 
 
 def test_the_schedule_hears_minima_then_proportions_then_what_is_open() -> None:

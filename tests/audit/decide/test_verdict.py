@@ -92,6 +92,13 @@ def test_what_is_not_judged_is_at_least_caution() -> None:
     assert decide(lenient, share(1), {}, 0, untold, 5.0).decision == "PROCEED"
 
 
+def test_an_unknown_power_is_at_most_caution() -> None:
+    verdict = decide(POLICY, share(0), {}, 0, power_known=False)
+    assert verdict.decision == "CAUTION"
+    assert "detection power is not known" in verdict.reasons[1]
+    assert decide(POLICY, share(50), {}, 0, power_known=False).decision == "STOP"
+
+
 def test_the_bound_decides_where_the_policy_says_so() -> None:
     strict = POLICY.model_copy(update={"decide_by": "bound"})
     verdict = decide(strict, share(8), {}, 0)
