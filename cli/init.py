@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import json
 import os
-import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,9 +17,6 @@ from asr_gate.cli.options import corpus_options
 
 if TYPE_CHECKING:
     from asr_gate.corpus.overview import Overview
-
-SPLIT = re.compile(r"(train|dev|valid|test|eval)(?=$|[._-])")
-"""Names of manifests that say a split."""
 
 
 @click.command(
@@ -57,6 +54,7 @@ def command(
     from asr_gate.corpus.errors import UserError
     from asr_gate.corpus.files import write_atomically
     from asr_gate.corpus.overview import overview
+    from asr_gate.corpus.read import locate
     from asr_gate.corpus.text.language import require_language
     from asr_gate.corpus.text.plain import plain
 
@@ -66,13 +64,19 @@ def command(
         raise click.UsageError("nobody can answer here: give flags and --yes")
 
     def ask(question: str, default: str) -> str:
-        return default if yes else str(click.prompt(question, default=default)).strip()
+        default = plain(default)  # what manifests say may steer a terminal
+        return default if yes else str(click.prompt(plain(question), default=default)).strip()
 
-    names = list(manifests) or ask("Manifests", " ".join(_candidates())).split()
+    try:
+        names = list(manifests) or shlex.split(ask("Manifests", shlex.join(_candidates())))
+    except ValueError as error:
+        raise click.UsageError(f"these are no names as a shell reads them: {error}") from error
     if not names:
         raise click.UsageError("found no manifest here; name one")
     found = overview(reading(Project(), names, audio_root, split).read())
-    show(lambda: click.echo("\n".join(map(plain, _told(found)))))
+    sources = [source for name in names for source in locate(name, split)]
+    forms = dict.fromkeys(source.format.manifests for source in sources)
+    show(lambda: click.echo("\n".join(map(plain, [f"format: {', '.join(forms)}", *_told(found)]))))
     named = _splits_of(names, found)
     splits = list(found.splits) or sorted({part for _, part in named})
     if len(splits) > 1 and split is None:
@@ -125,7 +129,9 @@ def _splits_of(names: list[str], found: Overview) -> list[tuple[str, str]]:
     """Manifests whose names say a split, where no row does and there are several."""
     if found.splits or len(names) < 2:
         return []
-    named = [(name, SPLIT.match(Path(name).name)) for name in names]
+    from asr_gate.corpus.formats.format import SPLIT_NAME
+
+    named = [(name, SPLIT_NAME.match(Path(name).name)) for name in names]
     return [(name, match[1]) for name, match in named if match]
 
 

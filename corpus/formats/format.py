@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,9 @@ AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file_name")
 TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
 LANG_COLUMNS = ("lang", "locale")
 SPEAKER_COLUMNS = ("speaker", "client_id")
+
+SPLIT_NAME = re.compile(r"(train|dev|valid|test|eval)(?=$|[._-])")
+"""Names of files and folders that say a split: `train.jsonl`, `dev_other`, `test-clean`."""
 
 ALL = "all"
 """Name of the only source at a path whose files name no split."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats.format import (
     ALL,
+    SPLIT_NAME,
     Change,
     Correction,
     Format,
@@ -31,9 +32,6 @@ from asr_gate.corpus.formats.lines import NOT_UTF8, every_line, lines, text_of
 _OPTIONAL = ("utt2dur", "utt2spk", "utt2lang", "utt2domain")
 
 _ARCHIVE = re.compile(r"\.ark:\d+$")
-
-_SPLIT = re.compile(r"(train|dev|valid|test|eval)(?=$|[._-])")
-"""Names of data folders that say a split: `train`, `dev_other`, `test-clean`."""
 
 _BY_UTTERANCE = re.compile(r"text|segments|feats\.scp|vad\.scp|utt2\w+")
 _BY_RECORDING = re.compile(r"wav\.scp|reco2\w+")
@@ -64,7 +62,7 @@ class Kaldi(Format):
         if not is_folder(manifest) or not (manifest / "wav.scp").is_file():
             return {}
         first = next(iter(_table(manifest / "wav.scp").values.values()), None)
-        named = _SPLIT.match(manifest.absolute().name)
+        named = SPLIT_NAME.match(manifest.absolute().name)
         split = named[1] if named else None
         return {ALL: Source(self, manifest, folder_or_here(manifest, first), split, folder=True)}
 
