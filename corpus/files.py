@@ -128,19 +128,27 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, patience: float = 0.1) -> Iterator[None]:
     """Hold a folder while something is written into it; the end of the process lets go of it.
+
+    Args:
+        folder: is there.
+        patience: seconds to wait for it; `is_held` has it for a moment.
 
     Raises:
         BlockingIOError: another process holds it.
     """
     opened = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(0.1)  # `is_held` may have been looking
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        until = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise
+                time.sleep(0.05)
         yield
     finally:
         os.close(opened)

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 RUNS = Path("runs")
 """Default folder of runs."""
 
+PATIENCE = 10.0
+"""Seconds until the loaders of a run that was killed are gone too, which hold its folder."""
+
 
 class Interrupted(UserError):
     """Stopped by Ctrl-C."""
@@ -173,7 +176,7 @@ def _held(folder: Path) -> Iterator[None]:
     """Hold the run's folder: no two trainings write into one, and `asr runs` sees that it runs."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(held(folder))
+            stack.enter_context(held(folder, PATIENCE))
         except BlockingIOError as error:
             raise UserError(
                 f"{folder}: another training is writing here; wait for it, or choose another --out"

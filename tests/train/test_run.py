@@ -66,8 +66,9 @@ def test_phases_switch_at_the_boundary(finished: run.TrainResult) -> None:
 
 
 def test_no_two_trainings_write_into_one_folder(
-    manifest: Path, report: Path, tmp_path: Path
+    manifest: Path, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(run, "PATIENCE", 0.0)
     write_record(tmp_path / "r", run_record())
     with held(tmp_path / "r"), pytest.raises(UserError, match="another training"):
         train(manifest, report, out=tmp_path / "r", resume=True)
