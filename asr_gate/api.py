@@ -80,7 +80,7 @@ def audit_corpus(
         resume: continue an interrupted audit.
         device: where the acoustic model runs.
         batch_seconds: padded audio in one batch, in seconds.
-        progress: is told how far the audit is.
+        progress: is told how far the audit is; from several threads, one at a time.
 
     Raises:
         UserError: bad input; the message names the file and how to fix it.

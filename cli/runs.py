@@ -56,9 +56,10 @@ def _print(found: list[Entry], as_json: bool) -> None:
         show_table(headings, rows, console, left=(1, 2, 3, 4, 6, 7))
         return
     for name, kind, when, status, decision, wer, made_with, data in rows:
-        console.print(Text(plain(f"{name}  {kind} {status}, {when}"), "bold"), soft_wrap=True)
-        told = (decision, f"WER {wer}" if wer else "", made_with, data)
-        console.print(Text(plain("  " + "; ".join(filter(None, told)))), soft_wrap=True)
+        console.print(Text(plain(f"{name}: {kind} {status}, {when}"), "bold"), soft_wrap=True)
+        told = "; ".join(filter(None, (decision, f"WER {wer}" if wer else "", made_with, data)))
+        if told:
+            console.print(Text(plain(f"  {told}")), soft_wrap=True)
 
 
 def _cells(one: Entry) -> list[str]:

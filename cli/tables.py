@@ -18,10 +18,14 @@ NAME_WIDTH = 14
 
 def fits(headings: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> bool:
     """Whether a table fits the console, its first column folded."""
+    name, *others = _widths(headings, rows)
+    # Three spaces lie between columns, and one on either side.
+    return min(name, NAME_WIDTH) + sum(3 + width for width in others) + 2 <= console.width
+
+
+def _widths(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     columns = zip(headings, *rows, strict=True)
-    widths = [max(cell_len(plain(cell)) for cell in column) for column in columns]
-    name, *others = widths
-    return min(name, NAME_WIDTH) + sum(2 + width for width in others) + 2 <= console.width
+    return [max(cell_len(plain(cell)) for cell in column) for column in columns]
 
 
 def show_table(
@@ -50,7 +54,8 @@ def show_table(
                     console.print(Text(f"  {heading}: {plain(cell)}"), soft_wrap=True)
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column(headings[0], overflow="fold")
+    least = min(_widths(headings, rows)[0], NAME_WIDTH)
+    table.add_column(headings[0], overflow="fold", min_width=least)
     for column, heading in enumerate(headings[1:], start=1):
         table.add_column(heading, justify="left" if column in left else "right", no_wrap=True)
     for number, row in enumerate(rows):
