@@ -18,6 +18,8 @@ from tests.speech import PROCEED, ROOT
 
 BIN = Path(sys.executable).parent
 NAMES = ("train.py", "cli.py", "corpus.py", "tracking.py", "audit/__init__.py")
+LARGEST = 600_000_000
+"""Bytes that an install for audits may take."""
 SMALL = (
     "model.tiny.vocabulary=300", "data.batch_seconds=30", "data.evaluation_share=0.1",
     "evaluation.max_new_tokens=4", "phases.0.epochs=[1]", "phases.1.epochs=[2]",
@@ -51,6 +53,19 @@ class Installed:
         return self.python.parent / "asr"
 
 
+def uv(*words: object) -> None:
+    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "VIRTUAL_ENV")}
+    subprocess.run(
+        [str(BIN / "uv"), *map(str, words)], check=True, env=environment, timeout=200,
+        capture_output=True,
+    )  # fmt: skip
+
+
+def install(python: Path, what: object) -> None:
+    lock = ("--constraint", ROOT / "requirements.lock")
+    uv("pip", "install", "--python", python, *lock, what)
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     base = tmp_path_factory.mktemp("installed")
@@ -59,20 +74,11 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
     )
     source = Path(shutil.copytree(ROOT, base / "source", ignore=skip, symlinks=True))
     python = base / "env" / "bin" / "python"
-    lock = ("--constraint", str(ROOT / "requirements.lock"))
-    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "VIRTUAL_ENV")}
-
-    def uv(*words: object) -> None:
-        subprocess.run(
-            [str(BIN / "uv"), *map(str, words)], check=True, env=environment, timeout=200,
-            capture_output=True,
-        )  # fmt: skip
-
     # The sdist, and the wheel from it.
     uv("build", "--no-build-isolation", "--python", sys.executable, "-o", base / "dist", source)
     (wheel,) = (base / "dist").glob("*.whl")
     uv("venv", "--python", sys.executable, base / "env")
-    uv("pip", "install", "--python", python, *lock, wheel)
+    install(python, wheel)
     folder = base / "theirs"
     for name in NAMES:
         file = folder / name
@@ -84,24 +90,28 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 @pytest.fixture(scope="module")
 def audited_there(installed: Installed) -> Installed:
-    """The bundled corpus audited by the wheel, in the user's folder."""
-    without = installed.run(installed.python, "-c", "import torch", code=1)
-    assert "ModuleNotFoundError" in without.stderr
+    """The bundled corpus audited by what the extra `align` installs, in the user's folder."""
     missing = installed.run(installed.asr, "audit", code=2)
     assert "pip install 'asr-gate[align]'" in one_line(missing)
-    # What is heavy comes from the tests' own environment; files of a folder that a .pth adds are
-    # not read as .pth files, so that its editable install stays out.
-    paths = sysconfig.get_paths(
-        vars={
-            "base": str(installed.python.parents[1]),
-            "platbase": str(installed.python.parents[1]),
-        }
-    )
-    Path(paths["purelib"], "heavy.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    where = installed.run(installed.python, "-c", "import asr_gate.audit as a; print(a.__file__)")
-    assert str(installed.python.parents[1]) in where.stdout
+    install(installed.python, f"{installed.wheel}[align]")
     installed.run(installed.asr, "audit", "--no-wandb")
     return installed
+
+
+def test_an_audit_needs_no_torch(audited_there: Installed) -> None:
+    there = audited_there
+    files = [path for path in there.python.parents[1].rglob("*") if not path.is_symlink()]
+    assert sum(path.stat().st_size for path in files if path.is_file()) < LARGEST
+    without = there.run(there.python, "-c", "import torch", code=1)
+    assert "ModuleNotFoundError" in without.stderr
+    for command, extra in (
+        (("audit", "--aligner", "mms"), "torch"),
+        (("audit", "--aligner", "hf:facebook/mms-300m"), "torch"),
+        (("audit", "hf:owner/name"), "datasets"),
+        (("train", "round2-tiny"), "train"),
+    ):
+        missing = there.run(there.asr, *command, code=2)
+        assert f"pip install 'asr-gate[{extra}]'" in one_line(missing)
 
 
 def test_an_install_adds_one_name(installed: Installed) -> None:
@@ -122,6 +132,13 @@ def test_the_core_install_is_enough_for_the_gate(installed: Installed, audited: 
 
 def test_nothing_of_the_users_is_run(audited_there: Installed) -> None:
     there = audited_there
+    # What else is needed comes from the tests' own environment; files of a folder that a .pth adds
+    # are not read as .pth files, so that its editable install stays out.
+    root = str(there.python.parents[1])
+    paths = sysconfig.get_paths(vars={"base": root, "platbase": root})
+    Path(paths["purelib"], "heavy.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
+    where = there.run(there.python, "-c", "import asr_gate.audit as a; print(a.__file__)")
+    assert root in where.stdout
     for command in ([there.asr], [there.python, "-m", "asr_gate"], [BIN / "asr"]):
         there.run(*command, "gate", "reports/phase0")
     there.run(BIN / "asr", "train", "round2-tiny", *SMALL, "--dry-run")
