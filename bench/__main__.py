@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import estimate, example, limits, real_speech, rules, tracking, train
+from bench import estimate, example, limits, real_speech, rules, short_utterances, tracking, train
 from bench.detection import __main__ as detection
 from bench.needed import Missing
 
@@ -12,7 +12,7 @@ if __name__ == "__main__":
     estimate.main()
     train.main()
     tracking.main()
-    for measurement in (real_speech, limits, detection):
+    for measurement in (real_speech, short_utterances, limits, detection):
         try:
             measurement.main()
         except Missing as reason:

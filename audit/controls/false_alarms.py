@@ -59,6 +59,9 @@ def _fit(
 ) -> tuple[float, float, float]:
     """Expectation-maximisation from a start: log-likelihood, centre and spread of the right ones.
 
+    A spread under `least` would let the fit end on a few equal values. The one that is returned is
+    that of the right ones as they lie.
+
     Args:
         natural: evidence.
         wrong: its density among wrong ones.
@@ -66,7 +69,7 @@ def _fit(
         spread: likewise.
         least: spread under which the density says nothing.
     """
-    share = 0.3
+    share, own = 0.3, spread
     for _ in range(STEPS):
         right = (1 - share) * _normal(natural, centre, spread)
         belongs = right / (right + share * wrong + 1e-300)
@@ -75,9 +78,10 @@ def _fit(
             break
         share = 1 - weight / len(natural)
         centre = float(belongs @ natural) / weight
-        spread = max(least, float(belongs @ (natural - centre) ** 2 / weight) ** 0.5)
+        own = float(belongs @ (natural - centre) ** 2 / weight) ** 0.5
+        spread = max(least, own)
     density = (1 - share) * _normal(natural, centre, spread) + share * wrong
-    return float(np.log(density + 1e-300).sum()), centre, spread
+    return float(np.log(density + 1e-300).sum()), centre, max(own, 1e-6)
 
 
 def _normal(values: Values, centre: float | Values, spread: float) -> Values:

@@ -213,8 +213,8 @@ def pooled_power(measured: Mapping[str, MeasuredStratum], calibration: Calibrati
 def _excluding(
     kinds_of: Sequence[Mapping[Kind, PlantedPower]], calibration: Calibration
 ) -> tuple[int, int]:
-    """Found and planted, of the kinds that exclude a row and that the audit can detect everywhere
-    where it can tell anything.
+    """Found and planted, of the kinds that exclude a row, that the audit can detect wherever it can
+    tell anything, and of which enough was planted to say so.
     """
     unable = {
         kind
@@ -222,5 +222,10 @@ def _excluding(
         if "swapped" not in kinds
         for kind in kinds
     }
-    found = [kinds[k] for kinds in kinds_of for k in EXCLUDING if k in kinds and k not in unable]
-    return sum(power.detected for power in found), sum(power.planted for power in found)
+    detected = planted = 0
+    for kind in EXCLUDING:
+        found = [kinds[kind] for kinds in kinds_of if kind in kinds and kind not in unable]
+        if (here := sum(power.planted for power in found)) >= MIN_PLANTED:
+            planted += here
+            detected += sum(power.detected for power in found)
+    return detected, planted

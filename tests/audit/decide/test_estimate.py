@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -41,6 +41,7 @@ def test_a_domain_has_the_exact_interval() -> None:
     assert (found.low, found.high) == pytest.approx((exact.low, exact.high), abs=1e-4)
 
 
+@settings(deadline=None)
 @given(size=st.integers(1, 60), data=st.data())
 def test_the_exact_interval_holds_what_it_cannot_rule_out(size: int, data: st.DataObject) -> None:
     sampled = data.draw(st.integers(1, size))
