@@ -455,8 +455,8 @@ def test_the_digest_of_a_model_covers_what_lies_beside_it(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("text", ["@maintainers", "https://evil.example/x", "www.evil.example"])
 def test_a_transcript_makes_no_link_and_no_mention(text: str) -> None:
-    from asr_gate.audit.report.markdown import _escape
+    from asr_gate.audit.report.markdown_text import escape
 
-    shown = _escape(f"ten words {text} here")
+    shown = escape(f"ten words {text} here")
     assert text not in shown
     assert shown.replace("\u2060", "").replace("\\", "") == f"ten words {text} here"

@@ -225,7 +225,7 @@ def test_texts_are_corrected_and_logged(kind: Callable[[Path], Path], folder: Pa
     first, second, third, last = read_corpus([manifest]).utterances
     texts = {first.id: "gone", second.id: 'a "new", text', last.id: last.text}
     _, (written,) = cleaned(manifest, [first.id], texts=texts)
-    again = read_corpus([written.path]).utterances
+    again = read_corpus([written.path], audio_root=folder).utterances
     assert [u.text for u in again] == [texts[second.id], third.text, last.text]
     assert (again[0].id, again[0].text, again[0].lang) == (
         second.id, texts[second.id], second.lang
