@@ -62,7 +62,12 @@ def untold(
         swapped = kinds.get("swapped")
         if swapped is None:
             continue
-        if "swapped" in calibration.underpowered.get(domain, frozenset()):
+        # Chance may condemn a domain here, which costs a look at it. One that the other domains
+        # clear may cost right rows.
+        few = swapped.planted >= MIN_PLANTED and (
+            swapped.detected < policy.min_power_swapped * swapped.planted
+        )
+        if few or "swapped" in calibration.underpowered.get(domain, frozenset()):
             reasons[domain] = (
                 f"of the transcripts swapped there, {swapped.detected} of {swapped.planted} were "
                 f"found, under {policy.min_power_swapped:.0%} (controls.min_power_swapped)"

@@ -11,6 +11,7 @@ import pytest
 from asr_gate.audit.controls.calibrate import calibrate
 from asr_gate.audit.controls.false_alarms import false_alarms
 from asr_gate.audit.controls.untold import false_alarms_by_domain, untold
+from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Measured
 from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, spoken_digits
 
@@ -39,6 +40,15 @@ def test_cut_transcripts_are_neither_right_nor_like_swapped_ones() -> None:
     cut = [replace(row, loss=0.75, gaps=(*row.gaps[:-1], loud)) for row in rows[:25]
            if (loud := replace(row.gaps[-1], insertion=60.0))]  # fmt: skip
     assert domains_untold([*cut, *rows[25:]]) == []
+
+
+def test_a_domain_with_too_little_power_is_not_cleared_by_the_others() -> None:
+    weak = [
+        replace(r, controls=(*(c for c in r.controls if c.kind != "swapped"),
+                             Control("swapped", 1.0 if n % 4 else 0.3)))
+        for n, r in enumerate(normal_rows(48, 1, domain="weak"))
+    ]  # fmt: skip
+    assert domains_untold([*weak, *normal_rows(400, 0, domain="clear")]) == ["weak"]
 
 
 def test_few_rows_are_not_condemned() -> None:
