@@ -265,7 +265,8 @@ def _coverage(policy: Policy, audits: int) -> str:
             print(lines[-1], flush=True)
             for field in vars(whole):
                 setattr(whole, field, getattr(whole, field) + getattr(found, field))
-    lines.append(_line("all", f"{whole.audits:,} audits", whole))
+    simulated = 2 * audits * (len(lines) - 2)
+    lines.append(_line("all", f"{simulated:,} audits, {whole.audits:,} with a verdict", whole))
     return "\n".join(lines) + "\n"
 
 
