@@ -110,7 +110,7 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
 @click.option(
     "--controls",
     type=click.IntRange(0),
-    help="Defects to plant of each kind, to measure detection power; 0: none.  "
+    help="Defects to plant of each kind, to measure detection power; 0: none, at most CAUTION.  "
     "[default: the policy's, 385]",
 )
 @click.option("--strict", is_flag=True, help="Exit 10 on CAUTION.")

@@ -35,7 +35,7 @@ class Watch:
 
 
 def audit(folder: Path, watch: Watch, *, until_decided: bool = False) -> str:
-    """The digest of an audit of eight utterances, in two groups of three batches or so."""
+    """The digest of an audit of a few utterances, in groups of three batches or so."""
     report = api.audit_corpus(
         folder / "small.jsonl",
         out=folder / "reports",
@@ -56,7 +56,7 @@ def test_wherever_it_is_interrupted_it_ends_the_same(
     write_small(tmp_path / "small.jsonl", shift=0)
     whole = Watch()
     digest = audit(tmp_path, whole, until_decided=until_decided)
-    assert whole.measured == whole.total == 8
+    assert whole.measured == whole.total > 0
     shards = Shards(tmp_path / "reports" / "phase0")
     kept = 0
     # One after the other, so that the last run stands on shards of several.
@@ -70,5 +70,5 @@ def test_wherever_it_is_interrupted_it_ends_the_same(
         assert kept > before
     last = Watch()
     assert audit(tmp_path, last, until_decided=until_decided) == digest
-    assert (last.kept, last.measured) == (kept, 8 - kept)
+    assert (last.kept, last.measured) == (kept, last.total - kept)
     assert not shards.folder.exists()
