@@ -12,7 +12,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from asr_gate.audit.gate import NoVerdict, authorise, find_latest, require_same_data, verify
+from asr_gate.audit.gate import (
+    NoVerdict,
+    Stopped,
+    authorise,
+    find_latest,
+    require_same_data,
+    verify,
+)
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
@@ -120,6 +127,22 @@ def authorise_training(
         manifests = " ".join(map(str, data)) or "MANIFEST"
         raise NoVerdict(f"{path}: no such report; make one with: asr audit {manifests}")
     return checked(path, str(path))
+
+
+def require_fit_split(authorised: Authorisation, split: str) -> None:
+    """Refuse a split that would be STOP by itself, whatever the corpus as a whole is.
+
+    Raises:
+        Stopped: the whole interval of its share of low quality lies above the policy's limit.
+    """
+    found = authorised.report.split_statistics.get(split)
+    limit = authorised.report.policy.get("decision", {}).get("stop_above")
+    if found and found.low is not None and limit is not None and found.low > limit:
+        raise Stopped(
+            f"{authorised.name}: STOP for split {split}: {found.low_quality_pct:.1f} % of it are "
+            f"of low quality ({found.low:.1f}-{found.high:.1f} %), above {limit:g} % "
+            "(decision.stop_above); clean it and audit again"
+        )
 
 
 def require_no_leaks(authorised: Authorisation, used: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3
 from transformers.utils import logging as transformers_logging
 
 from asr_gate.train import recipes
-from asr_gate.train.authorise import Authorisation, require_no_leaks
+from asr_gate.train.authorise import Authorisation, require_fit_split, require_no_leaks
 from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Selection, refuse_long_texts, select
 from asr_gate.train.data.tokenizer import build_processor
@@ -54,12 +54,15 @@ def prepare(
 
     Raises:
         UserError: no usable checkpoint, device or row, a pattern that matches nothing, or leaks.
+        Stopped: the split to train on is STOP by itself.
     """
     transformers_logging.disable_progress_bar()  # its bars would break ours
     device = choose_device(recipe.device, ranks, "device=")
     selection = select(authorised.corpus.utterances, authorised.excluded, recipe.data)
-    if not accept_leaks and selection.splits is not None:
-        require_no_leaks(authorised, {row.utterance.id for row in selection.rows()})
+    if selection.splits is not None:
+        require_fit_split(authorised, selection.splits.train)
+        if not accept_leaks:
+            require_no_leaks(authorised, {row.utterance.id for row in selection.rows()})
     source, config, processor = _source(recipe, selection)
     encoder = Encoder(processor, recipe.data, authorised.audio)
     selection = refuse_long_texts(selection, encoder.count_tokens, recipe.data)

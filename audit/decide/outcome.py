@@ -23,6 +23,7 @@ from asr_gate.audit.decide.limits import (
     why_it_ended,
 )
 from asr_gate.audit.decide.sequential import Ending
+from asr_gate.audit.decide.splits import estimate_splits
 from asr_gate.audit.decide.verdict import RECOMMENDATIONS, Verdict, decide
 from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import Policy
@@ -60,6 +61,9 @@ class Outcome:
     """Of each domain that can be judged."""
     judged: float
     """Share of the corpus that lies in these, 0 to 1."""
+    splits: dict[str, tuple[StratumCount, Interval | None]]
+    """By split: how many there are, were sampled, and are of low quality; and the estimated share.
+    Empty: the corpus has no splits."""
     hours: Interval | None
     """None: no length is known."""
     domain_hours: dict[str, Interval | None]
@@ -124,6 +128,7 @@ def conclude(
         overall=overall,
         domains=domains,
         judged=1 - unjudged / 100,
+        splits=estimate_splits(corpus, sample, measured, policy, plan.seed),
         hours=_hours(told, overall, policy),
         domain_hours={d: _hours({d: s}, domains[d], policy) for d, s in told.items()},
         corrected=correction,

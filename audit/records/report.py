@@ -93,6 +93,17 @@ class DomainStatistics(Frozen):
     """Share of these hours, 0 to 1."""
 
 
+class SplitStatistics(Frozen):
+    """One split of the corpus; percentages are 0 to 100, null where nothing in it was judged."""
+
+    count: int
+    population: int
+    low_quality_count: int
+    low_quality_pct: float | None
+    low: float | None
+    high: float | None
+
+
 class ControlPower(Frozen):
     """What the audit measured of its own power on one kind of planted defect."""
 
@@ -127,8 +138,6 @@ class Dataset(Frozen):
     manifests: list[str]
     split: str | None = None
     """The split that was chosen; null: all rows."""
-    splits: dict[str, int] = Field(default_factory=dict)
-    """Audited rows of each split, the name empty for rows without one; empty: no row has one."""
 
 
 class Stratum(Frozen):
@@ -194,6 +203,8 @@ class Report(Frozen):
     estimate: Estimate
     coverage_distribution: Distribution
     domain_statistics: dict[str, DomainStatistics]
+    split_statistics: dict[str, SplitStatistics] = Field(default_factory=dict)
+    """By the name of the split, which is empty for rows without one; empty: no row has one."""
     rules: dict[str, int]
     findings: list[Finding]
     controls: dict[str, ControlPower]

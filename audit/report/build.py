@@ -113,6 +113,17 @@ def build(
             domain: _domain(domain, outcome, sample.untold.get(domain), by_id)
             for domain in outcome.samples
         },
+        split_statistics={
+            split: schema.SplitStatistics(
+                count=count.sampled,
+                population=count.population,
+                low_quality_count=count.low,
+                low_quality_pct=None if share is None else _r(100 * share.rate),
+                low=None if share is None else _r(100 * share.low),
+                high=None if share is None else _r(100 * share.high),
+            )
+            for split, (count, share) in outcome.splits.items()
+        },
         rules=_rules(sample.findings),
         findings=sorted(
             (_rounded(finding) for finding in sample.findings),
@@ -150,7 +161,6 @@ def build(
             hours=_r(fsum(s.hours.seconds for s in outcome.samples.values()) / 3600),
             manifests=corpus.manifests,
             split=corpus.split,
-            splits=_splits(corpus),
         ),
         sampling=schema.Sampling(
             seed=plan.seed,
@@ -274,9 +284,3 @@ def _distribution(samples: Sequence[DomainSample], confidence: float) -> schema.
 
 def _r(value: float) -> float:
     return round(float(value), DIGITS)
-
-
-def _splits(corpus: Corpus) -> dict[str, int]:
-    """Rows of each split; empty if no row has one."""
-    rows = Counter(row.split or "" for row in corpus.utterances)
-    return {} if list(rows) == [""] else dict(sorted(rows.items()))

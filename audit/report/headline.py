@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asr_gate.audit.records.report import DomainStatistics, Report
+from asr_gate.audit.records.report import DomainStatistics, Report, SplitStatistics
 
 
 def sentence(report: Report) -> str:
@@ -29,19 +29,13 @@ def headline(report: Report) -> str:
     )
 
 
-def splits_in_words(report: Report) -> str:
-    """Rows of each split: `train 55, dev 6, test 12`."""
-    splits = report.dataset.splits
-    return ", ".join(f"{name or 'of no split'} {count}" for name, count in splits.items())
-
-
-def low_quality(domain: DomainStatistics, to: str) -> tuple[str, str]:
-    """A domain's share of low quality and its interval, as tables show them.
+def low_quality(part: DomainStatistics | SplitStatistics, to: str) -> tuple[str, str]:
+    """The share of low quality of a domain or split and its interval, as tables show them.
 
     Args:
-        domain: the domain.
+        part: the domain or split.
         to: what stands between the ends of the interval.
     """
-    if domain.low_quality_pct is None or domain.low is None or domain.high is None:
+    if part.low_quality_pct is None or part.low is None or part.high is None:
         return "cannot tell", "not judged"
-    return f"{domain.low_quality_pct:.1f} %", f"{domain.low:.1f}{to}{domain.high:.1f} %"
+    return f"{part.low_quality_pct:.1f} %", f"{part.low:.1f}{to}{part.high:.1f} %"

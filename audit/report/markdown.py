@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from asr_gate.audit.records.report import DomainStatistics
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.build import AuditResult
-from asr_gate.audit.report.headline import low_quality, sentence, splits_in_words
+from asr_gate.audit.report.headline import low_quality, sentence
 from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown_rows import excluded_by_cause, rows_by_rule
 from asr_gate.audit.report.markdown_text import escape
@@ -83,6 +83,16 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
             f"| {_hours(domain)} | {domain.median_coverage:.2f} | {domain.mean_confidence:.2f} |"
         )
     yield ""
+    if report.split_statistics:
+        yield "## Splits"
+        yield ""
+        yield "| split | sampled | of | low quality | interval |"
+        yield "|---|---:|---:|---:|---:|"
+        for name, split in report.split_statistics.items():
+            share, interval = low_quality(split, " to ")
+            title = escape(name) if name else "(none)"
+            yield f"| {title} | {split.count} | {split.population} | {share} | {interval} |"
+        yield ""
     yield "## Coverage"
     yield ""
     distribution = report.coverage_distribution
@@ -139,8 +149,6 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
     yield "## What was audited"
     yield ""
     yield f"- data: {escape(', '.join(report.dataset.manifests))}, `{report.dataset.fingerprint}`"
-    if report.dataset.splits:
-        yield f"- splits: {escape(splits_in_words(report))}"
     yield (
         f"- aligner: {escape(report.aligner.name)}, revision {escape(report.aligner.revision)}, "
         f"weights `{report.aligner.weights_sha256[:16]}`"

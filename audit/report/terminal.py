@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asr_gate.audit.records.report import Report
-from asr_gate.audit.report.headline import headline, low_quality, splits_in_words
+from asr_gate.audit.report.headline import headline, low_quality
 from asr_gate.corpus.text.plain import plain
 
 COLOURS = {
@@ -45,8 +45,6 @@ def print_report(
         f"p90 {d.p90:.2f}  mean {d.mean:.2f}\n",
         highlight=False,
     )
-    if report.dataset.splits:
-        console.print(f"Splits: {_shown(splits_in_words(report))}\n", markup=False, highlight=False)
     table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     for heading in ("domain", "sampled", "low quality", "95 %", "coverage", "confidence"):
         table.add_column(
@@ -62,6 +60,12 @@ def print_report(
             *low_quality(domain, "-"),
             f"{domain.median_coverage:.2f}",
             f"{domain.mean_confidence:.2f}",
+        )
+    for name, split in report.split_statistics.items():
+        table.add_row(
+            Text(f"split {_shown(name)}" if name else "no split"),
+            f"{split.count} of {split.population}",
+            *low_quality(split, "-"),
         )
     console.print(table)
     if report.controls:

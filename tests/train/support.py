@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.report import SCHEMA_VERSION, Decision, Report
 from asr_gate.corpus.fingerprint import fingerprint, to_lines
 from asr_gate.corpus.read import read_corpus
@@ -64,6 +65,7 @@ def write_report(
     skipped: Collection[str] = (),
     leaked: Collection[str] = (),
     split: str | None = None,
+    bad_split: str | None = None,
 ) -> Path:
     """A report about `manifest` that verifies, with its table of utterances."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -91,6 +93,12 @@ def write_report(
             "intervals": {},
         },
         "domain_statistics": {},
+        "split_statistics": {} if bad_split is None else {
+            bad_split: {
+                "count": 9, "population": 9, "low_quality_count": 6,
+                "low_quality_pct": 66.7, "low": 40.0, "high": 80.0,
+            }
+        },
         "rules": {},
         "findings": [
             {
@@ -121,7 +129,7 @@ def write_report(
             "name": "embedded", "revision": "1", "weights_sha256": "0", "language": "en",
             "stride": 0.02, "delay": 0.0, "delay_measured": False,
         },
-        "policy": {},
+        "policy": load_policy().model_dump(mode="json"),
         "tables": {
             path.name: "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
             for path in (rows,)

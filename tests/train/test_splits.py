@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.gate import NoVerdict
+from asr_gate.audit.gate import NoVerdict, Stopped
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.authorise import authorise_training
 from asr_gate.train.record import read_record
@@ -55,6 +55,15 @@ def test_leaks_between_used_splits_are_refused(manifest: Path, tmp_path: Path) -
         train(manifest, leaking, dry_run=True)
     plan = train(manifest, leaking, dry_run=True, accept_leaks=True).plan
     assert plan.training == 9
+
+
+def test_a_split_that_is_stop_by_itself_does_not_train(manifest: Path, tmp_path: Path) -> None:
+    report = write_report(tmp_path / "a", manifest, bad_split="train")
+    with pytest.raises(Stopped, match=r"STOP for split train: 66\.7 %") as error:
+        train(manifest, report, dry_run=True)
+    assert error.value.exit_code == 20
+    other = write_report(tmp_path / "b", manifest, bad_split="unused")
+    assert train(manifest, other, dry_run=True).plan.training == 9
 
 
 def test_the_split_that_was_audited_need_not_be_named_again(manifest: Path, tmp_path: Path) -> None:
