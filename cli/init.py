@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 import shlex
 import sys
@@ -165,18 +164,15 @@ def _toml(
     aligner: str,
     rules: list[dict[str, str]],
 ) -> str:
-    values = {
+    import tomlkit
+
+    corpus = {
         "manifests": names,
         "audio_root": str(root) if root else None,
         "split": split,
         "language": language,
+        "rules": rules or None,
     }
-    lines = ["# Settings of asr-gate: docs/settings.md", "", "[corpus]"]
-    lines += [f"{key} = {_value(value)}" for key, value in values.items() if value is not None]
-    for rule in rules:
-        lines += ["", "[[corpus.rules]]", *(f"{key} = {_value(v)}" for key, v in rule.items())]
-    return "\n".join([*lines, "", "[audit]", f"aligner = {_value(aligner)}", ""])
-
-
-def _value(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    given = {key: value for key, value in corpus.items() if value is not None}
+    content = tomlkit.dumps({"corpus": given, "audit": {"aligner": aligner}})
+    return f"# Settings of asr-gate: docs/settings.md\n\n{content}"
