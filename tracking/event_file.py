@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +35,9 @@ class EventFile:
         Raises:
             OSError: the file cannot be made, or here and in every call: the disk is full.
         """
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import Event, SessionLog
+        with _torch_hidden():
+            from tensorboardX.event_file_writer import EventsWriter
+            from tensorboardX.proto.event_pb2 import Event, SessionLog
 
         folder.mkdir(parents=True, exist_ok=True)
         # TensorBoard reads files in the order of their names, which begin with the time.
@@ -101,3 +104,17 @@ class EventFile:
     def _write(self, event: Any) -> None:
         self._file.write_event(event)
         self._file.flush()
+
+
+@contextmanager
+def _torch_hidden() -> Iterator[None]:
+    """Let tensorboardX not find torch: it would import it, for seconds, and can do without."""
+    if "torch" in sys.modules:
+        yield
+        return
+    hidden: Any = None  # what the import system takes for "not there"
+    sys.modules["torch"] = hidden
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]

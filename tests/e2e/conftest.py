@@ -79,6 +79,11 @@ class Tracked:
     train: OfflineRun
     eval: OfflineRun
 
+    @property
+    def rows(self) -> int:
+        """Of the corpus, all of them sampled."""
+        return len((self.folder / "small.jsonl").read_text().splitlines())
+
 
 @pytest.fixture(scope="session")
 def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
@@ -98,13 +103,27 @@ def _track(folder: Path) -> None:
     environment |= {**NAMED, "WANDB_MODE": "offline", "XDG_CACHE_HOME": str(folder / "cache")}
     environment["OMP_NUM_THREADS"] = "1"  # so small a model gains nothing from more
     write_small(folder / "small.jsonl", shift=0)
-    for command in (
-        ("audit", "small.jsonl", "--all"),
-        TRAINING,
-        ("eval", "runs/round2-tiny/final", "small.jsonl", "--language", "en", "--out", "evals/one"),
+    imports = {"PYTHONPROFILEIMPORTTIME": "1"}
+    for command, more in (
+        (("audit", "small.jsonl", "--all"), imports),
+        (TRAINING, {}),
+        (
+            (
+                "eval",
+                "runs/round2-tiny/final",
+                "small.jsonl",
+                "--language",
+                "en",
+                "--out",
+                "evals/one",
+            ),
+            {},
+        ),
     ):
-        done = asr(*command, "--wandb", *FLAGS, cwd=folder, **environment)
+        done = asr(*command, "--wandb", *FLAGS, cwd=folder, **environment, **more)
         assert done.returncode == 0, done.stderr
+        if more:
+            (folder / "imports.txt").write_text(done.stderr)
 
 
 @pytest.fixture
