@@ -227,6 +227,8 @@ def command(
             print_report(result.report, _Console(), coverage_histogram(result))
             click.echo(f"\nReport: {folder / 'report.md'}")
             data = Data(source.manifests, read_options(source.audio_root, source.split))
+            if not manifests and project.corpus.manifests:  # later commands read asr.toml, too
+                data = Data([], read_options(audio_root, split))
             click.echo(f"\n{_next(next_commands(result.report, folder, data))}")
         if demonstration:
             click.secho(demonstration, fg="yellow", bold=True, err=as_json)

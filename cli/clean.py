@@ -130,6 +130,10 @@ def command(
         following = audit_again(found, Data(paths, options))
         if write_settings:
             write_manifests(FILE, paths)
+            options = read_options(
+                audio_root, None if source.split == project.corpus.split else source.split
+            )
+            following = audit_again(found, Data([], options))
     unsampled = found.dataset.utterances - found.total_samples
     if as_json:
         told = {

@@ -30,7 +30,8 @@ class Overview:
     splits: dict[str, int]
     domains: dict[str, int]
     folders: dict[str, int]
-    """By the first folder of the audio that not all rows share; empty if that tells nothing."""
+    """By the first folder of the audio that not all rows share, as manifests write it; empty if it
+    tells nothing."""
 
 
 def overview(corpus: Corpus) -> Overview:
@@ -70,15 +71,28 @@ def _guessed(rows: list[Utterance]) -> str | None:
 
 def _folders(rows: list[Utterance]) -> dict[str, int]:
     """Of `corpus/calls/1.wav` and `corpus/studio/2.wav`: `calls` and `studio`."""
-    paths = [Path(row.audio_name).parts[:-1] for row in rows if isinstance(row.audio, Path)]
-    if not paths or len(paths) < len(rows):
+    pairs = [
+        (Path(row.audio_name).parts[:-1], row.audio.absolute().parts[:-1])
+        for row in rows
+        if isinstance(row.audio, Path)
+    ]
+    if not pairs or len(pairs) < len(rows):
         return {}
+    # Manifests in several folders write their paths from different places.
+    ends = all(written == real[len(real) - len(written) :] for written, real in pairs)
+    paths = [real if ends else written for written, real in pairs]
     shared = 0
     while all(len(p) > shared for p in paths) and len({p[shared] for p in paths}) == 1:
         shared += 1
-    found = Counter(str(Path(*p[: shared + 1])) for p in paths if len(p) > shared)
-    several = 2 <= len(found) <= MOST_FOLDERS and found.total() == len(rows)
-    return _counted(found) if several else {}
+    several = len({p[shared] for p in paths if len(p) > shared})
+    below = [len(path) - shared - 1 for path in paths]
+    named = all(len(written) > n >= 0 for (written, _), n in zip(pairs, below, strict=True))
+    if not named or not 2 <= several <= MOST_FOLDERS:
+        return {}
+    folders = (
+        Path(*written[: len(written) - n]) for (written, _), n in zip(pairs, below, strict=True)
+    )
+    return _counted(Counter(map(str, folders)))
 
 
 def _counted(found: Counter[str]) -> dict[str, int]:

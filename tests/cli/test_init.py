@@ -82,3 +82,21 @@ def test_audio_elsewhere_is_said_and_not_written(
     code, out, _ = asr("init", "m.jsonl", "--yes", "--audio-root", here / "data")
     assert (code, "ASR_AUDIO_ROOT" in out) == (0, True)
     assert load_project().corpus.audio_root is None
+
+
+def test_folders_are_domains_where_manifests_write_paths_from_different_places(
+    here: Path, asr: Asr
+) -> None:
+    kaldi = here / "data" / "street" / "train"
+    kaldi.mkdir(parents=True)
+    (kaldi / "wav.scp").write_text("u1 data/a/street/1.wav\n")
+    (kaldi / "text").write_text(f"u1 {TEXT}\n")
+    (here / "data" / "a" / "street").mkdir(parents=True)
+    (here / "data" / "a" / "street" / "1.wav").touch()
+    options = ("--audio-root", "data", "--yes")
+    code, out, _ = asr("init", "data/train.jsonl", "data/street/train", *options)
+    assert code == 0, out
+    rows = reading(load_project(), [], None, None).read().utterances
+    assert {Path(row.audio_name).parent.name: row.domain for row in rows} == {
+        domain: domain for domain in ("calls", "studio", "street")
+    }
