@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from bench import estimate, example, limits, real_speech, rules, short_utterances, tracking, train
+from bench import (
+    estimate,
+    example,
+    first_corpus,
+    limits,
+    real_speech,
+    rules,
+    short_utterances,
+    tracking,
+    train,
+)
 from bench.detection import __main__ as detection
 from bench.needed import Missing
 
 if __name__ == "__main__":
     rules.main()
     example.main()
+    first_corpus.main()
     estimate.main()
     train.main()
     tracking.main()
