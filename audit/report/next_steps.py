@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.causes import strongest_first
+from asr_gate.audit.records.excluded import excludes
+from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import Report
 
 NO_LANGUAGE = ("und", "mul")
@@ -56,11 +60,22 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
         why = (_line("explain", "A010"), "why an aligner cannot tell")
         return [(other, "with a better aligner"), see, why]
     if report.decision == "STOP":
-        commonest = max(report.rules, key=lambda code: report.rules[code], default="A001")
-        return [see, (_line("explain", commonest), "the commonest finding"), check]
+        explain = _line("explain", _commonest_cause(report))
+        return [see, (explain, "why most rows are excluded"), check]
     accepted = ["--accept-caution"] if report.decision == "CAUTION" else []
     train = _line("train", "round2", *data.others(), "--report", folder, *accepted)
     return [see, check, (train, "train on what is not excluded")]
+
+
+def _commonest_cause(report: Report) -> str:
+    """The rule that explains most of the excluded rows."""
+    by_id: dict[str, list[Finding]] = {}
+    for finding in report.findings:
+        by_id.setdefault(finding.id, []).append(finding)
+    causes = Counter(
+        strongest_first(found)[0].code for found in by_id.values() if any(map(excludes, found))
+    )
+    return next((code for code, _ in causes.most_common(1)), "A001")
 
 
 def audit_again(report: Report, data: Data, *, everything: bool = False) -> str:

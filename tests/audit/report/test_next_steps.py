@@ -12,7 +12,7 @@ import pytest
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.report.next_steps import Data, audit_again, next_commands
 from asr_gate.cli.main import group
-from tests.audit.report.reports import report_of, sound
+from tests.audit.report.reports import finding, report_of, sound
 
 DATA = Data(["my train.jsonl"], ["--split", "train"])
 
@@ -30,7 +30,8 @@ def parsed(line: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("decision", ["PROCEED", "CAUTION", "STOP", "NO_VERDICT"])
 def test_three_commands_each_of_which_is_one(decision: str) -> None:
-    report = report_of(decision=decision, rules={"A001": 2, "D001": 5})
+    swapped = [finding(row, code) for row in ("u1", "u2") for code in ("A001", "A008")]
+    report = report_of(*swapped, finding("u3", "A001"), decision=decision)
     commands = next_commands(report, Path("reports/a b"), DATA)
     assert len(commands) == 3
     for line, _ in commands:
@@ -38,7 +39,7 @@ def test_three_commands_each_of_which_is_one(decision: str) -> None:
         assert found.get("report", Path("reports/a b")) in (Path("reports/a b"), "reports/a b")
         data = found.get("data") or found.get("manifests")
         assert data in (None, ("my train.jsonl",))
-    assert ("asr explain D001" in dict(commands)) == (decision == "STOP")
+    assert ("asr explain A008" in dict(commands)) == (decision == "STOP")
 
 
 def test_where_too_few_were_sampled_more_are() -> None:
