@@ -52,7 +52,8 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
     see = (_line("findings", folder), "every row with a finding, its file and line")
     check = (_line("clean", folder, *data.others(), "--dry-run"), "what cleaning would drop")
     least = report.policy.get("decision", {}).get("min_sampled", 0)
-    if report.decision == "NO_VERDICT" and report.total_samples < least:
+    few = report.total_samples < min(least, report.dataset.utterances)
+    if report.decision == "NO_VERDICT" and few:
         more = audit_again(report, data, everything=True)
         return [(more, "sample all of it"), see, check]
     if report.decision == "NO_VERDICT":

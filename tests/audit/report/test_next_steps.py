@@ -48,6 +48,10 @@ def test_where_too_few_were_sampled_more_are() -> None:
     first, _ = next_commands(report, Path("reports/a"), DATA)[0]
     assert parsed(first)["everything"]
     assert parsed(first)["aligner"] == "m"
+    small = sound().dataset.model_copy(update={"utterances": 5})
+    report = report_of(decision="NO_VERDICT", total_samples=5).model_copy(update={"dataset": small})
+    first, _ = next_commands(report, Path("reports/a"), DATA)[0]
+    assert parsed(first)["aligner"] == "mms", "there are no more"
 
 
 def test_an_audit_is_repeated_as_it_was() -> None:
