@@ -11,6 +11,7 @@ import pytest
 from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_environment
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's client is imported
+os.environ.pop("CI", None)  # the suite may run there itself; tests say so where it matters
 # Read once, too. Workers share the cores, and models so small gain nothing from more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # A job that a shell starts in the background ignores Ctrl-C, and so would all that tests start.

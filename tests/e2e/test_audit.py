@@ -361,7 +361,7 @@ def test_another_language_is_refused(small: Path, tmp_path: Path) -> None:
         (["bad.jsonl"], "bad.jsonl:1: not JSON"),
         ([PROCEED, "--aligner", "whisper"], "unknown acoustic model"),
         ([PROCEED, "--policy", "missing.toml"], "missing.toml: no such policy file"),
-        ([PROCEED, "--device", "cuda"], "no CUDA device here"),
+        ([PROCEED, "--device", "cuda"], "--device cuda"),
         (["outside.jsonl"], "leaves the corpus root"),
         ([PROCEED, "--out", "bad.jsonl"], "bad.jsonl"),
     ],

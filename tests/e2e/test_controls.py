@@ -95,7 +95,7 @@ def test_single_digits_beside_sentences_are_not_judged(tmp_path: Path) -> None:
     assert len(digits) == 30
     done = asr(
         "audit", write(tmp_path / "mixed.jsonl", sentences + digits), "--all",
-        "--aligner", f"nemo:{MODEL}", "--no-wandb", cwd=tmp_path,
+        "--aligner", f"nemo:{MODEL}", "--no-wandb", "--audio-root", SPEECH.parent, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     folder = tmp_path / "reports" / "phase0"

@@ -146,7 +146,10 @@ def test_nobody_listening_changes_no_exit_code(small: Path, tmp_path: Path) -> N
     assert "WARNING" not in audited.stderr
     report = report_in(tmp_path / "reports" / "phase0")
     assert list(report["domain_statistics"]) == ["ruled"]
-    for command in (("gate", "--data", small), ("train", "round2-tiny", "--dry-run")):
+    accepted = "--accept-caution"
+    for command in (
+        ("gate", "--data", small, accepted), ("train", "round2-tiny", "--dry-run", accepted)
+    ):  # fmt: skip
         done = asr_here(*command, cwd=tmp_path)
         assert done.returncode == 0, "asr.toml gives its rules to every command: " + done.stderr
     assert report["policy"]["controls"]["per_kind"] == 0, "what was done, and not what might be"

@@ -73,9 +73,9 @@ def read_tables(folder: Path) -> str | None:
     """A table with the digest that its report names."""
     digest = hashlib.sha256((folder / "utterances.parquet").read_bytes()).hexdigest()
     write_report(report_of(tables={"utterances.parquet": f"sha256:{digest}"}), folder)
-    frame = load(folder).table("utterances")
+    table = load(folder).arrow("utterances")
     for kind in FORMATS:
-        export(frame, kind)
+        export(table, kind)
     return None
 
 
