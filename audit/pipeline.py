@@ -36,6 +36,8 @@ from asr_gate.audit.sample.sequential import SequentialSample
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
 from asr_gate.corpus.speech.decoding import Decoder
+from asr_gate.corpus.text.markup import markup
+from asr_gate.corpus.text.mend import mended
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 from asr_gate.tracking.system import git_commit
 
@@ -94,6 +96,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
     with only_one(folder):
         model = load_model(settings.aligner, language=settings.language, device=settings.device)
         identity = fingerprint(corpus, audio=policy.gate.audio)
+        _require_audio(corpus, identity)
         plan = draw(
             corpus.utterances,
             fraction=settings.fraction,
@@ -129,13 +132,23 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
 
 
 def _first_line(corpus: Corpus, plan: Plan, model: AcousticModel, settings: Settings) -> str:
-    """Aligner, language, device, and what is heard."""
+    """Aligner, language, device, and how much is sampled."""
     rows = "their own" if model.info.language == "mul" else model.info.language
     most = "at most " if settings.until_decided else ""
     return (
         f"aligner {settings.aligner}, language {settings.language or rows}, on {model.device}: "
-        f"hears {most}{len(plan.sample)} of {len(corpus.utterances)} utterances"
+        f"aligns {most}{len(plan.sample)} of {len(corpus.utterances)} utterances"
     )
+
+
+def _require_audio(corpus: Corpus, identity: Fingerprint) -> None:
+    """Refuse a corpus of which no audio is there: it lies elsewhere, and is not bad."""
+    first = corpus.utterances[0]
+    if isinstance(first.audio, Path) and all(one == "missing" for one in identity.sounds.values()):
+        raise UserError(
+            f"{first.origin}: {first.audio} is not there, and neither is any other audio of these "
+            f"{len(corpus.utterances)} rows; copy it there, or correct the paths"
+        )
 
 
 def _require_sense(corpus: Corpus, settings: Settings) -> None:
@@ -188,7 +201,9 @@ def _engine(
         "until_decided": settings.until_decided,
     }
     shards.begin(key, resume=settings.resume)
-    transcripts = {u.id: model.spell(u.text, u.lang) for u in pool}
+    # Tags and notes of sounds are not said: the rules speak of them, the aligner passes them over.
+    said = {u.id: mended(u.text) if markup(u.text) else u.text for u in pool}
+    transcripts = {u.id: model.spell(said[u.id], u.lang) for u in pool}
     # Nobody knows then how many will be sampled: each carries its controls.
     planted = len(pool) if settings.until_decided and per_kind else per_kind
     plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)

@@ -217,8 +217,9 @@ def load_policy(path: Path | None = None) -> Policy:
         where = ".".join(str(part) for part in first["loc"])
         what = first["msg"].removeprefix("Value error, ")
         if first["type"] == "extra_forbidden":
-            sections = [section for section in values.values() if isinstance(section, dict)]
-            known = [*values, *(key for section in sections for key in section)]
+            defaults = load_policy().model_dump()
+            sections = [section for section in defaults.values() if isinstance(section, dict)]
+            known = [*defaults, *(key for section in sections for key in section)]
             near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
             what = "no such key" + (f"; did you mean {near[0]}?" if near else "")
         elif first["type"] in ("model_type", "dict_type"):

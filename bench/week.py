@@ -97,7 +97,7 @@ GERMAN = (
     "Kannst du mir bitte sagen, wann der nächste Bus nach Hause fährt?",
     "Die Kinder haben den ganzen Nachmittag im Garten gespielt und sind jetzt müde.",
 )
-TAGS = ("<b>{}</b>", "<p>{}</p>", "{}<br/>")
+TAGS = ("<b>{}</b> [noise]", "<p>{}</p>", "Speaker 1: {}<br/>")
 
 
 @dataclass(frozen=True)

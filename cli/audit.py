@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -155,10 +156,12 @@ def command(
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import doubts, load_policy
+    from asr_gate.audit.records.report import REPORT_FILE
     from asr_gate.audit.report.next_steps import Data, next_commands, read_options
     from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
+    from asr_gate.corpus.labels import unmatched
     from asr_gate.tracking import Tracker, TrackerSettings
 
     manifests, more = split_overrides(manifests)
@@ -202,6 +205,12 @@ def command(
         try:
             with AuditProgress() as progress:
                 corpus = source.read()
+                for rule in unmatched(source.labels, corpus):
+                    said = ", ".join(f"{k} {v!r}" for k, v in rule if v is not None)
+                    progress.say(f"asr: warning: asr.toml: no row matches the rule with {said}")
+                if (before := out / name / REPORT_FILE).is_file():
+                    made = datetime.fromtimestamp(before.stat().st_mtime)
+                    progress.say(f"replaces the audit of {made:%Y-%m-%d %H:%M} in {out / name}")
                 result = audit(corpus, settings, progress)
         except Interrupted as interrupt:
             click.echo(

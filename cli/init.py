@@ -6,6 +6,7 @@ import glob
 import os
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,6 +82,8 @@ def command(
     if len(splits) > 1 and split is None:
         split = ask(f"Splits to audit (all, or one of {', '.join(splits)})", "all")
         split = None if split == "all" else split
+        if split is not None and split not in splits:
+            raise click.UsageError(f"no split {split!r}; there are {', '.join(splits)}")
     if domains is None and list(found.domains) == ["default"] and found.folders:
         told = ", ".join(found.folders)
         domains = ask(f"Are these folders domains: {told}", "yes").lower() in ("y", "yes")
@@ -89,6 +92,9 @@ def command(
     if language:
         require_language(language, "--language")
     aligner = aligner or ask("Aligner (mms, hf:ID, nemo:FOLDER; embedded is for demos)", "mms")
+    kind, _, place = aligner.partition(":")
+    if kind == "nemo" and not os.path.isdir(place):  # noqa: PTH112
+        raise click.UsageError(f"--aligner {aligner}: there is no such folder")
     rules = [{"manifest": _pattern(name), "split": part} for name, part in named]
     if domains:
         rules += [
@@ -108,7 +114,10 @@ def command(
                     f"--audio-root {outside}, or set ASR_AUDIO_ROOT={outside} once"
                 )
             )
-        click.echo("Next: asr audit")
+        if kind in ("mms", "hf") and find_spec("torch") is None:
+            click.echo(f"The aligner {kind} needs torch: pip install 'asr-gate[torch]'")
+        more = f" --audio-root {shlex.quote(str(outside))}" if outside else ""
+        click.echo(plain(f"Next: asr audit{more}"))
 
     show(summary)
     return 0

@@ -12,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from asr_gate.corpus.text.plain import plain
 
+FEW = 10
+"""Utterances after which an end time means something."""
 INTERVAL = 5.0
 """Seconds between two plain lines, whether anything is done or not."""
 
@@ -93,6 +95,8 @@ class AuditProgress:
             return f"finishing, {elapsed:.0f} s"
         if not self._new:
             return f"{self._verbs[1]} {self._done}/{self._total}, {elapsed:.0f} s"
+        if self._new < min(FEW, self._total / 4):  # the first ones wait for the model
+            return self._line()
         left = (self._total - self._done) * elapsed / self._new
         return f"{self._line()}, {left:.0f} s left"
 

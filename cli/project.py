@@ -159,7 +159,7 @@ def load_project() -> Project:
     except OSError as error:
         raise UserError(f"{FILE}: cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise UserError(f"{FILE}: cannot be read ({error})") from error
+        raise UserError(f"{FILE}: cannot be read ({error}); texts stand in quotes") from error
     here = Path.cwd().resolve()
     for key in project.output.model_fields_set:
         folder = getattr(project.output, key)
@@ -196,9 +196,13 @@ def _told(error: ValidationError) -> str:
     ]
     last = plain.rpartition(".")[2]
     by_last = {key.rpartition(".")[2]: key for key in reversed(known)}
-    near = difflib.get_close_matches(plain, known, n=1) or [
-        by_last[one] for one in difflib.get_close_matches(last, by_last, n=1)
-    ]
+    sections = {name: f"[{name}]" for name in Project.model_fields} if not section else {}
+    near = [sections[one] for one in difflib.get_close_matches(plain, sections, n=1)]
+    near = (
+        near
+        or difflib.get_close_matches(plain, known, n=1)
+        or [by_last[one] for one in difflib.get_close_matches(last, by_last, n=1)]
+    )
     meant = f"; the nearest is {near[0]}" if near else ""
     return f"{where}: there is no such key{meant}; there are {', '.join(there)}"
 

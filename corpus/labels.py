@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from asr_gate.corpus.formats.format import AUDIO_COLUMNS, Row, Source
+from asr_gate.corpus.utterance import Corpus
 
 
 class LabelRule(BaseModel):
@@ -74,6 +75,32 @@ def labelled(row: Row, source: Source) -> Row:
             said = {"domain": rule.domain, "split": rule.split}
             found |= {label: value for label, value in said.items() if value}
     return replace(row, fields={**row.fields, **found}) if found else row
+
+
+def unmatched(rules: Sequence[LabelRule], corpus: Corpus) -> list[LabelRule]:
+    """The rules whose patterns no row of a corpus matches, by the names that rows have now."""
+    left = list(rules)
+    for row in [*corpus.utterances, *corpus.others]:
+        manifest = row.origin.rpartition(":")[0]
+        left = [
+            rule
+            for rule in left
+            if not (
+                _matches(rule.audio, row.audio_name)
+                and _matches(rule.id, row.id)
+                and (rule.manifest is None or _under(manifest, rule.manifest))
+            )
+        ]
+        if not left:
+            break
+    return left
+
+
+def _under(manifest: str, pattern: str) -> bool:
+    """Whether a file is a manifest of this pattern, or lies in a folder that is."""
+    names = [os.path.relpath(manifest), manifest]
+    names += [str(Path(name).parent) for name in names]
+    return any(fnmatchcase(name, pattern) for name in names)
 
 
 def _matches(pattern: str | None, value: str) -> bool:

@@ -161,8 +161,8 @@ def require_no_leaks(authorised: Authorisation, used: Collection[str]) -> None:
         many = "1 row is" if len({one.id for one in leaks}) == 1 else f"{len(leaks)} rows are"
         raise UserError(
             f"{first.origin}: '{first.id}' {first.code}: {first.message}; {many} in more than one "
-            "split, and the test would be too good; drop them with asr clean, or train with "
-            "--accept-leaks"
+            "split, and the test would be too good; drop them with asr clean --drop D004,D005 and "
+            "audit again, or train with --accept-leaks"
         )
 
 

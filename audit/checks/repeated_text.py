@@ -23,6 +23,8 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             continue
         original = first.setdefault((one.group, row.speaker, split(row)), row)
         # The very same audio has a rule of its own (D001).
+        if original is row:
+            continue
         if context.content.get(original.id) != context.content.get(row.id, row.id):
             yield row.id, f"'{row.speaker}' says nearly the same in {original.id}"
 

@@ -11,7 +11,7 @@ from asr_gate.audit.records.power import MIN_PLANTED
 from asr_gate.audit.records.report import Decision
 
 RECOMMENDATIONS: dict[Decision, str] = {
-    "PROCEED": "Train on this corpus, less the rows that the audit excludes.",
+    "PROCEED": "Train on this corpus without the rows that the audit excludes.",
     "CAUTION": "Look at the findings first; train only if you accept them (--accept-caution).",
     "NO_VERDICT": "Listen to a few rows. If their texts are right, use a better aligner.",
     "STOP": "Do not train on this corpus: fix the transcripts, then audit again.",

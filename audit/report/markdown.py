@@ -59,7 +59,7 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
     yield ""
     yield (
         f"Aligned by {escape(report.aligner.name)} (language {escape(report.aligner.language)}), "
-        f"which heard {report.total_samples} of {report.dataset.utterances} utterances."
+        f"which aligned {report.total_samples} of {report.dataset.utterances} utterances."
     )
     rest = report.dataset.utterances - report.total_samples
     if rest:
@@ -115,7 +115,7 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
             "utterances with nothing planted that pass the same threshold, real defects among them."
         )
         yield ""
-        yield "| planted | found | of | power | interval | unplanted | |"
+        yield "| planted | found | of | power | interval | flagged as it is | |"
         yield "|---|---:|---:|---:|---:|---:|---|"
         for kind, power in report.controls.items():
             yield (

@@ -89,7 +89,9 @@ def audit_again(report: Report, data: Data, *, everything: bool = False) -> str:
         data: what to audit.
         everything: whether to sample all of it, whatever was sampled before.
     """
-    arguments = [*data.audit(), "--aligner", report.aligner.name]
+    # Where a model of NeMo lies is not in the report.
+    name = "nemo:FOLDER" if report.aligner.name.startswith("nemo:") else report.aligner.name
+    arguments = [*data.audit(), "--aligner", name]
     if report.aligner.language not in NO_LANGUAGE:
         arguments += ["--language", report.aligner.language]
     default = load_policy().model_dump(mode="json")

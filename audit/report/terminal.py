@@ -70,11 +70,12 @@ def print_report(
     console.print(table)
     if report.controls:
         console.print(
-            "[bold]Detection power[/bold], by planted defects (unplanted: other rows that pass)",
+            "[bold]Detection power[/bold]: planted defects that were found (as it is: rows "
+            "without a planted defect that are flagged too)",
             soft_wrap=True,
         )
         table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("planted", "found", "power", "unplanted", ""):
+        for heading in ("planted", "found", "power", "as it is", ""):
             table.add_column(heading, justify="left" if heading == "planted" else "right")
         for kind, power in report.controls.items():
             table.add_row(

@@ -30,6 +30,7 @@ from asr_gate.corpus.formats.format import (
 )
 
 HUB = "hf:"
+MANIFESTS = (".jsonl", ".json", ".csv", ".tsv", ".jsonl.gz")
 
 PACKAGED = "datasets.packaged_modules."
 BUILDERS = ("arrow", "audiofolder", "cache", "csv", "json", "parquet")
@@ -84,10 +85,10 @@ class HuggingFace(Format):
         Raises:
             UserError: no such dataset, no audio or text column, or a split has to be named.
         """
-        import datasets
-
         path = source.path
         loaded = _load(path)
+        import datasets
+
         if not isinstance(loaded, datasets.DatasetDict):
             if split is not None and "split" not in loaded.column_names:
                 raise UserError(f"{path}: a single dataset without splits; leave out --split")
@@ -225,8 +226,18 @@ def _load(source: Path) -> Any:
     Raises:
         UserError: no such dataset.
     """
-    import datasets
-    import datasets.exceptions
+    try:
+        import datasets
+        import datasets.exceptions
+    except ModuleNotFoundError as error:
+        # A folder may as well be one that holds a manifest.
+        there = sorted(one.name for one in source.glob("*.*") if is_file(one, *MANIFESTS))
+        if not there:
+            raise
+        raise UserError(
+            f"{source}: is a folder; name a manifest in it ({', '.join(there[:3])}), or install "
+            "asr-gate[datasets] if it is a Hugging Face dataset"
+        ) from error
 
     datasets.disable_progress_bars()
     # What fails after its retries is told once, below.

@@ -44,10 +44,10 @@ def test_it_looks_and_writes_what_the_other_commands_read(asr: Asr) -> None:
     code, _, said = asr("init", "data/train.jsonl", "--yes")
     assert (code, "--force" in said) == (2, True)
     assert Path("asr.toml").read_bytes() == before
-    flags = ("--no-domains", "--language", "he", "--aligner", "nemo:m")
+    flags = ("--no-domains", "--language", "he", "--aligner", "hf:m")
     assert asr("init", "data/train.jsonl", "--yes", "--force", *flags)[0] == 0
     project = load_project()
-    assert (project.corpus.language, project.audit.aligner) == ("he", "nemo:m")
+    assert (project.corpus.language, project.audit.aligner) == ("he", "hf:m")
     assert project.corpus.rules == []
 
 
@@ -100,3 +100,9 @@ def test_folders_are_domains_where_manifests_write_paths_from_different_places(
     assert {Path(row.audio_name).parent.name: row.domain for row in rows} == {
         domain: domain for domain in ("calls", "studio", "street")
     }
+
+
+def test_what_is_not_there_is_refused(asr: Asr) -> None:
+    code, _, err = asr("init", "data/train.jsonl", "--yes", "--aligner", "nemo:nowhere")
+    assert (code, "no such folder" in err) == (2, True), err
+    assert not Path("asr.toml").exists()

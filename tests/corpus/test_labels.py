@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.labels import LabelRule
+from asr_gate.corpus.labels import LabelRule, unmatched
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Corpus
 from asr_gate.corpus.write import write_without
@@ -76,6 +76,14 @@ def test_what_is_written_keeps_them(tmp_path: Path) -> None:
     corpus = read_corpus([manifest], labels=rules, split="dev")
     (written,) = write_without(corpus, {"a/1.wav": {}}, split="dev", labels=rules)
     assert len(written.path.read_text().splitlines()) == 2
+
+
+def test_rules_that_match_nothing_are_told(tmp_path: Path) -> None:
+    folder = kaldi(tmp_path / "dev")
+    corpus = read_corpus([folder], labels=RULES)
+    assert unmatched(RULES, corpus) == [RULES[0]]
+    other = LabelRule(manifest="kaldi*", domain="d")
+    assert unmatched([other, RULES[3]], corpus) == [other]
 
 
 @pytest.mark.parametrize("rule", [{"domain": "d"}, {"audio": "*"}, {"audio": "*", "lang": "he"}])
