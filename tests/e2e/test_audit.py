@@ -407,7 +407,7 @@ def test_without_a_manifest_the_project_names_it_or_the_example_is_used(
     assert "corpus of asr.toml" in said
     assert "demonstration model" in warned
     assert done.stdout.splitlines()[-1] == warned
-    assert first == "aligner embedded, language en, on cpu: hears 8 of 8 utterances"
+    assert first == "aligner embedded, language en, on cpu: aligns 8 of 8 utterances"
     page = (tmp_path / "reports" / "phase0" / "report.md").read_text()
     assert "demonstrations" in page.splitlines()[2]
     monkeypatch.setenv("CI", "true")
@@ -430,6 +430,7 @@ def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path: Path) -> None:
     manifest = tmp_path / "m.jsonl"
     rows = [{"audio_filepath": f"{n}.wav", "text": "word " * 400} for n in range(40)]
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "0.wav").touch()  # of audio that is not there at all no audit is made
     command = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); "
     command += "from asr_gate.cli.main import main; main()"
     done = subprocess.run(
