@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from asr_gate.audit.records.excluded import Choice
     from asr_gate.corpus.write import Written
 
+CLEANED = "cleaned"
+"""Name of the audit that is to follow, so that the one before stays."""
 OF_THE_CORPUS = frozenset({"D009", "D010"})
 """Rules that speak of the corpus and name a row as an example."""
 
@@ -127,13 +129,17 @@ def command(
         )
         paths = [str(one.path) for one in written]
         options = read_options(source.audio_root, source.split)
-        following = audit_again(found, Data(paths, options))
+        following = audit_again(found, Data(paths, options), name=CLEANED)
         if write_settings:
-            write_manifests(FILE, paths)
+            names = {
+                one.manifest: [p.path for p in written if p.manifest == one.manifest]
+                for one in written
+            }
+            write_manifests(FILE, {name: list(map(str, some)) for name, some in names.items()})
             options = read_options(
                 audio_root, None if source.split == project.corpus.split else source.split
             )
-            following = audit_again(found, Data([], options))
+            following = audit_again(found, Data([], options), name=CLEANED)
     unsampled = found.dataset.utterances - found.total_samples
     if as_json:
         told = {

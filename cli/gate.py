@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from asr_gate.cli.main import debug_option, show
 from asr_gate.cli.options import corpus_options, trust_options
+
+if TYPE_CHECKING:
+    from asr_gate.audit.records.report import Report
 
 
 @click.command(
@@ -57,17 +61,17 @@ def command(
     missing, altered, too old, not signed, or for other data). SARIF, JUnit and annotations are
     written whatever the decision.
     """
-    from asr_gate.audit.gate import authorise, find_latest, require_same_data, verify
+    from asr_gate.audit.gate import authorise, find_latest, same_manifests, verify
     from asr_gate.audit.policy import load_policy
-    from asr_gate.audit.records.report import Report
     from asr_gate.cli.ci import Outputs
-    from asr_gate.cli.project import load_project, reading
+    from asr_gate.cli.project import load_project
     from asr_gate.corpus.errors import UserError
     from asr_gate.corpus.text.plain import plain
 
     verdict: dict[str, object] = {"report": None, "decision": None, "admitted": False}
     outputs = Outputs(sarif, junit, github, as_json, verify_key is not None)
     path = report or Path("reports")
+    rows: int | None = None
     deciding: Report | None = None  # while it is the report itself that may hold training
     try:
         if report is None:
@@ -85,14 +89,16 @@ def command(
             "signed": verify_key is not None,
             "dataset_fingerprint": found.dataset.fingerprint,
         }
+        # A report that nobody named may be about something else, and then decides nothing here.
+        doubtful = report is None and not same_manifests(found.dataset.manifests, data)
+        if data and doubtful:
+            rows = _rows_of_same_data(found, path, data, audio_root, split)
         deciding = found
         authorise(found, str(path), accept_caution=accept_caution)
         deciding = None
-        if data:
-            source = reading(load_project(), data, audio_root, split)
-            corpus = replace(source, split=source.split or found.dataset.split).read()
-            folder = path if path.is_dir() else path.parent
-            require_same_data(found, str(path), corpus, folder, part=True)
+        if data and not doubtful:
+            rows = _rows_of_same_data(found, path, data, audio_root, split)
+        verdict["rows"] = rows
     except UserError as error:
         outputs.write(deciding, str(error), path, data)
         if as_json:
@@ -107,9 +113,29 @@ def command(
         show(lambda: click.echo(_json(admitted)))
     elif not github:
         origin = "unsigned" if verify_key is None else "signed"
+        if rows is not None and rows < found.dataset.utterances:
+            origin += f", for {rows} of its {found.dataset.utterances} rows"
         line = plain(f"{path}: {found.decision} ({origin}): {'; '.join(found.reasons)}")
         show(lambda: click.echo(line))
     return 0
+
+
+def _rows_of_same_data(
+    report: Report, path: Path, data: tuple[str, ...], audio_root: Path | None, split: str | None
+) -> int:
+    """The number of rows, all of which the report is about.
+
+    Raises:
+        UserError: a manifest cannot be read, or the report is about other data.
+    """
+    from asr_gate.audit.gate import require_same_data
+    from asr_gate.cli.project import load_project, reading
+
+    source = reading(load_project(), data, audio_root, split)
+    corpus = replace(source, split=source.split or report.dataset.split).read()
+    folder = path if path.is_dir() else path.parent
+    require_same_data(report, str(path), corpus, folder, part=True)
+    return len(corpus.utterances)
 
 
 def _json(verdict: dict[str, object]) -> str:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular, write_atomically
 
 
-def write_manifests(file: Path, manifests: Sequence[str]) -> None:
-    """Name manifests as `corpus.manifests`; all else in the file stays as it is, comments too.
+def write_manifests(file: Path, manifests: Mapping[str, Sequence[str]]) -> None:
+    """Name other manifests as `corpus.manifests`; all else in the file stays, comments too.
+
+    Rules for the manifests before are written for those after as well: without them rows would lose
+    their domains and splits.
 
     Args:
         file: `asr.toml`; a new one is made if there is none.
-        manifests: as they are named from its folder.
+        manifests: by the name of each that was there before, those in its place.
 
     Raises:
         UserError: it cannot be read or written.
@@ -26,9 +32,32 @@ def write_manifests(file: Path, manifests: Sequence[str]) -> None:
         there = os.path.lexists(file)
         text = read_regular(file, SETTINGS_LIMIT).decode("utf-8-sig") if there else ""
         content = tomlkit.parse(text)
-        content.setdefault("corpus", tomlkit.table())["manifests"] = list(manifests)
+        corpus = content.setdefault("corpus", tomlkit.table())
+        corpus["manifests"] = [name for names in manifests.values() for name in names]
+        if rules := corpus.get("rules"):
+            corpus["rules"] = _for_both(rules, manifests)
         write_atomically(file, tomlkit.dumps(content).encode())
     except OSError as error:
         raise UserError(f"{file}: cannot be read or written ({error.strerror})") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{file}: cannot be read ({error})") from error
+
+
+def _for_both(
+    rules: Iterable[Mapping[str, Any]], manifests: Mapping[str, Sequence[str]]
+) -> list[dict[str, Any]]:
+    """The rules, each that speaks of a manifest followed by the same for those in its place."""
+    written: list[dict[str, Any]] = []
+    for rule in rules:
+        written.append(dict(rule))
+        pattern = rule.get("manifest")
+        if pattern is None:
+            continue
+        for before, after in manifests.items():
+            if fnmatchcase(before, pattern) or fnmatchcase(os.path.relpath(before), pattern):
+                written += [
+                    {**rule, "manifest": glob.escape(name)}
+                    for name in after
+                    if not fnmatchcase(name, pattern)
+                ]
+    return written

@@ -18,6 +18,7 @@ from asr_gate.audit.gate import (
     authorise,
     find_latest,
     require_same_data,
+    same_manifests,
     verify,
 )
 from asr_gate.audit.policy import load_policy
@@ -105,9 +106,19 @@ def authorise_training(
 
     def checked(path: Path, name: str) -> Authorisation:
         found = verify(path, name, policy=required, verify_key=verify_key)
+
+        def read() -> tuple[Corpus, AuditedAudio]:
+            split = found.dataset.split
+            corpus = read_corpus(data, audio_root=audio_root, split=split, labels=labels)
+            return corpus, require_same_data(
+                found, name, corpus, path.parent, cached=False, part=True
+            )
+
+        # A report that nobody named may be about something else, and then decides nothing here.
+        doubtful = report is None and not same_manifests(found.dataset.manifests, data)
+        early = read() if doubtful else None
         authorise(found, name, accept_caution=accept_caution)
-        corpus = read_corpus(data, audio_root=audio_root, split=found.dataset.split, labels=labels)
-        audio = require_same_data(found, name, corpus, path.parent, cached=False, part=True)
+        corpus, audio = early or read()
         return Authorisation(
             report=found,
             name=name,

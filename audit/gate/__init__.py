@@ -8,7 +8,13 @@ from asr_gate.audit.gate.admission import (
     require_same_data,
     verify,
 )
-from asr_gate.audit.gate.read import NoVerdict, check_tables, find_latest, read_report
+from asr_gate.audit.gate.read import (
+    NoVerdict,
+    check_tables,
+    find_latest,
+    read_report,
+    same_manifests,
+)
 
 __all__ = [
     "CautionNotAccepted",
@@ -20,5 +26,6 @@ __all__ = [
     "fingerprint_of_same_data",
     "read_report",
     "require_same_data",
+    "same_manifests",
     "verify",
 ]

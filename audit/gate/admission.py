@@ -160,7 +160,11 @@ def authorise(report: Report, name: str, *, accept_caution: bool) -> None:
     if report.decision == "NO_VERDICT":
         raise NoVerdict(f"{name}: no verdict: {report.reasons[0]}")
     if report.decision == "STOP":
-        raise Stopped(f"{name}: STOP: {'; '.join(report.reasons)}")
+        vain = "; --accept-caution does not apply" if accept_caution else ""
+        raise Stopped(
+            f"{name}: STOP: {'; '.join(report.reasons)}{vain}; see the rows with "
+            f"asr findings {name}"
+        )
     if report.decision == "CAUTION" and not accept_caution:
         raise CautionNotAccepted(
             f"{name}: CAUTION: {'; '.join(report.reasons)}; accept it with --accept-caution"

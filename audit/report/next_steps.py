@@ -79,7 +79,9 @@ def _commonest_cause(report: Report) -> str:
     return next((code for code, _ in causes.most_common(1)), "A001")
 
 
-def audit_again(report: Report, data: Data, *, everything: bool = False) -> str:
+def audit_again(
+    report: Report, data: Data, *, everything: bool = False, name: str | None = None
+) -> str:
     """The command that audits other data as this report's was audited.
 
     A policy that is not the default one has no name in the report: it is written as FILE.
@@ -88,10 +90,11 @@ def audit_again(report: Report, data: Data, *, everything: bool = False) -> str:
         report: the report.
         data: what to audit.
         everything: whether to sample all of it, whatever was sampled before.
+        name: of the new audit; None: it replaces this one.
     """
     # Where a model of NeMo lies is not in the report.
-    name = "nemo:FOLDER" if report.aligner.name.startswith("nemo:") else report.aligner.name
-    arguments = [*data.audit(), "--aligner", name]
+    aligner = "nemo:FOLDER" if report.aligner.name.startswith("nemo:") else report.aligner.name
+    arguments = [*data.audit(), *(["--name", name] if name else []), "--aligner", aligner]
     if report.aligner.language not in NO_LANGUAGE:
         arguments += ["--language", report.aligner.language]
     default = load_policy().model_dump(mode="json")

@@ -15,6 +15,8 @@ import soundfile
 
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.finding import Finding
+from asr_gate.cli.project import load_project
+from asr_gate.cli.write_settings import write_manifests
 from asr_gate.corpus.read import read_corpus
 from tests.audit.report.reports import finding, report_about
 
@@ -73,7 +75,7 @@ def test_by_default_it_drops_what_training_excludes(manifest: Path, asr: Asr) ->
     assert out.splitlines()[1] == "2 of 8 rows were dropped"
     following = shlex.split(out.splitlines()[-1])
     assert following[:3] == ["asr", "audit", "train.clean.jsonl"]
-    assert following[3:] == ["--aligner", "m", "--language", "en", "--all"]
+    assert following[3:] == ["--name", "cleaned", "--aligner", "m", "--language", "en", "--all"]
 
 
 def test_a_dry_run_shows_the_same_and_writes_nothing(manifest: Path, asr: Asr) -> None:
@@ -186,6 +188,23 @@ def test_settings_name_the_cleaned_corpus_and_keep_the_rest(
     assert tomllib.loads(Path("asr.toml").read_text())["corpus"]["manifests"] == [
         "train.clean.jsonl"
     ]
+
+
+def test_rules_for_a_manifest_are_written_for_the_cleaned_one_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ours = '[corpus]\nmanifests = ["train.jsonl"]\n'
+    for key, value in (("manifest", "train.jsonl"), ("audio", "a/*"), ("manifest", "train*")):
+        ours += f'[[corpus.rules]]\n{key} = "{value}"\nsplit = "train"\n'
+    Path("asr.toml").write_text(ours)
+    write_manifests(Path("asr.toml"), {"train.jsonl": ["train.clean.jsonl"]})
+    corpus = load_project().corpus
+    assert corpus.manifests == ["train.clean.jsonl"]
+    assert [rule.manifest or rule.audio for rule in corpus.rules] == [
+        "train.jsonl", "train.clean.jsonl", "a/*", "train*",
+    ]  # fmt: skip
+    assert {rule.split for rule in corpus.rules} == {"train"}
 
 
 def test_settings_that_cannot_be_changed_stay(manifest: Path, asr: Asr) -> None:

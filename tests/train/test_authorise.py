@@ -83,6 +83,21 @@ def test_stop_comes_before_the_data_is_looked_at(manifest: Path, tmp_path: Path)
     assert "low quality" in str(error.value)
 
 
+def test_stop_for_other_data_is_no_stop(
+    manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_report(tmp_path / "reports" / "phase0", manifest, "STOP")
+    other = write_corpus(tmp_path / "other", rows=3, seed=5)
+    with pytest.raises(NoVerdict, match="made for other data"):
+        authorise_training(None, [other])
+    with pytest.raises(UserError, match="no such manifest") as error:
+        authorise_training(None, [tmp_path / "nope.jsonl"])
+    assert error.value.exit_code == 2
+    with pytest.raises(Stopped, match="does not apply"):
+        authorise_training(None, [manifest], accept_caution=True)
+
+
 def test_an_audit_that_could_not_tell_lets_nothing_start(manifest: Path, tmp_path: Path) -> None:
     report = write_report(tmp_path, manifest, "NO_VERDICT")
     with pytest.raises(NoVerdict, match="no verdict") as error:
