@@ -69,11 +69,23 @@ def command(
     from asr_gate.audit.gate.read import find_latest, read_report
     from asr_gate.audit.report.by_row import locate_rows
     from asr_gate.audit.report.locations import Locations, level
+    from asr_gate.cli.project import load_project
+    from asr_gate.corpus.errors import UserError
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv contradict each other; give one of them")
     asked = codes_of(codes)
-    found = read_report(report or find_latest(Path("reports")))
+    if report is None:
+        project = load_project()
+        report = find_latest(project.output.reports, project.corpus.manifests)
+    found = read_report(report)
+    for option, name, there in (
+        ("--domain", domain, {*found.domain_statistics, *(f.domain for f in found.findings)}),
+        ("--split", split, {*found.split_statistics, *(f.split or "" for f in found.findings)}),
+    ):
+        if name is not None and name not in there:
+            known = ", ".join(sorted(filter(None, there))) or "none"
+            raise UserError(f"{option} {name}: the report has no such one; there are {known}")
 
     def wanted(finding: Finding) -> bool:
         weighs = {"note": "info"}.get(level(finding), level(finding))
@@ -90,7 +102,7 @@ def command(
     rows = [
         row
         for row in locate_rows(found, places, wanted)
-        if file is None or PurePath(row.place.file).match(file)
+        if file is None or _lies_in(row.place.file, file)
     ]
     filtered = bool(asked or severity or domain or speaker or split or file)
     if as_json:
@@ -101,6 +113,12 @@ def command(
         lines = [*_lines(rows), *_end(found, rows, places, filtered)]
         show(lambda: click.echo("\n".join(lines)))
     return 0
+
+
+def _lies_in(place: str, asked: str) -> bool:
+    """Whether a file, or a folder that it lies in, is what was asked for."""
+    path = PurePath(place)
+    return any(one.match(asked) for one in (path, *path.parents) if one.name)
 
 
 def _lines(rows: Sequence[LocatedRow]) -> Iterator[str]:

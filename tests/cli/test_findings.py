@@ -61,6 +61,7 @@ def test_each_row_stands_once_by_cause_with_file_and_line(folder: Path, asr: Asr
         (["--speaker", "s1"], ["cut"]),
         (["--file", "b.csv"], ["leak"]),
         (["--file", "corpus/*.csv"], ["leak"]),
+        (["--file", "corpus"], ["cut", "tag", "leak", "doubt"]),
         (["--file", "rain.jsonl"], []),
         (["--code", "D001"], []),
     ],
@@ -92,3 +93,9 @@ def test_bad_usage(folder: Path, asr: Asr) -> None:
     assert asr("findings", "--code", "A05")[0] == 2
     assert asr("findings", "--csv", "--json")[0] == 2
     assert asr("findings", "reports/none")[0] == 30
+
+
+def test_a_domain_or_split_that_is_not_there_is_told(folder: Path, asr: Asr) -> None:
+    for option, there in (("--domain", "d, e"), ("--split", "dev")):
+        code, _, err = asr("findings", folder, option, "typo")
+        assert (code, there in err) == (2, True), err
