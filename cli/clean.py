@@ -87,8 +87,8 @@ def command(
     from asr_gate.audit.gate import (
         check_tables,
         find_latest,
-        fingerprint_of_same_data,
         read_report,
+        require_same_data,
     )
     from asr_gate.audit.gate import drop as dropping
     from asr_gate.audit.report.next_steps import Data, audit_again, read_options
@@ -108,7 +108,7 @@ def command(
     check_tables(found, folder)
     source = replace(source, split=source.split or found.dataset.split)
     corpus = source.read()
-    content = fingerprint_of_same_data(found, str(path), corpus, folder).comparable()
+    content = require_same_data(found, str(path), corpus, folder).comparable()
     findings = dropping.with_whole_corpus(found, str(path), corpus, content, choice)
     texts = dropping.corrections(corpus) if fix else {}
     findings = dropping.after_correction(findings, texts)

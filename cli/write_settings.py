@@ -5,12 +5,12 @@ from __future__ import annotations
 import glob
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular, write_atomically
+from asr_gate.corpus.labels import matches_manifest
 
 
 def write_manifests(file: Path, manifests: Mapping[str, Sequence[str]]) -> None:
@@ -34,8 +34,10 @@ def write_manifests(file: Path, manifests: Mapping[str, Sequence[str]]) -> None:
         content = tomlkit.parse(text)
         corpus = content.setdefault("corpus", tomlkit.table())
         corpus["manifests"] = [name for names in manifests.values() for name in names]
-        if rules := corpus.get("rules"):
-            corpus["rules"] = _for_both(rules, manifests)
+        rules = corpus.get("rules", [])
+        both = _for_both(rules, manifests)
+        if len(both) > len(rules):  # else they stay as they are written, with their comments
+            corpus["rules"] = both
         write_atomically(file, tomlkit.dumps(content).encode())
     except OSError as error:
         raise UserError(f"{file}: cannot be read or written ({error.strerror})") from error
@@ -54,10 +56,10 @@ def _for_both(
         if pattern is None:
             continue
         for before, after in manifests.items():
-            if fnmatchcase(before, pattern) or fnmatchcase(os.path.relpath(before), pattern):
+            if matches_manifest(pattern, before):
                 written += [
                     {**rule, "manifest": glob.escape(name)}
                     for name in after
-                    if not fnmatchcase(name, pattern)
+                    if not matches_manifest(pattern, name)
                 ]
     return written

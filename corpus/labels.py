@@ -6,6 +6,7 @@ import os.path
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -52,12 +53,16 @@ class LabelRule(BaseModel):
 
 def rules_for(manifest: Path, rules: Sequence[LabelRule]) -> tuple[LabelRule, ...]:
     """The rules that may match rows of a manifest."""
-    names = {str(manifest), os.path.relpath(manifest)}
     return tuple(
         rule
         for rule in rules
-        if rule.manifest is None or any(fnmatchcase(name, rule.manifest) for name in names)
+        if rule.manifest is None or matches_manifest(rule.manifest, str(manifest))
     )
+
+
+def matches_manifest(pattern: str, manifest: str) -> bool:
+    """Whether a manifest is of a rule's pattern, as it is named or from this folder."""
+    return any(fnmatchcase(name, pattern) for name in (manifest, os.path.relpath(manifest)))
 
 
 def labelled(row: Row, source: Source) -> Row:
@@ -80,6 +85,7 @@ def labelled(row: Row, source: Source) -> Row:
 def unmatched(rules: Sequence[LabelRule], corpus: Corpus) -> list[LabelRule]:
     """The rules whose patterns no row of a corpus matches, by the names that rows have now."""
     left = list(rules)
+    under = cache(_under)  # once a manifest, not once a row
     for row in [*corpus.utterances, *corpus.others]:
         manifest = row.origin.rpartition(":")[0]
         left = [
@@ -88,7 +94,7 @@ def unmatched(rules: Sequence[LabelRule], corpus: Corpus) -> list[LabelRule]:
             if not (
                 _matches(rule.audio, row.audio_name)
                 and _matches(rule.id, row.id)
-                and (rule.manifest is None or _under(manifest, rule.manifest))
+                and (rule.manifest is None or under(manifest, rule.manifest))
             )
         ]
         if not left:
@@ -98,9 +104,8 @@ def unmatched(rules: Sequence[LabelRule], corpus: Corpus) -> list[LabelRule]:
 
 def _under(manifest: str, pattern: str) -> bool:
     """Whether a file is a manifest of this pattern, or lies in a folder that is."""
-    names = [os.path.relpath(manifest), manifest]
-    names += [str(Path(name).parent) for name in names]
-    return any(fnmatchcase(name, pattern) for name in names)
+    folder = str(Path(manifest).parent)
+    return matches_manifest(pattern, manifest) or matches_manifest(pattern, folder)
 
 
 def _matches(pattern: str | None, value: str) -> bool:

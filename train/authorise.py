@@ -26,6 +26,7 @@ from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
 from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.strict import read_json
@@ -107,7 +108,7 @@ def authorise_training(
     def checked(path: Path, name: str) -> Authorisation:
         found = verify(path, name, policy=required, verify_key=verify_key)
 
-        def read() -> tuple[Corpus, AuditedAudio]:
+        def read() -> tuple[Corpus, Fingerprint]:
             split = found.dataset.split
             corpus = read_corpus(data, audio_root=audio_root, split=split, labels=labels)
             return corpus, require_same_data(
@@ -118,14 +119,14 @@ def authorise_training(
         doubtful = report is None and not same_manifests(found.dataset.manifests, data)
         early = read() if doubtful else None
         authorise(found, name, accept_caution=accept_caution)
-        corpus, audio = early or read()
+        corpus, now = early or read()
         return Authorisation(
             report=found,
             name=name,
             artifact=name if name.startswith(WANDB) else _artifact(found, path.parent),
             corpus=corpus,
             excluded=frozenset(excluded(found)),
-            audio=audio,
+            audio=AuditedAudio(now.sounds, now.audio),
         )
 
     if report is not None and report.startswith(WANDB):

@@ -4,7 +4,6 @@ from asr_gate.audit.gate.admission import (
     CautionNotAccepted,
     Stopped,
     authorise,
-    fingerprint_of_same_data,
     require_same_data,
     verify,
 )
@@ -23,7 +22,6 @@ __all__ = [
     "authorise",
     "check_tables",
     "find_latest",
-    "fingerprint_of_same_data",
     "read_report",
     "require_same_data",
     "same_manifests",

@@ -21,7 +21,6 @@ from asr_gate.audit.gate.read import (
 )
 from asr_gate.audit.policy import GatePolicy, Policy, load_policy
 from asr_gate.audit.records.report import ROWS_FILE, Report
-from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, read_regular
 from asr_gate.corpus.fingerprint import (
@@ -172,27 +171,6 @@ def authorise(report: Report, name: str, *, accept_caution: bool) -> None:
 
 
 def require_same_data(
-    report: Report,
-    name: str,
-    corpus: Corpus,
-    folder: Path,
-    *,
-    cached: bool = True,
-    part: bool = False,
-) -> AuditedAudio:
-    """Check that the report speaks of this very corpus; see `fingerprint_of_same_data`.
-
-    Returns:
-        The audio that was audited, to compare with what is decoded later.
-
-    Raises:
-        NoVerdict: it was made for other data.
-    """
-    now = fingerprint_of_same_data(report, name, corpus, folder, cached=cached, part=part)
-    return AuditedAudio(now.sounds, now.audio)
-
-
-def fingerprint_of_same_data(
     report: Report,
     name: str,
     corpus: Corpus,

@@ -70,8 +70,8 @@ class Distribution(Frozen):
     """Of the percentiles, by name."""
 
 
-class DomainStatistics(Frozen):
-    """One domain; percentages are 0 to 100, coverage and confidence 0 to 1."""
+class SplitStatistics(Frozen):
+    """One split of the corpus; percentages are 0 to 100."""
 
     count: int
     population: int
@@ -79,7 +79,12 @@ class DomainStatistics(Frozen):
     low_quality_pct: float | None
     low: float | None
     high: float | None
-    """The estimate and its interval; null where nothing can be told."""
+    """The estimate and its interval; null where nothing was judged."""
+
+
+class DomainStatistics(SplitStatistics):
+    """One domain: the same and more; coverage and confidence are 0 to 1."""
+
     cannot_tell: str | None
     """Why nothing can be told of this domain: its findings by the aligner do not count. Null: it
     was judged."""
@@ -91,17 +96,6 @@ class DomainStatistics(Frozen):
     """Of the whole domain."""
     low_quality_hours: Share | None
     """Share of these hours, 0 to 1."""
-
-
-class SplitStatistics(Frozen):
-    """One split of the corpus; percentages are 0 to 100, null where nothing in it was judged."""
-
-    count: int
-    population: int
-    low_quality_count: int
-    low_quality_pct: float | None
-    low: float | None
-    high: float | None
 
 
 class ControlPower(Frozen):

@@ -14,7 +14,7 @@ import numpy as np
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.decide import sequential
 from asr_gate.audit.decide.defects import METHOD
-from asr_gate.audit.decide.estimate import Interval, quantile_interval, wilson
+from asr_gate.audit.decide.estimate import Interval, StratumCount, quantile_interval, wilson
 from asr_gate.audit.decide.outcome import DomainSample, Outcome
 from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import Policy
@@ -114,15 +114,7 @@ def build(
             for domain in outcome.samples
         },
         split_statistics={
-            split: schema.SplitStatistics(
-                count=count.sampled,
-                population=count.population,
-                low_quality_count=count.low,
-                low_quality_pct=None if share is None else _r(100 * share.rate),
-                low=None if share is None else _r(100 * share.low),
-                high=None if share is None else _r(100 * share.high),
-            )
-            for split, (count, share) in outcome.splits.items()
+            split: _split(count, share) for split, (count, share) in outcome.splits.items()
         },
         rules=_rules(sample.findings),
         findings=sorted(
@@ -237,11 +229,22 @@ def _rounded(finding: Finding) -> Finding:
     return finding.model_copy(update={"start": _r(finding.start), "end": _r(finding.end)})
 
 
+def _split(count: StratumCount, share: Interval | None) -> schema.SplitStatistics:
+    return schema.SplitStatistics(
+        count=count.sampled,
+        population=count.population,
+        low_quality_count=count.low,
+        low_quality_pct=None if share is None else _r(100 * share.rate),
+        low=None if share is None else _r(100 * share.low),
+        high=None if share is None else _r(100 * share.high),
+    )
+
+
 def _domain(
     domain: str, outcome: Outcome, untold: str | None, findings: Mapping[str, Sequence[Finding]]
 ) -> schema.DomainStatistics:
     sample = outcome.samples[domain]
-    rows, count = sample.rows, sample.count
+    rows = sample.rows
     share, hours = (
         (None, None)
         if untold is not None
@@ -252,12 +255,7 @@ def _domain(
         any(f.code == LENGTH_MISMATCH for f in findings.get(row.id, [])) for row in rows
     )
     return schema.DomainStatistics(
-        count=count.sampled,
-        population=count.population,
-        low_quality_count=count.low,
-        low_quality_pct=None if share is None else _r(100 * share.rate),
-        low=None if share is None else _r(100 * share.low),
-        high=None if share is None else _r(100 * share.high),
+        **_split(sample.count, share).model_dump(),
         cannot_tell=untold,
         mean_coverage=_r(float(np.mean(coverages))),
         median_coverage=_r(float(np.quantile(coverages, 0.5, method="inverted_cdf"))),

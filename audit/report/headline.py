@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from asr_gate.audit.records.report import DomainStatistics, Report, SplitStatistics
+from asr_gate.audit.records.report import Report, SplitStatistics
 
 
 def sentence(report: Report) -> str:
@@ -29,7 +29,7 @@ def headline(report: Report) -> str:
     )
 
 
-def low_quality(part: DomainStatistics | SplitStatistics, to: str) -> tuple[str, str]:
+def low_quality(part: SplitStatistics, to: str) -> tuple[str, str]:
     """The share of low quality of a domain or split and its interval, as tables show them.
 
     Args:

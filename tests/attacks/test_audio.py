@@ -16,7 +16,7 @@ import soundfile
 
 from asr_gate.audit.gate import read_report, require_same_data
 from asr_gate.corpus import digests as digests_module
-from asr_gate.corpus.audited import AlteredAudio
+from asr_gate.corpus.audited import AlteredAudio, AuditedAudio
 from asr_gate.corpus.digests import Method, digests
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import cache_home
@@ -279,7 +279,8 @@ def test_audio_that_is_swapped_after_the_gate_stops_the_training(tmp_path: Path)
     manifest = write_corpus(tmp_path / "corpus", rows=6)
     report = write_report(tmp_path / "report", manifest)
     corpus = read_corpus([manifest])
-    audio = require_same_data(read_report(report), "r", corpus, report.parent, cached=False)
+    now = require_same_data(read_report(report), "r", corpus, report.parent, cached=False)
+    audio = AuditedAudio(now.sounds, now.audio)
     first = corpus.utterances[0]
     assert isinstance(first.audio, Path)
     kept = first.audio.read_bytes()
