@@ -39,6 +39,7 @@ GROUPS = {
     "Training": {
         "train": "Train on a corpus whose report allows it.",
         "eval": "Score a checkpoint on manifests, or compare results.",
+        "transcribe": "Write down what a checkpoint hears in audio files.",
         "runs": "List audits, trainings and evaluations on this disk.",
     },
     "Setting up": {
@@ -155,7 +156,7 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, ModuleNotFoundError) and error.name:
         module = error.name.partition(".")[0]
         if extra := extra_of(module):
-            if {"train", "eval"} & set(sys.argv[1:]):
+            if {"train", "eval", "transcribe"} & set(sys.argv[1:]):
                 extra = "train"  # which includes `align`
             click.echo(
                 f"asr: {module} is not installed; install what this command needs: "

@@ -19,10 +19,13 @@ INTERVAL = 5.0
 
 
 class AuditProgress:
-    """Shows how far an audit or an evaluation is, on standard error."""
+    """Shows how far an audit, an evaluation or a transcription is, on standard error."""
 
-    def __init__(self, doing: str = "aligning", done: str = "aligned") -> None:
+    def __init__(
+        self, doing: str = "aligning", done: str = "aligned", things: str = "utterances"
+    ) -> None:
         self._verbs = doing, done
+        self._things = things
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn(doing),
@@ -70,7 +73,7 @@ class AuditProgress:
         self._bar.update(self._task, total=total, completed=done)
         if not self._console.is_terminal:
             kept = f", {done} kept from before" if done else ""
-            self._print(f"{self._verbs[0]} {total} utterances{kept}")
+            self._print(f"{self._verbs[0]} {total} {self._things}{kept}")
 
     def advance(self, utterances: int, seconds: float) -> None:
         """So many more utterances and seconds of audio are measured."""

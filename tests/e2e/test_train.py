@@ -151,3 +151,12 @@ def test_ten_utterances_are_learnt_by_heart(
     done = asr_here("eval", "runs/round2-tiny/final", manifest, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["overall"]["wer"] < 0.1
+    audio = [row["audio_filepath"] for row in seen]
+    done = asr_here("transcribe", "runs/round2-tiny/final", *audio, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    heard = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["audio"] for one in heard] == audio
+    # Nobody said the language: the tag is learnt like the text.
+    assert {one["language"] for file in heard for one in file["segments"]} == {"English"}
+    right = sum(one["text"] == row["text"] for one, row in zip(heard, seen, strict=True))
+    assert right >= 0.8 * len(seen)

@@ -40,6 +40,7 @@ def example_of(prompt: int, target: list[int], end: int) -> Example:
     return Example(
         row=row(Path("x.wav"), 1.0, "x"),
         prompt=ids,
+        tag=0,
         target=torch.tensor([*target, end]),
         features=torch.zeros(128, 100),
         features_mask=torch.ones(100, dtype=torch.long),
@@ -86,6 +87,11 @@ def test_real_rows_are_supervised_from_the_tag_to_the_end(
     assert prompt.endswith(f"<|im_start|>assistant\nlanguage {language}<asr_text>")
     inputs = collate([example], pad_id=encoder.pad_id).inputs
     assert (inputs["labels"] != IGNORE).sum() == len(example.target)
+    for side in ("left", "right"):
+        learnt = collate([example], pad_id=encoder.pad_id, side=side, learn_language=True).inputs
+        supervised = learnt["labels"][0][learnt["labels"][0] != IGNORE]
+        tagged = f"language {language}<asr_text>Red green בדיקה{END_OF_TURN}"
+        assert tokenizer.decode(supervised) == tagged
 
 
 def test_the_prompt_is_the_one_of_inference(processor, tmp_path: Path) -> None:
@@ -101,6 +107,12 @@ def test_the_prompt_is_the_one_of_inference(processor, tmp_path: Path) -> None:
     assert example.prompt.tolist() == expected["input_ids"][0].tolist()
     assert torch.equal(example.features, expected["input_features"][0])
     assert encoder.count_tokens(example.row) == len(example.prompt) + len(example.target)
+    # Without a language the prompt ends where the tag would begin.
+    expected = processor.apply_transcription_request([samples])
+    assert example.prompt[: -example.tag].tolist() == expected["input_ids"][0].tolist()
+    unknown = encoder.prompt("")
+    assert unknown.tag == 0
+    assert unknown.tokens == encoder.prompt("English").tokens - example.tag
 
 
 @pytest.mark.parametrize("samples", [3000, 8000, 12345, 16000, 16160, 48777, 160 * 777])

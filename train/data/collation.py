@@ -37,6 +37,7 @@ def collate(
     pad_id: int,
     side: Literal["left", "right"] = "right",
     targets: bool = True,
+    learn_language: bool = False,
 ) -> Batch:
     """Pad examples to one length.
 
@@ -48,6 +49,7 @@ def collate(
         pad_id: padding token.
         side: side of the padding; generation needs the left.
         targets: append the targets and build labels; without them the batch is for generation.
+        learn_language: put labels on the language tags, too.
     """
     examples = [item for item in items if isinstance(item, Example)]
     refused = [item for item in items if isinstance(item, Refused)]
@@ -71,7 +73,11 @@ def collate(
         input_ids[index, start:end] = sequence
         attention_mask[index, start:end] = 1
         if targets:
-            labels[index, start + len(example.prompt) : end] = example.target
+            first = start + len(example.prompt)
+            labels[index, first:end] = example.target
+            if learn_language:
+                tag = slice(first - example.tag, first)
+                labels[index, tag] = input_ids[index, tag]
         features[index, :, : example.features.shape[1]] = example.features
         features_mask[index, : len(example.features_mask)] = example.features_mask
     inputs = {
@@ -88,7 +94,7 @@ def collate(
 def silence(encoder: Encoder) -> Batch:
     """One second of silence without loss, for a process that has fewer batches than the others."""
     inputs = encoder.processor(
-        text=[encoder.prompt("English")[0]],
+        text=[encoder.prompt("English").text],
         audio=[np.zeros(encoder.sample_rate, dtype=np.float32)],
         sampling_rate=encoder.sample_rate,
     )

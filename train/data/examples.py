@@ -4,7 +4,9 @@ The model's input for one row, with `language English<asr_text>` given as at inf
 
     <|im_start|>system\\n<|im_end|>\\n
     <|im_start|>user\\n<|audio_start|>…<|audio_end|><|im_end|>\\n
-    <|im_start|>assistant\\nlanguage English<asr_text>      all of this is the prompt: no loss
+    <|im_start|>assistant\\n                               so far the prompt has no loss
+    language English<asr_text>                             its end, the language tag: loss on each
+                                                           token with `data.learn_language`
     the transcript<|im_end|>                               the target: loss on each token
 """
 
@@ -14,7 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 from transformers import Qwen3ASRProcessor
@@ -32,12 +36,26 @@ from asr_gate.train.record import ALTERED, Refused
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """What comes before a transcript."""
+
+    text: str
+    """With one audio placeholder."""
+    tokens: int
+    """Without that placeholder."""
+    tag: int
+    """How many of them, at the end, are the language tag."""
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """One row, ready for a batch."""
 
     row: Row
     prompt: Tensor
     """Shape (prompt tokens,), int64, audio placeholders included."""
+    tag: int
+    """How many tokens at the end of the prompt are the language tag."""
     target: Tensor
     """Shape (target tokens,), int64: the transcript and the end token."""
     features: Tensor
@@ -80,20 +98,20 @@ class Encoder:
         self._room = int(settings.cache_gib * 2**30)
         self.prompt = cache(self._render_prompt)
 
-    def _render_prompt(self, language: str) -> tuple[str, int]:
-        """The prompt with one audio placeholder, and its length in tokens without that."""
+    def _render_prompt(self, language: str) -> Prompt:
+        """The prompt for audio in a language; empty: the model is to say the language itself."""
+        tag = f"language {language}{TRANSCRIPT}" if language else ""
         messages = [
             {"role": "user", "content": [{"type": "audio"}]},
-            {
-                "role": "assistant",
-                "content": [{"type": "text", "text": f"language {language}{TRANSCRIPT}"}],
-            },
+            {"role": "assistant", "content": [{"type": "text", "text": tag}]},
         ]
         text = self.processor.apply_chat_template(
             messages, tokenize=False, continue_final_message=True
         )
-        ids = self.processor.tokenizer(text, add_special_tokens=False).input_ids
-        return text, len(ids) - 1
+        return Prompt(text, self._count(text) - 1, self._count(tag))
+
+    def _count(self, text: str) -> int:
+        return len(self.processor.tokenizer(text, add_special_tokens=False).input_ids)
 
     def target(self, row: Row) -> list[int]:
         """Tokens of the transcript and the end token."""
@@ -103,7 +121,7 @@ class Encoder:
 
     def count_tokens(self, row: Row) -> int:
         """Tokens of prompt, audio and target, by the row's length; no audio is opened."""
-        return self.prompt(row.language)[1] + audio_tokens(row.seconds) + len(self.target(row))
+        return self.prompt(row.language).tokens + audio_tokens(row.seconds) + len(self.target(row))
 
     def _fits(self, row: Row, seconds: Seconds) -> bool:
         """Whether a row of this length would be within the limits."""
@@ -113,6 +131,24 @@ class Encoder:
             check_tokens(row.utterance.id, tokens, self.settings),
         )
         return not any(faults)
+
+    def encode(self, row: Row, samples: NDArray[np.float32]) -> Example:
+        """The example of a row whose audio is decoded; `samples` have the model's sample rate."""
+        prompt = self.prompt(row.language)
+        # One row at a time: in a batch, padding would change the last frames of shorter rows.
+        encoded = self.processor(
+            text=[prompt.text],
+            audio=[samples],
+            sampling_rate=self.sample_rate,
+        )
+        return Example(
+            row=row,
+            prompt=encoded["input_ids"][0],
+            tag=prompt.tag,
+            target=torch.tensor(self.target(row)),
+            features=encoded["input_features"][0],
+            features_mask=encoded["input_features_mask"][0].long(),
+        )
 
     def read(self, row: Row, augmentation: Augmentation | None = None) -> Example | Refused:
         """Decode a row's audio and make its example; refused: unreadable, or outside the limits.
@@ -138,19 +174,7 @@ class Encoder:
         if augmentation is not None:
             seconds = augmentation.stretched(len(samples)) / self.sample_rate
             samples = augmentation.change_samples(samples, stretch=self._fits(row, seconds))
-        # One row at a time: in a batch, padding would change the last frames of shorter rows.
-        encoded = self.processor(
-            text=[self.prompt(row.language)[0]],
-            audio=[samples],
-            sampling_rate=self.sample_rate,
-        )
-        example = Example(
-            row=row,
-            prompt=encoded["input_ids"][0],
-            target=torch.tensor(self.target(row)),
-            features=encoded["input_features"][0],
-            features_mask=encoded["input_features_mask"][0].long(),
-        )
+        example = self.encode(row, samples)
         fault = check_tokens(
             row.utterance.id, len(example.prompt) + len(example.target), self.settings
         )

@@ -26,7 +26,7 @@ class Row:
     utterance: Utterance
     seconds: Seconds
     language: str
-    """Name in the prompt: `English`."""
+    """Name in the prompt: `English`; empty: the model is to say it."""
     weight: float = 1.0
     """Weight of each of its tokens in the loss."""
 

@@ -66,7 +66,9 @@ def build_loader(
     return DataLoader(
         Examples(selection.training, encoder, recipe.seed),
         batch_sampler=order,
-        collate_fn=partial(collate, pad_id=encoder.pad_id),
+        collate_fn=partial(
+            collate, pad_id=encoder.pad_id, learn_language=recipe.data.learn_language
+        ),
         num_workers=workers,
         persistent_workers=workers > 0,
     )

@@ -152,6 +152,9 @@ class Data(Section):
 
     language: str | None = None
     """Language of the rows whose manifest names none: `English`, `he`."""
+    learn_language: bool = False
+    """Put loss on the language tag (`language Hebrew<asr_text>`), too: the model then recognises
+    the language where none is given."""
     split: str | None = None
     """Split to train on; None: `train`, if the corpus has splits."""
     evaluation_split: str | None = None

@@ -1,0 +1,221 @@
+"""Writes down what a checkpoint hears in audio files, for `asr transcribe`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.speech.audio import AudioError, load
+from asr_gate.corpus.utterance import Seconds, Utterance
+from asr_gate.train import recipes
+from asr_gate.train.data.batches import batches
+from asr_gate.train.data.languages import language_name
+from asr_gate.train.data.rows import Row
+from asr_gate.train.distributed import Ranks, choose_device, choose_threads
+from asr_gate.train.evaluation.segments import speech_segments
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from transformers import Qwen3ASRForConditionalGeneration
+
+    from asr_gate.train.data.examples import Encoder, Example
+
+LONGEST: Seconds = 30.0
+"""Of one segment: recipes train on rows of up to 30 seconds."""
+TOGETHER: Seconds = 600.0
+"""Audio that is read before it is transcribed, so that short files fill a batch."""
+TOKENS_PER_SECOND = 16.0
+"""More than anybody says: five words per second of three tokens each."""
+FEWEST_TOKENS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of speech and its transcript."""
+
+    start: Seconds
+    end: Seconds
+    text: str
+    language: str | None
+    """As it was given, or else as the model recognised it; None: the model did not say."""
+    finished: bool
+    """Whether the model ended the transcript by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was heard in one file."""
+
+    audio: str
+    duration: Seconds
+    segments: list[Segment]
+
+    @property
+    def text(self) -> str:
+        """The whole text."""
+        return " ".join(one.text for one in self.segments if one.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A file that could not be transcribed, and why."""
+
+    audio: str
+    reason: str
+
+
+def transcribe(
+    checkpoint: str,
+    audio: Sequence[str | Path],
+    *,
+    language: str | None = None,
+    longest: Seconds = LONGEST,
+    batch_seconds: Seconds = 60.0,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
+    advance: Callable[[int, Seconds], None] = lambda files, seconds: None,
+) -> Iterator[Transcript | Unread]:
+    """Transcribe audio files, in order, as they are done; long ones in segments, cut at pauses.
+
+    Args:
+        checkpoint: folder or hub id, in either layout.
+        audio: files of up to two hours.
+        language: code or English name of the language that is spoken; None: the model recognises
+            it, if it has learnt to.
+        longest: longest segment.
+        batch_seconds: padded audio in one batch.
+        device: where the model runs.
+        advance: told how many more files, and seconds of speech, are done.
+
+    Raises:
+        UserError: no such checkpoint, device or language; a batch does not fit into memory.
+    """
+    named = "" if language is None else language_name(language)
+    from transformers.utils import logging as transformers_logging
+
+    from asr_gate.train.data.examples import Encoder
+    from asr_gate.train.model.load import load_pretrained, load_processor
+
+    transformers_logging.disable_progress_bar()
+    chosen = choose_device(device, Ranks(), "--device ")
+    encoder = Encoder(load_processor(checkpoint, None), recipes.Data(cache_gib=0))
+    model = load_pretrained(checkpoint, None, untie=False).to(chosen).eval()
+    choose_threads(None, chosen, model.num_parameters())
+    for files in _groups(audio, encoder, named, longest):
+        rows = [row for file in files if isinstance(file, _File) for row in file.rows]
+        heard: dict[str, Segment] = {}
+        for indices in batches([row for row, _ in rows], batch_seconds, seed=0, epoch=0):
+            taken = [rows[index] for index in indices]
+            examples = [encoder.encode(row, samples) for row, samples in taken]
+            for segment, (row, _) in zip(
+                _generate(model, encoder, examples, chosen), taken, strict=True
+            ):
+                heard[row.utterance.id] = segment
+            advance(0, sum(row.seconds for row, _ in taken))
+        for file in files:
+            advance(1, 0.0)
+            if isinstance(file, Unread):
+                yield file
+            else:
+                segments = [heard[row.utterance.id] for row, _ in file.rows]
+                yield Transcript(file.audio, file.duration, segments)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    """A file that was read."""
+
+    audio: str
+    duration: Seconds
+    rows: list[tuple[Row, NDArray[np.float32]]]
+    """Its segments, and the samples of each."""
+
+
+def _groups(
+    audio: Sequence[str | Path], encoder: Encoder, language: str, longest: Seconds
+) -> Iterator[list[_File | Unread]]:
+    """Files in order, in groups that are transcribed together."""
+    group: list[_File | Unread] = []
+    seconds = 0.0
+    for number, path in enumerate(audio):
+        file = _read(number, Path(path), encoder.sample_rate, language, longest)
+        group.append(file)
+        seconds += file.duration if isinstance(file, _File) else 0.0
+        if seconds >= TOGETHER:
+            yield group
+            group, seconds = [], 0.0
+    if group:
+        yield group
+
+
+def _read(
+    number: int, path: Path, sample_rate: int, language: str, longest: Seconds
+) -> _File | Unread:
+    """Decode a file and cut it into segments."""
+    name = str(path)
+    whole = Utterance(id=name, text="", audio=path, audio_name=name, origin=name)
+    try:
+        recording = load(whole, sample_rate)
+    except AudioError as error:
+        return Unread(name, str(error))
+    rows = []
+    for start, end in speech_segments(recording.samples, sample_rate, longest):
+        first, last = round(start * sample_rate), round(end * sample_rate)
+        utterance = replace(
+            whole, id=f"{number}:{first}", offset=start, duration=(last - first) / sample_rate
+        )
+        row = Row(utterance, (last - first) / sample_rate, language)
+        rows.append((row, recording.samples[first:last]))
+    return _File(name, recording.duration, rows)
+
+
+def _generate(
+    model: Qwen3ASRForConditionalGeneration,
+    encoder: Encoder,
+    examples: Sequence[Example],
+    device: torch.device,
+) -> list[Segment]:
+    """Transcribe one batch, by greedy decoding."""
+    import torch
+
+    from asr_gate.train.data.collation import collate
+    from asr_gate.train.model.loss import compute_type
+
+    batch = collate(examples, pad_id=encoder.pad_id, side="left", targets=False)
+    inputs = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
+    longest = max(row.seconds for row in batch.rows)
+    try:
+        with torch.inference_mode(), compute_type(device):
+            written = model.generate(
+                **inputs,
+                max_new_tokens=FEWEST_TOKENS + math.ceil(TOKENS_PER_SECOND * longest),
+                do_sample=False,
+                pad_token_id=encoder.pad_id,
+                eos_token_id=encoder.end_id,
+            )
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"out of memory with {len(examples)} segments of up to {longest:.0f} s: lower "
+            "--batch-seconds"
+        ) from error
+    new = written[:, inputs["input_ids"].shape[1] :]
+    return [
+        Segment(
+            start=round(row.utterance.offset, 3),
+            end=round(row.utterance.offset + row.seconds, 3),
+            text=said["transcription"],
+            language=row.language or said["language"],
+            finished=ended,
+        )
+        for row, said, ended in zip(
+            batch.rows,
+            encoder.processor.decode(new, return_format="parsed"),
+            (new == encoder.end_id).any(dim=1).tolist(),
+            strict=True,
+        )
+    ]
