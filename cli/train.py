@@ -20,6 +20,7 @@ from asr_gate.cli.project import load_project, reading
     epilog="""\b
     Examples:
       asr train round2 --data corpus/train.jsonl --report reports/phase0 optimizer.accumulate=4
+      asr train round2 data.validation=[dev.jsonl] data.test=[test.jsonl]
       asr train average runs/round2 --best 3
     """,
 )
@@ -67,9 +68,9 @@ def run(
 ) -> int:
     """Train by RECIPE if a verified report allows it, or refuse before any model is loaded.
 
-    RECIPE is round2, full, lora, projector-only, round2-tiny (a small random model, for a CPU), or
-    a YAML file; KEY=VALUE overrides any key of it. The word `run` may be left out. `asr train
-    average RUN` averages the best checkpoints of a run.
+    RECIPE is round1, round2, full, lora, projector-only, round2-tiny (a small random model, for a
+    CPU), or a YAML file; KEY=VALUE overrides any key of it. The word `run` may be left out. `asr
+    train average RUN` averages the best checkpoints of a run.
 
     Exit codes: 10 CAUTION not accepted, 20 STOP, 30 no verdict for this data, 2 bad input.
     """

@@ -42,6 +42,12 @@ class AuditedAudio:
         self._believe_times = believe_times
         self._checked: dict[tuple[int, Stamp], str] = {}
 
+    def also(self, digests: Mapping[str, str]) -> AuditedAudio:
+        """These, and the digests of further rows, made in the same way."""
+        return AuditedAudio(
+            {**self._digests, **digests}, self._method, believe_times=self._believe_times
+        )
+
     def require(self, utterance: Utterance, stream: BinaryIO) -> BinaryIO:
         """Check an open file against the audit; returns what to decode, from its start.
 

@@ -129,6 +129,24 @@ def read_rows(
     return _parsed(wanted, source, audio_root)
 
 
+def with_ids_apart(corpus: Corpus, others: Sequence[Corpus]) -> Corpus:
+    """A corpus none of whose ids stands in other corpora: such an id gets `#2`, `#3`, … behind it.
+
+    Rows that only tell leaks (`Corpus.others`) keep theirs.
+    """
+    before: list[Utterance | SkippedRow] = []
+    for other in others:
+        before += [*other.utterances, *other.skipped]
+    own: list[Utterance | SkippedRow] = [*corpus.utterances, *corpus.skipped]
+    taken = {row.id for row in (*before, *own)}
+    apart = _with_unique_ids(own, taken, before)
+    return replace(
+        corpus,
+        utterances=[row for row in apart if isinstance(row, Utterance)],
+        skipped=[row for row in apart if isinstance(row, SkippedRow)],
+    )
+
+
 def _in_split(row: Row, source: Source, split: str | None) -> bool:
     """Whether a row is of the wanted split."""
     if split is None:

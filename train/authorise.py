@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr_gate.audit.gate import (
+    LEAKS,
     NoVerdict,
     Stopped,
     authorise,
     find_latest,
+    find_leaks,
     require_same_data,
     same_manifests,
     verify,
@@ -30,7 +32,7 @@ from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.strict import read_json
-from asr_gate.corpus.utterance import Corpus
+from asr_gate.corpus.utterance import Corpus, Utterance
 from asr_gate.tracking import TrackingError
 from asr_gate.train.record import Phase0
 
@@ -38,9 +40,6 @@ REPORTS = Path("reports")
 """Folder of the audits, whose latest is used unless one is named."""
 
 WANDB = "wandb:"
-
-LEAKS = ("D004", "D005")
-"""Rules that find the same audio or text in two splits."""
 
 
 @dataclass(frozen=True)
@@ -175,6 +174,37 @@ def require_no_leaks(authorised: Authorisation, used: Collection[str]) -> None:
             f"{first.origin}: '{first.id}' {first.code}: {first.message}; {many} in more than one "
             "split, and the test would be too good; drop them with asr clean --drop D004,D005 and "
             "audit again, or train with --accept-leaks"
+        )
+
+
+def require_apart(
+    authorised: Authorisation, used: Collection[str], own: Iterable[tuple[str, Utterance]]
+) -> None:
+    """Refuse manifests of their own that hold what the audited corpus, or one another, holds.
+
+    The audit has not seen them, so the rules for leaks are run here.
+
+    Args:
+        authorised: the report that allows the run; its policy holds the rules' limits.
+        used: ids of the audited rows that train, evaluate or test.
+        own: the rows of `data.validation` and `data.test`, each with `validation` or `test`.
+
+    Raises:
+        UserError: a row stands in two of them; names the first.
+    """
+    ours = [row for row in authorised.corpus.utterances if row.id in used]
+    rows = [replace(row, split="data") for row in ours]
+    rows += [replace(row, split=name) for name, row in own]
+    leaks = find_leaks(authorised.report, authorised.name, rows)
+    if leaks:
+        first, number = leaks[0], len({one.id for one in leaks})
+        origin = next(row.origin for row in rows if row.id == first.id)
+        many = "1 row is" if number == 1 else f"{number} rows are"
+        raise UserError(
+            f"{origin}: '{first.id}' {first.code}: {first.message}; {many} in data.validation or "
+            "data.test too, and the result would be too good; take them out of one of the "
+            "manifests (a part of the audited rows needs no new audit), or train with "
+            "--accept-leaks"
         )
 
 

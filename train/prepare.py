@@ -10,8 +10,14 @@ from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3
 from transformers.utils import logging as transformers_logging
 
 from asr_gate.train import recipes
-from asr_gate.train.authorise import Authorisation, require_fit_split, require_no_leaks
+from asr_gate.train.authorise import (
+    Authorisation,
+    require_apart,
+    require_fit_split,
+    require_no_leaks,
+)
 from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.own_sets import OwnSets
 from asr_gate.train.data.rows import Selection, refuse_long_texts, select
 from asr_gate.train.data.tokenizer import build_processor
 from asr_gate.train.distributed import Ranks, choose_device, choose_threads
@@ -40,6 +46,7 @@ def prepare(
     recipe: recipes.Recipe,
     authorised: Authorisation,
     ranks: Ranks,
+    own: OwnSets = OwnSets(),  # noqa: B008  (frozen)
     *,
     accept_leaks: bool = False,
 ) -> Prepared:
@@ -50,6 +57,7 @@ def prepare(
         recipe: of the run.
         authorised: the corpus that may train, and the report that allows it.
         ranks: this process among all that train together.
+        own: manifests of their own to evaluate and to test on.
         accept_leaks: whether rows may be used that stand in several splits.
 
     Raises:
@@ -58,13 +66,16 @@ def prepare(
     """
     transformers_logging.disable_progress_bar()  # its bars would break ours
     device = choose_device(recipe.device, ranks, "device=")
-    selection = select(authorised.corpus.utterances, authorised.excluded, recipe.data)
+    selection = select(authorised.corpus.utterances, authorised.excluded, recipe.data, own)
+    audited = {row.utterance.id for row in selection.rows()} - own.sounds.keys()
     if selection.splits is not None:
         require_fit_split(authorised, selection.splits.train)
         if not accept_leaks:
-            require_no_leaks(authorised, {row.utterance.id for row in selection.rows()})
+            require_no_leaks(authorised, audited)
+    if own.recorded and not accept_leaks:
+        require_apart(authorised, audited, own.rows())
     source, config, processor = _source(recipe, selection)
-    encoder = Encoder(processor, recipe.data, authorised.audio)
+    encoder = Encoder(processor, recipe.data, authorised.audio.also(own.sounds))
     selection = refuse_long_texts(selection, encoder.count_tokens, recipe.data)
     model = build_on_meta(config, untie=recipe.model.untie_embeddings)
     if recipe.model.lora is not None:
@@ -81,8 +92,12 @@ def prepare(
         training=len(training),
         training_audio=audio,
         evaluation=[row.utterance.id for row in selection.evaluation],
+        evaluation_of=selection.evaluation_of,
         test=[row.utterance.id for row in selection.test],
         splits=selection.splits,
+        hold_out=selection.hold_out,
+        own=own.recorded,
+        set_aside=selection.set_aside,
         excluded=selection.excluded,
         weighted=[id for id in training if id in authorised.excluded],
         excluded_weight=recipe.data.excluded_weight,

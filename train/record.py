@@ -46,7 +46,7 @@ class Refused:
 
     id: str
     rule: str
-    """`too_long`, `too_short`, `too_many_tokens`, `no_words`, `unreadable` or
+    """`too_long`, `too_short`, `too_many_tokens`, `no_words`, `unreadable`, `skipped` or
     `altered`."""
     reason: str
 
@@ -74,15 +74,40 @@ class PlannedSplits(Section):
 
     train: str
     evaluation: str | None
-    """None: rows of the training split are held out."""
+    """None: manifests of their own, or held-out rows of the training split."""
     test: str | None
-    """None: there is no test at the end."""
+    """None: manifests of their own, or no test at the end."""
     rows: dict[str, int]
     """Rows of each split of the corpus; the name is empty for rows without one."""
 
     def uses(self, split: str | None) -> bool:
         """Whether rows of a split train, evaluate or test."""
         return split is not None and split in (self.train, self.evaluation, self.test)
+
+
+HeldOutKind = Literal["speaker", "recording", "row"]
+
+
+class PlannedHoldOut(Section):
+    """How rows are held out of those to train on."""
+
+    by: HeldOutKind
+    """What is held out as a whole."""
+    why: str | None
+    """What there is too little of to hold out something larger; None: nothing larger is known."""
+    groups: int
+    """Speakers, recordings or rows that there are."""
+    held: int
+    """How many of them are held out."""
+
+
+class OwnSet(Section):
+    """Manifests of their own to evaluate or to test on; they were not audited."""
+
+    manifests: list[str]
+    rows: int
+    fingerprint: str
+    """`sha256:…` over rows, texts and audio, as that of an audited corpus."""
 
 
 class Plan(Section):
@@ -98,11 +123,20 @@ class Plan(Section):
     """Rows that train."""
     training_audio: Seconds
     evaluation: list[str]
-    """Ids of the rows that evaluate: of the evaluation split, or held out."""
+    """Ids of the rows that evaluate: of the evaluation split, of `data.validation`, or held out."""
+    evaluation_of: int = 0
+    """How many rows these were chosen from; 0: it is not known."""
     test: list[str] = Field(default_factory=list)
-    """Ids of the rows of the test split."""
+    """Ids of the rows of the test split or of `data.test`."""
     splits: PlannedSplits | None = None
     """None: the corpus has no splits."""
+    hold_out: PlannedHoldOut | None = None
+    """None: no row of the training split is held out."""
+    own: dict[Literal["validation", "test"], OwnSet] = Field(default_factory=dict)
+    """Manifests of their own to evaluate and to test on."""
+    set_aside: list[str] = Field(default_factory=list)
+    """Ids of the rows that neither train nor evaluate: of held-out speakers and recordings, beyond
+    `data.evaluation_limit` or excluded by the audit."""
     excluded: list[str]
     """Ids of the rows that the audit excluded and that do not train."""
     weighted: list[str]
@@ -132,7 +166,7 @@ class Plan(Section):
 
     def counts(self) -> dict[str, object]:
         """The plan as plain data, with the number of rows in place of each list of rows."""
-        lists = ("evaluation", "test", "excluded", "weighted", "refused")
+        lists = ("evaluation", "test", "set_aside", "excluded", "weighted", "refused")
         return self.model_dump(mode="json") | {name: len(getattr(self, name)) for name in lists}
 
 
@@ -213,6 +247,32 @@ class Tracking(Section):
     """Logged models by their folder's name."""
 
 
+class Progress(Section):
+    """What a run has spent until its last state on disk or its last evaluation.
+
+    What is lost after that, and made again when the run is resumed, counts once.
+    """
+
+    seconds: Seconds = 0.0
+    """Of training, evaluations and checkpoints, over all starts of the run."""
+    audio: Seconds = 0.0
+    """Audio that was trained on; each epoch counts."""
+
+
+class TargetReached(Section):
+    """The first evaluation whose WER was at `evaluation.target_wer` or below."""
+
+    target_wer: float
+    wer: float
+    step: int
+    epoch: int
+    """The epoch that the step is of."""
+    hours: float
+    """Time of the run until then, that evaluation included."""
+    audio_hours: float
+    """Audio that was trained on until then; each epoch counts."""
+
+
 Status = Literal["running", "finished", "stopped", "interrupted", "failed"]
 
 
@@ -239,6 +299,9 @@ class RunRecord(Section):
     """Rates of the final model on the test split; None: there is none, or it is not done yet."""
     switches: dict[str, int] = Field(default_factory=dict)
     """First step of each phase."""
+    progress: Progress = Progress()
+    target: TargetReached | None = None
+    """None: there is no `evaluation.target_wer`, or it is not reached."""
     tracking: Tracking = Tracking(run_id="", mode="disabled")
 
     def best_wer(self) -> float | None:
@@ -263,6 +326,8 @@ class RunRecord(Section):
                 "switches": {name: at for name, at in self.switches.items() if at <= step},
                 "evaluations": [one for one in self.evaluations if one.steps <= evaluated],
                 "epochs": [one for one in self.epochs if one.steps <= evaluated],
+                "progress": self.progress if step else Progress(),
+                "target": self.target if self.target and self.target.step <= evaluated else None,
             }
         )
 
@@ -282,6 +347,12 @@ class RunRecord(Section):
             f"phase0.{key}"
             for key in ("digest", "dataset_fingerprint")
             if getattr(self.phase0, key) != getattr(earlier.phase0, key)
+        ]
+        ours_own, theirs_own = self.plan.own, earlier.plan.own
+        changed += [
+            f"rows or audio of data.{key}"
+            for key in sorted(ours_own.keys() & theirs_own.keys())
+            if ours_own[key].fingerprint != theirs_own[key].fingerprint
         ]
         if changed:
             raise UserError(

@@ -24,6 +24,7 @@ from asr_gate.tracking.logs import logs
 from asr_gate.tracking.redact import redact
 from asr_gate.train import recipes
 from asr_gate.train.authorise import REPORTS, Authorisation, authorise_training
+from asr_gate.train.data.own_sets import read_own_sets
 from asr_gate.train.distributed import ranks, together
 from asr_gate.train.files import claim_folder
 from asr_gate.train.observe.tracking import build_tracker, start_tracking, with_tracker_settings
@@ -155,10 +156,18 @@ def run(
     folder = out or project.runs / name
     Tracker(settings.wandb).check()
 
+    own = read_own_sets(
+        settings.data,
+        authorised,
+        by_user=recipes.overridden(overrides, "data"),
+        audio_root=audio_root,
+        labels=project.labels,
+    )
+
     from asr_gate.train.observe.plan_table import show_plan
     from asr_gate.train.prepare import prepare
 
-    prepared = prepare(name, settings, authorised, here, accept_leaks=accept_leaks)
+    prepared = prepare(name, settings, authorised, here, own, accept_leaks=accept_leaks)
     if console is not None:
         show_plan(prepared.plan, console)
     if dry_run:

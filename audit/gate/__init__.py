@@ -7,6 +7,7 @@ from asr_gate.audit.gate.admission import (
     require_same_data,
     verify,
 )
+from asr_gate.audit.gate.leaks import LEAKS, find_leaks
 from asr_gate.audit.gate.read import (
     NoVerdict,
     check_tables,
@@ -16,12 +17,14 @@ from asr_gate.audit.gate.read import (
 )
 
 __all__ = [
+    "LEAKS",
     "CautionNotAccepted",
     "NoVerdict",
     "Stopped",
     "authorise",
     "check_tables",
     "find_latest",
+    "find_leaks",
     "read_report",
     "require_same_data",
     "same_manifests",

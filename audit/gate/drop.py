@@ -6,10 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
+from asr_gate.audit.gate.leaks import policy_of
 from asr_gate.audit.gate.read import NoVerdict
-from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.causes import explained, strongest_first
 from asr_gate.audit.records.excluded import AS_AUDITED, Choice, excluded, excludes
 from asr_gate.audit.records.finding import Finding
@@ -95,10 +93,7 @@ def with_whole_corpus(
         return list(report.findings)
     from asr_gate.audit.checks import find_in_corpus
 
-    try:
-        policy = Policy.model_validate(report.policy)
-    except ValidationError as error:
-        raise NoVerdict(f"{name}: its policy cannot be read; audit again") from error
+    policy = policy_of(report, name)
     again = list(find_in_corpus(choice.drop, corpus, content, policy, report.aligner.language))
     known = {(finding.id, finding.code) for finding in again}
     return again + [f for f in report.findings if (f.id, f.code) not in known]

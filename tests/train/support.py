@@ -16,12 +16,38 @@ from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.report import SCHEMA_VERSION, Decision, Report
 from asr_gate.corpus.fingerprint import fingerprint, to_lines
 from asr_gate.corpus.read import read_corpus
+from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipes
 from asr_gate.train.record import Phase0, Plan, RunRecord
 
 WORDS = ("red", "green", "blue", "black", "white")
 PITCHES = (220.0, 330.0, 440.0, 550.0, 660.0)
 RATE = 16000
+
+
+def utterance(
+    id: str,
+    seconds: float | None = 2.0,
+    text: str = "red",
+    lang: str | None = "en",
+    split: str | None = None,
+    speaker: str | None = None,
+    domain: str = "default",
+    recording: str = "missing.wav",
+) -> Utterance:
+    """A row whose audio is not there."""
+    return Utterance(
+        id=id,
+        text=text,
+        audio=Path(recording),
+        audio_name=recording,
+        origin=f"m.jsonl:{id}",
+        duration=seconds,
+        lang=lang,
+        split=split,
+        speaker=speaker,
+        domain=domain,
+    )
 
 
 def write_tones(path: Path, words: Sequence[str], seconds_a_word: float = 0.4) -> float:

@@ -123,7 +123,7 @@ def test_silence_takes_part_and_changes_nothing(processor) -> None:
         assert not parameter.grad.any(), name
 
 
-EXCLUDED = ("u003", "u004", "u007")
+EXCLUDED = ("u004", "u005", "u007")
 """None of them is held out."""
 
 

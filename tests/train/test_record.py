@@ -13,8 +13,11 @@ from asr_gate.train.record import (
     FinishedEpoch,
     LoggedModel,
     LoggedStep,
+    OwnSet,
+    Progress,
     Refused,
     RunRecord,
+    TargetReached,
     Tracking,
     logged_model,
     read_record,
@@ -40,6 +43,10 @@ def full() -> RunRecord:
         evaluations=[Evaluated.model_validate(one) for one in (evaluated(2, "step-2"), last)],
         epochs=[FinishedEpoch.model_validate({**last, "phase": "B", "loss": 1.0, "seconds": 2.0})],
         switches={"B": 1, "A": 4},
+        progress=Progress(seconds=9.0, audio=80.0),
+        target=TargetReached(
+            target_wer=0.6, wer=0.5, step=2, epoch=1, hours=0.001, audio_hours=0.01
+        ),
         tracking=Tracking(
             run_id="r1", mode="offline", models={"final": LoggedModel(reference="x", digest="y")}
         ),
@@ -78,6 +85,8 @@ def test_a_resumed_run_keeps_what_it_does_not_repeat(
     ]  # fmt: skip
     assert list(kept.switches) == switches
     assert len(kept.refused_while_reading) == 1
+    assert kept.progress.seconds == (9.0 if steps else 0.0)
+    assert (kept.target is not None) == (evaluations > 0)
 
 
 def changed(**fields: Any) -> str:
@@ -112,9 +121,16 @@ def test_what_is_no_record_is_one_line(content: str, said: str, tmp_path: Path) 
     assert error.value.exit_code == 2
 
 
+def with_validation(record: RunRecord, fingerprint: str) -> RunRecord:
+    """The record of a run that evaluates on a manifest of its own."""
+    own = {"validation": OwnSet(manifests=["dev.jsonl"], rows=4, fingerprint=fingerprint)}
+    return record.model_copy(update={"plan": record.plan.model_copy(update={"own": own})})
+
+
 def test_only_the_same_recipe_and_audit_are_one_run(tmp_path: Path) -> None:
-    record = run_record()
-    record.require_same_run(run_record("wandb.group=x", "budget.price=2"), tmp_path)
+    record = with_validation(run_record(), "sha256:1")
+    same = with_validation(run_record("wandb.group=x", "budget.price=2"), "sha256:1")
+    record.require_same_run(same, tmp_path)
     for other, key in (
         (run_record("seed=7"), "seed"),
         (
@@ -123,6 +139,7 @@ def test_only_the_same_recipe_and_audit_are_one_run(tmp_path: Path) -> None:
             ),
             "phase0.digest",
         ),
+        (with_validation(record, "sha256:9"), "audio of data.validation"),
     ):
         with pytest.raises(UserError, match=key):
             record.require_same_run(other, tmp_path)

@@ -4,30 +4,13 @@ import pytest
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
-from asr_gate.corpus.utterance import Utterance
+from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 from asr_gate.train import recipes
 from asr_gate.train.data.batches import batches
 from asr_gate.train.data.languages import language_name
-from asr_gate.train.data.rows import Row, hold_out, refuse_long_texts, select
-
-
-def utterance(
-    id: str,
-    seconds: float | None = 2.0,
-    text: str = "red",
-    lang: str | None = "en",
-    split: str | None = None,
-):
-    return Utterance(
-        id=id,
-        text=text,
-        audio=Path("missing.wav"),
-        audio_name="missing.wav",
-        origin=f"m.jsonl:{id}",
-        duration=seconds,
-        lang=lang,
-        split=split,
-    )
+from asr_gate.train.data.own_sets import OwnSets
+from asr_gate.train.data.rows import Row, refuse_long_texts, select
+from tests.train.support import utterance
 
 
 def rows(count: int) -> list[Row]:
@@ -86,14 +69,6 @@ def test_language_names() -> None:
         language_name("xx")
 
 
-def test_the_held_out_rows_stay_when_others_come_and_go() -> None:
-    held = hold_out(rows(400), 0.1, 500)
-    assert 20 <= len(held) <= 60
-    assert hold_out(rows(200), 0.1, 500) == {f"u{i}" for i in range(200)} & held
-    assert len(hold_out(rows(400), 0.1, 5)) == 5
-    assert len(hold_out(rows(3), 0.0001, 5)) == 1
-
-
 def test_excluded_rows_may_train_and_never_evaluate() -> None:
     utterances = [utterance(f"u{i}") for i in range(40)]
     excluded = {f"u{i}" for i in range(0, 40, 3)}
@@ -146,6 +121,42 @@ def test_rows_are_held_out_where_no_split_is_there_to_evaluate_on() -> None:
     assert splits_of(found.training) == splits_of(found.evaluation) == {"train"}
     assert len(found.training) + len(found.evaluation) == 40
     assert not ids(found.training) & ids(found.evaluation)
+
+
+def test_manifests_of_their_own_take_the_place_of_splits() -> None:
+    own = OwnSets(
+        Corpus(
+            [utterance(f"v{i}") for i in range(9)], [], [SkippedRow("gone", "v:9", "elsewhere")]
+        ),
+        Corpus([utterance("t0"), utterance("t1", 40.0)], []),
+    )
+    data = recipes.Data(validation=["v"], test=["t"], evaluation_limit=4)
+    found = select(of_splits(train=20, dev=6, test=12), {"v0"}, data, own)
+    assert len(found.training) == 20 and splits_of(found.training) == {"train"}
+    assert len(found.evaluation) == 4 and found.evaluation_of == 9
+    assert ids(found.evaluation) <= {f"v{i}" for i in range(9)}
+    assert ids(found.test) == {"t0"}
+    assert {(row.id, row.rule) for row in found.refused} == {
+        ("gone", "skipped"),
+        ("t1", "too_long"),
+    }
+    assert found.hold_out is None and found.set_aside == []
+    # Without splits nothing is held out either.
+    assert len(select(of_splits(none=20), (), data, own).training) == 20
+
+
+def test_rows_beside_those_that_are_held_out_do_not_train() -> None:
+    spoken = [utterance(f"u{i}", speaker=f"s{i % 20}") for i in range(200)]
+    excluded = {f"u{i}" for i in range(0, 200, 7)}
+    data = recipes.Data(excluded_weight=0.5, evaluation_limit=8)
+    found = select(spoken, excluded, data)
+    speakers = [{r.utterance.speaker for r in some} for some in (found.training, found.evaluation)]
+    assert not speakers[0] & speakers[1]
+    assert len(found.evaluation) == 8 < found.evaluation_of
+    assert not ids(found.evaluation) & excluded
+    parts = [*ids(found.training), *ids(found.evaluation), *found.set_aside]
+    assert sorted(parts) == sorted(one.id for one in spoken)
+    assert set(found.set_aside) & excluded
 
 
 def test_splits_by_other_names() -> None:

@@ -1,22 +1,23 @@
-"""Which rows train, which are held out for evaluation, and which are refused.
+"""Which rows train, which evaluate and test, and which are refused.
 
 No audio is decoded here: lengths come from the manifest or from the file's header.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.speech.audio import stored_duration
-from asr_gate.corpus.utterance import Seconds, Utterance
+from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 from asr_gate.train import recipes
+from asr_gate.train.data.hold_out import HoldOut, bounded, hold_out
 from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.normalise import normalise
+from asr_gate.train.data.own_sets import OwnSets
 from asr_gate.train.data.splits import choose_splits
-from asr_gate.train.record import PlannedSplits, Refused
+from asr_gate.train.record import PlannedHoldOut, PlannedSplits, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,16 @@ class Selection:
     """Ids of the rows that the audit excluded and that do not train."""
     refused: list[Refused]
     test: list[Row] = field(default_factory=list)
-    """Rows of the test split; empty: there is none."""
+    """Rows of the test split, or of manifests of their own; empty: there are none."""
     splits: PlannedSplits | None = None
     """Which splits these are of; None: the corpus has no splits."""
+    evaluation_of: int = 0
+    """How many rows those to evaluate on were chosen from."""
+    hold_out: PlannedHoldOut | None = None
+    """How they were held out; None: they are of a split, or of manifests of their own."""
+    set_aside: list[str] = field(default_factory=list)
+    """Ids of the rows that neither train nor evaluate, since others of their speaker or recording
+    are held out."""
 
     def rows(self) -> list[Row]:
         """The rows that train, evaluate or test."""
@@ -51,14 +59,17 @@ class Selection:
 
 
 def select(
-    utterances: Sequence[Utterance], excluded: Collection[str], settings: recipes.Data
+    utterances: Sequence[Utterance],
+    excluded: Collection[str],
+    settings: recipes.Data,
+    own: OwnSets = OwnSets(),  # noqa: B008  (frozen)
 ) -> Selection:
     """Divide a corpus into rows that train, evaluate, test, are excluded, or are refused by a rule.
 
     Splits are kept apart: only rows of the training split train, and those of the evaluation and
-    the test split evaluate and test. Without an evaluation split, rows of the training split are
-    held out. With `excluded_weight`, rows that the audit excluded train too. They never evaluate,
-    so the evaluation is the same at every weight.
+    the test split evaluate and test. Manifests of their own take the place of these two. With
+    neither, rows of the training split are held out. With `excluded_weight`, rows that the audit
+    excluded train too. They never evaluate, so the evaluation is the same at every weight.
 
     Raises:
         UserError: no split is to be trained on, neither a row nor the recipe names a language, a
@@ -66,29 +77,33 @@ def select(
     """
     splits = choose_splits(utterances, settings)
     used = utterances if splits is None else [u for u in utterances if splits.uses(u.split)]
-    rows: list[Row] = []
     left_out: list[str] = []
-    refused: list[Refused] = []
+    admitted: list[Utterance] = []
     for utterance in used:
         trains = splits is None or utterance.split == splits.train
         if utterance.id in excluded and not (trains and settings.excluded_weight):
             left_out.append(utterance.id)
-            continue
-        row = to_row(utterance, settings)
-        if isinstance(row, Refused):
-            refused.append(row)
-        elif utterance.id in excluded:
-            rows.append(replace(row, weight=settings.excluded_weight))
         else:
-            rows.append(row)
-    train = rows if splits is None else _of(rows, splits.train)
-    if splits is None or splits.evaluation is None:
-        candidates = [row for row in train if row.utterance.id not in excluded]
-        held = hold_out(candidates, settings.evaluation_share, settings.evaluation_limit)
+            admitted.append(utterance)
+    refused: list[Refused] = []
+    rows = [
+        replace(row, weight=settings.excluded_weight) if row.utterance.id in excluded else row
+        for row in _usable(admitted, settings, refused)
+    ]
+    training = rows if splits is None else _of(rows, splits.train)
+    held: HoldOut | None = None
+    if own.validation is not None:
+        candidates = _usable_of(own.validation, settings, refused)
+    elif splits is not None and splits.evaluation is not None:
+        candidates = _of(rows, splits.evaluation)
     else:
-        held = hold_out(_of(rows, splits.evaluation), 1.0, settings.evaluation_limit)
-    training = [row for row in train if row.utterance.id not in held]
-    if not training or not held:
+        accepted = [row.utterance for row in training if row.utterance.id not in excluded]
+        held = hold_out(accepted, settings)
+        candidates = [row for row in training if held.holds(row.utterance)]
+        training = [row for row in training if not held.holds(row.utterance)]
+    able = [row.utterance for row in candidates if not held or row.utterance.id not in excluded]
+    chosen = bounded(able, settings.evaluation_limit)
+    if not training or not chosen:
         where = "" if splits is None else f" of split {splits.train} or {splits.evaluation}"
         raise UserError(
             f"{len(rows)} of {len(used)} rows{where} are left to train on ({len(left_out)} "
@@ -97,12 +112,39 @@ def select(
         )
     return Selection(
         training=training,
-        evaluation=[row for row in rows if row.utterance.id in held],
+        evaluation=[row for row in candidates if row.utterance.id in chosen],
         excluded=left_out,
         refused=refused,
-        test=_of(rows, None if splits is None else splits.test),
+        test=_of(rows, None if splits is None else splits.test)
+        if own.test is None
+        else _usable_of(own.test, settings, refused),
         splits=splits,
+        evaluation_of=len(able),
+        hold_out=None if held is None else held.planned,
+        set_aside=[
+            row.utterance.id for row in candidates if held and row.utterance.id not in chosen
+        ],
     )
+
+
+def _usable(
+    utterances: Iterable[Utterance], settings: recipes.Data, refused: list[Refused]
+) -> list[Row]:
+    """The rows that no rule refuses; the others are appended to `refused`."""
+    rows = []
+    for utterance in utterances:
+        row = to_row(utterance, settings)
+        if isinstance(row, Refused):
+            refused.append(row)
+        else:
+            rows.append(row)
+    return rows
+
+
+def _usable_of(corpus: Corpus, settings: recipes.Data, refused: list[Refused]) -> list[Row]:
+    """The rows of manifests of their own; no audit has listed those that could not be read."""
+    refused += [Refused(row.id, "skipped", row.reason) for row in corpus.skipped]
+    return _usable(corpus.utterances, settings, refused)
 
 
 def _of(rows: Sequence[Row], split: str | None) -> list[Row]:
@@ -188,19 +230,3 @@ def refuse_long_texts(
         )
     test = fitting(selection.test)
     return replace(selection, training=training, evaluation=evaluation, test=test, refused=refused)
-
-
-def hold_out(rows: Sequence[Row], share: float, limit: int) -> set[str]:
-    """Ids of the rows to evaluate on, chosen by a hash of the id.
-
-    The hash decides about each row separately, so a row stays on its side when other rows come or
-    go, unless `limit` is reached. At least one row is held out, and at most `limit`.
-    """
-    by_hash = sorted(rows, key=lambda row: _hash(row.utterance.id))
-    below = sum(_hash(row.utterance.id) < share for row in by_hash)
-    return {row.utterance.id for row in by_hash[: min(max(below, 1), limit)]}
-
-
-def _hash(id: str) -> float:
-    """A number from 0 to 1 that depends on the id alone."""
-    return int.from_bytes(hashlib.sha256(id.encode()).digest()[:8]) / 2**64

@@ -19,6 +19,8 @@ TEST = ("test",)
 def choose_splits(utterances: Sequence[Utterance], settings: recipes.Data) -> PlannedSplits | None:
     """The splits to train, evaluate and test on: those that the recipe names, or the usual ones.
 
+    Manifests of their own that the recipe names take the place of a split.
+
     Returns:
         None: no row has a split, and the recipe names none.
 
@@ -45,8 +47,11 @@ def choose_splits(utterances: Sequence[Utterance], settings: recipes.Data) -> Pl
     if train is None:
         raise UserError(f"no split is called train; {_told(there)}; name one with data.split=NAME")
     taken = [*given, train]
-    evaluation = settings.evaluation_split or _usual(EVALUATION, there, taken)
-    test = settings.test_split or _usual(TEST, there, taken)
+    evaluation, test = settings.evaluation_split, settings.test_split
+    if evaluation is None and not settings.validation:
+        evaluation = _usual(EVALUATION, there, taken)
+    if test is None and not settings.test:
+        test = _usual(TEST, there, taken)
     return PlannedSplits(
         train=train,
         evaluation=evaluation,

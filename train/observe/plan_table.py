@@ -7,7 +7,7 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
-from asr_gate.train.record import Plan
+from asr_gate.train.record import OwnSet, Plan, PlannedHoldOut
 
 
 def show_plan(plan: Plan, console: Console) -> None:
@@ -59,6 +59,9 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
         ),
         ("steps", str(plan.steps)),
     ]
+    lines[3:3] = [(name, _own_set(one)) for name, one in plan.own.items()]
+    if plan.hold_out is not None:
+        lines.insert(3, ("held out", _held_out(plan, plan.hold_out)))
     if plan.weighted:
         text = f"{len(plan.weighted)} of the training rows, with weight {plan.excluded_weight:g}"
         lines.insert(3, ("excluded", text))
@@ -70,21 +73,43 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
 
 def _rows(plan: Plan) -> str:
     """How many rows train, evaluate and test, by the names of their splits."""
-    hours = f"({plan.training_audio / 3600:.2f} h)"
-    if plan.splits is None:
-        return (
-            f"train {plan.training} of {plan.corpus} rows {hours}, held out {len(plan.evaluation)}"
-        )
     splits = plan.splits
+    evaluation, test = "validation", "test"
+    if plan.hold_out is not None:
+        evaluation = "held out" if splits is None else "held out of it"
+    elif splits is not None and splits.evaluation is not None:
+        evaluation = splits.evaluation
+    if splits is not None and splits.test is not None:
+        test = splits.test
     parts = [
-        f"{splits.train} {plan.training} of {plan.corpus} rows {hours}",
-        f"{splits.evaluation or 'held out of it'} {len(plan.evaluation)}",
+        f"{'train' if splits is None else splits.train} {plan.training:,} of {plan.corpus:,} rows "
+        f"({plan.training_audio / 3600:.2f} h)",
+        f"{evaluation} {len(plan.evaluation):,}",
     ]
-    if splits.test is not None:
-        parts.append(f"{splits.test} {len(plan.test)}")
-    if unused := sum(n for name, n in splits.rows.items() if not splits.uses(name)):
-        parts.append(f"{unused} of other splits not used")
+    if plan.evaluation_of > len(plan.evaluation):
+        parts[-1] += f" of {plan.evaluation_of:,}"
+    if plan.test or "test" in plan.own or (splits is not None and splits.test is not None):
+        parts.append(f"{test} {len(plan.test):,}")
+    if splits is not None and (
+        unused := sum(n for name, n in splits.rows.items() if not splits.uses(name))
+    ):
+        parts.append(f"{unused:,} of other splits not used")
     return ", ".join(parts)
+
+
+def _held_out(plan: Plan, how: PlannedHoldOut) -> str:
+    """Which groups of rows are held out, and why not larger ones."""
+    text = f"by {how.by}: {how.held:,} of {how.groups:,}"
+    if how.why is not None:
+        text += f", as there is too little to hold out more ({how.why})"
+    if plan.set_aside:
+        text += f"; {len(plan.set_aside):,} more of their rows neither train nor evaluate"
+    return text
+
+
+def _own_set(one: OwnSet) -> str:
+    """Where a set that was not audited comes from."""
+    return f"{', '.join(one.manifests)}: {one.rows:,} rows, not audited, {one.fingerprint[:15]}"
 
 
 def short(number: int) -> str:

@@ -15,6 +15,10 @@ Numbers = Literal["spoken", "as_written"]
 `seven`), or as they are written."""
 
 
+HoldOutBy = Literal["auto", "speaker", "recording", "row"]
+"""What is held out as a whole; `auto`: the first of these that there are enough of."""
+
+
 class RecipeError(UserError):
     """A recipe or an override is not valid."""
 
@@ -161,15 +165,22 @@ class Data(Section):
     """Split to evaluate on; None: `dev` or `validation`, or else rows that are held out."""
     test_split: str | None = None
     """Split to test the final model on; None: `test`, if there is one."""
+    validation: list[str] = Field(default_factory=list)
+    """Manifests whose rows evaluate, in place of a split or of held-out rows; they need no
+    audit."""
+    test: list[str] = Field(default_factory=list)
+    """Manifests whose rows test the final model, in place of a split."""
     min_seconds: Seconds = Field(default=0.1, ge=0)
     max_seconds: Seconds = Field(default=30.0, gt=0)
     """Longer rows are refused and listed, never cut."""
     max_tokens: int = Field(default=1024, ge=32)
     """Most tokens of prompt, audio and transcript together; rows with more are refused."""
     evaluation_share: float = Field(default=0.05, gt=0, lt=1)
-    """Share of the rows held out where there is no split to evaluate on, by a hash of their ids."""
+    """Share of the rows held out where there is nothing else to evaluate on."""
+    hold_out_by: HoldOutBy = "auto"
+    """Held out are whole speakers, whole recordings or single rows, by a hash of their names."""
     evaluation_limit: int = Field(default=500, ge=1)
-    """Largest number of rows to evaluate on, by the same hash."""
+    """Largest number of rows to evaluate on; each domain has its share, by a hash of the ids."""
     excluded_weight: float = Field(default=0.0, ge=0, le=1)
     """Weight in the loss of the rows that the audit excluded; other rows have 1. 0: they do not
     train. They are never held out."""
@@ -182,6 +193,14 @@ class Data(Section):
     audio_cache_gib: float = Field(default=8.0, ge=0)
     """Disk space for outputs of frozen audio towers, in GiB, for all runs together; 0: no cache."""
     augment: Augment = Field(default_factory=Augment)
+
+    @model_validator(mode="after")
+    def _one_set_each(self) -> Self:
+        if self.validation and self.evaluation_split:
+            raise ValueError("set one of `validation` and `evaluation_split`, not both")
+        if self.test and self.test_split:
+            raise ValueError("set one of `test` and `test_split`, not both")
+        return self
 
 
 class Optimizer(Section):
@@ -211,6 +230,9 @@ class Evaluation(Section):
     """Longest transcript that is generated."""
     numbers: Numbers = "spoken"
     """Of references and transcripts, before errors are counted."""
+    target_wer: float | None = Field(default=None, gt=0, le=1)
+    """A WER, as a share: the run says how long it took to come down to it. It does not stop
+    there."""
 
 
 Level = Literal["debug", "info", "warning", "error"]
