@@ -26,8 +26,11 @@ from asr_gate.train.evaluation.evaluate import EvaluationResult
 from asr_gate.train.evaluation.scoring import Scores
 from asr_gate.train.loop import fit
 from asr_gate.train.loop.events import Milestone, StepRecord
+from asr_gate.train.loop.resume import Position
+from asr_gate.train.observe import run_recorder
 from asr_gate.train.observe.progress import Silent
 from asr_gate.train.observe.run_recorder import RunRecorder
+from asr_gate.train.record import read_record
 from tests.board import numbers, open_board, scalars, texts
 from tests.tracking.isolation import FAKE_KEY, isolated_wandb
 from tests.tracking.loopback import Loopback
@@ -539,7 +542,7 @@ def test_models_of_an_online_run_are_kept_by_number_and_linked(
     ]
 
 
-# Alerts
+# Events without a training
 
 
 def recorder(
@@ -570,6 +573,48 @@ def milestone(number: int, wer: float) -> Milestone:
 def alerts(told: RunRecorder) -> list[str]:
     told.metrics.tracker.finish()
     return texts(told.metrics.tracker.tensorboard_folder, "alerts")  # type: ignore[arg-type]
+
+
+def test_how_long_a_target_took_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter(range(0, 100_000, 1800))  # half an hour from one look at the clock to the next
+    monkeypatch.setattr(run_recorder, "perf_counter", lambda: next(now))
+    said: list[str] = []
+    with logs("target", None, say=said.append) as log:
+        told = recorder(tmp_path, "evaluation.target_wer=0.4", log=log)
+        summary: dict[str, object] = {}
+        monkeypatch.setattr(told.metrics.tracker, "log_summary", summary.update)
+        for number, wer in enumerate((0.5, 0.4, 0.45, 0.3), start=1):
+            told.step_done(step(number, 1.0))
+            told.evaluated(milestone(number, wer))
+        told.end("finished")
+    reached = read_record(tmp_path).target
+    assert reached is not None
+    assert (reached.step, reached.wer, reached.target_wer) == (2, 0.4, 0.4)
+    assert (reached.hours, reached.audio_hours) == (1.0, 16 / 3600)
+    assert summary["eval/target_reached_hours"] == 1.0
+    assert summary["eval/target_reached_step"] == 2
+    assert "reached in epoch 1 after step 2, 1.00 h" in said[-1]
+    # Resumed, the clock goes on from where it stood.
+    again = RunRecorder(
+        tmp_path, run_record("evaluation.target_wer=0.4"), told.metrics.tracker, Silent(),
+        logging.getLogger("quiet"), recipe=told.recipe, model=nn.Linear(1, 1),
+        earlier=read_record(tmp_path), at=Position(step=4),
+    )  # fmt: skip
+    again.saving()
+    assert again.record.progress.seconds == 2.5 * 3600
+    assert again.record.target == reached
+
+
+def test_a_target_that_was_not_reached_is_told(tmp_path: Path) -> None:
+    said: list[str] = []
+    with logs("target", None, say=said.append) as log:
+        told = recorder(tmp_path, "evaluation.target_wer=0.1", log=log)
+        told.evaluated(milestone(1, 0.2))
+        told.end("finished")
+    assert read_record(tmp_path).target is None
+    assert "10 %: not reached; the lowest was 20.0 %" in said[-1]
 
 
 def test_a_jump_of_the_loss_is_an_alert(tmp_path: Path) -> None:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from logging import Logger
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from torch import nn
 
+from asr_gate.corpus.utterance import Seconds
 from asr_gate.tracking import Tracker
 from asr_gate.train.evaluation.evaluate import EvaluationResult
 from asr_gate.train.loop.events import Milestone, StepRecord
@@ -17,6 +19,7 @@ from asr_gate.train.loop.resume import Position
 from asr_gate.train.model.parameter_groups import MatchedGroup
 from asr_gate.train.observe.progress import Reporter
 from asr_gate.train.observe.step_profile import StepProfile, in_words
+from asr_gate.train.observe.target import target_in_words, target_reached
 from asr_gate.train.observe.tracked_metrics import (
     TrackedMetrics,
     epoch_metrics,
@@ -29,6 +32,7 @@ from asr_gate.train.record import (
     FinishedEpoch,
     LoggedModel,
     LoggedStep,
+    Progress,
     Refused,
     RunRecord,
     Status,
@@ -88,6 +92,9 @@ class RunRecorder:
         if same_run:
             self.metrics.repeat(self.record)
         self._refused = {row.id for row in self.record.refused_while_reading}
+        self._before = self.record.progress
+        self._began = perf_counter()
+        self._audio: Seconds = 0.0
         self._save()
 
     def _change(self, **changes: Any) -> None:
@@ -97,8 +104,15 @@ class RunRecorder:
         if self.out is not None:
             write_record(self.out, self.record)
 
+    def _advance(self) -> None:
+        """Note what the run has spent so far; where it can be resumed, and nowhere else."""
+        spent = self._before.seconds + perf_counter() - self._began
+        audio = self._before.audio + self._audio
+        self._change(progress=Progress(seconds=round(spent, 3), audio=round(audio, 3)))
+
     def saving(self) -> None:
         """Write what was reported so far."""
+        self._advance()
         self._save()
 
     def phase_begins(self, epoch: int, phase: str, groups: Sequence[MatchedGroup]) -> None:
@@ -119,6 +133,7 @@ class RunRecorder:
     def step_done(self, record: StepRecord) -> None:
         """Show the step, and log it every few steps."""
         self.last_step = record.step
+        self._audio += record.audio
         self.reporter.step(
             record.step,
             self.total_steps,
@@ -188,12 +203,18 @@ class RunRecorder:
     def _report_evaluation(self, record: Milestone, where: str, metrics: dict[str, float]) -> None:
         before = self.record.best_wer()
         self._change(evaluations=[*self.record.evaluations, _evaluated(record)])
+        self._advance()
+        reached = target_reached(self.record, self.recipe.evaluation.target_wer)
+        first = reached is not None and self.record.target is None
+        self._change(target=reached)
         self._save()
         metrics = {**metrics, **evaluation_metrics(record)}
         extra = {"event": "evaluation", "step": record.steps, "phase": record.phase, **metrics}
         line = f"{where} ({record.phase}): loss {record.loss:.3f}{_in_words(record)}"
         self.log.info(f"{line} ({record.wall:.1f} s)", extra=extra)
         self.metrics.evaluated(record, metrics)
+        if reached is not None and first:
+            self.metrics.target_reached(reached)
         if record.evaluation is None:
             return
         wer = record.evaluation.scores.wer
@@ -221,6 +242,10 @@ class RunRecorder:
                 self._add_models(self.metrics.log_models_at_the_end(self.record, self.out))
             best = self.record.best_wer()
             self.log.debug("finished", extra={"event": "end", "status": status, "best_wer": best})
+            if self.recipe.evaluation.target_wer is not None:
+                self.log.info(target_in_words(self.record), extra={"event": "target"})
+            if self.record.target is not None:
+                self.metrics.target_reached(self.record.target)
             self.metrics.finished(self.last_step, best)
         else:
             extra = {"event": "end", "status": status, "reason": reason}

@@ -15,7 +15,7 @@ from asr_gate.train.evaluation.evaluate import EvaluationResult
 from asr_gate.train.loop.events import Milestone, StepRecord
 from asr_gate.train.model.parameter_groups import MatchedGroup
 from asr_gate.train.recipes import Recipe
-from asr_gate.train.record import Evaluated, LoggedModel, RunRecord
+from asr_gate.train.record import Evaluated, LoggedModel, RunRecord, TargetReached
 
 
 class TrackedMetrics:
@@ -153,6 +153,12 @@ class TrackedMetrics:
         if least is not None and before is not None and before - wer > least:
             text = f"{100 * wer:.2f} % after step {milestone.steps}, from {100 * before:.2f} %"
             self._alert("best WER so far", text)
+
+    def target_reached(self, reached: TargetReached) -> None:
+        """Log how long the run took to come down to `evaluation.target_wer`."""
+        summary = reached.model_dump(exclude={"target_wer", "wer"})
+        summary = {f"eval/target_reached_{key}": value for key, value in summary.items()}
+        self.tracker.log_summary({"eval/target_wer": reached.target_wer, **summary})
 
     def draw_curves(self, record: RunRecord, milestone: Milestone) -> None:
         """Draw losses and error rates so far, with the beginning of each phase marked."""
