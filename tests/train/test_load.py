@@ -131,9 +131,10 @@ def test_round2_trains_the_top_of_the_1_7b_and_does_not_fit_the_0_6b(released) -
     assert "audio_top" not in phases["B"]
 
 
-def test_the_full_recipe_trains_everything(released) -> None:
+@pytest.mark.parametrize("name", ["full", "round1"])
+def test_the_full_recipe_and_the_baseline_train_everything(name: str, released) -> None:
     _, config = released
-    (groups,) = matched(config, "full").values()
+    (groups,) = matched(config, name).values()
     every = set(weights(build_on_meta(config, untie=False)))
     assert set.union(*groups.values()) == every
     assert sum(map(len, groups.values())) == len(every)
