@@ -140,13 +140,13 @@ def _choose_groups(
             held += len(members[key])
             for domain, count in domains[key].items():
                 found[domain] += count * min(1.0, cap / len(members[key]))
-    for domain, size in sizes.items():
+    for domain, least in shares(sizes, limit).items():
         fitting = (
             key
             for key in by_hash
-            if 0 < 5 * domains[key][domain] <= size and held + len(members[key]) <= most
+            if 0 < 5 * domains[key][domain] <= sizes[domain] and held + len(members[key]) <= most
         )
-        if not found[domain] and (first := next(fitting, None)) is not None:
+        if least and not found[domain] and (first := next(fitting, None)) is not None:
             taken.add(first)
             held += len(members[first])
             for also in domains[first]:
