@@ -350,7 +350,7 @@ class RunRecord(Section):
         ]
         ours_own, theirs_own = self.plan.own, earlier.plan.own
         changed += [
-            f"rows or audio of data.{key}"
+            f"data.{key} (its rows or audio)"
             for key in sorted(ours_own.keys() & theirs_own.keys())
             if ours_own[key].fingerprint != theirs_own[key].fingerprint
         ]

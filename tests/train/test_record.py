@@ -139,7 +139,7 @@ def test_only_the_same_recipe_and_audit_are_one_run(tmp_path: Path) -> None:
             ),
             "phase0.digest",
         ),
-        (with_validation(record, "sha256:9"), "audio of data.validation"),
+        (with_validation(record, "sha256:9"), r"data\.validation \(its rows"),
     ):
         with pytest.raises(UserError, match=key):
             record.require_same_run(other, tmp_path)
