@@ -118,10 +118,10 @@ def main() -> None:
         context = error.ctx if isinstance(error, click.UsageError) else None
         name = context.command_path if context else "asr"
         line = plain(" ".join(error.format_message().split()).rstrip("."))
-        click.echo(f"asr: {line}; see {name} --help", err=True)
+        _tell(f"{line}; see {name} --help")
         code = 2
     except (click.Abort, KeyboardInterrupt):
-        click.echo("asr: interrupted", err=True)
+        _tell("interrupted")
         code = 130
     # The one place that catches everything: the exit code depends on what it is.
     except Exception as error:  # noqa: BLE001
@@ -131,7 +131,29 @@ def main() -> None:
             code = _report(error, debug)
         except OSError:  # standard error is closed
             code = getattr(error, "exit_code", 1)
-    sys.exit(code if isinstance(code, int) else 0)
+    code = code if isinstance(code, int) else 0
+    if code:
+        _leave_group(code)
+    sys.exit(code)
+
+
+def _tell(line: str) -> None:
+    """Print why the command ends; of several processes that train together the first one does."""
+    if "ASR_LAUNCH" in os.environ:
+        from asr_gate.train.launch import first_to_end
+
+        if not first_to_end(line):
+            return
+    click.echo(f"asr: {line}", err=True)
+
+
+def _leave_group(code: int) -> None:
+    """End at once if other processes train with this one; a tidy end could wait for them."""
+    distributed: Any = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
 
 
 def _report(error: Exception, debug: bool) -> int:
@@ -140,32 +162,30 @@ def _report(error: Exception, debug: bool) -> int:
     # The project's own errors carry their exit code.
     code: Any = getattr(error, "exit_code", None)
     if isinstance(code, int):
-        click.echo(f"asr: {line}", err=True)
+        _tell(line)
         return code
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        click.echo(
-            "asr: disk full: free some space and run again "
-            "(asr audit continues where it was with --resume)",
-            err=True,
+        _tell(
+            "disk full: free some space and run again "
+            "(asr audit continues where it was with --resume)"
         )
         return 2
     if isinstance(error, OSError) and error.filename is not None:
         name = plain(str(error.filename))
-        click.echo(f"asr: {name}: {error.strerror}; check path and permissions", err=True)
+        _tell(f"{name}: {error.strerror}; check path and permissions")
         return 2
     if isinstance(error, ModuleNotFoundError) and error.name:
         module = error.name.partition(".")[0]
         if extra := extra_of(module):
             if {"train", "eval", "transcribe"} & set(sys.argv[1:]):
                 extra = "train"  # which includes `align`
-            click.echo(
-                f"asr: {module} is not installed; install what this command needs: "
-                f"pip install 'asr-gate[{extra}]'",
-                err=True,
+            _tell(
+                f"{module} is not installed; install what this command needs: "
+                f"pip install 'asr-gate[{extra}]'"
             )
             return 2
     hint = "" if debug else " (run it again with --debug for a traceback)"
-    click.echo(f"asr: internal error: {type(error).__name__}: {line}{hint}", err=True)
+    _tell(f"internal error: {type(error).__name__}: {line}{hint}")
     return 1
 
 

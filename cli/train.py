@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 from click_default_group import DefaultGroup
@@ -46,6 +47,12 @@ from asr_gate.cli.project import load_project, reading
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/RECIPE]"
 )
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many train together.  [default: one for each GPU, on a CPU 1]",
+)
 @click.option("--profile", is_flag=True, help="Trace a few steps, and say where their time goes.")
 @wandb_options
 @debug_option
@@ -63,6 +70,7 @@ def run(
     dry_run: bool,
     resume: bool,
     out: Path | None,
+    processes: int | None,
     profile: bool,
     tracking: dict[str, Any],
 ) -> int:
@@ -72,19 +80,27 @@ def run(
     CPU), or a YAML file; KEY=VALUE overrides any key of it. The word `run` may be left out. `asr
     train average RUN` averages the best checkpoints of a run.
 
+    Where there are several GPUs, one process for each is started; none is if torchrun, accelerate
+    or srun has done it. SIGTERM saves the state and ends with exit code 0; --resume goes on.
+
     Exit codes: 10 CAUTION not accepted, 20 STOP, 30 no verdict for this data, 2 bad input.
     """
     from rich.console import Console
 
+    from asr_gate.train import launch
     from asr_gate.train.distributed import ranks
     from asr_gate.train.run import ProjectSettings
     from asr_gate.train.run import run as train
 
+    def start(count: int) -> NoReturn:
+        sys.exit(launch.start(count, sys.argv[1:]))
+
+    launch.join()
     project = load_project()
     source = reading(project, data, audio_root, split)
     console = Console()
     main = ranks().main  # of several processes the first one speaks
-    if source.said and main:
+    if source.said and main and not launch.started():
         click.echo(source.said)
     result = train(
         recipe,
@@ -110,6 +126,8 @@ def run(
         ),
         profile=profile,
         console=console,
+        processes=processes,
+        start=start,
     )
     if not main:
         return 0

@@ -1,8 +1,9 @@
-"""The processes of one run: torchrun or accelerate starts them, DDP keeps their models equal."""
+"""The processes of one run: we, torchrun, accelerate or srun start them, DDP keeps them equal."""
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -70,42 +71,51 @@ def ranks() -> Ranks:
     Raises:
         UserError: they are no numbers, or contradict each other.
     """
+    names = _SRUN if in_srun() else _TORCHRUN
     try:
-        found = Ranks(*(int(os.environ.get(name, default)) for name, default in _NAMES))
+        found = Ranks(*(int(os.environ.get(name, default)) for name, default in names))
     except ValueError as error:
-        raise UserError(f"RANK, WORLD_SIZE or LOCAL_RANK is no number ({error})") from error
+        raise UserError(f"{', '.join(name for name, _ in names)}: no number ({error})") from error
     if not 0 <= found.rank < found.world:
-        raise UserError(f"RANK={found.rank} does not fit WORLD_SIZE={found.world}")
+        raise UserError(f"{names[0][0]}={found.rank} does not fit {names[1][0]}={found.world}")
     return found
 
 
-_NAMES = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+def launched() -> bool:
+    """Whether a launcher has started this process as one of several, or as the only one."""
+    return "RANK" in os.environ or in_srun()
 
 
-def choose_device(wanted: str, here: Ranks, option: str) -> torch.device:
-    """The device of this process.
+def in_srun() -> bool:
+    """Whether this is one of several tasks of srun, without torchrun in between.
 
-    Args:
-        wanted: `auto` (a GPU if there is one), `cpu` or `cuda`.
-        here: this process; it uses the GPU with its local number.
-        option: how the user sets the device, for messages: `device=`, `--device `.
-
-    Raises:
-        UserError: there is no GPU, or too few for this process.
+    The script of a batch job is none: it has the number of the job's tasks, and is alone.
     """
-    import torch
+    several = os.environ.get("SLURM_STEP_NUM_TASKS", "1") != "1"
+    return several and "SLURM_PROCID" in os.environ and "RANK" not in os.environ
 
-    found = torch.cuda.device_count()
-    if wanted == "cuda" and not found:
-        raise UserError(f"{option}cuda: torch finds no CUDA device here; use {option}auto")
-    if not found or wanted == "cpu":
-        return torch.device("cpu")
-    if here.local >= found:
-        raise UserError(
-            f"process {here.local} of this machine has no GPU of its own: torch finds {found}; "
-            "start at most as many processes as there are GPUs"
-        )
-    return torch.device("cuda", here.local)
+
+_TORCHRUN = (("RANK", "0"), ("WORLD_SIZE", "1"), ("LOCAL_RANK", "0"))
+_SRUN = (("SLURM_PROCID", "0"), ("SLURM_STEP_NUM_TASKS", "1"), ("SLURM_LOCALID", "0"))
+
+
+def _meeting_point() -> str:
+    """Where the processes find each other, as torch takes it.
+
+    Tasks of srun meet on the first node, at a port that the numbers of job and step decide.
+    """
+    if not in_srun():
+        return "env://"
+    host = os.environ.get("MASTER_ADDR") or _first_node(os.environ.get("SLURM_STEP_NODELIST", ""))
+    numbers = (os.environ.get(name, "0") for name in ("SLURM_JOB_ID", "SLURM_STEP_ID"))
+    port = os.environ.get("MASTER_PORT") or 20_000 + sum(map(int, numbers)) % 10_000
+    return f"tcp://{host}:{port}"
+
+
+def _first_node(nodes: str) -> str:
+    """The first of a list as Slurm writes it: `gpu03-a` of `gpu[03-07,12]-a,gpu20`."""
+    found = re.match(r"([^\[,]+)(?:\[(\d+)[^\]]*\]([^,\[]*))?", nodes)
+    return "localhost" if found is None else "".join(part or "" for part in found.groups())
 
 
 def choose_threads(wanted: int | None, device: torch.device, parameters: int) -> int:
@@ -124,7 +134,8 @@ def choose_threads(wanted: int | None, device: torch.device, parameters: int) ->
 
     if wanted is None and "OMP_NUM_THREADS" not in os.environ and device.type == "cpu":
         small = parameters < SMALL
-        wanted = 1 if small else min(torch.get_num_threads(), usable_cores())
+        share = max(1, usable_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        wanted = 1 if small else min(torch.get_num_threads(), share)
     if wanted is not None:
         torch.set_num_threads(wanted)
     return torch.get_num_threads()
@@ -132,7 +143,10 @@ def choose_threads(wanted: int | None, device: torch.device, parameters: int) ->
 
 @contextmanager
 def together(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Join the process group, and leave it at the end."""
+    """Join the process group, and leave it at a good end.
+
+    After an error nobody waits: other processes may be gone, or stand in a call that never returns.
+    """
     if ranks.world == 1:
         yield
         return
@@ -143,8 +157,8 @@ def together(ranks: Ranks, device: torch.device) -> Iterator[None]:
         torch.cuda.set_device(device)
     # Python objects are sent by gloo, gradients on GPUs by nccl.
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    distributed.init_process_group(backend)
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
+    distributed.init_process_group(
+        backend, init_method=_meeting_point(), rank=ranks.rank, world_size=ranks.world
+    )
+    yield
+    distributed.destroy_process_group()

@@ -20,7 +20,8 @@ from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.own_sets import OwnSets
 from asr_gate.train.data.rows import Selection, refuse_long_texts, select
 from asr_gate.train.data.tokenizer import build_processor
-from asr_gate.train.distributed import Ranks, choose_device, choose_threads
+from asr_gate.train.devices import choose_device
+from asr_gate.train.distributed import Ranks, choose_threads
 from asr_gate.train.loop.batch_plan import count_steps, plan_steps
 from asr_gate.train.model.build import build_on_meta, build_random, is_tied, tiny_config
 from asr_gate.train.model.load import load_config, load_pretrained, load_processor

@@ -6,14 +6,11 @@ rows, parameter names and sizes are checked before weights are loaded.
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import held
@@ -25,10 +22,12 @@ from asr_gate.tracking.redact import redact
 from asr_gate.train import recipes
 from asr_gate.train.authorise import REPORTS, Authorisation, authorise_training
 from asr_gate.train.data.own_sets import read_own_sets
-from asr_gate.train.distributed import ranks, together
+from asr_gate.train.distributed import Ranks, ranks, together
 from asr_gate.train.files import claim_folder
+from asr_gate.train.launch import choose_processes, started, why_ended
 from asr_gate.train.observe.tracking import build_tracker, start_tracking, with_tracker_settings
 from asr_gate.train.record import RUN_FILE, Plan, RunRecord, read_record
+from asr_gate.train.signals import asked_to_stop
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,6 +98,8 @@ def run(
     project: ProjectSettings | None = None,
     profile: bool = False,
     console: Console | None = None,
+    processes: int | None = None,
+    start: Callable[[int], NoReturn] | None = None,
 ) -> TrainResult:
     """Train by a recipe on the audited rows of `data`.
 
@@ -122,6 +123,10 @@ def run(
         project: what `asr.toml` says.
         profile: write a trace of a few steps, and where their time goes, to `out/profile`.
         console: where the plan and the progress are printed; None: nowhere.
+        processes: that train together; None: as many as a launcher started, or else one for each
+            GPU that torch sees.
+        start: starts so many processes that do the same, and ends this one with their exit code;
+            None: this process trains alone, unless a launcher has started it.
 
     Raises:
         NoVerdict: no report, an altered one, or one about other data (exit code 30).
@@ -151,11 +156,10 @@ def run(
         policy=policy,
         verify_key=verify_key,
     )
-    if console is not None and report is None:
+    if console is not None and report is None and not started():
         console.print(plain(f"report: {authorised.name}"), markup=False, highlight=False)
     folder = out or project.runs / name
     Tracker(settings.wandb).check()
-
     own = read_own_sets(
         settings.data,
         authorised,
@@ -163,12 +167,24 @@ def run(
         audio_root=audio_root,
         labels=project.labels,
     )
+    if start is not None:
+        count = choose_processes(processes, settings.device, here)
+        if count > here.world and dry_run:
+            here = Ranks(world=count)
+        elif count > here.world:
+            if console is not None:
+                console.print(f"processes: {count} (--processes chooses)", highlight=False)
+            start(count)
 
+    from asr_gate.train.devices import explain
     from asr_gate.train.observe.plan_table import show_plan
     from asr_gate.train.prepare import prepare
 
     prepared = prepare(name, settings, authorised, here, own, accept_leaks=accept_leaks)
     if console is not None:
+        if settings.device == "auto":
+            said = plain(f"device: {explain(prepared.device, here)}")
+            console.print(said, markup=False, highlight=False)
         show_plan(prepared.plan, console)
     if dry_run:
         return TrainResult(prepared.plan, None, None, [])
@@ -249,7 +265,7 @@ def _train(
     tracker = build_tracker(recipe, plan, folder, say=shown.note)
     logging = logs("asr_gate.train", folder, say=shown.note, **recipe.logging.model_dump())
     try:
-        with logging as log, tracker, _sigterm() as stop:
+        with logging as log, tracker, asked_to_stop() as stop:
             log.info(f"run {out}" + (f", resumed after step {after}" if state else ""))
             start_tracking(
                 tracker,
@@ -297,30 +313,12 @@ def _train(
                 recorder.diverged(str(error))
                 raise
             except Exception as error:
-                recorder.end("failed", str(error))
+                recorder.end("failed", why_ended() or str(error))
                 raise
             recorder.end("finished")
     finally:
         shown.close()
     return TrainResult(plan, out, out / "final", epochs)
-
-
-@contextmanager
-def _sigterm() -> Iterator[threading.Event]:
-    """An event that SIGTERM sets; only the main thread can listen to signals."""
-    asked = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def stop(signum: int, frame: FrameType | None) -> None:
-        asked.set()
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _interrupted(out: Path) -> Interrupted:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 import torch
@@ -96,10 +95,15 @@ class Encoder:
         self.pad_id: int = self.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self._kept: dict[str, Example] = {}
         self._room = int(settings.cache_gib * 2**30)
-        self.prompt = cache(self._render_prompt)
+        self._prompts: dict[str, Prompt] = {}
+
+    def prompt(self, language: str) -> Prompt:
+        """The prompt for audio in a language; empty: the model is to say the language itself."""
+        if language not in self._prompts:
+            self._prompts[language] = self._render_prompt(language)
+        return self._prompts[language]
 
     def _render_prompt(self, language: str) -> Prompt:
-        """The prompt for audio in a language; empty: the model is to say the language itself."""
         tag = f"language {language}{TRANSCRIPT}" if language else ""
         messages = [
             {"role": "user", "content": [{"type": "audio"}]},

@@ -21,6 +21,10 @@ from asr_gate.train.recipes import Numbers
 from asr_gate.train.record import EvaluationRates, Rates, Refused
 
 
+class EvaluationStopped(Exception):
+    """A process was asked to stop during the evaluation; all stop together."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The model's transcript of one row."""
@@ -76,6 +80,7 @@ def evaluate(
     tokens_per_second: float = 0.0,
     ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
     advance: Callable[[Sequence[Row]], None] = lambda rows: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> EvaluationResult | None:
     """Transcribe and score rows; each process does a share, and all get the whole result.
 
@@ -90,9 +95,13 @@ def evaluate(
         tokens_per_second: raises that limit for batches with long rows, by their longest row.
         ranks: this process among all that evaluate.
         advance: called after each batch, with its rows.
+        stop: asked after each batch; must stay True once it was.
 
     Returns:
         None: no row could be read.
+
+    Raises:
+        EvaluationStopped: `stop` returned True, here or in another process.
     """
     rows = rows[ranks.rank :: ranks.world]
     was_training = model.training
@@ -127,7 +136,12 @@ def evaluate(
                     for row, text, loss, end in zip(batch.rows, texts, losses, ended, strict=True)
                 ]
             advance(taken)
+            if stop():
+                break
     model.train(was_training)
+    # Together: whoever left alone would leave the others waiting for its predictions.
+    if any(ranks.gathered(stop())):
+        raise EvaluationStopped
     predictions = [one for some in ranks.gathered(predictions) for one in some]
     refused = [one for some in ranks.gathered(refused) for one in some]
     if not predictions:

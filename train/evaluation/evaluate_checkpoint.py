@@ -21,7 +21,8 @@ from asr_gate.corpus.speech.audio import LONGEST
 from asr_gate.corpus.utterance import Corpus, Seconds
 from asr_gate.train import recipes
 from asr_gate.train.data.rows import Row, to_row
-from asr_gate.train.distributed import Ranks, choose_device, choose_threads
+from asr_gate.train.devices import choose_device
+from asr_gate.train.distributed import Ranks, choose_threads
 from asr_gate.train.evaluation.result_file import (
     RESULT_FILE,
     FiniteRates,

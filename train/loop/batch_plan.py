@@ -14,6 +14,7 @@ from asr_gate.train.data.examples import Encoder, Example, Examples
 from asr_gate.train.data.rows import Selection
 from asr_gate.train.recipes import Recipe
 from asr_gate.train.record import Refused
+from asr_gate.train.signals import quiet_worker
 
 
 def plan_steps(selection: Selection, recipe: Recipe, world: int) -> list[list[list[list[int]]]]:
@@ -71,4 +72,5 @@ def build_loader(
         ),
         num_workers=workers,
         persistent_workers=workers > 0,
+        worker_init_fn=quiet_worker,
     )

@@ -26,7 +26,7 @@ from asr_gate.train.data.collation import Batch, silence
 from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row, Selection
 from asr_gate.train.distributed import Ranks
-from asr_gate.train.evaluation.evaluate import EvaluationResult, evaluate
+from asr_gate.train.evaluation.evaluate import EvaluationResult, EvaluationStopped, evaluate
 from asr_gate.train.loop import resume
 from asr_gate.train.loop.batch_plan import BatchOrder, build_loader, count_steps, plan_steps
 from asr_gate.train.loop.events import Diverged, Milestone, Observer, StepRecord, Stopped
@@ -51,6 +51,7 @@ from asr_gate.train.model.parameter_groups import (
 )
 from asr_gate.train.recipes import Phase, Recipe
 from asr_gate.train.record import ALTERED, Refused
+from asr_gate.train.signals import signals_held
 
 
 def fit(
@@ -243,7 +244,8 @@ class _Training:
             [(position.epoch, index) for index in batch] for step in mine for batch in step
         ]
         self.trainee.train()
-        items = iter(self.loader) if self.order.batches else iter(())
+        with signals_held():
+            items = iter(self.loader) if self.order.batches else iter(())
         for step, own in zip(steps, mine, strict=True):
             began = time.perf_counter()
             read: list[Batch] = list(islice(items, len(own)))
@@ -399,17 +401,20 @@ class _Training:
         )
 
     def _transcribe(self, rows: Sequence[Row]) -> EvaluationResult | None:
-        return evaluate(
-            self.model.to(self.device),
-            self.encoder,
-            rows,
-            batch_seconds=self.recipe.data.batch_seconds,
-            max_new_tokens=self.recipe.evaluation.max_new_tokens,
-            device=self.device,
-            numbers=self.recipe.evaluation.numbers,
-            ranks=self.ranks,
-            advance=self._stop_evaluating,
-        )
+        try:
+            return evaluate(
+                self.model.to(self.device),
+                self.encoder,
+                rows,
+                batch_seconds=self.recipe.data.batch_seconds,
+                max_new_tokens=self.recipe.evaluation.max_new_tokens,
+                device=self.device,
+                numbers=self.recipe.evaluation.numbers,
+                ranks=self.ranks,
+                stop=self.stop,
+            )
+        except EvaluationStopped:
+            raise Stopped(self.position.step) from None
 
     def test(self) -> None:
         """Evaluate the final model on the test split, if there is one; while it can be resumed."""
@@ -420,11 +425,6 @@ class _Training:
         if result is not None:
             self._report_refused(result.refused)
             self.observer.tested(result)
-
-    def _stop_evaluating(self, rows: Sequence[Row]) -> None:
-        """Stop within an evaluation; only alone, as other processes would wait for this one."""
-        if self.ranks.world == 1 and self.stop():
-            raise Stopped(self.position.step)
 
     def _save(self) -> None:
         """Write the state that the run can be resumed from."""
