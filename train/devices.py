@@ -84,7 +84,7 @@ def count_gpus(wanted: str, option: str) -> int:
 def explain(device: torch.device, here: Ranks) -> str:
     """What `auto` chose, and why, in one line."""
     if device.type != "cuda":
-        return f"CPU ({_why_none()})"
+        return _why_none()
     found = torch.cuda.device_count()
     many = f"{here.world} × " if here.world > 1 else ""
     of = f"; of {found} GPUs here it uses one" if here.world == 1 and found > 1 else ""

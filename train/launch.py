@@ -23,7 +23,7 @@ from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.distributed import Ranks, launched
 from asr_gate.train.signals import die_with_parent
 
-COMMAND = (sys.executable, "-P", "-m", "asr_gate")
+COMMAND: tuple[str, ...] = (sys.executable, "-P", "-m", "asr_gate")
 """`asr` in any folder: with -P no file of that folder is taken for one of ours."""
 
 FOLDER = "ASR_LAUNCH"
@@ -90,7 +90,9 @@ def start(count: int, arguments: Sequence[str]) -> int:
     from torch import distributed
 
     # The processes meet here, at a port that is free: none of them has to open one.
-    store = distributed.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store = distributed.TCPStore(  # type: ignore[attr-defined]  # it is in torch's manual
+        "127.0.0.1", 0, is_master=True, wait_for_workers=False
+    )
     with TemporaryDirectory(prefix="asr-train-") as folder:
         group = _Group()
         with group.forwarding():

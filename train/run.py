@@ -182,10 +182,8 @@ def run(
 
     prepared = prepare(name, settings, authorised, here, own, accept_leaks=accept_leaks)
     if console is not None:
-        if settings.device == "auto":
-            said = plain(f"device: {explain(prepared.device, here)}")
-            console.print(said, markup=False, highlight=False)
-        show_plan(prepared.plan, console)
+        why = explain(prepared.device, here) if settings.device == "auto" else None
+        show_plan(prepared.plan, console, why)
     if dry_run:
         return TrainResult(prepared.plan, None, None, [])
     with together(here, prepared.device):

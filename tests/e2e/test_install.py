@@ -143,7 +143,6 @@ def test_nothing_of_the_users_is_run(audited_there: Installed) -> None:
         there.run(*command, "gate", "reports/phase0")
     there.run(BIN / "asr", "train", "round2-tiny", *SMALL, "--dry-run")
     there.run(
-        *(BIN / "torchrun", "--nproc-per-node", 2, "-m", "asr_gate"),
-        *("train", "round2-tiny", *SMALL, "--out", "runs/two"),
+        *(there.asr, "train", "round2-tiny", *SMALL, "--processes", 2, "--out", "runs/two"),
     )
     assert (there.folder / "runs" / "two" / "final").is_dir()

@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.train import launch
 from asr_gate.train.distributed import Ranks, ranks
 from tests.speech import ROOT
 from tests.train.trainings import SMALL
@@ -33,7 +34,7 @@ ACCELERATE = (
 """As on a machine with two GPUs; on processors its own choice would be MPI, which is not here."""
 
 
-def launch(launcher: tuple[str, ...], *arguments: object, cwd: Path) -> subprocess.Popen[str]:
+def begin(launcher: tuple[str, ...], *arguments: object, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", *launcher, *map(str, arguments)],
         cwd=cwd,
@@ -71,9 +72,13 @@ SCRIPT = Path(__file__).with_name("two_ranks.py")
 
 @pytest.fixture(scope="module")
 def two(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of two processes with DDP."""
+    """The run of two processes with DDP, as `asr train --processes 2` starts them."""
     out = tmp_path_factory.mktemp("ddp") / "two"
-    finish(launch(TORCHRUN, SCRIPT, manifest, report.parent, out, *WEIGHTED, cwd=out.parent))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(launch, "COMMAND", (sys.executable, str(SCRIPT)))
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.chdir(out.parent)
+        assert launch.start(2, [str(manifest), str(report.parent), str(out), *WEIGHTED]) == 0
     return out
 
 
@@ -113,7 +118,7 @@ def test_a_sharded_model_trains_as_whole_ones_do_and_is_resumed_by_accelerate_af
                report.parent, "--wandb", "wandb.mode=offline", f"wandb.folder={tmp_path}",
                *WEIGHTED, "checkpoints.state_every_steps=1", "sharding=fsdp2")  # fmt: skip
     run = tmp_path / "runs" / "round2-tiny"
-    process = launch(TORCHRUN, *command, cwd=tmp_path)
+    process = begin(TORCHRUN, *command, cwd=tmp_path)
     stop_at_a_state(process, run)
     stopped = told(run)
     assert stopped["status"] == "stopped"
@@ -126,7 +131,7 @@ def test_a_sharded_model_trains_as_whole_ones_do_and_is_resumed_by_accelerate_af
         trained.add(name)
         assert kind in ("parameter", "exp_avg", "exp_avg_sq", "step")
         assert tensor.shape == (() if kind == "step" else final[name].shape), "whole"
-    finish(launch(ACCELERATE, *command, "--resume", cwd=tmp_path))
+    finish(begin(ACCELERATE, *command, "--resume", cwd=tmp_path))
     divided, whole = told(run), told(two)
     assert divided["status"] == "finished"
     assert divided["plan"]["memory"] == whole["plan"]["memory"] // 2

@@ -199,7 +199,7 @@ def test_progress_counts_rows_and_seconds(checkpoint: Path, manifest: Path) -> N
         ({"checkpoint": "nowhere"}, "nowhere: no usable Qwen3-ASR checkpoint"),
         ({"manifests": ["none.jsonl"]}, "none.jsonl: no such manifest"),
         ({"split": "test"}, "no column 'split'"),
-        ({"device": "cuda"}, "--device cuda: torch finds no CUDA device here"),
+        ({"device": "cuda"}, "--device cuda: torch sees no GPU"),
         ({"batch_seconds": float("nan")}, "--batch-seconds nan"),
         ({"batch_seconds": float("inf")}, "--batch-seconds inf"),
         ({"out": Path("file/inside")}, "--out file/inside: cannot be created"),

@@ -10,9 +10,15 @@ from rich.table import Table
 from asr_gate.train.record import OwnSet, Plan, PlannedHoldOut
 
 
-def show_plan(plan: Plan, console: Console) -> None:
-    """Print what a run will do."""
-    for name, text in _lines(plan):
+def show_plan(plan: Plan, console: Console, chosen: str | None = None) -> None:
+    """Print what a run will do.
+
+    Args:
+        plan: of the run.
+        console: where it is printed.
+        chosen: why it computes where it does; None: the user has said where.
+    """
+    for name, text in _lines(plan, chosen):
         console.print(f"{name:<11}{text}", markup=False, highlight=False, soft_wrap=True)
     table = Table("phase", "epochs", "group", "learning rate", "parameters", box=None)
     table.columns[4].justify = "right"
@@ -30,7 +36,7 @@ def show_plan(plan: Plan, console: Console) -> None:
     console.print(table)
 
 
-def _lines(plan: Plan) -> list[tuple[str, str]]:
+def _lines(plan: Plan, chosen: str | None) -> list[tuple[str, str]]:
     rules = Counter(row.rule for row in plan.refused)
     refused = f"{len(plan.refused)} refused"
     if rules:
@@ -51,7 +57,7 @@ def _lines(plan: Plan) -> list[tuple[str, str]]:
             f"{plan.model}, {short(plan.parameters)} parameters, {plan.tokens} tokens, "
             f"embeddings {plan.embeddings}",
         ),
-        ("device", f"{plan.device}, {plan.arithmetic}{many}"),
+        ("device", f"{plan.device}, {plan.arithmetic}{many}" + (f"; {chosen}" if chosen else "")),
         (
             "memory",
             f"{plan.memory / 2**30:.2f} GiB per process for {share}weights, gradients and moments, "
