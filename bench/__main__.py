@@ -10,6 +10,7 @@ from bench import (
     real_speech,
     rules,
     short_utterances,
+    signals,
     tracking,
     train,
 )
@@ -22,6 +23,7 @@ if __name__ == "__main__":
     first_corpus.main()
     estimate.main()
     train.main()
+    signals.main()
     tracking.main()
     for measurement in (real_speech, short_utterances, limits, detection):
         try:

@@ -145,8 +145,10 @@ class _Group:
                 self.until = time.monotonic() + ENDING
             self.asked.append(signum)
 
-        numbers = (signal.SIGTERM, signal.SIGINT)
-        before = {number: signal.signal(number, forward) for number in numbers}
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:  # as `nohup` and `&` in a script ask for
+                signal.signal(number, forward)
         try:
             yield
         finally:

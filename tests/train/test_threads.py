@@ -32,6 +32,11 @@ def test_a_small_model_takes_one_and_others_no_more_than_there_are_cores() -> No
     assert choose_threads(None, torch.device("cuda"), 1) == 2
 
 
+def test_processes_of_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    assert choose_threads(None, CPU, SMALL) == 1
+
+
 def test_who_sets_a_number_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert choose_threads(5, CPU, 1) == 5
     monkeypatch.setenv("OMP_NUM_THREADS", "5")
