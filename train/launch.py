@@ -31,8 +31,8 @@ FOLDER = "ASR_LAUNCH"
 ENDED = "ended"
 """File in it: rank and message of the process that ended first otherwise than well."""
 
-ENDING: Seconds = 10.0
-"""What the other processes get to end, after one has failed or Ctrl-C was pressed."""
+ENDING: Seconds = 30.0
+"""What processes get to end, after one has failed or Ctrl-C was pressed; as torchrun gives them."""
 
 
 class ProcessEnded(UserError):
