@@ -20,7 +20,7 @@ from asr_gate.corpus.files import RECORD_LIMIT
 from asr_gate.corpus.strict import read_json
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.files import write_json
-from asr_gate.train.recipes import ELSEWHERE, Recipe
+from asr_gate.train.recipes import Recipe, changes, is_free
 
 RUN_FILE = "run.json"
 SCHEMA_VERSION: Literal[1] = 1
@@ -331,34 +331,57 @@ class RunRecord(Section):
             }
         )
 
-    def require_same_run(self, earlier: RunRecord, folder: Path) -> None:
-        """Refuse to resume a run that had another recipe or rested on another audit.
+    def require_same_run(self, earlier: RunRecord, folder: Path) -> list[str]:
+        """Refuse to resume a run where that would not give what the run would have given.
+
+        Returns:
+            What changed and may: `data.workers=8 (was 4)`.
 
         Raises:
-            UserError: the differences, by their keys.
+            UserError: the differences, by their keys; another audit, or other batches a step.
         """
-        ours, theirs = self.config, earlier.config
-        changed = [
-            key
-            for key in Recipe.model_fields
-            if getattr(ours, key) != getattr(theirs, key) and key not in ELSEWHERE
-        ]
-        changed += [
+        changed = changes(self.config, earlier.config)
+        # The batches of a step are divided between the processes.
+        steps = changed.pop("optimizer.accumulate", None)
+        kept = [key for key in changed if not is_free(key)]
+        kept += [
             f"phase0.{key}"
             for key in ("digest", "dataset_fingerprint")
             if getattr(self.phase0, key) != getattr(earlier.phase0, key)
         ]
         ours_own, theirs_own = self.plan.own, earlier.plan.own
-        changed += [
+        kept += [
             f"data.{key} (its rows or audio)"
             for key in sorted(ours_own.keys() & theirs_own.keys())
             if ours_own[key].fingerprint != theirs_own[key].fingerprint
         ]
-        if changed:
+        if kept:
             raise UserError(
-                f"{folder}: was started with another {', '.join(changed)}; resume it with the "
+                f"{folder}: was started with another {', '.join(kept)}; resume it with the "
                 "same, or start a new run without --resume"
             )
+        self._require_same_steps(earlier, folder)
+        if steps is not None:
+            changed["optimizer.accumulate"] = steps
+        return [f"{key}={ours} (was {theirs})" for key, (ours, theirs) in changed.items()]
+
+    def _require_same_steps(self, earlier: RunRecord, folder: Path) -> None:
+        """Refuse another number of batches in a step of all processes."""
+        processes = self.plan.processes
+        before = earlier.plan.processes * earlier.config.optimizer.accumulate
+        if processes * self.config.optimizer.accumulate == before:
+            return
+        fitting = [n for n in range(1, before + 1) if before % n == 0]
+        advice = (
+            f"for {processes} now, say optimizer.accumulate={before // processes}"
+            if processes in fitting
+            else f"start one of {', '.join(map(str, fitting))} processes"
+        )
+        raise UserError(
+            f"{folder}: was started with {earlier.plan.processes} processes and "
+            f"optimizer.accumulate={earlier.config.optimizer.accumulate}, so a step has {before} "
+            f"batches; {advice}"
+        )
 
 
 def write_record(folder: Path, record: RunRecord) -> None:

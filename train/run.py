@@ -234,7 +234,7 @@ def _train(
     """Train, or resume, in the run's folder."""
     from asr_gate.train.loop.events import Diverged, Stopped
     from asr_gate.train.loop.fit import fit
-    from asr_gate.train.loop.resume import newest, read_position, require_batches_per_step
+    from asr_gate.train.loop.resume import newest, read_position
     from asr_gate.train.observe.progress import reporter
     from asr_gate.train.observe.run_recorder import RunRecorder
     from asr_gate.train.observe.step_profile import StepProfile
@@ -248,14 +248,13 @@ def _train(
         plan=plan,
     )
     earlier = read_record(out) if (out / RUN_FILE).is_file() else None
+    changed: list[str] = []
     if earlier is not None:
-        record.require_same_run(earlier, out)
+        changed = record.require_same_run(earlier, out)
         if earlier.status == "finished":
             return TrainResult(plan, out, out / "final", [])
     state = newest(out)
     at = read_position(state) if state else None
-    if state and at:
-        require_batches_per_step(state, at, recipe.optimizer.accumulate * here.world)
     after = 0 if at is None else at.step
     folder = out if here.main else None
     shown = reporter(console, recipe.wandb.log_interval)
@@ -265,6 +264,8 @@ def _train(
     try:
         with logging as log, tracker, asked_to_stop() as stop:
             log.info(f"run {out}" + (f", resumed after step {after}" if state else ""))
+            if changed:
+                log.info(f"resumed with {', '.join(changed)}")
             start_tracking(
                 tracker,
                 record,

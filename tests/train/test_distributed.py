@@ -17,6 +17,8 @@ from safetensors.torch import load_file
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import launch
 from asr_gate.train.distributed import Ranks, ranks
+from asr_gate.train.loop.resume import restore_parameters
+from asr_gate.train.model.load import load_pretrained
 from tests.speech import ROOT
 from tests.train.trainings import SMALL
 
@@ -36,7 +38,7 @@ ACCELERATE = (
 
 def begin(launcher: tuple[str, ...], *arguments: object, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", *launcher, *map(str, arguments)],
+        [sys.executable, *(("-m", *launcher) if launcher else ()), *map(str, arguments)],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -51,15 +53,21 @@ def finish(process: subprocess.Popen[str]) -> str:
     return said
 
 
-def stop_at_a_state(process: subprocess.Popen[str], run: Path) -> None:
-    """SIGTERM as soon as there is anything to go on from."""
+def stop_at_a_state(process: subprocess.Popen[str], run: Path, after: int = 0) -> Path:
+    """SIGTERM as soon as there is a state to go on from, of more steps than `after`."""
+
+    def steps() -> int:
+        states = [path.name.split("-") for path in run.glob("resume/step-*")]
+        return max((int(number) for _, number, *_ in states), default=0)
+
     until = time.monotonic() + 200
-    while (
-        not list(run.glob("resume/step-*")) and process.poll() is None and time.monotonic() < until
-    ):
+    while steps() <= after and process.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=200)
+    said, _ = process.communicate(timeout=200)
+    assert told(run)["status"] == "stopped", said
+    (state,) = run.glob("resume/step-*")
+    return state
 
 
 def told(out: Path) -> dict:
@@ -111,27 +119,24 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
     ], "one run, in one folder"  # fmt: skip
 
 
-def test_a_sharded_model_trains_as_whole_ones_do_and_is_resumed_by_accelerate_after_sigterm(
+def test_a_sharded_model_is_resumed_by_one_process_and_that_by_accelerate_with_two(
     two: Path, manifest: Path, report: Path, tmp_path: Path
 ) -> None:
     command = ("-m", "asr_gate", "train", "round2-tiny", "--data", manifest, "--report",
                report.parent, "--wandb", "wandb.mode=offline", f"wandb.folder={tmp_path}",
-               *WEIGHTED, "checkpoints.state_every_steps=1", "sharding=fsdp2")  # fmt: skip
+               *WEIGHTED, "checkpoints.state_every_steps=1")  # fmt: skip
     run = tmp_path / "runs" / "round2-tiny"
-    process = begin(TORCHRUN, *command, cwd=tmp_path)
-    stop_at_a_state(process, run)
-    stopped = told(run)
-    assert stopped["status"] == "stopped"
-    assert stopped["reason"].startswith("by SIGTERM after step ")
-    (state,) = run.glob("resume/step-*")
-    final = load_file(two / "final" / "model.safetensors")
-    trained = {"model.audio_tower.layers.2."}
-    for key, tensor in load_file(state / "state.safetensors").items():
-        kind, _, name = key.partition("/")
-        trained.add(name)
-        assert kind in ("parameter", "exp_avg", "exp_avg_sq", "step")
-        assert tensor.shape == (() if kind == "step" else final[name].shape), "whole"
-    finish(begin(ACCELERATE, *command, "--resume", cwd=tmp_path))
+    state = stop_at_a_state(begin(TORCHRUN, *command, "sharding=fsdp2", cwd=tmp_path), run)
+    assert told(run)["reason"].startswith("by SIGTERM after step ")
+    assert len(list(state.glob("*.safetensors"))) == 2, "each process wrote its part"
+    trained = {"model.audio_tower.layers.2."} | restore_parameters(
+        state, load_pretrained(str(two / "final"), None, untie=True)
+    )
+    alone = begin((), *command, "--resume", "optimizer.accumulate=2", cwd=tmp_path)
+    state = stop_at_a_state(alone, run, after=int(state.name.split("-")[1]))
+    assert len(list(state.glob("*.safetensors"))) == 1
+    assert told(run)["plan"]["processes"] == told(run)["config"]["optimizer"]["accumulate"] - 1 == 1
+    finish(begin(ACCELERATE, *command, "--resume", "sharding=fsdp2", cwd=tmp_path))
     divided, whole = told(run), told(two)
     assert divided["status"] == "finished"
     assert divided["plan"]["memory"] == whole["plan"]["memory"] // 2
@@ -155,11 +160,11 @@ def test_a_sharded_model_trains_as_whole_ones_do_and_is_resumed_by_accelerate_af
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["round2-tiny"]
     # Of each start, the first process alone tracks and logs.
     for pattern in ("wandb/offline-run-*", "runs/*/tensorboard/*"):
-        assert len(list(tmp_path.glob(pattern))) == 2, pattern
+        assert len(list(tmp_path.glob(pattern))) == 3, pattern
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     logged = {line["step"] for line in lines if line.get("event") == "step"}
     assert sorted(logged) == list(range(1, divided["plan"]["steps"] + 1))
-    assert len([line for line in lines if line.get("event") == "end"]) == 2
+    assert len([line for line in lines if line.get("event") == "end"]) == 3
 
 
 def test_the_launcher_s_environment_is_read(monkeypatch: pytest.MonkeyPatch) -> None:

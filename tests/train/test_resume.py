@@ -8,11 +8,10 @@ import signal
 from pathlib import Path
 
 import pytest
-from safetensors.torch import load_file
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import run
-from asr_gate.train.loop import fit, resume
+from asr_gate.train.loop import fit
 from tests.train.support import write_report
 from tests.train.trainings import (
     THREE_EPOCHS,
@@ -128,42 +127,3 @@ def test_only_the_same_run_is_resumed(
         with pytest.raises(UserError, match=r"run\.json: ") as error:
             train(manifest, report, resume=True)
         assert error.value.exit_code == 2
-
-
-def test_a_damaged_state_is_one_line(
-    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        killed_at(patch, "evaluate", 1)
-        with pytest.raises(Killed):
-            train(manifest, report, *SHORT)
-    state = resume.newest(Path("runs/round2-tiny"))
-    assert state is not None
-    (state / "state.safetensors").write_bytes(b"half")
-    with pytest.raises(UserError, match="not a state of this run"):
-        train(manifest, report, *SHORT, resume=True)
-    (state / "position.json").write_text("[]")
-    with pytest.raises(UserError, match="not a state of this run"):
-        train(manifest, report, *SHORT, resume=True)
-
-
-def test_a_full_disk_keeps_the_last_good_state(
-    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    real, calls = resume.save_file, 0
-
-    def full_at_the_third(tensors, path) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 3:
-            path.write_bytes(b"half")
-            raise OSError(28, "No space left on device")
-        real(tensors, path)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(resume, "save_file", full_at_the_third)
-        with pytest.raises(UserError, match=r"No space left.*the last good one is .*step-00000002"):
-            train(manifest, report, *SHORT)
-    states = list(Path("runs/round2-tiny/resume").iterdir())
-    assert [path.name for path in states] == ["step-00000002-1-2"]
-    assert load_file(states[0] / "state.safetensors")

@@ -7,7 +7,6 @@ mean over the tokens of all of them. So two processes do what one does with twic
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -32,6 +31,7 @@ from asr_gate.train.loop.batch_plan import BatchOrder, build_loader, count_steps
 from asr_gate.train.loop.events import Diverged, Milestone, Observer, StepRecord, Stopped
 from asr_gate.train.loop.optimizer import build_optimizer, schedule, set_learning_rates
 from asr_gate.train.loop.sharding import sharded, whole
+from asr_gate.train.loop.state import StateWriter
 from asr_gate.train.loop.step import (
     RECENT_STEPS,
     ActivePhase,
@@ -92,16 +92,17 @@ def fit(
     training = _Training(model, encoder, selection, recipe, device, out, observer, ranks, stop)
     training.restore(state)
     training.prepare()
-    for epoch in range(training.position.epoch, recipe.epochs + 1):
-        training.begin_epoch(epoch)
-        # Due at the beginning if the run was stopped before or during an evaluation.
-        training.save_and_evaluate_if_due()
-        for batches in training.batches_of_each_step():
-            training.make_step(batches)
-            training.stop_if_asked()
+    with training.writer:
+        for epoch in range(training.position.epoch, recipe.epochs + 1):
+            training.begin_epoch(epoch)
+            # Due at the beginning if the run was stopped before or during an evaluation.
             training.save_and_evaluate_if_due()
-    training.test()
-    training.write_final_model()
+            for batches in training.batches_of_each_step():
+                training.make_step(batches)
+                training.stop_if_asked()
+                training.save_and_evaluate_if_due()
+        training.test()
+        training.write_final_model()
     return training.milestones
 
 
@@ -144,7 +145,8 @@ class _Training:
         self.total_steps = count_steps(self.steps)
         self.order = BatchOrder()
         self.loader = build_loader(self.order, encoder, selection, recipe)
-        self.position = resume.Position(batches_per_step=recipe.optimizer.accumulate * ranks.world)
+        self.position = resume.Position()
+        self.writer = StateWriter(out, ranks)
         self.state: Path | None = None
         """State on disk whose moments the first phase restores."""
         self.restored: set[str] = set()
@@ -168,9 +170,8 @@ class _Training:
         """Take position and parameters from a state on disk; None: the run is new."""
         if state is None:
             return
-        found = resume.read_position(state)
-        resume.require_batches_per_step(state, found, self.position.batches_per_step)
-        self.position = found
+        self.position = resume.read_position(state)
+        self.writer.on_disk(self.position)
         self.restored = resume.restore_parameters(state, self.model)
         self.state = state
 
@@ -331,12 +332,12 @@ class _Training:
         )
 
     def stop_if_asked(self) -> None:
-        """Save and stop, if any process was asked to.
+        """Save and stop, if any process was asked to, or a state could not be written.
 
         Raises:
-            Stopped: the state is on disk.
+            Stopped: the state is on disk, or `writer` says why not.
         """
-        if any(self.ranks.gathered(self.stop())):
+        if any(self.ranks.gathered(self.stop() or self.writer.failed())):
             self._save()
             raise Stopped(self.position.step)
 
@@ -427,15 +428,10 @@ class _Training:
             self.observer.tested(result)
 
     def _save(self) -> None:
-        """Write the state that the run can be resumed from."""
+        """Begin to write the state that the run can be resumed from."""
         assert self.active is not None
         self.observer.saving()
-        changed = resume.collect(self.trained, self.active.optimizer)
-        if self.ranks.main:
-            resume.save(self.out, self.position, changed)
-        elif self.sharded:
-            deque(changed, maxlen=0)  # the main process gathers every tensor from all
-        self.ranks.wait()
+        self.writer.save(self.position, resume.collect(self.trained, self.active.optimizer))
 
     def _gather(self) -> None:
         """Copy what the sharded copy has learnt into the whole model."""
@@ -447,6 +443,7 @@ class _Training:
     def write_final_model(self) -> None:
         """Write `out/final`; the state for resuming is not needed any more."""
         self._gather()
+        self.writer.wait()
         if self.ranks.main:
             write_checkpoint(self.out / "final", self.model, self.encoder.processor)
             resume.discard(self.out)

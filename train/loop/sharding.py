@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor
 from transformers import Qwen3ASRForConditionalGeneration
 
 from asr_gate.train.model.loss import TranscriptLoss
@@ -44,14 +44,3 @@ def sharded(
 def whole(tensor: Tensor) -> Tensor:
     """The whole of a tensor that may be sharded; if it is, every process must call this."""
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
-
-
-def like(tensor: Tensor, parameter: nn.Parameter) -> Tensor:
-    """A moment on the device of its parameter, and sharded if the parameter is.
-
-    A count of steps, which is a single number, is never sharded.
-    """
-    tensor = tensor.to(parameter.device)
-    if isinstance(parameter, DTensor) and tensor.ndim:
-        return distribute_tensor(tensor, parameter.device_mesh, parameter.placements)
-    return tensor

@@ -1,9 +1,10 @@
 """Recipes: what a run trains and how, as YAML files, and the types that they must fit."""
 
 from asr_gate.train.recipes.files import (
-    ELSEWHERE,
     RECIPES,
+    changes,
     differences,
+    is_free,
     load,
     names,
     origins,
@@ -31,7 +32,6 @@ from asr_gate.train.recipes.schema import (
 )
 
 __all__ = [
-    "ELSEWHERE",
     "RECIPES",
     "Augment",
     "Budget",
@@ -50,7 +50,9 @@ __all__ = [
     "RecipeError",
     "SpecAugment",
     "TinyModel",
+    "changes",
     "differences",
+    "is_free",
     "load",
     "names",
     "origins",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,20 @@ RECIPES = Path(__file__).parent
 
 ELSEWHERE = frozenset({"wandb", "logging", "budget"})
 """Sections of a recipe that say where a run is reported, and do not change it."""
+
+FREE = (
+    "checkpoints.*",
+    "device",
+    "sharding",
+    "threads",
+    "data.workers",
+    "data.cache_gib",
+    "data.audio_cache_gib",
+    "evaluation.every_steps",
+    "phases.*.gradient_checkpointing",
+)
+"""Keys that may change when a run is resumed, as patterns: they decide how fast, in how much memory
+or how often, and of a result at most the last digits."""
 
 
 def names() -> list[str]:
@@ -102,13 +117,21 @@ def differences(name: str, ran: Recipe) -> dict[str, Any] | None:
     """
     if name not in names():
         return None
-    ours, theirs = (dict(_leaves(one.model_dump(mode="json"))) for one in (ran, load(name)[1]))
-    return {
-        key: ours.get(key)
-        for key in ours | theirs
-        if key.partition(".")[0] not in ELSEWHERE
-        and (key not in ours or key not in theirs or ours[key] != theirs[key])
-    }
+    return {key: ours for key, (ours, _) in changes(ran, load(name)[1]).items()}
+
+
+def changes(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Any, Any]]:
+    """Both values of each key that differs, by its dotted key; without `ELSEWHERE`."""
+    sides = [dict(_leaves(one.model_dump(mode="json", exclude=set(ELSEWHERE))))
+             for one in (ours, theirs)]  # fmt: skip
+    keys = dict.fromkeys(key for side in sides for key in side)
+    found = {key: (sides[0].get(key), sides[1].get(key)) for key in keys}
+    return {key: (one, other) for key, (one, other) in found.items() if one != other}
+
+
+def is_free(key: str) -> bool:
+    """Whether a dotted key is one of `FREE`."""
+    return any(fnmatchcase(key, pattern) for pattern in FREE)
 
 
 def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
