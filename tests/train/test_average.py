@@ -125,6 +125,19 @@ def broken(run: Path, to: Path, change) -> Path:
     return to
 
 
+def test_a_checkpoint_in_bfloat16_counts_as_any_other(run: Path, tmp_path: Path) -> None:
+    def half(kept: dict[str, torch.Tensor]) -> None:
+        kept.update({name: tensor.bfloat16() for name, tensor in kept.items()})
+
+    rounded = broken(run, tmp_path / "rounded", half)
+    mean, other = (
+        tensors(average(one, out=tmp_path / f"of-{one.name}").folder) for one in (run, rounded)
+    )
+    for name, tensor in other.items():
+        assert tensor.dtype == torch.float32
+        torch.testing.assert_close(tensor, mean[name], rtol=0.01, atol=0.01)
+
+
 def test_checkpoints_of_other_models_are_refused(run: Path, tmp_path: Path) -> None:
     name = "model.multi_modal_projector.linear_1.bias"
     less = broken(run, tmp_path / "less", lambda kept: kept.pop(name))

@@ -119,6 +119,7 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
     ], "one run, in one folder"  # fmt: skip
 
 
+@pytest.mark.timeout(600)  # four starts, one after the other
 def test_a_sharded_model_is_resumed_by_one_process_and_that_by_accelerate_with_two(
     two: Path, manifest: Path, report: Path, tmp_path: Path
 ) -> None:

@@ -7,13 +7,16 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
-from torch import nn
+from torch import distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.distributed import Ranks
@@ -26,6 +29,7 @@ from asr_gate.train.loop.resume import (
     restore_moments,
     restore_parameters,
 )
+from asr_gate.train.loop.sharding import whole
 from asr_gate.train.loop.state import StateWriter
 
 
@@ -34,7 +38,7 @@ class Trained:
 
     def __init__(self, steps: int = 0) -> None:
         torch.manual_seed(steps)
-        self.model = nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5))
+        self.model = nn.Sequential(nn.Linear(3, 5), nn.LayerNorm(5), nn.Linear(5, 1))
         self.optimizer = torch.optim.AdamW(self.model.parameters(), fused=True)
         for _ in range(steps):
             self.model(torch.randn(2, 3)).pow(2).sum().backward()
@@ -146,14 +150,14 @@ def test_a_full_disk_keeps_the_state_before(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(safetensors.torch, "save", full)
+    writer.save(Position(step=2), Trained(2).tensors())
+    while not writer.failed():
+        time.sleep(0.01)
     with pytest.raises(UserError, match=r"No space left.*the last good one is .*step-00000001"):
-        with writer:
-            writer.save(Position(step=2), Trained(2).tensors())
-            while not writer.failed():
-                time.sleep(0.01)
+        writer.wait()
     assert [path.name for path in (tmp_path / "resume").iterdir()] == ["step-00000001-1-0"]
     with pytest.raises(KeyError), writer:  # what ended the run is told, and not what came of it
-        writer.save(Position(step=2), Trained(3).tensors())
+        writer.save(Position(step=3), Trained(3).tensors())
         raise KeyError
 
 
@@ -195,3 +199,71 @@ def test_a_damaged_state_is_one_line(how: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not a state of this run") as error:
         read(tmp_path)
     assert "\n" not in str(error.value)
+
+
+def sharded(steps: int) -> Trained:
+    """The small model on two processes, each with a shard; of some parameters one has nothing."""
+    trained = Trained()
+    fully_shard(trained.model, mesh=init_device_mesh("cpu", (2,)))
+    trained.optimizer = torch.optim.AdamW(trained.model.parameters(), fused=True)
+    for step in range(steps):
+        for parameter in trained.model.parameters():
+            parameter.grad = torch.full_like(parameter, step + 1.0)
+        trained.optimizer.step()
+    return trained
+
+
+def in_two_processes(work: Callable[[Ranks], None], folder: Path) -> None:
+    """Do something in two processes of one group."""
+
+    def process(rank: int) -> None:
+        torch.set_num_threads(1)
+        distributed.init_process_group(
+            "gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2
+        )
+        work(Ranks(rank, 2, rank))
+        distributed.destroy_process_group()
+
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=process, args=(rank,)) for rank in (0, 1)]
+    for one in processes:
+        one.start()
+    for one in processes:
+        one.join(60)
+    assert [one.exitcode for one in processes] == [0, 0]
+    (folder / "meeting").unlink(missing_ok=True)
+
+
+def test_another_number_of_processes_reads_the_same(tmp_path: Path) -> None:
+    """Two with shards write, one reads and writes, two read; two without write, one reads."""
+
+    def write_shards(ranks: Ranks) -> None:
+        with StateWriter(tmp_path / "two", ranks) as writer:
+            writer.save(Position(step=2), sharded(2).tensors())
+
+    def read_shards(ranks: Ranks) -> None:
+        folder = newest(tmp_path / "one")
+        assert folder is not None
+        trained = sharded(0)
+        trained.optimizer.zero_grad()
+        restore_moments(folder, trained.model, trained.optimizer)
+        for name, tensor in trained.tensors().items():
+            if not name.startswith("parameter/"):  # those are restored before there are shards
+                assert torch.equal(whole(tensor), expected[name]), name
+
+    def write_wholes(ranks: Ranks) -> None:
+        with StateWriter(tmp_path / "ddp", ranks) as writer:
+            writer.save(Position(step=3), Trained(3).tensors())
+
+    in_two_processes(write_shards, tmp_path)
+    position, expected = read(tmp_path / "two")
+    assert position.step == 2
+    assert expected["step/0.weight"] == 2
+    assert expected["exp_avg/0.weight"].shape == (5, 3)
+    assert torch.allclose(expected["exp_avg/0.weight"], torch.tensor(0.29))
+    with StateWriter(tmp_path / "one", Ranks()) as writer:
+        writer.save(Position(step=2), expected)
+    in_two_processes(read_shards, tmp_path)
+    in_two_processes(write_wholes, tmp_path)
+    assert same(read(tmp_path / "ddp")[1], Trained(3).tensors())
+    assert len(list((tmp_path / "ddp").glob("resume/*/shard-*"))) == 2, "each wrote its share"

@@ -41,7 +41,7 @@ from asr_gate.train.loop.step import (
     named_rows,
     usual_loss,
 )
-from asr_gate.train.model.checkpoint import mark_best, prune, write_checkpoint
+from asr_gate.train.model.checkpoint import checkpoint_type, mark_best, prune, write_checkpoint
 from asr_gate.train.model.loss import TranscriptLoss
 from asr_gate.train.model.parameter_groups import (
     MatchedGroup,
@@ -325,7 +325,7 @@ class _Training:
         named = "; ".join(name for name in self.ranks.gathered(named_rows(batches)) if name)
         self._gather()
         if self.ranks.main:
-            write_checkpoint(self.out / "diverged", self.model, self.encoder.processor)
+            self._write_checkpoint("diverged")
         return Diverged(
             f"epoch {position.epoch}, step {position.step}: {what} ({named}); the model before "
             f"this step is {self.out / 'diverged'}: lower the learning rates, or look at these rows"
@@ -384,9 +384,8 @@ class _Training:
             position.scores[name] = evaluation.scores.wer
         if self.sharded:
             self.model.to("cpu")
-        checkpoint = self.out / name
         if self.ranks.main:
-            write_checkpoint(checkpoint, self.model, self.encoder.processor)
+            self._write_checkpoint(name)
             keep = self.recipe.checkpoints
             prune(self.out, keep.keep, position.scores, keep.best)
             mark_best(self.out, position.scores)
@@ -397,7 +396,7 @@ class _Training:
             position.step,
             position.loss / max(position.tokens, 1),
             evaluation,
-            checkpoint,
+            self.out / name,
             time.perf_counter() - self.epoch_began,
         )
 
@@ -445,6 +444,10 @@ class _Training:
         self._gather()
         self.writer.wait()
         if self.ranks.main:
-            write_checkpoint(self.out / "final", self.model, self.encoder.processor)
+            self._write_checkpoint("final")
             resume.discard(self.out)
         self.ranks.wait()
+
+    def _write_checkpoint(self, name: str) -> None:
+        dtype = checkpoint_type(self.recipe.checkpoints.dtype, self.device)
+        write_checkpoint(self.out / name, self.model, self.encoder.processor, dtype)

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-import torch.distributed.checkpoint
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from torch import distributed, nn
-from torch.distributed.checkpoint import CheckpointException, HuggingFaceStorageReader
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+from torch.distributed.checkpoint.state_dict_loader import load
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT
@@ -141,9 +142,7 @@ def _keys(folder: Path) -> list[tuple[str, str]]:
 def _load(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Fill the tensors, whole or sharded, with what the state has under their names."""
     reader = HuggingFaceStorageReader(str(folder))
-    distributed.checkpoint.load(
-        tensors, storage_reader=reader, no_dist=not distributed.is_initialized()
-    )
+    load(tensors, storage_reader=reader, no_dist=not distributed.is_initialized())
 
 
 def discard(out: Path) -> None:

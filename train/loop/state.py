@@ -19,7 +19,9 @@ from typing import Any, Self
 
 from safetensors import SafetensorError
 from torch import Tensor, distributed
-from torch.distributed.checkpoint import CheckpointException, HuggingFaceStorageWriter, async_save
+from torch.distributed.checkpoint.api import CheckpointException
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+from torch.distributed.checkpoint.state_dict_saver import async_save
 from torch.distributed.tensor import DTensor
 
 from asr_gate.corpus.errors import UserError

@@ -2,23 +2,43 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
+from torch import Tensor
 from transformers import Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.model.lora import merged
+from asr_gate.train.recipes import CheckpointType
+
+
+def checkpoint_type(wanted: CheckpointType, device: torch.device) -> torch.dtype:
+    """The type of a checkpoint's weights; `auto` is that of the arithmetic on the device."""
+    if wanted == "auto":
+        return torch.bfloat16 if device.type == "cuda" else torch.float32
+    return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
 
 def write_checkpoint(
-    folder: Path, model: Qwen3ASRForConditionalGeneration, processor: Qwen3ASRProcessor
+    folder: Path,
+    model: Qwen3ASRForConditionalGeneration,
+    processor: Qwen3ASRProcessor,
+    dtype: torch.dtype = torch.float32,
 ) -> None:
     """Write model and processor to a folder, under another name until it is complete.
 
     A checkpoint of that name is replaced.
+
+    Args:
+        folder: of the checkpoint.
+        model: float32; it is not changed.
+        processor: of the model.
+        dtype: of the weights that are written.
 
     Raises:
         UserError: the disk is full or not writable; no incomplete folder is left.
@@ -27,7 +47,14 @@ def write_checkpoint(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        model.save_pretrained(partial, state_dict=merged(model))
+        weights = merged(model)
+        if dtype != torch.float32:
+            weights = _rounded(weights or model.state_dict(), dtype)
+        model.save_pretrained(partial, state_dict=weights)
+        # It says the type of the model, and that is what the checkpoint would be loaded in.
+        config = copy.deepcopy(model.config)
+        config.dtype = dtype
+        config.save_pretrained(partial)
         processor.save_pretrained(partial)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
@@ -35,6 +62,16 @@ def write_checkpoint(
         raise UserError(f"{folder}: the checkpoint cannot be written ({error})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # exists only after an error or Ctrl-C
+
+
+def _rounded(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
+    """The weights in another type, in main memory; what was one tensor stays one."""
+    done: dict[tuple[int, torch.Size], Tensor] = {}
+    for tensor in weights.values():
+        key = tensor.data_ptr(), tensor.shape
+        if key not in done:
+            done[key] = tensor.to("cpu", dtype if tensor.is_floating_point() else None)
+    return {name: done[tensor.data_ptr(), tensor.shape] for name, tensor in weights.items()}
 
 
 def prune(folder: Path, keep: int | None, scores: Mapping[str, float], best: int) -> None:

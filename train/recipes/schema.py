@@ -250,8 +250,15 @@ class Logging(Section):
     """Size at which a new file is started."""
 
 
+CheckpointType = Literal["auto", "bfloat16", "float32"]
+
+
 class Checkpoints(Section):
-    """Which checkpoints stay on disk."""
+    """Which checkpoints stay on disk, and the state for `--resume`."""
+
+    dtype: CheckpointType = "auto"
+    """Type of a checkpoint's weights; auto: bfloat16 on CUDA, where the arithmetic is, and float32
+    elsewhere. The state for `--resume` is float32."""
 
     keep: int | None = Field(default=2, ge=1)
     """How many of the newest checkpoints are kept beside the final model; None: all."""
