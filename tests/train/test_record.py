@@ -127,12 +127,20 @@ def with_validation(record: RunRecord, fingerprint: str) -> RunRecord:
     return record.model_copy(update={"plan": record.plan.model_copy(update={"own": own})})
 
 
+ONE_PHASE = (
+    "phases=[{name: B, epochs: [1], groups: [{name: g, learning_rate: 1, parameters: [x]}]}]"
+)
+
+
 def test_only_the_same_recipe_and_audit_are_one_run(tmp_path: Path) -> None:
     record = with_validation(run_record(), "sha256:1")
     same = with_validation(run_record("wandb.group=x", "budget.price=2"), "sha256:1")
-    record.require_same_run(same, tmp_path)
+    assert record.require_same_run(same, tmp_path) == []
     for other, key in (
         (run_record("seed=7"), "seed"),
+        (run_record("data.batch_seconds=5"), r"data\.batch_seconds"),
+        (run_record("phases.1.groups.0.learning_rate=1"), r"phases\.1\.groups\.0\.learning_rate"),
+        (run_record(ONE_PHASE), r"phases\.1\.name"),
         (
             record.model_copy(
                 update={"phase0": record.phase0.model_copy(update={"digest": "sha256:9"})}
@@ -143,3 +151,40 @@ def test_only_the_same_recipe_and_audit_are_one_run(tmp_path: Path) -> None:
     ):
         with pytest.raises(UserError, match=key):
             record.require_same_run(other, tmp_path)
+
+
+def test_what_changes_no_result_may_change_and_is_told(tmp_path: Path) -> None:
+    free = ("phases.1.gradient_checkpointing=true", "data.workers=3", "data.cache_gib=2.0",
+            "data.audio_cache_gib=0.0", "device=cpu", "sharding=fsdp2", "threads=2",
+            "evaluation.every_steps=7", "checkpoints.keep=9", "checkpoints.best=1",
+            "checkpoints.state_every_steps=3", "checkpoints.dtype=float32")  # fmt: skip
+    told = run_record(*free).require_same_run(run_record(), tmp_path)
+    assert {line.partition(" ")[0].lower() for line in told} == set(free)
+    assert "data.workers=3 (was 0)" in told
+
+
+@pytest.mark.parametrize(
+    ("processes", "accumulate", "said"),
+    [
+        (1, 4, None),
+        (4, 1, None),
+        (1, 2, "for 1 now, say optimizer.accumulate=4"),
+        (2, 1, "for 2 now, say optimizer.accumulate=2"),
+        (3, 1, "start one of 1, 2, 4 processes"),
+    ],
+)
+def test_as_many_batches_a_step_on_another_number_of_processes(
+    processes: int, accumulate: int, said: str | None, tmp_path: Path
+) -> None:
+    def record(processes: int, accumulate: int) -> RunRecord:
+        made = run_record(f"optimizer.accumulate={accumulate}")
+        plan = made.plan.model_copy(update={"processes": processes})
+        return made.model_copy(update={"plan": plan})
+
+    before, now = record(2, 2), record(processes, accumulate)
+    if said is None:
+        told = now.require_same_run(before, tmp_path)
+        assert told == [f"optimizer.accumulate={accumulate} (was 2)"]
+    else:
+        with pytest.raises(UserError, match=f"a step has 4 batches; {said}"):
+            now.require_same_run(before, tmp_path)

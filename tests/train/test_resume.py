@@ -89,7 +89,7 @@ def test_a_finished_run_is_left_as_it_is(
     assert content(again) == before
 
 
-def test_sigterm_saves_and_ends_well(
+def test_sigterm_saves_and_another_way_to_compute_may_go_on(
     whole: run.TrainResult, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
@@ -107,7 +107,18 @@ def test_sigterm_saves_and_ends_well(
     assert signal.getsignal(signal.SIGTERM) is before
     told = content(stopped)
     assert (told["status"], told["reason"]) == ("stopped", "by SIGTERM after step 4")
-    same(train(manifest, report, *SHORT, resume=True), whole)
+    changed = (
+        "phases.0.gradient_checkpointing=true",
+        "checkpoints.state_every_steps=100",
+        "data.audio_cache_gib=0.5",
+        "device=cpu",
+    )
+    same(train(manifest, report, *SHORT, *changed, resume=True), whole)
+    log = Path("runs/round2-tiny/log.jsonl").read_text()
+    assert "resumed with phases.0.gradient_checkpointing=True (was False), " in log
+    again = content(stopped)["config"]
+    assert again["checkpoints"]["state_every_steps"] == 100
+    assert again["phases"][0]["gradient_checkpointing"]
 
 
 def test_only_the_same_run_is_resumed(
@@ -116,7 +127,7 @@ def test_only_the_same_run_is_resumed(
     with pytest.raises(UserError, match="no run to resume"):
         train(manifest, report, *SHORT, resume=True)
     assert two_epochs.out is not None
-    with pytest.raises(UserError, match="another phases"):
+    with pytest.raises(UserError, match=r"another phases\.0\.epochs"):
         train(manifest, report, out=two_epochs.out, resume=True)
     other = write_report(tmp_path / "other", manifest, excluded=["u003"])
     with pytest.raises(UserError, match=r"another phase0\.digest"):

@@ -8,29 +8,33 @@ pickle, and reading that would run whatever code a folder brings along.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import warnings
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent import futures
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from safetensors import SafetensorError
+from safetensors.torch import save_file
 from torch import Tensor, distributed
+from torch.distributed.checkpoint._hf_utils import CUSTOM_METADATA_KEY, SAVED_OFFSETS_KEY
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+from torch.distributed.checkpoint.metadata import Metadata
+from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.state_dict_saver import async_save
+from torch.distributed.checkpoint.storage import WriteResult
 from torch.distributed.tensor import DTensor
+from torch.futures import Future
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.distributed import Ranks
 from asr_gate.train.loop.events import Stopped
 from asr_gate.train.loop.resume import FOLDER, POSITION_FILE, Position, newest
-
-FILE_SIZE = 2**30
-"""Bytes in one file. A file is put together in memory, beside the copy of the state."""
 
 # A single process is what we want there, and no mistake.
 warnings.filterwarnings("ignore", "torch.distributed is disabled", module=r"torch\.distributed")
@@ -55,7 +59,7 @@ class StateWriter:
         self._group = distributed.new_group(backend="gloo") if ranks.world > 1 else None
         self._newest: dict[str, Any] | None = None
         """Position of the newest state, complete or in work."""
-        self._writing: Future[Any] | None = None
+        self._writing: futures.Future[Any] | None = None
 
     def on_disk(self, position: Position) -> None:
         """The state at a position is there already, so it need not be written again."""
@@ -78,14 +82,13 @@ class StateWriter:
         if self._newest == asdict(position):
             return
         self._newest = asdict(position)
-        files = _files(tensors)
         saved = async_save(
             _share(tensors, self.ranks),
-            storage_writer=_Folder(self.out, position, files),
+            storage_writer=_Folder(self.out, position),
             process_group=self._group,
             no_dist=self._group is None,
         )
-        assert isinstance(saved, Future)
+        assert isinstance(saved, futures.Future)
         self._writing = saved
 
     def failed(self) -> bool:
@@ -137,20 +140,41 @@ class StateWriter:
 class _Folder(HuggingFaceStorageWriter):
     """A state's folder: it has another name until every process has written its part."""
 
-    def __init__(self, out: Path, position: Position, files: dict[str, int]) -> None:
+    def __init__(self, out: Path, position: Position) -> None:
         name = f"step-{position.step:08d}-{position.epoch}-{position.epoch_step}"
         self.folder = out / FOLDER / name
         self.partial = self.folder.with_name(f".{name}.partial")
         self.position = asdict(position)
-        super().__init__(str(self.partial), fqn_to_index_mapping=files, save_distributed=True)
+        super().__init__(str(self.partial), save_distributed=True)
 
-    def prepare_global_plan(self, plans: list[Any]) -> list[Any]:
+    def prepare_global_plan(self, plans: list[SavePlan]) -> list[SavePlan]:
         """In the first process, before any process writes: begin with an empty folder."""
         _remove_partial(self.folder.parent)
         self.partial.mkdir(parents=True)
         return super().prepare_global_plan(plans)
 
-    def finish(self, metadata: Any, results: Any) -> None:
+    def write_data(self, plan: SavePlan, planner: SavePlanner) -> Future[list[WriteResult]]:
+        """In every process: write its part, as the reader of this class' format wants it.
+
+        torch's own way makes two more copies of the part in memory, and takes five times as long.
+        """
+        parts: dict[str, Tensor] = {}
+        offsets: dict[str, Any] = {}
+        for item in plan.items:
+            part, where = planner.resolve_data(item), item.tensor_data
+            assert isinstance(part, Tensor) and where is not None, "a state holds only tensors"
+            parts[item.index.fqn] = part.contiguous()
+            offsets[item.index.fqn] = {SAVED_OFFSETS_KEY: where.chunk.offsets}
+        path = self.partial / f"rank-{self.rank}.safetensors"
+        if parts:
+            save_file(parts, path, metadata={CUSTOM_METADATA_KEY: json.dumps(offsets)})
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        written: Future[list[WriteResult]] = Future()
+        written.set_result([])
+        return written
+
+    def finish(self, metadata: Metadata, results: list[list[WriteResult]]) -> None:
         """In the first process, when all processes have written: the state is complete."""
         files = sorted(path.name for path in self.partial.iterdir())
         content = json.dumps({"position": self.position, "files": files})
@@ -166,15 +190,6 @@ def _remove_partial(folder: Path) -> None:
     """Remove what is left of states that were not completed."""
     for path in folder.glob(".*.partial"):
         shutil.rmtree(path)
-
-
-def _files(tensors: Mapping[str, Tensor]) -> dict[str, int]:
-    """The number of the file, from 1, that each tensor is written to."""
-    files, size = {}, 0
-    for name, tensor in tensors.items():
-        size += tensor.nbytes
-        files[name] = 1 + size // FILE_SIZE
-    return files
 
 
 def _share(tensors: Mapping[str, Tensor], ranks: Ranks) -> dict[str, Tensor]:
