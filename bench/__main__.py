@@ -11,6 +11,7 @@ from bench import (
     rules,
     short_utterances,
     signals,
+    state,
     tracking,
     train,
 )
@@ -24,6 +25,7 @@ if __name__ == "__main__":
     estimate.main()
     train.main()
     signals.main()
+    state.main()
     tracking.main()
     for measurement in (real_speech, short_utterances, limits, detection):
         try:

@@ -356,9 +356,11 @@ class RunRecord(Section):
             if ours_own[key].fingerprint != theirs_own[key].fingerprint
         ]
         if kept:
+            best = folder / "best"
+            weights = f" (from its weights: model.pretrained={best})" if best.exists() else ""
             raise UserError(
                 f"{folder}: was started with another {', '.join(kept)}; resume it with the "
-                "same, or start a new run without --resume"
+                f"same, or start a new run without --resume{weights}"
             )
         self._require_same_steps(earlier, folder)
         if steps is not None:

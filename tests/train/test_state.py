@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import time
@@ -266,3 +267,21 @@ def test_another_number_of_processes_reads_the_same(tmp_path: Path) -> None:
     in_two_processes(write_wholes, tmp_path)
     assert same(read(tmp_path / "ddp")[1], Trained(3).tensors())
     assert len(list((tmp_path / "ddp").glob("resume/*/rank-*"))) == 2, "each wrote its share"
+
+
+class Attack:
+    """Unpickled, it makes a folder."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return os.mkdir, ("attacked",)
+
+
+def test_a_pickled_index_in_a_state_is_never_read(tmp_path: Path) -> None:
+    with StateWriter(tmp_path, Ranks()) as writer:
+        writer.save(Position(step=1), Trained(1).tensors())
+    folder = newest(tmp_path)
+    assert folder is not None
+    for name in (".metadata", "__0_0.distcp"):
+        (folder / name).write_bytes(pickle.dumps(Attack()))
+    assert same(read(tmp_path)[1], Trained(1).tensors())
+    assert not Path("attacked").exists()
