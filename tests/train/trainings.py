@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from asr_gate.train import run
-from asr_gate.train.loop import fit, resume
+from asr_gate.train.loop import fit
 from asr_gate.train.observe.tracked_metrics import TrackedMetrics
 
 SMALL = (
@@ -84,8 +84,7 @@ class Killed(BaseException):
 def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
     """Be killed the n-th time that a function of the loop is called."""
     calls = 0
-    target: Any = fit if hasattr(fit, name) else resume
-    real = getattr(target, name)
+    real = getattr(fit, name)
 
     def dying(*arguments: Any, **named: Any) -> Any:
         nonlocal calls
@@ -94,4 +93,4 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
             raise Killed
         return real(*arguments, **named)
 
-    monkeypatch.setattr(target, name, dying)
+    monkeypatch.setattr(fit, name, dying)

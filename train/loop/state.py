@@ -131,7 +131,7 @@ class StateWriter:
     ) -> None:
         try:
             self.wait()
-        except UserError:
+        except Exception:
             # What ended the run matters more, unless it says that the state is on disk.
             if error is None or isinstance(error, Stopped):
                 raise
