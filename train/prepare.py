@@ -23,7 +23,13 @@ from asr_gate.train.data.tokenizer import build_processor
 from asr_gate.train.devices import choose_device
 from asr_gate.train.distributed import Ranks, choose_threads
 from asr_gate.train.loop.batch_plan import count_steps, plan_steps
-from asr_gate.train.model.build import build_on_meta, build_random, is_tied, tiny_config
+from asr_gate.train.model.build import (
+    build_on_meta,
+    build_random,
+    is_tied,
+    set_attention,
+    tiny_config,
+)
 from asr_gate.train.model.load import load_config, load_pretrained, load_processor
 from asr_gate.train.model.lora import add_adapters
 from asr_gate.train.model.parameter_groups import MatchedGroup, match
@@ -142,6 +148,7 @@ def build_model(recipe: recipes.Recipe, config: Qwen3ASRConfig) -> Qwen3ASRForCo
         model = load_pretrained(source.pretrained, source.revision, untie=untie)
     else:
         model = build_random(config, untie=untie, seed=recipe.seed)
+    set_attention(model, source.attention)
     if source.lora is not None:
         add_adapters(model, source.lora, seed=recipe.seed)
     return model

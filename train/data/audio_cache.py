@@ -136,7 +136,7 @@ class AudioCache:
         """The batch's inputs, with `audio_states` instead of the features.
 
         Returns:
-            Tensors on `device`; `audio_states` has shape (audio tokens of all rows, tower's width).
+            `audio_states` is on `device`, shape (audio tokens of all rows, tower's width).
         """
         inputs = dict(batch.inputs)
         features, mask = inputs.pop("input_features"), inputs.pop("input_features_mask")
@@ -153,7 +153,6 @@ class AudioCache:
             frames = -(-int(mask[index].sum()) // self.chunk) * self.chunk
             row = features[index : index + 1, :, :frames], mask[index : index + 1, :frames]
             states[index] = self._of_row(*row, tokens[index])
-        inputs = {name: tensor.to(self.device) for name, tensor in inputs.items()}
         inputs["audio_states"] = torch.cat([states[index] for index in range(len(kept))])
         return inputs
 

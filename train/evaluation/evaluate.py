@@ -16,7 +16,7 @@ from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row
 from asr_gate.train.distributed import Ranks
 from asr_gate.train.evaluation.scoring import Errors, Scores, count_errors, score
-from asr_gate.train.model.loss import TranscriptLoss, compute_type
+from asr_gate.train.model.loss import TranscriptLoss, compute_type, moved
 from asr_gate.train.recipes import Numbers
 from asr_gate.train.record import EvaluationRates, Rates, Refused
 
@@ -116,8 +116,8 @@ def evaluate(
             batch = collate(items, pad_id=encoder.pad_id)
             refused += batch.refused
             if batch.rows:
-                inputs = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
-                losses = objective.by_row(**inputs).tolist()
+                packed = moved(objective.pack(batch.inputs), device)
+                losses = objective.by_row(**packed).tolist()
                 prompts = collate(items, pad_id=encoder.pad_id, side="left", targets=False)
                 inputs = {name: tensor.to(device) for name, tensor in prompts.inputs.items()}
                 longest = max(row.seconds for row in batch.rows)

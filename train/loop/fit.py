@@ -208,7 +208,7 @@ class _Training:
             # DDP reduces only parameters that took gradients when it was made: a new one per phase.
             self.objective = DistributedDataParallel(
                 TranscriptLoss(self.model),
-                device_ids=[self.device.index] if self.device.type == "cuda" else None,
+                # No device_ids: batches are where they must be, and it would move the rest as well.
                 # Gradients live in the buffers that are sent, and not there a second time.
                 gradient_as_bucket_view=True,
             )

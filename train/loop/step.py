@@ -16,7 +16,13 @@ from torch.profiler import record_function
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.data.audio_cache import AudioCache
 from asr_gate.train.data.collation import Batch
-from asr_gate.train.model.loss import compute_type, supervised_tokens, weighted_tokens
+from asr_gate.train.model.loss import (
+    TranscriptLoss,
+    compute_type,
+    moved,
+    supervised_tokens,
+    weighted_tokens,
+)
 from asr_gate.train.model.parameter_groups import MatchedGroup
 from asr_gate.train.recipes import Phase, Recipe
 
@@ -36,6 +42,13 @@ class ActivePhase:
     """The loss of a batch; may be wrapped for several processes."""
     optimizer: torch.optim.AdamW
     audio_cache: AudioCache | None
+
+    @property
+    def loss(self) -> TranscriptLoss:
+        """The objective without what it is wrapped in."""
+        inner = getattr(self.objective, "module", self.objective)
+        assert isinstance(inner, TranscriptLoss)
+        return inner
 
     @property
     def parameters(self) -> dict[str, nn.Parameter]:
@@ -72,7 +85,7 @@ def backward(
         device: where the model is.
         recipe: of the run, for the advice if memory runs out.
     """
-    total = 0.0
+    total = torch.zeros((), device=device)
     objective = active.objective
     ddp = isinstance(objective, DistributedDataParallel)
     for number, batch in enumerate(batches, start=1):
@@ -90,8 +103,8 @@ def backward(
                     f"out of memory on a batch of {named_rows([batch])}: "
                     f"{_memory_advice(active.phase, recipe)}"
                 ) from error
-            total += float(loss.detach())
-    return total
+            total += loss.detach()
+    return float(total)
 
 
 def usual_loss(recent: Sequence[float]) -> float | None:
@@ -135,11 +148,11 @@ def row_weights(batch: Batch) -> torch.Tensor:
 
 
 def _inputs(active: ActivePhase, batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
-    weights = row_weights(batch).to(device)
-    if active.audio_cache is not None and batch.rows:
-        return {**active.audio_cache.inputs_of(batch), "weights": weights}
-    moved = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
-    return {**moved, "weights": weights}
+    cached = active.audio_cache is not None and batch.rows
+    given = active.audio_cache.inputs_of(batch) if cached else batch.inputs
+    # Counted here, on the host; otherwise the model would wait for the device again and again.
+    packed = {**active.loss.pack(given), "weights": row_weights(batch)}
+    return moved(packed, device)
 
 
 def _memory_advice(phase: Phase, recipe: Recipe) -> str:

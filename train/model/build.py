@@ -12,8 +12,10 @@ from transformers import (
     Qwen3ASRProcessor,
 )
 
+from asr_gate.corpus.errors import UserError
 from asr_gate.train import recipes
 from asr_gate.train.data.tokenizer import AUDIO, END_OF_TURN
+from asr_gate.train.model.audio_tower import WINDOWED
 
 HEADS = 4
 
@@ -70,6 +72,23 @@ def build_random(
     if untie:
         untie_embeddings(model)
     return model
+
+
+def set_attention(model: Qwen3ASRForConditionalGeneration, name: recipes.Attention) -> None:
+    """Choose how attention is computed, in both towers.
+
+    Raises:
+        UserError: what it needs is not installed.
+    """
+    try:
+        model.set_attn_implementation(name)
+    except (ImportError, ValueError, OSError) as error:
+        raise UserError(
+            f"model.attention={name}: not available here ({str(error).splitlines()[0]}); "
+            "model.attention=sdpa always is"
+        ) from error
+    if name == "sdpa":
+        model.model.audio_tower.set_attn_implementation(WINDOWED)
 
 
 def greedy(config: Qwen3ASRConfig) -> GenerationConfig:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import Qwen3ASRForConditionalGeneration
 
 from asr_gate.train.data.collation import IGNORE
+from asr_gate.train.model import audio_tower
 
 CHUNK = 256
 """Positions whose logits exist at the same time. With Qwen3-ASR's vocabulary they take 156 MB in
@@ -28,62 +31,116 @@ class TranscriptLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, labels: Tensor, weights: Tensor | None = None, **inputs: Tensor) -> Tensor:
+    def forward(self, weights: Tensor | None = None, **inputs: Tensor) -> Tensor:
         """Loss in nats, summed; a scalar.
 
         Args:
-            labels: shape (rows, tokens); `IGNORE` where there is no loss. If there is no loss
-                anywhere, the loss and its gradients are zero.
             weights: weight of each row's tokens, shape (rows,); None: 1.
-            inputs: the model's other arguments, as in `collation.Batch`; instead of the features
-                there may be `audio_states`, see `audio_cache.AudioCache.inputs_of`.
+            inputs: a batch that `pack` prepared, or that it can prepare.
         """
-        losses, rows = self._supervised(labels, inputs)
+        losses, rows = self._supervised(inputs)
         # Not a dot product: autocast would compute that in bfloat16.
         return (losses if weights is None else losses * weights[rows]).sum()
 
-    def by_row(self, labels: Tensor, **inputs: Tensor) -> Tensor:
+    def by_row(self, **inputs: Tensor) -> Tensor:
         """The loss of each row, shape (rows,); arguments as in `forward`."""
-        losses, rows = self._supervised(labels, inputs)
-        return losses.new_zeros(len(labels)).index_add(0, rows, losses)
+        losses, rows = self._supervised(inputs)
+        return losses.new_zeros(len(inputs["input_ids"])).index_add(0, rows, losses)
 
-    def _supervised(self, labels: Tensor, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Losses and rows of the supervised positions of a batch, both of shape (positions,)."""
-        # (rows, tokens, width)
-        inputs = self._projected(inputs)
-        hidden = self.model.model(**inputs, use_cache=False).last_hidden_state
+    def pack(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """A batch with everything that its shapes depend on counted.
+
+        On the host this costs little. On a device, each count waits for it.
+
+        Args:
+            inputs: as in `collation.Batch`; instead of the features there may be `audio_states`,
+                the outputs of the audio tower, as in `audio_cache.AudioCache.inputs_of`. Positions
+                with the label `IGNORE` have no loss; if there are no others, the loss and its
+                gradients are zero.
+
+        Raises:
+            ValueError: the audio has another number of tokens than the prompt has placeholders.
+        """
+        packed = dict(inputs)
+        labels, mask = packed.pop("labels"), packed["attention_mask"]
         # The state at one position predicts the token at the next.
-        following = labels[:, 1:]
-        supervised = following != IGNORE
-        states = torch.split(hidden[:, :-1][supervised], CHUNK)
-        targets = torch.split(following[supervised], CHUNK)
+        following = nn.functional.pad(labels[:, 1:], (0, 1), value=IGNORE)
+        packed["loss_rows"], columns = (following != IGNORE).nonzero(as_tuple=True)
+        packed["loss_at"] = packed["loss_rows"] * labels.shape[1] + columns
+        packed["loss_targets"] = following.flatten()[packed["loss_at"]]
+        # Causal attention never looks at padding that stands on the right.
+        if bool((mask[:, :-1] >= mask[:, 1:]).all()):
+            del packed["attention_mask"]
+        if "input_features" in packed:
+            packed |= audio_tower.pack(
+                self.model.model.audio_tower, packed.pop("input_features_mask")
+            )
+            tokens = len(packed["audio_tokens"])
+        elif "audio_states" in packed:
+            tokens = len(packed["audio_states"])
+        else:
+            return packed
+        placeholders = packed["input_ids"].flatten() == self.model.config.audio_token_id
+        packed["audio_at"] = placeholders.nonzero()[:, 0]
+        if len(packed["audio_at"]) != tokens:
+            raise ValueError(
+                f"{len(packed['audio_at'])} audio placeholders, but {tokens} tokens of audio"
+            )
+        return packed
+
+    def _supervised(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """Losses and rows of the supervised positions of a batch, both of shape (positions,)."""
+        packed = inputs if "loss_at" in inputs else self.pack(inputs)
+        language_model = self.model.model.language_model
+        # (rows, tokens, width)
+        hidden = language_model(
+            inputs_embeds=self._embeddings(packed),
+            attention_mask=self._mask(packed.get("attention_mask")),
+            use_cache=False,
+        ).last_hidden_state
+        states = torch.split(hidden.flatten(0, 1).index_select(0, packed["loss_at"]), CHUNK)
+        targets = torch.split(packed["loss_targets"], CHUNK)
         # With a single chunk, computing it twice would save nothing.
         again = len(states) > 1 and torch.is_grad_enabled()
         losses = [
             checkpoint(self._losses, *chunk, use_reentrant=False) if again else self._losses(*chunk)
             for chunk in zip(states, targets, strict=True)
         ]
-        return torch.cat(losses), supervised.nonzero()[:, 0]
+        return torch.cat(losses), packed["loss_rows"]
 
     def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
         """Loss of each position, shape (positions,), from its last state and the next token."""
         logits = self.model.lm_head(states).float()
         return nn.functional.cross_entropy(logits, targets, reduction="none")
 
-    def _projected(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Put the projected outputs of the audio tower in place of the audio placeholders."""
-        if "audio_states" not in inputs:
-            return inputs
-        rest = dict(inputs)
-        ids, states = rest.pop("input_ids"), rest.pop("audio_states")
-        model = self.model.model
-        audio = model.multi_modal_projector(states)
-        embeddings = model.get_input_embeddings()(ids)
-        placeholders = model.get_placeholder_mask(
-            ids, inputs_embeds=embeddings, audio_features=audio
-        )
-        filled = embeddings.masked_scatter(placeholders, audio.to(embeddings.dtype))
-        return {**rest, "inputs_embeds": filled}
+    def _embeddings(self, packed: dict[str, Tensor]) -> Tensor:
+        """What the language model reads, the projected audio in place of its placeholders."""
+        model, ids = self.model.model, packed["input_ids"]
+        embeddings: Tensor = model.get_input_embeddings()(ids)
+        if "audio_at" not in packed:
+            return embeddings
+        states = packed.get("audio_states")
+        if states is None:
+            states = audio_tower.audio_states(
+                model.audio_tower,
+                packed["input_features"],
+                **{name: packed[name] for name in audio_tower.NAMES},
+            )
+        audio = model.multi_modal_projector(states).to(embeddings.dtype)
+        return embeddings.flatten(0, 1).index_copy(0, packed["audio_at"], audio).view_as(embeddings)
+
+    def _mask(self, mask: Tensor | None) -> Tensor | dict[str, None] | None:
+        """The mask of the language model.
+
+        Without padding, transformers would look for several texts in one row, and wait for the
+        device; a mapping says that there is nothing to find. Eager attention needs a mask, because
+        it knows of no order.
+        """
+        config = self.model.model.language_model.config
+        plain = set(config.layer_types) == {"full_attention"}
+        if mask is None and plain and config._attn_implementation != "eager":
+            return {"full_attention": None}
+        return mask
 
 
 def supervised_tokens(labels: Tensor) -> int:
@@ -99,3 +156,19 @@ def weighted_tokens(labels: Tensor, weights: Tensor) -> float:
 def compute_type(device: torch.device) -> torch.autocast:
     """bfloat16 arithmetic on CUDA, float32 elsewhere; weights are float32 in both."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def moved(inputs: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    """A packed batch on the device; what the host reads stays where it is.
+
+    A copy from pageable memory would wait for the device.
+    """
+    stays = audio_tower.ON_HOST
+    if device.type != "cuda":
+        return {name: one if name == stays else one.to(device) for name, one in inputs.items()}
+    return {
+        name: one
+        if name == stays or one.is_cuda
+        else one.pin_memory().to(device, non_blocking=True)
+        for name, one in inputs.items()
+    }

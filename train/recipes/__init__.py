@@ -12,6 +12,7 @@ from asr_gate.train.recipes.files import (
     write,
 )
 from asr_gate.train.recipes.schema import (
+    Attention,
     Augment,
     Budget,
     Checkpoints,
@@ -34,6 +35,7 @@ from asr_gate.train.recipes.schema import (
 
 __all__ = [
     "RECIPES",
+    "Attention",
     "Augment",
     "Budget",
     "CheckpointType",

@@ -54,6 +54,10 @@ class Lora(Section):
     """Patterns of the names of linear layers, written like those of parameters in a group."""
 
 
+Attention = Literal["sdpa", "eager", "flash_attention_2"]
+"""torch's own kernels, plain matrix products, or the package flash-attn."""
+
+
 class Model(Section):
     """Where the weights come from: exactly one of `pretrained` and `tiny`."""
 
@@ -66,6 +70,8 @@ class Model(Section):
     """Give the output head its own matrix, a copy of the word embeddings."""
     lora: Lora | None = None
     """None: no adapters."""
+    attention: Attention = "sdpa"
+    """How attention is computed; the result is the same but for the last digits."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
