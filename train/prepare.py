@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,7 @@ from asr_gate.train.model.build import (
     set_attention,
     tiny_config,
 )
+from asr_gate.train.model.fast import choose_kernels, only_frozen
 from asr_gate.train.model.load import load_config, load_pretrained, load_processor
 from asr_gate.train.model.lora import add_adapters
 from asr_gate.train.model.parameter_groups import MatchedGroup, match
@@ -132,7 +133,8 @@ def prepare(
         arithmetic="bfloat16" if device.type == "cuda" else "float32",
         processes=ranks.world,
         sharding=recipe.sharding,
-        memory=_memory(model, groups.values())
+        kernels=choose_kernels(recipe.model.kernels, device),
+        memory=_memory(model, groups.values(), device)
         // (ranks.world if recipe.sharding == "fsdp2" else 1),
         hours=hours,
         cost=cost,
@@ -180,8 +182,15 @@ def _expected(
     return hours, None if price is None else hours * world * price
 
 
-def _memory(model: torch.nn.Module, phases: Iterable[Sequence[MatchedGroup]]) -> int:
-    """Bytes of float32 weights, and of gradients and AdamW's two moments in the largest phase."""
+def _memory(
+    model: torch.nn.Module, phases: Collection[Sequence[MatchedGroup]], device: torch.device
+) -> int:
+    """Bytes of weights, and of gradients and AdamW's two moments in the largest phase.
+
+    All are float32, except for weights on CUDA that never train.
+    """
     weights = sum(parameter.numel() for parameter in model.parameters())
     trained = max(sum(group.size for group in groups) for groups in phases)
-    return 4 * (weights + 3 * trained)
+    frozen = {id(one): one for one in only_frozen(model, phases).values()}.values()
+    saved = sum(one.numel() for one in frozen) if device.type == "cuda" else 0
+    return 4 * (weights + 3 * trained) - 2 * saved

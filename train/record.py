@@ -153,7 +153,8 @@ class Plan(Section):
     steps: int
     device: str
     arithmetic: Literal["bfloat16", "float32"]
-    """Weights are float32 in both."""
+    """Weights that train are float32 in both."""
+    kernels: Literal["liger", "torch"] = "torch"
     processes: int
     sharding: Literal["none", "fsdp2"]
     memory: int

@@ -109,7 +109,9 @@ def evaluate(
     objective = TranscriptLoss(model)
     predictions: list[Prediction] = []
     refused: list[Refused] = []
-    with torch.inference_mode(), compute_type(device):
+    # Every length of a transcript would be compiled anew.
+    plain = torch.compiler.set_stance("force_eager")
+    with torch.inference_mode(), compute_type(device), plain:
         for indices in batches(rows, batch_seconds, seed=0, epoch=0):
             taken = [rows[index] for index in indices]
             items = [encoder.read(row) for row in taken]

@@ -42,6 +42,7 @@ from asr_gate.train.loop.step import (
     usual_loss,
 )
 from asr_gate.train.model.checkpoint import checkpoint_type, mark_best, prune, write_checkpoint
+from asr_gate.train.model.fast import make_fast
 from asr_gate.train.model.loss import TranscriptLoss
 from asr_gate.train.model.parameter_groups import (
     MatchedGroup,
@@ -176,7 +177,9 @@ class _Training:
         self.state = state
 
     def prepare(self) -> None:
-        """Shard the model if the recipe says so, and find the parameters of each phase."""
+        """Make the model fast, shard it if the recipe says so, and find what each phase trains."""
+        phases = match(self.model, self.recipe.phases).values()
+        make_fast(self.model, self.recipe.model, phases, self.device)
         if self.sharded:
             # The whole model is needed on the device only in evaluations.
             self.model.to("cpu")

@@ -148,10 +148,12 @@ def row_weights(batch: Batch) -> torch.Tensor:
 
 
 def _inputs(active: ActivePhase, batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
-    cached = active.audio_cache is not None and batch.rows
-    given = active.audio_cache.inputs_of(batch) if cached else batch.inputs
+    cache = active.audio_cache if batch.rows else None
+    given = batch.inputs if cache is None else cache.inputs_of(batch)
     # Counted here, on the host; otherwise the model would wait for the device again and again.
-    packed = {**active.loss.pack(given), "weights": row_weights(batch)}
+    packed = active.loss.pack(given)
+    if any(row.weight != 1 for row in batch.rows):
+        packed["weights"] = row_weights(batch)
     return moved(packed, device)
 
 

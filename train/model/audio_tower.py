@@ -160,13 +160,18 @@ def windowed_attention(
             module, query, key, value, attention_mask, scaling=scaling, **rest
         )
         return whole, None
+    places, (_, heads, _, width) = windows.flatten(), query.shape
     # (windows, heads, longest, width of a head)
-    parts = [
-        one[0].transpose(0, 1).index_select(0, windows.flatten()).unflatten(0, windows.shape)
+    q, k, v = (
+        one[0]
+        .transpose(0, 1)
+        .index_select(0, places)
+        .view(*windows.shape, heads, width)
+        .transpose(1, 2)
         for one in (query, key, value)
-    ]
+    )
     found = nn.functional.scaled_dot_product_attention(
-        *(one.transpose(1, 2) for one in parts), attn_mask=in_window[:, None, None], scale=scaling
+        q, k, v, attn_mask=in_window[:, None, None], scale=scaling
     )
     return found.transpose(1, 2).flatten(0, 1).index_select(0, back)[None], None
 

@@ -74,5 +74,6 @@ def merged(model: nn.Module) -> dict[str, Tensor] | None:
     with torch.no_grad():
         for name, layer in layers.items():
             weight = weights[f"{name}.weight"]
-            weights[f"{name}.weight"] = weight + layer.get_delta_weight(ADAPTER).to(weight.dtype)
+            # The layer's own weights may be stored in bfloat16, which would round the sum.
+            weights[f"{name}.weight"] = weight.float() + layer.get_delta_weight(ADAPTER)
     return weights

@@ -11,6 +11,7 @@ from transformers import Qwen3ASRForConditionalGeneration
 
 from asr_gate.train.data.collation import IGNORE
 from asr_gate.train.model import audio_tower
+from asr_gate.train.model.fast import fused_loss, uses_fused_kernels
 
 CHUNK = 256
 """Positions whose logits exist at the same time. With Qwen3-ASR's vocabulary they take 156 MB in
@@ -38,7 +39,12 @@ class TranscriptLoss(nn.Module):
             weights: weight of each row's tokens, shape (rows,); None: 1.
             inputs: a batch that `pack` prepared, or that it can prepare.
         """
-        losses, rows = self._supervised(inputs)
+        packed = inputs if "loss_at" in inputs else self.pack(inputs)
+        if weights is None and len(packed["loss_at"]) and uses_fused_kernels(self.model):
+            return fused_loss(
+                self._states(packed), self.model.lm_head.weight, packed["loss_targets"]
+            )
+        losses, rows = self._supervised(packed)
         # Not a dot product: autocast would compute that in bfloat16.
         return (losses if weights is None else losses * weights[rows]).sum()
 
@@ -91,14 +97,7 @@ class TranscriptLoss(nn.Module):
     def _supervised(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Losses and rows of the supervised positions of a batch, both of shape (positions,)."""
         packed = inputs if "loss_at" in inputs else self.pack(inputs)
-        language_model = self.model.model.language_model
-        # (rows, tokens, width)
-        hidden = language_model(
-            inputs_embeds=self._embeddings(packed),
-            attention_mask=self._mask(packed.get("attention_mask")),
-            use_cache=False,
-        ).last_hidden_state
-        states = torch.split(hidden.flatten(0, 1).index_select(0, packed["loss_at"]), CHUNK)
+        states = torch.split(self._states(packed), CHUNK)
         targets = torch.split(packed["loss_targets"], CHUNK)
         # With a single chunk, computing it twice would save nothing.
         again = len(states) > 1 and torch.is_grad_enabled()
@@ -108,6 +107,18 @@ class TranscriptLoss(nn.Module):
         ]
         return torch.cat(losses), packed["loss_rows"]
 
+    def _states(self, packed: dict[str, Tensor]) -> Tensor:
+        """The last states of the supervised positions, shape (positions, width)."""
+        language_model = self.model.model.language_model
+        # (rows, tokens, width)
+        hidden = language_model(
+            inputs_embeds=self._embeddings(packed),
+            attention_mask=self._mask(packed.get("attention_mask")),
+            use_cache=False,
+        ).last_hidden_state
+        states: Tensor = hidden.flatten(0, 1).index_select(0, packed["loss_at"])
+        return states
+
     def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
         """Loss of each position, shape (positions,), from its last state and the next token."""
         logits = self.model.lm_head(states).float()
@@ -116,7 +127,8 @@ class TranscriptLoss(nn.Module):
     def _embeddings(self, packed: dict[str, Tensor]) -> Tensor:
         """What the language model reads, the projected audio in place of its placeholders."""
         model, ids = self.model.model, packed["input_ids"]
-        embeddings: Tensor = model.get_input_embeddings()(ids)
+        # The sum of all layers is float32, also where the embeddings are stored in bfloat16.
+        embeddings: Tensor = model.get_input_embeddings()(ids).float()
         if "audio_at" not in packed:
             return embeddings
         states = packed.get("audio_states")
@@ -154,7 +166,7 @@ def weighted_tokens(labels: Tensor, weights: Tensor) -> float:
 
 
 def compute_type(device: torch.device) -> torch.autocast:
-    """bfloat16 arithmetic on CUDA, float32 elsewhere; weights are float32 in both."""
+    """bfloat16 arithmetic on CUDA, float32 elsewhere; weights that train are float32 in both."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
 
 

@@ -57,7 +57,11 @@ def _lines(plan: Plan, chosen: str | None) -> list[tuple[str, str]]:
             f"{plan.model}, {short(plan.parameters)} parameters, {plan.tokens} tokens, "
             f"embeddings {plan.embeddings}",
         ),
-        ("device", f"{plan.device}, {plan.arithmetic}{many}" + (f"; {chosen}" if chosen else "")),
+        (
+            "device",
+            f"{plan.device}, {plan.arithmetic}, kernels of {plan.kernels}{many}"
+            + (f"; {chosen}" if chosen else ""),
+        ),
         (
             "memory",
             f"{plan.memory / 2**30:.2f} GiB per process for {share}weights, gradients and moments, "

@@ -58,6 +58,10 @@ Attention = Literal["sdpa", "eager", "flash_attention_2"]
 """torch's own kernels, plain matrix products, or the package flash-attn."""
 
 
+Kernels = Literal["auto", "liger", "torch"]
+"""liger-kernel's fused kernels, or torch's own; `auto`: the former on CUDA, if installed."""
+
+
 class Model(Section):
     """Where the weights come from: exactly one of `pretrained` and `tiny`."""
 
@@ -72,6 +76,10 @@ class Model(Section):
     """None: no adapters."""
     attention: Attention = "sdpa"
     """How attention is computed; the result is the same but for the last digits."""
+    kernels: Kernels = "auto"
+    """What computes norms, MLPs and the loss of the language model."""
+    compile: bool = False
+    """Compile the language model's layers: a minute or more at first, less time for each step."""
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -307,6 +315,12 @@ class Recipe(Section):
     def _no_watch_when_sharded(self) -> Self:
         if self.sharding == "fsdp2" and (self.wandb.watch.gradients or self.wandb.watch.parameters):
             raise ValueError("wandb.watch does not work with sharding; switch one of them off")
+        return self
+
+    @model_validator(mode="after")
+    def _no_compiling_when_sharded(self) -> Self:
+        if self.sharding == "fsdp2" and self.model.compile:
+            raise ValueError("model.compile does not work with sharding; switch one of them off")
         return self
 
     @model_validator(mode="after")
