@@ -138,7 +138,7 @@ def test_fused_kernels_touch_this_model_alone(processor) -> None:
 
 @pytest.mark.slow
 def test_compiled_layers_have_the_same_losses(processor, inputs) -> None:
-    """All layers have one graph, for any length. Generating code for it would take too long here."""
+    """All layers have one graph, for any length. To generate its code would take too long here."""
     plain, compiled = rounded(processor), rounded(processor)
     counter = CompileCounter()
     compile_layers(compiled.model, backend=counter)
