@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python \
   --constraint requirements.lock --build-constraint requirements.lock
 
-.PHONY: help audit train test test-fast coverage lint docs bench embedded lock supply clean
+.PHONY: help audit train test test-fast coverage lint docs bench bench-gpu embedded lock supply clean
 
 help:
 	@echo "make audit     set up what an audit needs (0.7 GB) and audit the bundled corpus"
@@ -24,6 +24,7 @@ help:
 	@echo "make docs      the documentation site, into build/site/"
 	@echo "make lint      ruff, mypy, import-linter"
 	@echo "make bench     the figures of docs/, remade"
+	@echo "make bench-gpu what a GPU does in 8 minutes: docs/performance-gpu.md, remade"
 	@echo "make embedded  train the embedded model anew (see its recipe's README)"
 	@echo "make lock      remake the two locks; newer versions: make lock UPGRADE=--upgrade"
 	@echo "make supply    licences and known advisories of what is installed, bill of materials"
@@ -79,6 +80,10 @@ bench: $(READY)
 	@# The others' aligners; one needs a C++ compiler, and without them their columns stay empty.
 	-$(INSTALL) -e '.[dev,bench]'
 	$(BIN)/python -m bench
+
+bench-gpu: $(READY)
+	$(INSTALL) -e '.[dev,gpu]'
+	$(BIN)/python -m bench.gpu
 
 embedded: $(READY)
 	$(BIN)/python -m recipes.embedded --out build/embedded --minutes 60
