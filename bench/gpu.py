@@ -175,7 +175,7 @@ def _phase(name: str, device: torch.device, tiny: bool, clock: Clock) -> list[st
         recipe=recipe,
         phase=next(phase for phase in recipe.phases if phase.name == name),
         config=gpu_steps.model_config(tiny),
-        batches=gpu_steps.batches(12.0 if tiny else 240.0, tiny),
+        batches=gpu_steps.batches(24.0 if tiny else 240.0, tiny),
         device=device,
     )
     rows = [len(batch["input_ids"]) for batch in setting.batches]

@@ -21,11 +21,11 @@ WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal
 """Operations whose result the host needs before it can go on."""
 
 
-class _Operations(TorchDispatchMode):
+class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts what is computed on one device; views compute nothing."""
 
     def __init__(self, device: str) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.device = device
         self.counted: Counter[str] = Counter()
 
@@ -57,7 +57,7 @@ def _counted(device: str) -> Iterator[Counter[str]]:
         found: Tensor = attention(*arguments, **named)
         return found
 
-    Tensor.tolist = listed  # type: ignore[method-assign]
+    Tensor.tolist = listed  # type: ignore[method-assign, assignment]
     torch.nn.functional.scaled_dot_product_attention = attended
     try:
         with operations:

@@ -136,7 +136,8 @@ def ctc_network(tiny: bool) -> nn.Module:
             "encoder_ff_interm_features": 128,
         }
     torch.manual_seed(1)
-    return torchaudio.models.wav2vec2_model(**given).eval()
+    network: nn.Module = torchaudio.models.wav2vec2_model(**given)
+    return network.eval()
 
 
 def batches(seconds: float, tiny: bool) -> list[Batch]:
