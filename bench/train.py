@@ -491,7 +491,7 @@ def main() -> None:
     rows = [Row(one, one.duration or 0.0, "English") for one in corpus.utterances]
     texts = [row.utterance.text for row in rows]
     processor = build_processor(texts, WORD_PIECES)
-    planned = batches(rows, BATCH_SECONDS, seed=1, epoch=1)
+    planned = batches(rows, BATCH_SECONDS, recipes.Data().batch_tokens, seed=1, epoch=1)
     tokens = sum(len(processor.tokenizer(text).input_ids) for text in texts)
     about = (
         f"{len(rows)} recordings of the bundled corpus, "

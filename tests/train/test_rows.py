@@ -6,7 +6,6 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 from asr_gate.train import recipes
-from asr_gate.train.data.batches import batches
 from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.own_sets import OwnSets
 from asr_gate.train.data.rows import Row, refuse_long_texts, select
@@ -46,6 +45,7 @@ def test_rows_with_too_many_tokens_are_listed() -> None:
     )
     assert [(row.id, row.rule) for row in fitting.refused] == [(last, "too_many_tokens")]
     assert len(fitting.training) == len(selection.training) - 1
+    assert {row.tokens for row in [*fitting.training, *fitting.evaluation]} == {10}
 
 
 def test_nothing_left_is_an_error() -> None:
@@ -183,28 +183,6 @@ def test_splits_that_cannot_be_told_are_refused() -> None:
     ):
         with pytest.raises(UserError, match=said):
             select(utterances, (), recipes.Data(**data))
-
-
-def test_batches_hold_every_row_once_within_their_seconds() -> None:
-    some = rows(100)
-    made = batches(some, 20.0, seed=1, epoch=1)
-    assert sorted(index for batch in made for index in batch) == list(range(100))
-    for batch in made:
-        lengths = [some[index].seconds for index in batch]
-        assert max(lengths) * len(lengths) <= 20
-        assert max(lengths) - min(lengths) <= 1
-    assert len(made) < 30
-
-
-def test_batches_are_decided_by_seed_and_epoch() -> None:
-    some = rows(50)
-    assert batches(some, 20.0, seed=1, epoch=1) == batches(some, 20.0, seed=1, epoch=1)
-    assert batches(some, 20.0, seed=1, epoch=1) != batches(some, 20.0, seed=1, epoch=2)
-    assert batches(some, 20.0, seed=1, epoch=1) != batches(some, 20.0, seed=2, epoch=1)
-
-
-def test_a_row_longer_than_a_batch_is_a_batch_of_one() -> None:
-    assert sorted(batches(rows(3), 0.5, seed=1, epoch=1)) == [[0], [1], [2]]
 
 
 def test_the_small_corpus_is_read(manifest: Path) -> None:

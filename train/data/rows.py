@@ -30,6 +30,8 @@ class Row:
     """Name in the prompt: `English`; empty: the model is to say it."""
     weight: float = 1.0
     """Weight of each of its tokens in the loss."""
+    tokens: int = 0
+    """Of prompt, audio and transcript together; 0: not counted yet."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +202,7 @@ def check_tokens(id: str, tokens: int, settings: recipes.Data) -> Refused | None
 def refuse_long_texts(
     selection: Selection, count_tokens: Callable[[Row], int], settings: recipes.Data
 ) -> Selection:
-    """Move the rows with too many tokens to the refused ones.
+    """Count the tokens of every row, and move those with too many to the refused ones.
 
     Args:
         selection: the rows so far.
@@ -215,9 +217,10 @@ def refuse_long_texts(
     def fitting(rows: list[Row]) -> list[Row]:
         kept = []
         for row in rows:
-            fault = check_tokens(row.utterance.id, count_tokens(row), settings)
+            tokens = count_tokens(row)
+            fault = check_tokens(row.utterance.id, tokens, settings)
             if fault is None:
-                kept.append(row)
+                kept.append(replace(row, tokens=tokens))
             else:
                 refused.append(fault)
         return kept

@@ -74,6 +74,7 @@ def evaluate(
     rows: Sequence[Row],
     *,
     batch_seconds: Seconds,
+    batch_tokens: int,
     max_new_tokens: int,
     device: torch.device,
     numbers: Numbers,
@@ -89,6 +90,7 @@ def evaluate(
         encoder: turns rows into tensors.
         rows: what is transcribed.
         batch_seconds: padded audio in one batch.
+        batch_tokens: padded tokens in one batch, of prompt, audio and reference.
         max_new_tokens: longest transcript that is generated.
         device: where the model is.
         numbers: how numbers are compared.
@@ -112,7 +114,7 @@ def evaluate(
     # Every length of a transcript would be compiled anew.
     plain = torch.compiler.set_stance("force_eager")
     with torch.inference_mode(), compute_type(device), plain:
-        for indices in batches(rows, batch_seconds, seed=0, epoch=0):
+        for indices in batches(rows, batch_seconds, batch_tokens, seed=0, epoch=0):
             taken = [rows[index] for index in indices]
             items = [encoder.read(row) for row in taken]
             batch = collate(items, pad_id=encoder.pad_id)

@@ -7,7 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -39,6 +39,9 @@ EVALS = Path("evals")
 
 MAX_NEW_TOKENS = 448
 """Longest transcript, in tokens, of a row of up to 28 seconds."""
+
+BATCH_TOKENS = 4096
+"""Padded tokens in one batch, so that many short rows do not fill the memory."""
 
 TOKENS_PER_SECOND = 16.0
 """Limit for longer rows; more than anybody says: five words per second of three tokens each."""
@@ -116,6 +119,7 @@ def evaluate_checkpoint(
     if not rows:
         raise _nothing(manifests, refused)
     encoder = Encoder(load_processor(checkpoint, None), settings)
+    rows = [replace(row, tokens=encoder.count_tokens(row)) for row in rows]
     path = _result_path(out, checkpoint)
     model = load_pretrained(checkpoint, None, untie=False).to(chosen)
     threads = choose_threads(None, chosen, model.num_parameters())
@@ -128,6 +132,7 @@ def evaluate_checkpoint(
             encoder,
             rows,
             batch_seconds=batch_seconds,
+            batch_tokens=BATCH_TOKENS,
             max_new_tokens=MAX_NEW_TOKENS,
             tokens_per_second=TOKENS_PER_SECOND,
             device=chosen,

@@ -26,11 +26,13 @@ def plan_steps(selection: Selection, recipe: Recipe, world: int) -> list[list[li
         world: number of processes; together they take `accumulate` batches each per step.
     """
     size = recipe.optimizer.accumulate * world
+    data = recipe.data
+    # Rows are planned with their own lengths, and the slowest speed makes them longer.
+    slowest = min(1.0, data.augment.speed[0]) if data.augment.speed else 1.0
+    seconds, tokens = data.batch_seconds * slowest, int(data.batch_tokens * slowest)
     planned = []
     for epoch in range(1, recipe.epochs + 1):
-        all_batches = batches(
-            selection.training, recipe.data.batch_seconds, seed=recipe.seed, epoch=epoch
-        )
+        all_batches = batches(selection.training, seconds, tokens, seed=recipe.seed, epoch=epoch)
         planned.append(
             [all_batches[start : start + size] for start in range(0, len(all_batches), size)]
         )

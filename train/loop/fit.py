@@ -410,6 +410,7 @@ class _Training:
                 self.encoder,
                 rows,
                 batch_seconds=self.recipe.data.batch_seconds,
+                batch_tokens=self.recipe.data.batch_tokens,
                 max_new_tokens=self.recipe.evaluation.max_new_tokens,
                 device=self.device,
                 numbers=self.recipe.evaluation.numbers,

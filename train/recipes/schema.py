@@ -200,6 +200,9 @@ class Data(Section):
     train. They are never held out."""
     batch_seconds: Seconds = Field(default=60.0, gt=0)
     """Padded audio in one batch: its longest row times its number of rows."""
+    batch_tokens: int = Field(default=4096, ge=1)
+    """Padded tokens in one batch, of prompt, audio and transcript: the row with most tokens times
+    the number of rows. It bounds batches of many short rows."""
     workers: int = Field(default=0, ge=0)
     """Processes that decode audio and compute features; 0: the training process does it."""
     cache_gib: float = Field(default=1.0, ge=0)
