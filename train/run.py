@@ -235,6 +235,7 @@ def _train(
     from asr_gate.train.loop.events import Diverged, Stopped
     from asr_gate.train.loop.fit import fit
     from asr_gate.train.loop.resume import newest, read_position
+    from asr_gate.train.model.memory import memory_explained
     from asr_gate.train.observe.progress import reporter
     from asr_gate.train.observe.run_recorder import RunRecorder
     from asr_gate.train.observe.step_profile import StepProfile
@@ -276,7 +277,8 @@ def _train(
                 earlier=earlier,
                 after=None if earlier is None else after,
             )
-            model = build_model(recipe, prepared.config).to(prepared.device)
+            with memory_explained(lambda: f"while the weights were loaded to {plan.device}"):
+                model = build_model(recipe, prepared.config).to(prepared.device)
             recorder = RunRecorder(
                 folder,
                 record,

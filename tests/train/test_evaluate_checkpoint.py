@@ -255,6 +255,6 @@ def test_too_little_memory_is_one_line(
     def burst(*arguments, **named):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("asr_gate.train.evaluation.evaluate.evaluate", burst)
-    with pytest.raises(UserError, match=r"lower --batch-seconds \(now 60\)"):
+    monkeypatch.setattr("transformers.Qwen3ASRForConditionalGeneration.generate", burst)
+    with pytest.raises(UserError, match=r"of 12 rows.*lower --batch-seconds \(now 60\)"):
         evaluate_checkpoint(str(checkpoint), [manifest])

@@ -246,20 +246,6 @@ def test_checkpointing_changes_no_loss(
     assert losses(saving) == pytest.approx(losses(two_epochs), rel=1e-6)
 
 
-def test_out_of_memory_names_the_batch_and_the_keys(
-    manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*arguments, **named):
-        raise torch.OutOfMemoryError("CUDA out of memory")
-
-    monkeypatch.setattr(fit.TranscriptLoss, "forward", full)
-    key = r"phases\.0\.gradient_checkpointing=true"
-    with pytest.raises(UserError, match=rf"batch of utterances u.*set {key}, or lower data\.batch"):
-        train(manifest, report)
-    with pytest.raises(UserError, match=r"u\d+: lower data\.batch_seconds"):
-        train(manifest, report, "phases.0.gradient_checkpointing=true")
-
-
 def test_a_dry_run_counts_and_writes_nothing(manifest: Path, report: Path, tmp_path: Path) -> None:
     console = Console(record=True, width=100, force_terminal=False)
     result = train(

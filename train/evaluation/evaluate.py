@@ -17,6 +17,7 @@ from asr_gate.train.data.rows import Row
 from asr_gate.train.distributed import Ranks
 from asr_gate.train.evaluation.scoring import Errors, Scores, count_errors, score
 from asr_gate.train.model.loss import TranscriptLoss, compute_type, moved
+from asr_gate.train.model.memory import memory_explained, sized
 from asr_gate.train.recipes import Numbers
 from asr_gate.train.record import EvaluationRates, Rates, Refused
 
@@ -77,6 +78,7 @@ def evaluate(
     batch_tokens: int,
     max_new_tokens: int,
     device: torch.device,
+    memory_advice: str,
     numbers: Numbers,
     tokens_per_second: float = 0.0,
     ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
@@ -93,6 +95,7 @@ def evaluate(
         batch_tokens: padded tokens in one batch, of prompt, audio and reference.
         max_new_tokens: longest transcript that is generated.
         device: where the model is.
+        memory_advice: what to change if a batch does not fit into memory.
         numbers: how numbers are compared.
         tokens_per_second: raises that limit for batches with long rows, by their longest row.
         ranks: this process among all that evaluate.
@@ -104,6 +107,7 @@ def evaluate(
 
     Raises:
         EvaluationStopped: `stop` returned True, here or in another process.
+        UserError: a batch does not fit into memory.
     """
     rows = rows[ranks.rank :: ranks.world]
     was_training = model.training
@@ -111,9 +115,11 @@ def evaluate(
     objective = TranscriptLoss(model)
     predictions: list[Prediction] = []
     refused: list[Refused] = []
+    taken: list[Row] = []
+    explained = memory_explained(lambda: f"in the evaluation, on {sized(taken)}: {memory_advice}")
     # Every length of a transcript would be compiled anew.
     plain = torch.compiler.set_stance("force_eager")
-    with torch.inference_mode(), compute_type(device), plain:
+    with torch.inference_mode(), compute_type(device), plain, explained:
         for indices in batches(rows, batch_seconds, batch_tokens, seed=0, epoch=0):
             taken = [rows[index] for index in indices]
             items = [encoder.read(row) for row in taken]

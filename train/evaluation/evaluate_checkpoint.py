@@ -98,7 +98,6 @@ def evaluate_checkpoint(
         raise UserError(f"--batch-seconds {batch_seconds:g}: not a length in seconds; use e.g. 60")
     corpus = read_corpus(manifests, audio_root=audio_root, split=split, labels=labels)
     _require_language(corpus, language)
-    import torch
     from transformers.utils import logging as transformers_logging
 
     from asr_gate.train.data.examples import Encoder
@@ -126,25 +125,19 @@ def evaluate_checkpoint(
     began = time.monotonic()
     if progress is not None:
         progress.start(len(rows), 0)
-    try:
-        found = evaluate(
-            model,
-            encoder,
-            rows,
-            batch_seconds=batch_seconds,
-            batch_tokens=BATCH_TOKENS,
-            max_new_tokens=MAX_NEW_TOKENS,
-            tokens_per_second=TOKENS_PER_SECOND,
-            device=chosen,
-            numbers=numbers,
-            advance=partial(_advance, progress),
-        )
-    except torch.OutOfMemoryError as error:
-        longest = max(rows, key=lambda row: row.seconds)
-        raise UserError(
-            f"out of memory: lower --batch-seconds (now {batch_seconds:g}), or leave out the "
-            f"longest rows ({longest.utterance.origin}: {longest.seconds:.0f} s)"
-        ) from error
+    found = evaluate(
+        model,
+        encoder,
+        rows,
+        batch_seconds=batch_seconds,
+        batch_tokens=BATCH_TOKENS,
+        max_new_tokens=MAX_NEW_TOKENS,
+        tokens_per_second=TOKENS_PER_SECOND,
+        device=chosen,
+        memory_advice=f"lower --batch-seconds (now {batch_seconds:g}), or leave out these rows",
+        numbers=numbers,
+        advance=partial(_advance, progress),
+    )
     wall = time.monotonic() - began
     unread = (
         [one for row in rows if isinstance(one := encoder.read(row), Refused)]

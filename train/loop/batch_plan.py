@@ -28,7 +28,7 @@ def plan_steps(selection: Selection, recipe: Recipe, world: int) -> list[list[li
     size = recipe.optimizer.accumulate * world
     data = recipe.data
     # Rows are planned with their own lengths, and the slowest speed makes them longer.
-    slowest = min(1.0, data.augment.speed[0]) if data.augment.speed else 1.0
+    slowest = data.augment.slowest
     seconds, tokens = data.batch_seconds * slowest, int(data.batch_tokens * slowest)
     planned = []
     for epoch in range(1, recipe.epochs + 1):

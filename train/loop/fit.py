@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -38,12 +39,15 @@ from asr_gate.train.loop.step import (
     backward,
     count,
     divergence,
+    moments_advice,
     named_rows,
     usual_loss,
 )
+from asr_gate.train.loop.trial import DEVICES, try_largest_batches
 from asr_gate.train.model.checkpoint import checkpoint_type, mark_best, prune, write_checkpoint
 from asr_gate.train.model.fast import make_fast
 from asr_gate.train.model.loss import TranscriptLoss
+from asr_gate.train.model.memory import memory_explained
 from asr_gate.train.model.parameter_groups import (
     MatchedGroup,
     freeze_all_but,
@@ -93,6 +97,7 @@ def fit(
     training = _Training(model, encoder, selection, recipe, device, out, observer, ranks, stop)
     training.restore(state)
     training.prepare()
+    training.try_largest_batches()
     with training.writer:
         for epoch in range(training.position.epoch, recipe.epochs + 1):
             training.begin_epoch(epoch)
@@ -186,6 +191,21 @@ class _Training:
             objective = sharded(self.model, self.ranks.world, self.device)
             self.objective, self.trainee = objective, objective.model
         self.groups = match(self.trainee, self.recipe.phases)
+
+    def try_largest_batches(self) -> None:
+        """Run out of memory now, if at all, and not hours later."""
+        if self.device.type in DEVICES:
+            try_largest_batches(
+                self.trainee,
+                self.objective,
+                self.groups,
+                self.encoder,
+                self.selection.training,
+                self.steps,
+                self.recipe,
+                self.device,
+                shards=self.ranks.world if self.sharded else 1,
+            )
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin or resume an epoch, and its phase if that is another one."""
@@ -297,13 +317,15 @@ class _Training:
             active, batches, weighted, world=ranks.world, device=self.device, recipe=recipe
         )
         parameters = active.parameters.values()
-        norm = float(whole(nn.utils.clip_grad_norm_(parameters, recipe.optimizer.clip_norm)))
+        with memory_explained(partial(moments_advice, active)):
+            norm = float(whole(nn.utils.clip_grad_norm_(parameters, recipe.optimizer.clip_norm)))
         (loss,) = ranks.total([share_of_loss], self.device)
         usual = usual_loss(position.recent)
         what = divergence(loss, norm, usual, recipe.optimizer.leap)
         if what is not None:
             raise self._diverged(what, batches)
-        active.optimizer.step()
+        with memory_explained(partial(moments_advice, active)):
+            active.optimizer.step()
         active.optimizer.zero_grad(set_to_none=True)
         position.loss += loss * weighted
         position.tokens += weighted
@@ -412,6 +434,9 @@ class _Training:
                 batch_seconds=self.recipe.data.batch_seconds,
                 batch_tokens=self.recipe.data.batch_tokens,
                 max_new_tokens=self.recipe.evaluation.max_new_tokens,
+                memory_advice=f"lower data.batch_seconds (now {self.recipe.data.batch_seconds:g}), "
+                f"data.batch_tokens (now {self.recipe.data.batch_tokens}) or "
+                "evaluation.max_new_tokens",
                 device=self.device,
                 numbers=self.recipe.evaluation.numbers,
                 ranks=self.ranks,

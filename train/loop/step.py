@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 
 import torch
@@ -13,7 +14,6 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
-from asr_gate.corpus.errors import UserError
 from asr_gate.train.data.audio_cache import AudioCache
 from asr_gate.train.data.collation import Batch
 from asr_gate.train.model.loss import (
@@ -23,9 +23,12 @@ from asr_gate.train.model.loss import (
     supervised_tokens,
     weighted_tokens,
 )
+from asr_gate.train.model.memory import GIB, memory_explained, named, sized
 from asr_gate.train.model.parameter_groups import MatchedGroup
 from asr_gate.train.recipes import Phase, Recipe
 
+MOMENTS = 8
+"""Bytes of AdamW's two moments for each trained value."""
 RECENT_STEPS = 100
 """Steps whose losses a new loss is compared with."""
 FEWEST_STEPS = 20
@@ -90,19 +93,14 @@ def backward(
     ddp = isinstance(objective, DistributedDataParallel)
     for number, batch in enumerate(batches, start=1):
         wait = ddp and number < len(batches)
-        with objective.no_sync() if wait else nullcontext():  # type: ignore[operator]
-            try:
-                # The names are those that `observe.step_profile` looks for.
-                with record_function("asr.forward"), compute_type(device):
-                    loss = objective(**_inputs(active, batch, device)) / tokens
-                # DDP takes the mean over the processes, but the sum is needed.
-                with record_function("asr.backward"):
-                    (loss * world if ddp else loss).backward()
-            except torch.OutOfMemoryError as error:
-                raise UserError(
-                    f"out of memory on a batch of {named_rows([batch])}: "
-                    f"{_memory_advice(active.phase, recipe)}"
-                ) from error
+        apart = objective.no_sync() if wait else nullcontext()  # type: ignore[operator]
+        with apart, memory_explained(partial(_batch_advice, active.phase, batch, recipe)):
+            # The names are those that `observe.step_profile` looks for.
+            with record_function("asr.forward"), compute_type(device):
+                loss = objective(**_inputs(active, batch, device)) / tokens
+            # DDP takes the mean over the processes, but the sum is needed.
+            with record_function("asr.backward"):
+                (loss * world if ddp else loss).backward()
             total += loss.detach()
     return float(total)
 
@@ -135,11 +133,7 @@ def divergence(loss: float, norm: float, usual: float | None, leap: float) -> st
 
 def named_rows(batches: Sequence[Batch]) -> str:
     """The ids of the batches' rows, for messages; empty: there are none."""
-    ids = [row.utterance.id for batch in batches for row in batch.rows]
-    if not ids:
-        return ""
-    shown = ", ".join(ids[:8]) + (f" and {len(ids) - 8} more" if len(ids) > 8 else "")
-    return f"utterances {shown}"
+    return named([row for batch in batches for row in batch.rows])
 
 
 def row_weights(batch: Batch) -> torch.Tensor:
@@ -157,10 +151,23 @@ def _inputs(active: ActivePhase, batch: Batch, device: torch.device) -> dict[str
     return moved(packed, device)
 
 
-def _memory_advice(phase: Phase, recipe: Recipe) -> str:
+def _batch_advice(phase: Phase, batch: Batch, recipe: Recipe) -> str:
+    """Which batch did not fit, and what to change."""
     key = f"phases.{recipe.phases.index(phase)}.gradient_checkpointing=true"
     first = "" if phase.gradient_checkpointing else f"set {key}, or "
+    data = recipe.data
     return (
-        f"{first}lower data.batch_seconds (now {recipe.data.batch_seconds:g}) and raise "
-        "optimizer.accumulate"
+        f"in phase {phase.name}, on {sized(batch.rows)}: {first}lower data.batch_tokens (now "
+        f"{data.batch_tokens}) or data.batch_seconds (now {data.batch_seconds:g}), and raise "
+        "optimizer.accumulate as much"
+    )
+
+
+def moments_advice(active: ActivePhase) -> str:
+    """That the optimizer's moments did not fit, and what to change."""
+    size = MOMENTS * sum(p.numel() for p in active.parameters.values())
+    return (
+        f"in the optimizer's step of phase {active.phase.name}, whose moments take "
+        f"{size / GIB:.1f} GiB: train fewer parameters (recipe lora), or divide them between "
+        "several GPUs with sharding=fsdp2"
     )

@@ -160,6 +160,11 @@ class Augment(Section):
             raise ValueError("signal-to-noise ratios must be from -20 to 100 dB")
         return pair
 
+    @property
+    def slowest(self) -> float:
+        """The lowest speed factor, at most 1: by it rows grow longer than they are planned."""
+        return min(1.0, self.speed[0]) if self.speed else 1.0
+
     def __bool__(self) -> bool:
         """Whether anything is changed at all."""
         return any((self.speed, self.noise_db, self.spec_augment))
