@@ -6,7 +6,7 @@ import torch
 from transformers import Qwen3ASRConfig
 
 from asr_gate.train import recipes
-from asr_gate.train.loop.optimizer import build_optimizer, schedule, set_learning_rates
+from asr_gate.train.loop.optimizer import beginning, build_optimizer, schedule, set_learning_rates
 from asr_gate.train.model.build import build_on_meta, build_random, is_tied, tiny_config
 from asr_gate.train.model.parameter_groups import (
     MatchedGroup,
@@ -120,6 +120,22 @@ def test_a_continuing_group_steps_as_if_there_were_no_switch() -> None:
     step(reference, unbroken)
     assert torch.equal(kept, unbroken)
     assert second.state[thawed]["step"] == 1
+
+
+def test_parameters_that_begin_at_a_switch_are_warmed_up_alone() -> None:
+    old, new = (torch.nn.Parameter(torch.ones(2, 2)) for _ in range(2))
+    settings = recipes.Optimizer(group_warmup=3)
+    both = [group("both", old, new, rate=0.8)]
+    optimizer = build_optimizer(both, settings, begin={"both.1"})
+    shown = set_learning_rates(optimizer, 0.5, beginning(0, 100, settings))
+    assert shown == {"both": pytest.approx(0.4)}, "that of what goes on"
+    rates = {one: g["lr"] for g in optimizer.param_groups for one in g["params"]}
+    assert rates == {old: pytest.approx(0.4), new: pytest.approx(0.1)}
+    shares = [beginning(step, 100, settings) for step in range(5)]
+    assert shares == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert beginning(0, 19, settings) == 0.5, "a tenth of the phase"
+    assert beginning(0, 9, settings) == 1.0
+    assert beginning(0, 100, recipes.Optimizer(group_warmup=0)) == 1.0
 
 
 def test_biases_and_norms_do_not_decay() -> None:

@@ -30,7 +30,7 @@ from asr_gate.train.evaluation.evaluate import EvaluationResult, EvaluationStopp
 from asr_gate.train.loop import resume
 from asr_gate.train.loop.batch_plan import BatchOrder, build_loader, count_steps, plan_steps
 from asr_gate.train.loop.events import Diverged, Milestone, Observer, StepRecord, Stopped
-from asr_gate.train.loop.optimizer import build_optimizer, schedule, set_learning_rates
+from asr_gate.train.loop.optimizer import beginning, build_optimizer, schedule, set_learning_rates
 from asr_gate.train.loop.sharding import sharded, whole
 from asr_gate.train.loop.state import StateWriter
 from asr_gate.train.loop.step import (
@@ -223,7 +223,9 @@ class _Training:
         freeze_all_but(self.trainee, groups)
         set_gradient_checkpointing(self.trainee, phase.gradient_checkpointing)
         previous = None if self.active is None else self.active.optimizer
-        optimizer = build_optimizer(groups, self.recipe.optimizer, previous=previous)
+        optimizer = build_optimizer(
+            groups, self.recipe.optimizer, previous=previous, begin=self._begin_in(phase)
+        )
         if self.state is not None:
             resume.restore_moments(self.state, self.trainee, optimizer)
             self.state = None
@@ -241,6 +243,17 @@ class _Training:
         self.trained |= active.parameters
         self.observer.phase_begins(self.position.epoch, phase.name, groups)
         return active
+
+    def _begin_in(self, phase: Phase) -> set[str]:
+        """Names of the parameters that begin to train at a switch; none in the first phase."""
+        number = self.recipe.phases.index(phase)
+        if not number:
+            return set()
+        before, now = (
+            {name for group in self.groups[one.name] for name in group.parameters}
+            for one in self.recipe.phases[number - 1 : number + 1]
+        )
+        return now - before
 
     def _audio_cache(self, groups: Sequence[MatchedGroup]) -> AudioCache | None:
         """The audio tower's outputs on disk, if this phase leaves the tower unchanged."""
@@ -302,7 +315,10 @@ class _Training:
         position, recipe, ranks, active = self.position, self.recipe, self.ranks, self.active
         assert active is not None
         share = schedule(position.step, self.total_steps, recipe.optimizer)
-        rates = set_learning_rates(active.optimizer, share)
+        first, last = active.phase.epochs[0] - 1, active.phase.epochs[-1]
+        since = position.step - count_steps(self.steps[:first])
+        begun = beginning(since, count_steps(self.steps[first:last]), recipe.optimizer)
+        rates = set_learning_rates(active.optimizer, share, begun)
         position.step += 1
         position.epoch_step += 1
         # So that a resumed run draws the same random numbers.

@@ -236,6 +236,9 @@ class Optimizer(Section):
     beta2: float = Field(default=0.98, ge=0, lt=1)
     warmup: float = Field(default=0.05, ge=0, lt=1)
     """Share of all steps in which the learning rates rise."""
+    group_warmup: int = Field(default=200, ge=0)
+    """Steps in which the learning rate of parameters rises that a phase after the first begins to
+    train; at most a tenth of the phase. Other parameters keep the schedule's."""
     floor: float = Field(default=0.05, ge=0, le=1)
     """Share of the peak learning rates that is left at the end."""
     clip_norm: float = Field(default=1.0, gt=0)
