@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,10 +29,11 @@ from asr_gate.train.model.build import (
     set_attention,
     tiny_config,
 )
-from asr_gate.train.model.fast import choose_kernels, only_frozen
+from asr_gate.train.model.fast import choose_kernels
 from asr_gate.train.model.load import load_config, load_pretrained, load_processor
 from asr_gate.train.model.lora import add_adapters
-from asr_gate.train.model.parameter_groups import MatchedGroup, match
+from asr_gate.train.model.memory import gpu_memory, memory_needs, static_memory
+from asr_gate.train.model.parameter_groups import match
 from asr_gate.train.record import Plan, PlannedGroup, PlannedPhase
 
 
@@ -42,6 +42,8 @@ class Prepared:
     """Everything that a run needs, except for the weights."""
 
     plan: Plan
+    recipe: recipes.Recipe
+    """With a plain value in place of every `auto`."""
     selection: Selection
     encoder: Encoder
     config: Qwen3ASRConfig
@@ -83,12 +85,17 @@ def prepare(
     if own.recorded and not accept_leaks:
         require_apart(authorised, audited, own.rows())
     source, config, processor = _source(recipe, selection)
-    encoder = Encoder(processor, recipe.data, authorised.audio.also(own.sounds))
-    selection = refuse_long_texts(selection, encoder.count_tokens, recipe.data)
     model = build_on_meta(config, untie=recipe.model.untie_embeddings)
     if recipe.model.lora is not None:
         add_adapters(model, recipe.model.lora, seed=recipe.seed)
     groups = match(model, recipe.phases)
+    shards = ranks.world if recipe.sharding == "fsdp2" else 1
+    memory, asked = gpu_memory(device), recipe
+    recipe = recipes.resolve_for_machine(
+        asked, memory_needs(model, groups, shards=shards), memory=memory, processes=ranks.world
+    )
+    encoder = Encoder(processor, recipe.data, authorised.audio.also(own.sounds))
+    selection = refuse_long_texts(selection, encoder.count_tokens, recipe.data)
     audio = sum(row.seconds for row in selection.training)
     hours, cost = _expected(recipe, audio, ranks.world)
     training = [row.utterance.id for row in selection.training]
@@ -134,13 +141,14 @@ def prepare(
         processes=ranks.world,
         sharding=recipe.sharding,
         kernels=choose_kernels(recipe.model.kernels, device),
-        memory=_memory(model, groups.values(), device)
-        // (ranks.world if recipe.sharding == "fsdp2" else 1),
+        memory=max(static_memory(model, groups, gpu=device.type == "cuda").values()) // shards,
+        gpu_memory=memory,
+        chosen=recipes.chosen(asked, recipe),
         hours=hours,
         cost=cost,
     )
     choose_threads(recipe.threads, device, plan.parameters)
-    return Prepared(plan, selection, encoder, config, device, ranks)
+    return Prepared(plan, recipe, selection, encoder, config, device, ranks)
 
 
 def build_model(recipe: recipes.Recipe, config: Qwen3ASRConfig) -> Qwen3ASRForConditionalGeneration:
@@ -180,17 +188,3 @@ def _expected(
         return None, None
     hours = audio * recipe.epochs / (speed * world) / 3600
     return hours, None if price is None else hours * world * price
-
-
-def _memory(
-    model: torch.nn.Module, phases: Collection[Sequence[MatchedGroup]], device: torch.device
-) -> int:
-    """Bytes of weights, and of gradients and AdamW's two moments in the largest phase.
-
-    All are float32, except for weights on CUDA that never train.
-    """
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    trained = max(sum(group.size for group in groups) for groups in phases)
-    frozen = {id(one): one for one in only_frozen(model, phases).values()}.values()
-    saved = sum(one.numel() for one in frozen) if device.type == "cuda" else 0
-    return 4 * (weights + 3 * trained) - 2 * saved

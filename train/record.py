@@ -160,6 +160,10 @@ class Plan(Section):
     memory: int
     """Bytes of weights, gradients and moments for each process, in the phase that needs most;
     activations come on top."""
+    gpu_memory: float | None = None
+    """Of the smallest GPU, in GiB; None: a CPU."""
+    chosen: dict[str, bool | int | float] = Field(default_factory=dict)
+    """What `auto` in the recipe became, by dotted key."""
     hours: float | None
     """Expected time by `budget.realtime`; None: not set."""
     cost: float | None

@@ -180,6 +180,12 @@ def run(
     from asr_gate.train.observe.plan_table import show_plan
     from asr_gate.train.prepare import prepare
 
+    earlier = _newest_run(folder) if resume else None
+    if earlier is not None:
+        before = read_record(earlier)
+        settings = recipes.resolve_as_before(
+            settings, before.config, processes=here.world, earlier=before.plan.processes
+        )
     prepared = prepare(name, settings, authorised, here, own, accept_leaks=accept_leaks)
     if console is not None:
         why = explain(prepared.device, here) if settings.device == "auto" else None
@@ -187,11 +193,10 @@ def run(
     if dry_run:
         return TrainResult(prepared.plan, None, None, [])
     with together(here, prepared.device):
-        earlier = _newest_run(folder) if resume else None
         chosen = earlier or (claim_folder(folder) if here.main else folder)
         out = here.from_main(chosen)
         with _held(out) if here.main else nullcontext():
-            return _train(settings, authorised, prepared, out, profile, console)
+            return _train(prepared.recipe, authorised, prepared, out, profile, console)
 
 
 @contextmanager

@@ -19,8 +19,8 @@ def test_round2_trains_b_in_epochs_1_and_2_then_a() -> None:
         for phase in settings.phases
     }
     assert rates == {
-        "B": {"projector": 2e-4, "language_model_top": 5e-5, "head": 1e-4},
-        "A": {"projector": 1e-4, "audio_top": 3e-5, "language_model_top": 3e-5, "head": 1e-4},
+        "B": {"projector": 1e-4, "language_model_top": 4e-5, "head": 4e-5},
+        "A": {"projector": 5e-5, "audio_top": 2e-5, "language_model_top": 2e-5, "head": 2e-5},
     }
 
 

@@ -72,6 +72,10 @@ def _lines(plan: Plan, chosen: str | None) -> list[tuple[str, str]]:
     lines[3:3] = [(name, _own_set(one)) for name, one in plan.own.items()]
     if plan.hold_out is not None:
         lines.insert(3, ("held out", _held_out(plan, plan.hold_out)))
+    if plan.chosen:
+        machine = "a CPU" if plan.gpu_memory is None else f"{plan.gpu_memory:.0f} GiB a GPU"
+        values = ", ".join(f"{key} {_value(value)}" for key, value in plan.chosen.items())
+        lines.append(("auto", f"{values}; for {machine}{many}"))
     if plan.weighted:
         text = f"{len(plan.weighted)} of the training rows, with weight {plan.excluded_weight:g}"
         lines.insert(3, ("excluded", text))
@@ -79,6 +83,10 @@ def _lines(plan: Plan, chosen: str | None) -> list[tuple[str, str]]:
         cost = "" if plan.cost is None else f", {plan.cost:.2f} at budget.price"
         lines.append(("time", f"{plan.hours:.1f} h at budget.realtime{cost}; evaluations on top"))
     return lines
+
+
+def _value(value: bool | int | float) -> str:
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}"
 
 
 def _rows(plan: Plan) -> str:

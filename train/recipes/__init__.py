@@ -3,6 +3,7 @@
 from asr_gate.train.recipes.files import (
     RECIPES,
     changes,
+    chosen,
     differences,
     is_free,
     load,
@@ -11,6 +12,7 @@ from asr_gate.train.recipes.files import (
     overridden,
     write,
 )
+from asr_gate.train.recipes.machine import Need, resolve_as_before, resolve_for_machine
 from asr_gate.train.recipes.schema import (
     Attention,
     Augment,
@@ -49,6 +51,7 @@ __all__ = [
     "Logging",
     "Lora",
     "Model",
+    "Need",
     "Numbers",
     "Optimizer",
     "Phase",
@@ -57,11 +60,14 @@ __all__ = [
     "SpecAugment",
     "TinyModel",
     "changes",
+    "chosen",
     "differences",
     "is_free",
     "load",
     "names",
     "origins",
     "overridden",
+    "resolve_as_before",
+    "resolve_for_machine",
     "write",
 ]

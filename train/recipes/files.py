@@ -14,12 +14,15 @@ from pydantic import ValidationError
 from asr_gate.corpus.strict import read_yaml_text
 from asr_gate.tracking.redact import redact
 from asr_gate.train.files import write_file
-from asr_gate.train.recipes.schema import Recipe, RecipeError
+from asr_gate.train.recipes.schema import AUTO, Recipe, RecipeError
 
 RECIPES = Path(__file__).parent
 
 ELSEWHERE = frozenset({"wandb", "logging", "budget"})
 """Sections of a recipe that say where a run is reported, and do not change it."""
+
+OWN_AUTO = frozenset({"device", "data.hold_out_by", "model.kernels"})
+"""Keys of which `auto` is a value like others; of the rest it leaves the number to the machine."""
 
 FREE = (
     "checkpoints.*",
@@ -106,7 +109,7 @@ def origins(recipe: str, overrides: Sequence[str] = ()) -> dict[str, tuple[Any, 
 def differences(name: str, ran: Recipe) -> dict[str, Any] | None:
     """What a run set otherwise than the recipe of its name, by dotted key; items of lists too.
 
-    Without what says only where a run is reported.
+    Without what says only where a run is reported, and what the recipe leaves to the machine.
 
     Args:
         name: of the recipe.
@@ -117,7 +120,13 @@ def differences(name: str, ran: Recipe) -> dict[str, Any] | None:
     """
     if name not in names():
         return None
-    return {key: ours for key, (ours, _) in changes(ran, load(name)[1]).items()}
+    given = load(name)[1]
+    theirs = dict(_leaves(given.model_dump(mode="json")))
+    return {
+        key: ours
+        for key, (ours, _) in changes(ran, given).items()
+        if theirs.get(key) != AUTO or key in OWN_AUTO
+    }
 
 
 def changes(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Any, Any]]:
@@ -132,6 +141,12 @@ def changes(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Any, Any]]:
 def is_free(key: str) -> bool:
     """Whether a dotted key is one of `FREE`."""
     return any(fnmatchcase(key, pattern) for pattern in FREE)
+
+
+def chosen(before: Recipe, after: Recipe) -> dict[str, Any]:
+    """What `auto` became, by dotted key; items of lists too."""
+    ours, theirs = (dict(_leaves(one.model_dump(mode="json"))) for one in (before, after))
+    return {key: theirs[key] for key, value in ours.items() if value == AUTO != theirs[key]}
 
 
 def _leaves(content: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

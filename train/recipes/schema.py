@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Seconds
@@ -17,6 +26,26 @@ Numbers = Literal["spoken", "as_written"]
 
 HoldOutBy = Literal["auto", "speaker", "recording", "row"]
 """What is held out as a whole; `auto`: the first of these that there are enough of."""
+AUTO = "auto"
+
+
+class OrAuto:
+    """Marks a value that may also be `auto` in a recipe: `machine.resolve_for_machine` chooses it.
+
+    Code reads recipes in which it has done so; so the value has its plain type.
+    """
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        def validate(value: object, plain: ValidatorFunctionWrapHandler) -> object:
+            return value if value == AUTO else plain(value)
+
+        return core_schema.no_info_wrap_validator_function(
+            validate,
+            handler(source),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda value: value),
+        )
 
 
 class RecipeError(UserError):
@@ -105,9 +134,9 @@ class Phase(Section):
     epochs: list[int] = Field(min_length=1)
     """Counted from 1 over the whole run."""
     groups: list[Group] = Field(min_length=1)
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: Annotated[bool, OrAuto()] = False
     """Keep only the input of each layer and recompute the rest in the backward pass: less memory,
-    more time."""
+    more time. `auto`: if a minute of audio would not fit otherwise."""
 
     @model_validator(mode="after")
     def _distinct_groups(self) -> Self:
@@ -203,17 +232,19 @@ class Data(Section):
     excluded_weight: float = Field(default=0.0, ge=0, le=1)
     """Weight in the loss of the rows that the audit excluded; other rows have 1. 0: they do not
     train. They are never held out."""
-    batch_seconds: Seconds = Field(default=60.0, gt=0)
-    """Padded audio in one batch: its longest row times its number of rows."""
-    batch_tokens: int = Field(default=4096, ge=1)
+    batch_seconds: Annotated[Seconds, Field(gt=0), OrAuto()] = 60.0
+    """Padded audio in one batch: its longest row times its number of rows. `auto`: what fits, and
+    divides `optimizer.step_seconds`."""
+    batch_tokens: Annotated[int, Field(ge=1), OrAuto()] = 4096
     """Padded tokens in one batch, of prompt, audio and transcript: the row with most tokens times
-    the number of rows. It bounds batches of many short rows."""
+    the number of rows. It bounds batches of many short rows. `auto`: what fits."""
     workers: int = Field(default=0, ge=0)
     """Processes that decode audio and compute features; 0: the training process does it."""
-    cache_gib: float = Field(default=1.0, ge=0)
-    """Memory for computed features, in GiB, for each such process."""
-    audio_cache_gib: float = Field(default=8.0, ge=0)
-    """Disk space for outputs of frozen audio towers, in GiB, for all runs together; 0: no cache."""
+    cache_gib: Annotated[float, Field(ge=0), OrAuto()] = 1.0
+    """Memory for computed features, in GiB, for each such process. `auto`: 0 on a GPU."""
+    audio_cache_gib: Annotated[float, Field(ge=0), OrAuto()] = 8.0
+    """Disk space for outputs of frozen audio towers, in GiB, for all runs together; 0: no cache.
+    `auto`: 0 on a GPU."""
     augment: Augment = Field(default_factory=Augment)
 
     @model_validator(mode="after")
@@ -228,8 +259,11 @@ class Data(Section):
 class Optimizer(Section):
     """AdamW and its schedule: linear warm-up, then a cosine over the whole run."""
 
-    accumulate: int = Field(default=1, ge=1)
-    """Batches per step."""
+    step_seconds: Seconds = Field(default=720.0, gt=0)
+    """Audio of a step of all processes, from which `auto` follows; learning rates belong to it. 128
+    utterances of 5.6 s are 720."""
+    accumulate: Annotated[int, Field(ge=1), OrAuto()] = 1
+    """Batches of each process per step. `auto`: as `step_seconds` says."""
     weight_decay: float = Field(default=0.01, ge=0)
     """On matrices only; biases and norms are left alone."""
     beta1: float = Field(default=0.9, ge=0, lt=1)

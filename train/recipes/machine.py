@@ -1,0 +1,125 @@
+"""What a recipe leaves to the machine (`auto`): batches, accumulation, checkpointing and caches.
+
+The audio of a step is the same on every machine (`optimizer.step_seconds`), so that the learning
+rates fit. What one process takes of it at once follows from its GPU's memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from asr_gate.corpus.utterance import Seconds
+from asr_gate.train.recipes.schema import AUTO, Data, Recipe
+
+GIB = 2**30
+
+USED = 0.85
+"""Share of a GPU's memory that is planned; the rest is for what was not counted, and fragments."""
+
+TOKENS_PER_SECOND = 22.0
+"""Of audio: 13 of the audio itself, and those of prompt and Hebrew text in rows of 5.6 s."""
+
+MOST_SECONDS: Seconds = 240.0
+"""Longest batch; a longer one would not be faster."""
+
+ENOUGH_TOKENS = 1_344
+"""A minute of audio: with room for so much, layers need not compute their activations twice. And
+what a process takes at once on a CPU."""
+
+FEWEST_TOKENS = 640
+"""The longest rows have about as many, and they have to fit."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """Memory that a process needs in one phase, in bytes."""
+
+    fixed: int
+    """Whatever the batch is."""
+    token: int
+    """For each token of a batch."""
+    checkpointed_token: int
+    """The same with gradient checkpointing."""
+
+
+def resolve_for_machine(
+    recipe: Recipe, needs: Mapping[str, Need], *, memory: float | None, processes: int
+) -> Recipe:
+    """The recipe with a plain value wherever it says `auto`.
+
+    Args:
+        recipe: as it was loaded.
+        needs: of each phase, by its name.
+        memory: of each process' GPU, in GiB; None: a CPU.
+        processes: number of them, over all machines.
+    """
+    content = recipe.model_dump()
+    data, optimizer = content["data"], content["optimizer"]
+    fitting = []
+    for phase in content["phases"]:
+        need = needs[phase["name"]]
+        plain = _tokens(memory, need.fixed, need.token)
+        if phase["gradient_checkpointing"] == AUTO:
+            phase["gradient_checkpointing"] = plain < ENOUGH_TOKENS
+        checkpointed = phase["gradient_checkpointing"]
+        fitting.append(
+            _tokens(memory, need.fixed, need.checkpointed_token) if checkpointed else plain
+        )
+    if data["batch_tokens"] == AUTO:
+        data["batch_tokens"] = max(FEWEST_TOKENS, min(fitting) // 64 * 64)
+    share = optimizer["step_seconds"] / processes
+    if data["batch_seconds"] == AUTO:
+        most = min(MOST_SECONDS, data["batch_tokens"] / TOKENS_PER_SECOND)
+        count = optimizer["accumulate"]
+        count = math.ceil(share / most) if count == AUTO else count
+        data["batch_seconds"] = round(min(most, share / count), 1)
+    if optimizer["accumulate"] == AUTO:
+        optimizer["accumulate"] = max(1, round(share / data["batch_seconds"]))
+    for key in ("cache_gib", "audio_cache_gib"):
+        if data[key] == AUTO:
+            # A GPU computes both faster than they are read: docs/training.md, "Audio cache".
+            data[key] = Data.model_fields[key].default if memory is None else 0.0
+    return Recipe.model_validate(content)
+
+
+def _tokens(memory: float | None, fixed: int, token: int) -> int:
+    """How many tokens of one batch fit."""
+    if memory is None:
+        return ENOUGH_TOKENS
+    return int((USED * memory * GIB - fixed) / token)
+
+
+def resolve_as_before(recipe: Recipe, before: Recipe, *, processes: int, earlier: int) -> Recipe:
+    """The recipe with the values of an earlier run wherever it says `auto`, to resume that run.
+
+    The batches of a step stay as many, if `processes` divides them.
+
+    Args:
+        recipe: as it was loaded.
+        before: the recipe of the earlier run, as it ran.
+        processes: that train now.
+        earlier: processes that trained then.
+    """
+    content, then = recipe.model_dump(), before.model_dump()
+    if content["optimizer"]["accumulate"] == AUTO:
+        together = then["optimizer"]["accumulate"] * earlier
+        if together % processes == 0:
+            content["optimizer"]["accumulate"] = together // processes
+    _take(content, then)
+    return Recipe.model_validate(content)
+
+
+def _take(content: dict[str, object], then: dict[str, object]) -> None:
+    """Put the earlier value, where there is one, in place of every `auto`."""
+    for key, value in content.items():
+        other = then.get(key)
+        if value == AUTO and other is not None:
+            content[key] = other
+        elif isinstance(value, dict) and isinstance(other, dict):
+            _take(value, other)
+        elif isinstance(value, list) and isinstance(other, list):
+            for one, its in zip(value, other, strict=False):
+                if isinstance(one, dict) and isinstance(its, dict):
+                    _take(one, its)
