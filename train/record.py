@@ -212,6 +212,8 @@ class EvaluationRates(Rates):
     """Error rates on the held-out rows, overall and by domain."""
 
     domains: dict[str, Rates]
+    unfinished: int = Field(default=0, ge=0)
+    """Transcripts that were cut off, because the model did not end them."""
 
 
 class Evaluated(Section):

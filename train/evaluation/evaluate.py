@@ -10,11 +10,14 @@ import torch
 from transformers import Qwen3ASRForConditionalGeneration
 
 from asr_gate.corpus.utterance import Seconds
-from asr_gate.train.data.batches import batches
-from asr_gate.train.data.collation import collate
 from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row
 from asr_gate.train.distributed import Ranks
+from asr_gate.train.evaluation.reading import (
+    EvaluationBatch,
+    evaluation_batches,
+    read_batches,
+)
 from asr_gate.train.evaluation.scoring import Errors, Scores, count_errors, score
 from asr_gate.train.model.loss import TranscriptLoss, compute_type, moved
 from asr_gate.train.model.memory import memory_explained, sized
@@ -44,7 +47,7 @@ class Prediction:
     tokens: int
     """Tokens of the reference, the end token included."""
     finished: bool
-    """Whether the model ended the transcript before `max_new_tokens`."""
+    """Whether the model ended the transcript by itself, before it was cut off."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,13 @@ class EvaluationResult:
         """The error rates, without the transcripts."""
         domains = {name: _rates(one, self.losses[name]) for name, one in self.domains.items()}
         overall = _rates(self.scores, self.loss)
-        return EvaluationRates(**overall.model_dump(), domains=domains)
+        return EvaluationRates(
+            **overall.model_dump(), domains=domains, unfinished=self.unfinished()
+        )
+
+    def unfinished(self) -> int:
+        """How many transcripts were cut off."""
+        return sum(not one.finished for one in self.predictions)
 
 
 def evaluate(
@@ -75,12 +84,11 @@ def evaluate(
     rows: Sequence[Row],
     *,
     batch_seconds: Seconds,
-    batch_tokens: int,
-    max_new_tokens: int,
+    most_tokens: Callable[[Row, int], int],
     device: torch.device,
     memory_advice: str,
     numbers: Numbers,
-    tokens_per_second: float = 0.0,
+    workers: int = 0,
     ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
     advance: Callable[[Sequence[Row]], None] = lambda rows: None,
     stop: Callable[[], bool] = lambda: False,
@@ -92,12 +100,11 @@ def evaluate(
         encoder: turns rows into tensors.
         rows: what is transcribed.
         batch_seconds: padded audio in one batch.
-        batch_tokens: padded tokens in one batch, of prompt, audio and reference.
-        max_new_tokens: longest transcript that is generated.
+        most_tokens: from a row and the tokens of its reference, where its transcript is cut off.
         device: where the model is.
         memory_advice: what to change if a batch does not fit into memory.
         numbers: how numbers are compared.
-        tokens_per_second: raises that limit for batches with long rows, by their longest row.
+        workers: processes that read audio for this one; 0: it reads by itself.
         ranks: this process among all that evaluate.
         advance: called after each batch, with its rows.
         stop: asked after each batch; must stay True once it was.
@@ -109,10 +116,10 @@ def evaluate(
         EvaluationStopped: `stop` returned True, here or in another process.
         UserError: a batch does not fit into memory.
     """
-    rows = rows[ranks.rank :: ranks.world]
+    planned = evaluation_batches(rows, batch_seconds)
+    mine = planned[ranks.rank :: ranks.world]
     was_training = model.training
     model.eval()
-    objective = TranscriptLoss(model)
     predictions: list[Prediction] = []
     refused: list[Refused] = []
     taken: list[Row] = []
@@ -120,31 +127,11 @@ def evaluate(
     # Every length of a transcript would be compiled anew.
     plain = torch.compiler.set_stance("force_eager")
     with torch.inference_mode(), compute_type(device), plain, explained:
-        for indices in batches(rows, batch_seconds, batch_tokens, seed=0, epoch=0):
+        for indices, batch in zip(mine, read_batches(rows, mine, encoder, workers), strict=True):
             taken = [rows[index] for index in indices]
-            items = [encoder.read(row) for row in taken]
-            batch = collate(items, pad_id=encoder.pad_id)
-            refused += batch.refused
-            if batch.rows:
-                packed = moved(objective.pack(batch.inputs), device)
-                losses = objective.by_row(**packed).tolist()
-                prompts = collate(items, pad_id=encoder.pad_id, side="left", targets=False)
-                inputs = {name: tensor.to(device) for name, tensor in prompts.inputs.items()}
-                longest = max(row.seconds for row in batch.rows)
-                written = model.generate(
-                    **inputs,
-                    max_new_tokens=max(max_new_tokens, math.ceil(tokens_per_second * longest)),
-                    do_sample=False,
-                    pad_token_id=encoder.pad_id,
-                    eos_token_id=encoder.end_id,
-                )
-                new = written[:, inputs["input_ids"].shape[1] :]
-                texts = encoder.processor.tokenizer.batch_decode(new, skip_special_tokens=True)
-                ended = (new == encoder.end_id).any(dim=1).tolist()
-                predictions += [
-                    _prediction(row, text.strip(), loss, len(encoder.target(row)), end, numbers)
-                    for row, text, loss, end in zip(batch.rows, texts, losses, ended, strict=True)
-                ]
+            refused += batch.whole.refused
+            if batch.whole.rows:
+                predictions += _transcribe(model, encoder, batch, most_tokens, device, numbers)
             advance(taken)
             if stop():
                 break
@@ -169,6 +156,46 @@ def evaluate(
         refused=refused,
         numbers=numbers,
     )
+
+
+def _transcribe(
+    model: Qwen3ASRForConditionalGeneration,
+    encoder: Encoder,
+    batch: EvaluationBatch,
+    most_tokens: Callable[[Row, int], int],
+    device: torch.device,
+    numbers: Numbers,
+) -> list[Prediction]:
+    """Loss and transcript of each row; the audio goes through the tower once for both."""
+    objective = TranscriptLoss(model)
+    packed = moved(objective.pack(batch.whole.inputs), device)
+    states = packed["audio_states"] = objective.audio_states(packed)
+    losses = objective.by_row(**packed).tolist()
+    ids = batch.prompts["input_ids"]
+    placeholders = (ids.flatten() == model.config.audio_token_id).nonzero()[:, 0]
+    prompts = {"input_ids": ids.to(device), "audio_at": placeholders.to(device)}
+    limits = list(map(most_tokens, batch.whole.rows, batch.targets))
+    # Without ids in the input, only what is new comes back.
+    written = model.generate(
+        inputs_embeds=objective.embeddings({**prompts, "audio_states": states}),
+        attention_mask=batch.prompts["attention_mask"].to(device),
+        max_new_tokens=max(limits),
+        do_sample=False,
+        pad_token_id=encoder.pad_id,
+        eos_token_id=encoder.end_id,
+    )
+    predictions = []
+    for row, tokens, limit, loss, count in zip(
+        batch.whole.rows, written.tolist(), limits, losses, batch.targets, strict=True
+    ):
+        # Each at its own limit, so that its neighbours in the batch change nothing.
+        new = tokens[:limit]
+        ended = encoder.end_id in new
+        text = encoder.processor.tokenizer.decode(
+            new[: new.index(encoder.end_id)] if ended else new, skip_special_tokens=True
+        )
+        predictions.append(_prediction(row, text.strip(), loss, count, ended, numbers))
+    return predictions
 
 
 def _prediction(

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal, Protocol
 
+from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import read_corpus
@@ -130,12 +131,11 @@ def evaluate_checkpoint(
         encoder,
         rows,
         batch_seconds=batch_seconds,
-        batch_tokens=BATCH_TOKENS,
-        max_new_tokens=MAX_NEW_TOKENS,
-        tokens_per_second=TOKENS_PER_SECOND,
+        most_tokens=_most_tokens,
         device=chosen,
         memory_advice=f"lower --batch-seconds (now {batch_seconds:g}), or leave out these rows",
         numbers=numbers,
+        workers=_workers(chosen.type),
         advance=partial(_advance, progress),
     )
     wall = time.monotonic() - began
@@ -156,7 +156,7 @@ def evaluate_checkpoint(
         split=split,
         overall=_finite(rates),
         domains={name: _finite(one) for name, one in rates.domains.items()},
-        unfinished=sum(not one.finished for one in found.predictions),
+        unfinished=found.unfinished(),
         not_evaluated=sorted(refused, key=lambda one: one.id),
         audio=sum(one.seconds for one in found.predictions),
         wall=wall,
@@ -228,6 +228,16 @@ def _result_path(out: Path | None, checkpoint: str) -> Path:
     if path.is_dir() or not os.access(path.parent, os.W_OK):
         raise UserError(f"--out {out}: cannot be written; name another file or folder")
     return path
+
+
+def _most_tokens(row: Row, reference: int) -> int:
+    """Where the transcript of a row is cut off; the reference does not decide it."""
+    return max(MAX_NEW_TOKENS, math.ceil(TOKENS_PER_SECOND * row.seconds))
+
+
+def _workers(device: str) -> int:
+    """Processes that read audio: a GPU must not wait, and a CPU has enough to do."""
+    return min(4, usable_cores()) if device == "cuda" else 0
 
 
 def _advance(progress: Progress | None, rows: Sequence[Row]) -> None:

@@ -27,6 +27,7 @@ from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row, Selection
 from asr_gate.train.distributed import Ranks
 from asr_gate.train.evaluation.evaluate import EvaluationResult, EvaluationStopped, evaluate
+from asr_gate.train.evaluation.reading import most_tokens
 from asr_gate.train.loop import resume
 from asr_gate.train.loop.batch_plan import BatchOrder, build_loader, count_steps, plan_steps
 from asr_gate.train.loop.events import Diverged, Milestone, Observer, StepRecord, Stopped
@@ -442,19 +443,19 @@ class _Training:
         )
 
     def _transcribe(self, rows: Sequence[Row]) -> EvaluationResult | None:
+        settings = self.recipe.evaluation
         try:
             return evaluate(
                 self.model.to(self.device),
                 self.encoder,
                 rows,
-                batch_seconds=self.recipe.data.batch_seconds,
-                batch_tokens=self.recipe.data.batch_tokens,
-                max_new_tokens=self.recipe.evaluation.max_new_tokens,
-                memory_advice=f"lower data.batch_seconds (now {self.recipe.data.batch_seconds:g}), "
-                f"data.batch_tokens (now {self.recipe.data.batch_tokens}) or "
-                "evaluation.max_new_tokens",
+                batch_seconds=settings.batch_seconds,
+                most_tokens=partial(most_tokens, settings),
                 device=self.device,
-                numbers=self.recipe.evaluation.numbers,
+                memory_advice=f"lower evaluation.batch_seconds (now {settings.batch_seconds:g}) or "
+                f"evaluation.max_new_tokens (now {settings.max_new_tokens})",
+                numbers=settings.numbers,
+                workers=self.recipe.data.workers,
                 ranks=self.ranks,
                 stop=self.stop,
             )

@@ -112,7 +112,7 @@ class TranscriptLoss(nn.Module):
         language_model = self.model.model.language_model
         # (rows, tokens, width)
         hidden = language_model(
-            inputs_embeds=self._embeddings(packed),
+            inputs_embeds=self.embeddings(packed),
             attention_mask=self._mask(packed.get("attention_mask")),
             use_cache=False,
         ).last_hidden_state
@@ -124,20 +124,30 @@ class TranscriptLoss(nn.Module):
         logits = self.model.lm_head(states).float()
         return nn.functional.cross_entropy(logits, targets, reduction="none")
 
-    def _embeddings(self, packed: dict[str, Tensor]) -> Tensor:
-        """What the language model reads, the projected audio in place of its placeholders."""
+    def audio_states(self, packed: dict[str, Tensor]) -> Tensor:
+        """The audio tower's outputs for a packed batch, shape (audio tokens, tower's width)."""
+        return audio_tower.audio_states(
+            self.model.model.audio_tower,
+            packed["input_features"],
+            **{name: packed[name] for name in audio_tower.NAMES},
+        )
+
+    def embeddings(self, packed: dict[str, Tensor]) -> Tensor:
+        """What the language model reads, the projected audio in place of its placeholders.
+
+        Args:
+            packed: with `audio_at`, where the placeholders stand in the flattened `input_ids`, and
+                the features or the `audio_states`; without `audio_at` there is no audio.
+
+        Returns:
+            Shape (rows, tokens, width).
+        """
         model, ids = self.model.model, packed["input_ids"]
         # The sum of all layers is float32, also where the embeddings are stored in bfloat16.
         embeddings: Tensor = model.get_input_embeddings()(ids).float()
         if "audio_at" not in packed:
             return embeddings
-        states = packed.get("audio_states")
-        if states is None:
-            states = audio_tower.audio_states(
-                model.audio_tower,
-                packed["input_features"],
-                **{name: packed[name] for name in audio_tower.NAMES},
-            )
+        states = packed["audio_states"] if "audio_states" in packed else self.audio_states(packed)
         audio = model.multi_modal_projector(states).to(embeddings.dtype)
         return embeddings.flatten(0, 1).index_copy(0, packed["audio_at"], audio).view_as(embeddings)
 

@@ -311,4 +311,9 @@ def _in_words(record: Milestone) -> str:
 
 def _rates_in_words(result: EvaluationResult) -> str:
     scores = result.scores
-    return f"loss {result.loss:.3f}, WER {100 * scores.wer:.1f} %, CER {100 * scores.cer:.1f} %"
+    cut = result.unfinished()
+    unfinished = f", {cut} of {scores.utterances} transcripts cut off" if cut else ""
+    return (
+        f"loss {result.loss:.3f}, WER {100 * scores.wer:.1f} %, CER {100 * scores.cer:.1f} %"
+        f"{unfinished}"
+    )

@@ -274,6 +274,7 @@ def rates_by_name(group: str, result: EvaluationResult) -> dict[str, float]:
         f"{group}/loss": result.loss,
         f"{group}/wer": result.scores.wer,
         f"{group}/cer": result.scores.cer,
+        f"{group}/unfinished": result.unfinished(),
     }
     for domain, scores in result.domains.items():
         metrics |= {f"{group}/{domain}/wer": scores.wer, f"{group}/{domain}/cer": scores.cer}

@@ -285,8 +285,14 @@ class Evaluation(Section):
 
     every_steps: int | None = Field(default=500, ge=1)
     """Also evaluate every so many steps within an epoch; None: only at its end."""
+    batch_seconds: Seconds = Field(default=240.0, gt=0)
+    """Padded audio in one batch. There are no gradients, so it may be more than a training batch;
+    a batch of many rows takes hardly longer than one of few, as each token is a step of its own."""
     max_new_tokens: int = Field(default=448, ge=1)
     """Longest transcript that is generated."""
+    tokens_per_second: float = Field(default=12.0, gt=0)
+    """A transcript is also cut off here, by its row's length; never before the end of a text as
+    long as the reference."""
     numbers: Numbers = "spoken"
     """Of references and transcripts, before errors are counted."""
     target_wer: float | None = Field(default=None, gt=0, le=1)
