@@ -14,6 +14,7 @@ from bench import (
     state,
     tracking,
     train,
+    training_time,
 )
 from bench.detection import __main__ as detection
 from bench.needed import Missing
@@ -26,6 +27,7 @@ if __name__ == "__main__":
     train.main()
     signals.main()
     state.main()
+    training_time.main()
     tracking.main()
     for measurement in (real_speech, short_utterances, limits, detection):
         try:

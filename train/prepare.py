@@ -8,6 +8,7 @@ import torch
 from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
 from transformers.utils import logging as transformers_logging
 
+from asr_gate.corpus.utterance import Seconds
 from asr_gate.train import recipes
 from asr_gate.train.authorise import (
     Authorisation,
@@ -22,6 +23,7 @@ from asr_gate.train.data.tokenizer import build_processor
 from asr_gate.train.devices import choose_device
 from asr_gate.train.distributed import Ranks, choose_threads
 from asr_gate.train.loop.batch_plan import count_steps, plan_steps
+from asr_gate.train.loop.expected_time import expected_time
 from asr_gate.train.model.build import (
     build_on_meta,
     build_random,
@@ -34,7 +36,7 @@ from asr_gate.train.model.load import load_config, load_pretrained, load_process
 from asr_gate.train.model.lora import add_adapters
 from asr_gate.train.model.memory import gpu_memory, memory_needs, static_memory
 from asr_gate.train.model.parameter_groups import match
-from asr_gate.train.record import Plan, PlannedGroup, PlannedPhase
+from asr_gate.train.record import Plan, PlannedGroup, PlannedPhase, PlannedTime
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,18 @@ def prepare(
     encoder = Encoder(processor, recipe.data, authorised.audio.also(own.sounds))
     selection = refuse_long_texts(selection, encoder.count_tokens, recipe.data)
     audio = sum(row.seconds for row in selection.training)
-    hours, cost = _expected(recipe, audio, ranks.world)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    planned = plan_steps(selection, recipe, ranks.world)
+    time = expected_time(
+        selection,
+        recipe,
+        planned,
+        groups,
+        parameters=parameters,
+        world=ranks.world,
+        gpu=recipe.budget.gpu or _nearest(device),
+    )
+    hours, cost = _expected(recipe, time, audio, ranks.world)
     training = [row.utterance.id for row in selection.training]
     plan = Plan(
         recipe=name,
@@ -118,7 +131,7 @@ def prepare(
         excluded_weight=recipe.data.excluded_weight,
         refused=selection.refused,
         model=source,
-        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        parameters=parameters,
         tokens=len(processor.tokenizer),
         embeddings="tied" if is_tied(model) else "untied",
         phases=[
@@ -135,7 +148,7 @@ def prepare(
             )
             for phase in recipe.phases
         ],
-        steps=count_steps(plan_steps(selection, recipe, ranks.world)),
+        steps=count_steps(planned),
         device=str(device),
         arithmetic="bfloat16" if device.type == "cuda" else "float32",
         processes=ranks.world,
@@ -146,6 +159,7 @@ def prepare(
         chosen=recipes.chosen(asked, recipe),
         hours=hours,
         cost=cost,
+        time=time,
     )
     choose_threads(recipe.threads, device, plan.parameters)
     return Prepared(plan, recipe, selection, encoder, config, device, ranks)
@@ -179,12 +193,23 @@ def _source(
     return source, config, load_processor(source, revision)
 
 
+def _nearest(device: torch.device) -> recipes.Gpu | None:
+    """The GPU that the time is counted for; None: the run is on a CPU."""
+    if device.type != "cuda":
+        return None
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return "A100-80GB" if memory > 60e9 else "A100-40GB"
+
+
 def _expected(
-    recipe: recipes.Recipe, audio: float, world: int
+    recipe: recipes.Recipe, time: PlannedTime, audio: Seconds, world: int
 ) -> tuple[float | None, float | None]:
-    """Expected hours and cost; None: the recipe does not say how fast, or how dear."""
+    """Expected hours and cost; None: nothing says how fast, or how dear."""
     speed, price = recipe.budget.realtime, recipe.budget.price
-    if speed is None:
+    if time.expected is not None:
+        hours = time.expected.total / 3600
+    elif speed is not None:
+        hours = audio * recipe.epochs / (speed * world) / 3600
+    else:
         return None, None
-    hours = audio * recipe.epochs / (speed * world) / 3600
     return hours, None if price is None else hours * world * price

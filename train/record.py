@@ -9,6 +9,7 @@ imports torch.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -110,6 +111,61 @@ class OwnSet(Section):
     """`sha256:…` over rows, texts and audio, as that of an audited corpus."""
 
 
+class TimeSpent(Section):
+    """Seconds of a run by what they were spent on."""
+
+    training: Seconds = 0.0
+    """Forward, backward, optimizer; other processes waited for."""
+    evaluation: Seconds = 0.0
+    checkpoints: Seconds = 0.0
+    """Checkpoints and states, as far as the training waited for them."""
+    waiting: Seconds = 0.0
+    """For data: the next batches were not read yet."""
+    other: Seconds = 0.0
+    """Loading the model, logging, and all else."""
+
+    @property
+    def total(self) -> Seconds:
+        """All of it."""
+        return math.fsum(getattr(self, kind) for kind in TimeSpent.model_fields)
+
+    def shares(self) -> dict[str, float]:
+        """The share of each kind, from 0 to 1."""
+        total = self.total or 1.0
+        return {kind: getattr(self, kind) / total for kind in TimeSpent.model_fields}
+
+    def plus(self, more: TimeSpent) -> TimeSpent:
+        """The sum of both."""
+        kinds = TimeSpent.model_fields
+        return TimeSpent(**{kind: getattr(self, kind) + getattr(more, kind) for kind in kinds})
+
+    def in_words(self) -> str:
+        """`93.1 % training, 3.2 % evaluation, …`."""
+        named = {"waiting": "waiting for data", "other": "start and other"}
+        return ", ".join(
+            f"{100 * x:.1f} % {named.get(kind, kind)}" for kind, x in self.shares().items()
+        )
+
+
+class PlannedTime(Section):
+    """How often a run evaluates and saves, and the time that it is expected to take."""
+
+    evaluations: int
+    """Of the held-out rows: within epochs, and at the end of each."""
+    checkpoints: int
+    """One for each evaluation, and the final model."""
+    states: int
+    """States for `--resume`."""
+    written: int
+    """Bytes of all checkpoints and states; most are deleted again."""
+    machine: str | None = None
+    """`2 x A100-80GB`; None: no machine that anything is known about."""
+    expected: TimeSpent | None = None
+    """None: the machine is unknown."""
+    realtime: float | None = None
+    """Seconds of audio that each process is expected to train on per second."""
+
+
 class Plan(Section):
     """What a run will do, counted before any weights are loaded."""
 
@@ -165,9 +221,12 @@ class Plan(Section):
     chosen: dict[str, bool | int | float] = Field(default_factory=dict)
     """What `auto` in the recipe became, by dotted key."""
     hours: float | None
-    """Expected time by `budget.realtime`; None: not set."""
+    """Expected time: of the training alone where nothing is known about the machine but
+    `budget.realtime`; None: not even that."""
     cost: float | None
     """Expected cost by `budget.price`; None: not set."""
+    time: PlannedTime | None = None
+    """None: in records of older versions."""
 
     def counts(self) -> dict[str, object]:
         """The plan as plain data, with the number of rows in place of each list of rows."""
@@ -309,6 +368,8 @@ class RunRecord(Section):
     progress: Progress = Progress()
     target: TargetReached | None = None
     """None: there is no `evaluation.target_wer`, or it is not reached."""
+    time: TimeSpent = TimeSpent()
+    """Of the first process, over all starts of the run."""
     tracking: Tracking = Tracking(run_id="", mode="disabled")
 
     def best_wer(self) -> float | None:

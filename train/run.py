@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -180,6 +180,8 @@ def run(
     from asr_gate.train.observe.plan_table import show_plan
     from asr_gate.train.prepare import prepare
 
+    if dry_run and settings.budget.processes is not None:
+        here = replace(here, world=settings.budget.processes)
     earlier = _newest_run(folder) if resume else None
     if earlier is not None:
         before = read_record(earlier)
@@ -237,6 +239,7 @@ def _train(
     console: Console | None,
 ) -> TrainResult:
     """Train, or resume, in the run's folder."""
+    from asr_gate.train.loop.clock import Clock
     from asr_gate.train.loop.events import Diverged, Stopped
     from asr_gate.train.loop.fit import fit
     from asr_gate.train.loop.resume import newest, read_position
@@ -247,6 +250,7 @@ def _train(
     from asr_gate.train.prepare import build_model
 
     plan, here = prepared.plan, prepared.ranks
+    clock = Clock()
     record = RunRecord(
         recipe=plan.recipe,
         config=recipes.Recipe.model_validate(redact(recipe.model_dump(mode="json"))),
@@ -292,6 +296,7 @@ def _train(
                 log,
                 recipe=recipe,
                 model=model,
+                clock=clock,
                 profile=StepProfile(out) if profile and here.main else None,
                 earlier=earlier,
                 at=at,
@@ -308,6 +313,7 @@ def _train(
                     ranks=here,
                     state=state,
                     stop=stop.is_set,
+                    clock=clock,
                 )
             except Stopped as stopped:
                 recorder.end("stopped", f"by SIGTERM after step {stopped.step}")

@@ -94,6 +94,10 @@ def test_the_run_tells_what_it_did(finished: run.TrainResult) -> None:
     evaluation = told["epochs"][-1]["evaluation"]
     assert {"loss", "wer", "cer", "domains"} <= set(evaluation)
     assert evaluation["utterances"] == len(told["plan"]["evaluation"])
+    assert 0 <= evaluation["unfinished"] <= evaluation["utterances"]
+    assert set(told["time"]) == {"training", "evaluation", "checkpoints", "waiting", "other"}
+    assert all(seconds > 0 for seconds in told["time"].values())
+    assert told["plan"]["time"]["evaluations"] == len(told["evaluations"]) == 5
     assert not list(finished.out.glob(".*"))
 
 
@@ -266,6 +270,28 @@ def test_a_dry_run_counts_and_writes_nothing(manifest: Path, report: Path, tmp_p
     for figure in ("PROCEED", "2 excluded", "few in A", "audio_top", "untied"):
         assert figure in shown
     assert result.plan.training + len(result.plan.evaluation) + len(result.plan.excluded) == 12
+
+
+def test_a_dry_run_counts_the_time_on_a_declared_machine(manifest: Path, report: Path) -> None:
+    console = Console(record=True, width=100, force_terminal=False)
+    plan = train(
+        manifest, report, "budget.gpu=A100-80GB", "budget.processes=2", "budget.price=3",
+        dry_run=True, console=console,
+    ).plan  # fmt: skip
+    assert plan.time is not None
+    assert plan.time.expected is not None
+    assert plan.processes == 2
+    assert plan.hours == pytest.approx(plan.time.expected.total / 3600)
+    assert plan.cost == pytest.approx(2 * 3 * plan.hours)
+    shown = console.export_text()
+    for part in (
+        "on 2 x A100-80GB",
+        "% training",
+        "% waiting for data",
+        "5 evaluations",
+        "not mea",
+    ):
+        assert part in shown
 
 
 def test_a_dry_run_shows_excluded_rows_that_train(manifest: Path, report: Path) -> None:

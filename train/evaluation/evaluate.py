@@ -116,8 +116,7 @@ def evaluate(
         EvaluationStopped: `stop` returned True, here or in another process.
         UserError: a batch does not fit into memory.
     """
-    planned = evaluation_batches(rows, batch_seconds)
-    mine = planned[ranks.rank :: ranks.world]
+    mine = evaluation_batches(rows, batch_seconds)[ranks.rank :: ranks.world]
     was_training = model.training
     model.eval()
     predictions: list[Prediction] = []
@@ -175,7 +174,6 @@ def _transcribe(
     placeholders = (ids.flatten() == model.config.audio_token_id).nonzero()[:, 0]
     prompts = {"input_ids": ids.to(device), "audio_at": placeholders.to(device)}
     limits = list(map(most_tokens, batch.whole.rows, batch.targets))
-    # Without ids in the input, only what is new comes back.
     written = model.generate(
         inputs_embeds=objective.embeddings({**prompts, "audio_states": states}),
         attention_mask=batch.prompts["attention_mask"].to(device),

@@ -19,6 +19,7 @@ from asr_gate.train.data.examples import Encoder, Example
 from asr_gate.train.data.rows import Row
 from asr_gate.train.recipes import Evaluation
 from asr_gate.train.record import Refused
+from asr_gate.train.signals import quiet_worker
 
 SHORTEST: Seconds = 2.0
 """What a row counts at least: its prompt and its transcript take memory too."""
@@ -103,7 +104,9 @@ class _Rows(Dataset[Example | Refused]):
 def _padded(items: Sequence[Example | Refused], *, pad_id: int) -> EvaluationBatch:
     whole = collate(items, pad_id=pad_id)
     prompts = collate(items, pad_id=pad_id, side="left", targets=False).inputs
-    tokens = {name: prompts[name] for name in ("input_ids", "attention_mask") if name in prompts}
+    tokens = dict(prompts)
+    for name in ("input_features", "input_features_mask"):
+        tokens.pop(name, None)  # as in `whole`, so they need not be sent twice
     return EvaluationBatch(
         whole, tokens, [len(one.target) for one in items if isinstance(one, Example)]
     )

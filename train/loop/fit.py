@@ -30,6 +30,8 @@ from asr_gate.train.evaluation.evaluate import EvaluationResult, EvaluationStopp
 from asr_gate.train.evaluation.reading import most_tokens
 from asr_gate.train.loop import resume
 from asr_gate.train.loop.batch_plan import BatchOrder, build_loader, count_steps, plan_steps
+from asr_gate.train.loop.cadence import StateCadence, plan_evaluations
+from asr_gate.train.loop.clock import Clock
 from asr_gate.train.loop.events import Diverged, Milestone, Observer, StepRecord, Stopped
 from asr_gate.train.loop.optimizer import beginning, build_optimizer, schedule, set_learning_rates
 from asr_gate.train.loop.sharding import sharded, whole
@@ -72,6 +74,7 @@ def fit(
     ranks: Ranks = Ranks(),  # noqa: B008  (frozen)
     state: Path | None = None,
     stop: Callable[[], bool] = lambda: False,
+    clock: Clock | None = None,
 ) -> list[Milestone]:
     """Train through all phases; writes `out/epoch-N` after each epoch and `out/final` at the end.
 
@@ -86,6 +89,7 @@ def fit(
         ranks: this process among all that train together.
         state: state on disk to resume from; see `resume`.
         stop: asked after each step and during evaluations.
+        clock: counts what the time is spent on.
 
     Returns:
         The epochs that this call finished.
@@ -95,7 +99,10 @@ def fit(
         Stopped: `stop` returned True; the state is on disk.
         UserError: a checkpoint cannot be written, or a batch does not fit into memory.
     """
-    training = _Training(model, encoder, selection, recipe, device, out, observer, ranks, stop)
+    clock = clock or Clock()
+    training = _Training(
+        model, encoder, selection, recipe, device, out, observer, ranks, stop, clock
+    )
     training.restore(state)
     training.prepare()
     training.try_largest_batches()
@@ -138,6 +145,7 @@ class _Training:
         observer: Observer,
         ranks: Ranks,
         stop: Callable[[], bool],
+        clock: Clock,
     ) -> None:
         self.model = model
         self.encoder = encoder
@@ -148,8 +156,11 @@ class _Training:
         self.observer = observer
         self.ranks = ranks
         self.stop = stop
+        self.clock = clock
         self.steps = plan_steps(selection, recipe, ranks.world)
         self.total_steps = count_steps(self.steps)
+        self.evaluations = plan_evaluations(self.steps, selection.training, recipe.evaluation)
+        self.states = StateCadence(recipe.checkpoints, ranks)
         self.order = BatchOrder()
         self.loader = build_loader(self.order, encoder, selection, recipe)
         self.position = resume.Position()
@@ -286,7 +297,8 @@ class _Training:
             items = iter(self.loader) if self.order.batches else iter(())
         for step, own in zip(steps, mine, strict=True):
             began = time.perf_counter()
-            read: list[Batch] = list(islice(items, len(own)))
+            with self.clock.counting("waiting"):
+                read: list[Batch] = list(islice(items, len(own)))
             yield _StepBatches(read, -(-len(step) // ranks.world), began)
 
     def make_step(self, given: _StepBatches) -> None:
@@ -294,10 +306,11 @@ class _Training:
         for batch in given.batches:
             self._report_refused(batch.refused)
         batches = [batch for batch in given.batches if batch.rows]
-        record = self._step(batches, given.most, given.began)
+        with self.clock.counting("training"):
+            record = self._step(batches, given.most, given.began)
         if record is not None:
             self.observer.step_done(record)
-        self.position.checkpoint_due = self._checkpoint_due()
+        self.position.checkpoint_due = self.evaluations.get(self.position.step, "")
 
     def _report_refused(self, refused: Sequence[Refused]) -> None:
         """List rows that cannot be used; stop at one whose audio is not what was audited.
@@ -385,20 +398,11 @@ class _Training:
 
     # Checkpoints and evaluations
 
-    def _checkpoint_due(self) -> str:
-        """Name of the checkpoint to write and evaluate after this step; empty: none."""
-        position = self.position
-        if position.epoch_step == len(self.steps[position.epoch - 1]):
-            return f"epoch-{position.epoch}"
-        every = self.recipe.evaluation.every_steps
-        return f"step-{position.step}" if every and position.step % every == 0 else ""
-
     def save_and_evaluate_if_due(self) -> None:
         """Save the state and evaluate, if it is time; a run killed in it begins here again."""
         position = self.position
         due = position.checkpoint_due
-        every = self.recipe.checkpoints.state_every_steps
-        if due or (position.step and position.step % every == 0):
+        if due or (position.step and self.states.due(position.step)):
             self._save()
         if not due:
             return
@@ -419,19 +423,21 @@ class _Training:
         """Evaluate the model, and write it as a checkpoint."""
         assert self.active is not None
         self._gather()
-        evaluation = self._transcribe(self.selection.evaluation)
+        with self.clock.counting("evaluation"):
+            evaluation = self._transcribe(self.selection.evaluation)
         position = self.position
         if evaluation is not None:
             self._report_refused(evaluation.refused)
             position.scores[name] = evaluation.scores.wer
         if self.sharded:
             self.model.to("cpu")
-        if self.ranks.main:
-            self._write_checkpoint(name)
-            keep = self.recipe.checkpoints
-            prune(self.out, keep.keep, position.scores, keep.best)
-            mark_best(self.out, position.scores)
-        self.ranks.wait()
+        with self.clock.counting("checkpoints"):
+            if self.ranks.main:
+                self._write_checkpoint(name)
+                keep = self.recipe.checkpoints
+                prune(self.out, keep.keep, position.scores, keep.best)
+                mark_best(self.out, position.scores)
+            self.ranks.wait()
         return Milestone(
             position.epoch,
             self.active.phase.name,
@@ -467,7 +473,8 @@ class _Training:
         if not self.selection.test:
             return
         self._gather()
-        result = self._transcribe(self.selection.test)
+        with self.clock.counting("evaluation"):
+            result = self._transcribe(self.selection.test)
         if result is not None:
             self._report_refused(result.refused)
             self.observer.tested(result)
@@ -476,7 +483,10 @@ class _Training:
         """Begin to write the state that the run can be resumed from."""
         assert self.active is not None
         self.observer.saving()
-        self.writer.save(self.position, resume.collect(self.trained, self.active.optimizer))
+        with self.clock.counting("checkpoints"):
+            changed = resume.collect(self.trained, self.active.optimizer)
+            self.writer.save(self.position, changed)
+        self.states.saved()
 
     def _gather(self) -> None:
         """Copy what the sharded copy has learnt into the whole model."""
@@ -488,11 +498,12 @@ class _Training:
     def write_final_model(self) -> None:
         """Write `out/final`; the state for resuming is not needed any more."""
         self._gather()
-        self.writer.wait()
-        if self.ranks.main:
-            self._write_checkpoint("final")
-            resume.discard(self.out)
-        self.ranks.wait()
+        with self.clock.counting("checkpoints"):
+            self.writer.wait()
+            if self.ranks.main:
+                self._write_checkpoint("final")
+                resume.discard(self.out)
+            self.ranks.wait()
 
     def _write_checkpoint(self, name: str) -> None:
         dtype = checkpoint_type(self.recipe.checkpoints.dtype, self.device)

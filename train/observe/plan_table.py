@@ -79,8 +79,32 @@ def _lines(plan: Plan, chosen: str | None) -> list[tuple[str, str]]:
     if plan.weighted:
         text = f"{len(plan.weighted)} of the training rows, with weight {plan.excluded_weight:g}"
         lines.insert(3, ("excluded", text))
-    if plan.hours is not None:
-        cost = "" if plan.cost is None else f", {plan.cost:.2f} at budget.price"
+    return [*lines, *_time(plan)]
+
+
+def _time(plan: Plan) -> list[tuple[str, str]]:
+    """How often the run evaluates and saves, and how long it will take."""
+    lines, time = [], plan.time
+    if time is not None:
+        lines.append(
+            (
+                "cadence",
+                f"{time.evaluations} evaluations of {len(plan.evaluation)} rows, "
+                f"{time.checkpoints} checkpoints and {time.states} states to resume from: "
+                f"{short(time.written)}B to disk",
+            )
+        )
+    cost = "" if plan.cost is None else f", {plan.cost:.2f} at budget.price"
+    if time is not None and time.expected is not None:
+        lines += [
+            ("time", f"{plan.hours:.1f} h on {time.machine}{cost}: {time.expected.in_words()}"),
+            (
+                "estimated",
+                f"each process trains on {time.realtime:.0f} s of audio a second; counted on paper "
+                "for an A100, not measured: set budget.realtime to what a run has printed",
+            ),
+        ]
+    elif plan.hours is not None:
         lines.append(("time", f"{plan.hours:.1f} h at budget.realtime{cost}; evaluations on top"))
     return lines
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import timedelta
 from logging import Logger
 from pathlib import Path
 from time import perf_counter
@@ -14,6 +15,7 @@ from torch import nn
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.tracking import Tracker
 from asr_gate.train.evaluation.evaluate import EvaluationResult
+from asr_gate.train.loop.clock import Clock
 from asr_gate.train.loop.events import Milestone, StepRecord
 from asr_gate.train.loop.resume import Position
 from asr_gate.train.model.parameter_groups import MatchedGroup
@@ -25,6 +27,7 @@ from asr_gate.train.observe.tracked_metrics import (
     epoch_metrics,
     evaluation_metrics,
     rates_by_name,
+    time_metrics,
 )
 from asr_gate.train.recipes import Recipe
 from asr_gate.train.record import (
@@ -54,6 +57,7 @@ class RunRecorder:
         *,
         recipe: Recipe,
         model: nn.Module,
+        clock: Clock | None = None,
         profile: StepProfile | None = None,
         earlier: RunRecord | None = None,
         at: Position | None = None,
@@ -68,6 +72,7 @@ class RunRecorder:
             log: gets a line for each event.
             recipe: of the run.
             model: whose gradients or parameters the tracker may watch.
+            clock: that the loop counts its time with.
             profile: traces some steps; None: none are.
             earlier: record of an earlier start of this run; None: the run is new.
             at: position that the run is resumed from; None: the beginning.
@@ -81,6 +86,8 @@ class RunRecorder:
         self.total_steps = record.plan.steps
         self.last_step = 0 if at is None else at.step
         self.record = _resumed(record, earlier, at, tracker)
+        self.clock = clock or Clock()
+        self.time_before = self.record.time
         same_run = earlier is not None and tracker.run_id == earlier.tracking.run_id != ""
         self.metrics = TrackedMetrics(
             tracker,
@@ -101,6 +108,7 @@ class RunRecorder:
         self.record = self.record.model_copy(update=changes)
 
     def _save(self) -> None:
+        self._change(time=self.time_before.plus(self.clock.spent()))
         if self.out is not None:
             write_record(self.out, self.record)
 
@@ -208,7 +216,7 @@ class RunRecorder:
         first = reached is not None and self.record.target is None
         self._change(target=reached)
         self._save()
-        metrics = {**metrics, **evaluation_metrics(record)}
+        metrics = {**metrics, **evaluation_metrics(record), **time_metrics(self.record.time)}
         extra = {"event": "evaluation", "step": record.steps, "phase": record.phase, **metrics}
         line = f"{where} ({record.phase}): loss {record.loss:.3f}{_in_words(record)}"
         self.log.info(f"{line} ({record.wall:.1f} s)", extra=extra)
@@ -234,6 +242,11 @@ class RunRecorder:
         self._change(status=status, reason=reason)
         # At once: a model may be large, and logging it slow.
         self._save()
+        time = self.record.time
+        self.log.info(
+            f"time: {_clock_time(time.total)}, {time.in_words()}",
+            extra={"event": "time", **time_metrics(time)},
+        )
         if self.profile is not None:
             self.profile.close()
             self._report_profile()
@@ -246,7 +259,7 @@ class RunRecorder:
                 self.log.info(target_in_words(self.record), extra={"event": "target"})
             if self.record.target is not None:
                 self.metrics.target_reached(self.record.target)
-            self.metrics.finished(self.last_step, best)
+            self.metrics.finished(self.last_step, best, time)
         else:
             extra = {"event": "end", "status": status, "reason": reason}
             self.log.debug("ended early", extra=extra)
@@ -307,6 +320,11 @@ def _in_words(record: Milestone) -> str:
     if record.evaluation is None:
         return ", nothing evaluated (no held-out row could be read)"
     return f", held out: {_rates_in_words(record.evaluation)}"
+
+
+def _clock_time(seconds: float) -> str:
+    """`3:05:20` of hours, minutes and seconds."""
+    return str(timedelta(seconds=round(seconds)))
 
 
 def _rates_in_words(result: EvaluationResult) -> str:

@@ -15,7 +15,7 @@ from asr_gate.train.evaluation.evaluate import EvaluationResult
 from asr_gate.train.loop.events import Milestone, StepRecord
 from asr_gate.train.model.parameter_groups import MatchedGroup
 from asr_gate.train.recipes import Recipe
-from asr_gate.train.record import Evaluated, LoggedModel, RunRecord, TargetReached
+from asr_gate.train.record import Evaluated, LoggedModel, RunRecord, TargetReached, TimeSpent
 
 
 class TrackedMetrics:
@@ -48,7 +48,7 @@ class TrackedMetrics:
         self.occupied_step = occupied_step
         self._window: list[StepRecord] = []
         tracker.define("train/step")
-        for pattern in ("train/*", "eval/*", "training/*", "system/*"):
+        for pattern in ("train/*", "eval/*", "training/*", "system/*", "time/*"):
             tracker.define(pattern, axis="train/step")
         tracker.define("epoch")
         tracker.define("epoch/*", axis="epoch")
@@ -246,8 +246,9 @@ class TrackedMetrics:
         # One step on: the last step's row may be complete already.
         self.tracker.log_metrics(metrics, step=steps + 1)
 
-    def finished(self, steps: int, best_wer: float | None) -> None:
+    def finished(self, steps: int, best_wer: float | None, time: TimeSpent) -> None:
         """The run is finished."""
+        self.tracker.log_summary(time_metrics(time))
         if best_wer is not None:
             self.tracker.log_summary({"best_wer": best_wer})
         if self.recipe.wandb.alerts.complete:
@@ -279,6 +280,11 @@ def rates_by_name(group: str, result: EvaluationResult) -> dict[str, float]:
     for domain, scores in result.domains.items():
         metrics |= {f"{group}/{domain}/wer": scores.wer, f"{group}/{domain}/cer": scores.cer}
     return metrics
+
+
+def time_metrics(time: TimeSpent) -> dict[str, float]:
+    """The shares of a run's time under the tracker's names."""
+    return {f"time/{kind}_share": share for kind, share in time.shares().items()}
 
 
 def epoch_metrics(milestone: Milestone) -> dict[str, float]:

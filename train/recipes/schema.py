@@ -281,11 +281,14 @@ class Optimizer(Section):
 
 
 class Evaluation(Section):
-    """Evaluation on the held-out rows, at the end of each epoch."""
+    """Evaluation on the held-out rows: at the end of each epoch, and within it."""
 
-    every_steps: int | None = Field(default=500, ge=1)
-    """Also evaluate every so many steps within an epoch; None: only at its end."""
-    batch_seconds: Seconds = Field(default=240.0, gt=0)
+    every_steps: int | None = Field(default=None, ge=1)
+    """Also evaluate every so many steps within an epoch; None: not by steps."""
+    every_hours: float | None = Field(default=125.0, gt=0)
+    """Also evaluate within an epoch after about so many hours of audio, at even distances; None:
+    not by hours."""
+    batch_seconds: Seconds = Field(default=480.0, gt=0)
     """Padded audio in one batch. There are no gradients, so it may be more than a training batch;
     a batch of many rows takes hardly longer than one of few, as each token is a step of its own."""
     max_new_tokens: int = Field(default=448, ge=1)
@@ -299,6 +302,9 @@ class Evaluation(Section):
     """A WER, as a share: the run says how long it took to come down to it. It does not stop
     there."""
 
+
+Gpu = Literal["A100-40GB", "A100-80GB"]
+"""GPUs whose time was counted on paper; see `train.loop.expected_time`."""
 
 Level = Literal["debug", "info", "warning", "error"]
 
@@ -329,13 +335,20 @@ class Checkpoints(Section):
     """How many of the newest checkpoints are kept beside the final model; None: all."""
     best: int = Field(default=3, ge=0)
     """How many checkpoints with the lowest WER are kept as well."""
-    state_every_steps: int = Field(default=500, ge=1)
-    """Steps between two saves of the state for `--resume`; it is also saved at each evaluation."""
+    state_every_steps: int | None = Field(default=None, ge=1)
+    """Steps between two saves of the state for `--resume`, which is also saved at each evaluation;
+    None: not by steps."""
+    state_every_minutes: float | None = Field(default=20.0, gt=0)
+    """Minutes after which the state is saved again; None: not by time."""
 
 
 class Budget(Section):
     """Expected time and cost, shown in the plan; they change nothing else."""
 
+    gpu: Gpu | None = None
+    """GPU that the time is counted for; None: the one that is here."""
+    processes: int | None = Field(default=None, ge=1)
+    """Processes that `--dry-run` counts with, one a GPU; None: those that are here."""
     realtime: float | None = Field(default=None, gt=0)
     """Seconds of audio that one process trains on per second, as an earlier run printed it."""
     price: float | None = Field(default=None, ge=0)
