@@ -100,7 +100,7 @@ def table(count: Counter) -> list[str]:
         "| checkpoints and states | waiting for data | start |",
         "|---|" + "---:|" * 9,
     ]
-    speed = None
+    speed: float | None = None
     for way, overrides in WAYS.items():
         faster = [f"budget.realtime={1.5 * speed}"] if speed and "1.5" in way else []
         found = count(*overrides, *faster)

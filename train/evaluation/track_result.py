@@ -28,6 +28,7 @@ def log_result(
         "eval/loss": result.overall.loss,
         "eval/wer": result.overall.wer,
         "eval/cer": result.overall.cer,
+        "eval/unfinished": result.unfinished,
     }
     for name, rates in result.domains.items():
         metrics |= {f"eval/{name}/wer": rates.wer, f"eval/{name}/cer": rates.cer}
