@@ -11,6 +11,7 @@ from typing import Any, Literal
 from asr_gate.audit.engine.shards import Shards
 from asr_gate.audit.gate.read import read_report
 from asr_gate.audit.records.report import REPORT_FILE
+from asr_gate.audit.report.history import earlier_reports
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import is_held
 from asr_gate.train.evaluation.result_file import read_result
@@ -73,8 +74,8 @@ def history(root: Path) -> list[Entry]:
 def _audits(reports: Path) -> Iterator[Entry]:
     for folder in _folders(reports):
         path = folder / REPORT_FILE
-        if path.is_file():
-            yield _audit(path)
+        for one in (*earlier_reports(folder), *([path] if path.is_file() else [])):
+            yield _audit(one)
         began = Shards(folder).unfinished
         if began is not None:
             status: Status = "running" if is_held(folder) else "interrupted"

@@ -157,8 +157,9 @@ def command(
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import doubts, load_policy
     from asr_gate.audit.records.report import REPORT_FILE
+    from asr_gate.audit.report.history import HISTORY
     from asr_gate.audit.report.next_steps import Data, next_commands, read_options
-    from asr_gate.audit.report.publish import coverage_histogram, publish, run_config
+    from asr_gate.audit.report.publish import coverage_histogram, publish, rows_of, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
     from asr_gate.corpus.labels import unmatched
@@ -210,7 +211,10 @@ def command(
                     progress.say(f"asr: warning: asr.toml: no row matches the rule with {said}")
                 if (before := out / name / REPORT_FILE).is_file():
                     made = datetime.fromtimestamp(before.stat().st_mtime)
-                    progress.say(f"replaces the audit of {made:%Y-%m-%d %H:%M} in {out / name}")
+                    progress.say(
+                        f"the audit of {made:%Y-%m-%d %H:%M} in {out / name} moves to "
+                        f"{out / name / HISTORY} when this one is done"
+                    )
                 result = audit(corpus, settings, progress)
         except Interrupted as interrupt:
             click.echo(
@@ -225,15 +229,16 @@ def command(
     folder = out / name
     # Files of an earlier audit of this name would be drawn over ours.
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
+    rows = rows_of(result)
     with tracker:
-        tracker.init(config=run_config(result))
-        publish(result, corpus.utterances, folder, tracker)
+        tracker.init(config=run_config(result.report))
+        publish(result.report, rows, folder, tracker, corpus.utterances)
 
     def summary() -> None:
         if as_json:
             click.echo(result.report.model_dump_json(indent=2))
         else:
-            print_report(result.report, _Console(), coverage_histogram(result))
+            print_report(result.report, _Console(), coverage_histogram(result.report, rows))
             click.echo(f"\nReport: {folder / 'report.md'}")
             data = Data(source.manifests, read_options(source.audio_root, source.split))
             if not manifests and project.corpus.manifests:  # later commands read asr.toml, too

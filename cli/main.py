@@ -27,7 +27,7 @@ GROUPS = {
         "audit": "Check a corpus: align a sample, estimate, decide, write the report.",
         "findings": "List the rows in which an audit found something, with file and line.",
         "clean": "Write the corpus again without the utterances that its audit excluded.",
-        "report": "Export a report's tables as CSV, parquet or JSON.",
+        "report": "Export a report's tables, or log it to Weights & Biases.",
     },
     "Gate": {
         "gate": "Turn a report's decision into an exit code.",

@@ -287,9 +287,11 @@ def _link(
             artifact = _find(api, run, use)
             if artifact is None:
                 unlinked.append(use)
+                project = run.split("/")[1]
                 problem = (
-                    f"{reference} is not on the server: send the audit's run first"
-                    " (asr sync), then asr link"
+                    f"{reference} is not on the server: send the audit's run first (asr sync), or"
+                    f" log its report (asr report publish REPORT --wandb-project {project}); then"
+                    f" asr link {run}"
                 )
                 continue
             # Through the API: resuming the run for it would change its state and its length.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import json
 import os
 from dataclasses import asdict, dataclass, field, replace
@@ -101,6 +103,25 @@ def read_sync_state(folder: Path) -> SyncState:
     return state
 
 
+def waiting_run(root: Path | None, run_id: str) -> Path | None:
+    """The folder of an offline run that waits for `asr sync`; None: there is none.
+
+    Args:
+        root: where run folders are, as `TrackerSettings.folder` says.
+        run_id: of the run.
+    """
+    for folder in find_runs((root or Path()) / "wandb", run_id):
+        with contextlib.suppress(TrackingError):
+            if read_sync_state(folder).is_pending:
+                return folder
+    return None
+
+
+def find_runs(folder: Path, run_id: str) -> list[Path]:
+    """The folders of a run among those in `<root>/wandb`."""
+    return [path.parent for path in folder.glob(f"*run-*-{glob.escape(run_id)}/{FILE}")]
+
+
 class SyncStateFile:
     """The state of the run that this process makes; each change is written at once."""
 
@@ -121,15 +142,23 @@ class SyncStateFile:
             base_url=settings.base_url,
         )
         self._write(self._state, folder)
-        for path in folder.parent.glob(f"*run-*-{run.id}/{FILE}"):
-            if path.parent != folder:
-                self._take_over(path.parent)
+        for path in find_runs(folder.parent, run.id):
+            if path != folder:
+                self._take_over(path)
 
     def update(self, **changes: Any) -> None:
         """Change fields; `uses` are added to those that are there."""
         uses = [*self._state.uses, *changes.pop("uses", [])]
         self._state = replace(self._state, uses=uses, **changes)
         self._write(self._state, self._folder)
+
+    def has_run_beside(self, run_id: str) -> bool:
+        """Whether an offline run of this project lies beside this one, for `asr sync`."""
+        for folder in find_runs(self._folder.parent, run_id):
+            with contextlib.suppress(TrackingError):
+                if read_sync_state(folder).project == self._state.project:
+                    return True
+        return False
 
     def _take_over(self, folder: Path) -> None:
         """Mark an earlier start's folder as continued.

@@ -309,6 +309,19 @@ class Tracker:
         if run := self._open_wandb():
             run.log_bars(name, title, labels, _numbers(values), axis, step)
 
+    def log_points(
+        self,
+        name: str,
+        title: str,
+        points: Sequence[tuple[object, object]],
+        *,
+        axes: tuple[str, str],
+        step: int | None = None,
+    ) -> None:
+        """Log points in a plane, as a scatter plot of W&B."""
+        if run := self._open_wandb():
+            run.log_points(name, title, points, axes, step)
+
     def watch_model(self, model: nn.Module, every: int | None = None) -> None:
         """Log histograms of a model's gradients or parameters, as `settings.watch` says.
 
@@ -359,8 +372,11 @@ class Tracker:
         *,
         aliases: str | Sequence[str] = (),
         metadata: Mapping[str, object] | None = None,
+        use: bool = False,
     ) -> str:
         """Log files or folders as one version of an artifact; it also gets the alias `latest`.
+
+        With `use` it is an input of this run, too, for W&B's lineage.
 
         Returns a reference to the first alias: `wandb:ENTITY/PROJECT/NAME:ALIAS` online,
         `wandb-offline:RUNID/NAME:ALIAS` offline, empty if there is no run or the client failed.
@@ -374,7 +390,7 @@ class Tracker:
         if run is None:
             return ""
         paths = [Path(path)] if isinstance(path, (str, Path)) else [Path(part) for part in path]
-        return run.artifacts.log(paths, type, name, _as_list(aliases), metadata)
+        return run.artifacts.log(paths, type, name, _as_list(aliases), metadata, use=use)
 
     def log_model_artifact(
         self,
@@ -393,6 +409,14 @@ class Tracker:
             return ""
         registry = self.settings.registry
         return run.artifacts.log_model(Path(path), name, _as_list(aliases), metadata, registry)
+
+    def is_there(self, reference: str, digest: str) -> bool:
+        """Whether an artifact is on the server, or waits on this disk for `asr sync`.
+
+        Arguments are those of `use_artifact`.
+        """
+        run = self._open_wandb()
+        return run is not None and run.artifacts.is_there(reference, digest)
 
     def use_artifact(self, reference: str, digest: str = "") -> bool:
         """Record that this run used an artifact, for W&B's lineage; returns whether that worked.

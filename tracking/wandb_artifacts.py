@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from asr_gate.tracking.errors import TrackingError
 from asr_gate.tracking.redact import plain_dict
 from asr_gate.tracking.sync_state import SyncStateFile
+from asr_gate.tracking.wandb_client import server_errors
 from asr_gate.tracking.wandb_private import publish_artifact
 from asr_gate.tracking.wandb_server import find_artifact
 
@@ -51,8 +52,20 @@ class RunArtifacts:
         name: str,
         aliases: Sequence[str],
         metadata: Mapping[str, object] | None,
+        *,
+        use: bool = False,
     ) -> str:
         """Log files and folders as one version; returns a reference, or empty on a failure.
+
+        W&B compares contents: what it has already becomes no new version.
+
+        Args:
+            paths: files and folders.
+            type: kind of artifact.
+            name: of the artifact.
+            aliases: of this version, besides `latest`.
+            metadata: of this version.
+            use: it is an input of the run, too.
 
         Raises:
             TrackingError: a missing file, or a name or alias that W&B does not allow.
@@ -64,12 +77,8 @@ class RunArtifacts:
         key = f"{name}:{aliases[0]}"
 
         def log() -> None:
-            for path in paths:
-                if path.is_dir():
-                    artifact.add_dir(str(path))
-                else:
-                    artifact.add_file(str(path), name=path.name)
-            self._publish(artifact, aliases, use=False)
+            _add(artifact, paths)
+            self._publish(artifact, aliases, use=use)
             self.digests[key] = artifact.digest
             self._state.update(artifacts=dict(self.digests))
 
@@ -98,6 +107,22 @@ class RunArtifacts:
             self.links = {f"{name}:{alias}": registry}
             self._state.update(links=self.links)
         return reference
+
+    def is_there(self, reference: str, digest: str) -> bool:
+        """Whether an artifact is on the server, or waits on this disk for `asr sync`.
+
+        A server that does not answer is believed to have what is said to be there.
+        """
+        address = reference.rpartition("/")[0]
+        if address.startswith("wandb:"):
+            try:
+                path = reference.removeprefix("wandb:")
+                return self._api is None or find_artifact(self._api, path, digest) is not None
+            except server_errors():
+                return True
+        run_id = address.removeprefix("wandb-offline:")
+        waits = self._api is None and address.startswith("wandb-offline:")
+        return waits and self._state.has_run_beside(run_id)
 
     def use(self, reference: str, digest: str) -> bool:
         """Make an artifact an input of the run; returns False if only `asr sync` can do it."""
@@ -153,6 +178,27 @@ def _new_artifact(name: str, type: str, metadata: Mapping[str, object] | None) -
         return wandb.Artifact(name, type, metadata=plain_dict(metadata or {}))
     except ValueError as error:
         raise TrackingError(f"W&B artifact {name!r} (type {type!r}): {error}") from error
+
+
+def content_digest(paths: Sequence[Path]) -> str:
+    """W&B's digest of an artifact that would hold these files and folders.
+
+    Raises:
+        OSError: one cannot be read.
+    """
+    import wandb
+
+    artifact = wandb.Artifact("digest", "digest")
+    _add(artifact, paths)
+    return artifact.digest
+
+
+def _add(artifact: wandb.Artifact, paths: Sequence[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            artifact.add_dir(str(path))
+        else:
+            artifact.add_file(str(path), name=path.name)
 
 
 def _check_aliases(name: str, aliases: Sequence[str]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_gate.tracking.errors import TrackingError
 from asr_gate.tracking.redact import one_line
-from asr_gate.tracking.wandb_client import open_api, server_errors
+from asr_gate.tracking.settings import TrackerSettings
+from asr_gate.tracking.wandb_client import LOGIN_SECONDS, log_in, open_api, server_errors
 
 if TYPE_CHECKING:
     import wandb
@@ -45,23 +47,73 @@ def find_artifact(api: wandb.Api, path: str, digest: str) -> wandb.Artifact | No
     return None
 
 
-def download(reference: str, folder: Path) -> bool:
-    """Download the files of an artifact, `ENTITY/PROJECT/NAME:ALIAS`, into a folder.
+@dataclass(frozen=True)
+class Version:
+    """A version of an artifact on a server."""
+
+    reference: str
+    """`wandb:ENTITY/PROJECT/NAME:v0`."""
+    latest: bool
+    """Whether it has the alias `latest`."""
+
+
+def find_version(settings: TrackerSettings, name: str, digest: str) -> Version | None:
+    """Find the version of an artifact that has this content.
+
+    Args:
+        settings: of the run that would log it.
+        name: of the artifact.
+        digest: W&B's digest of its files, as `content_digest` gives it.
+
+    Returns:
+        The version; None: the server does not have it or does not answer, or is not to be asked.
+    """
+    if not settings.online:
+        return None
+    api, _ = log_in(settings, LOGIN_SECONDS)
+    if api is None:
+        return None
+    project = f"{settings.entity or api.default_entity}/{settings.project}"
+    try:
+        found = find_artifact(api, f"{project}/{name}:latest", digest)
+    except server_errors():
+        return None
+    if found is None:
+        return None
+    return Version(f"wandb:{project}/{name}:{found.version}", "latest" in found.aliases)
+
+
+def download(reference: str, folder: Path, names: Sequence[str], limit: int) -> bool:
+    """Download files of an artifact, `ENTITY/PROJECT/NAME:ALIAS`, into a folder.
+
+    Args:
+        reference: of the artifact, which may be anybody's.
+        folder: where the files go.
+        names: of the files that are wanted; those that it lacks are left out.
+        limit: most bytes of one file.
 
     Returns:
         Whether the server has it.
 
     Raises:
-        TrackingError: as `open_api`, or the files do not arrive complete.
+        TrackingError: as `open_api`; a file is too large or lies elsewhere than on the server; or
+            the files do not arrive complete.
     """
     api = open_api()
     try:
         found = find_artifact(api, reference, "")
-        if found is not None:
-            found.download(root=str(folder))
+        if found is None:
+            return False
+        for name in sorted(found.manifest.entries.keys() & set(names)):
+            entry = found.get_entry(name)
+            if entry.ref is not None:
+                raise TrackingError(f"{name} in it is only a link to another place")
+            if entry.size is not None and entry.size > limit:
+                raise TrackingError(f"{name} in it has {entry.size} bytes, more than {limit}")
+            entry.download(root=str(folder))
     except server_errors() as error:
         raise TrackingError(f"it did not arrive complete: {one_line(error)}") from error
-    return found is not None
+    return True
 
 
 def missing_artifacts(api: wandb.Api, project: str, artifacts: Mapping[str, str]) -> list[str]:

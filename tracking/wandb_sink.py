@@ -154,6 +154,20 @@ class WandbSink:
         table = wandb.Table(columns=["label", axis], data=data)
         self._log_object({name: wandb.plot.bar(table, "label", axis, title=title)}, step)
 
+    def log_points(
+        self,
+        name: str,
+        title: str,
+        points: Sequence[tuple[object, object]],
+        axes: tuple[str, str],
+        step: int | None,
+    ) -> None:
+        """Log points in a plane as a scatter plot of W&B."""
+        import wandb
+
+        table = wandb.Table(columns=list(axes), data=[list(point) for point in points])
+        self._log_object({name: wandb.plot.scatter(table, *axes, title=title)}, step)
+
     def log_summary(self, values: Mapping[str, object]) -> None:
         """Set final values, which W&B shows in its table of runs."""
         summary: Any = self._open_run.summary

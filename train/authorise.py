@@ -6,17 +6,18 @@ that a refusal is quick.
 
 from __future__ import annotations
 
-import re
-import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from asr_gate.audit.gate import (
     LEAKS,
+    WANDB,
     NoVerdict,
     Stopped,
     authorise,
+    downloaded,
     find_latest,
     find_leaks,
     require_same_data,
@@ -25,21 +26,23 @@ from asr_gate.audit.gate import (
 )
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.excluded import excluded
-from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, Report
+from asr_gate.audit.records.report import REPORT_FILE, Report
+from asr_gate.audit.report.artifact import (
+    ARTIFACT,
+    artifact_description,
+    artifact_files,
+    read_logged,
+)
 from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import read_corpus
-from asr_gate.corpus.strict import read_json
 from asr_gate.corpus.utterance import Corpus, Utterance
-from asr_gate.tracking import TrackingError
 from asr_gate.train.record import Phase0
 
 REPORTS = Path("reports")
 """Folder of the audits, whose latest is used unless one is named."""
-
-WANDB = "wandb:"
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,20 @@ class Authorisation:
     artifact: str
     """The audit's W&B artifact: `wandb:ENTITY/PROJECT/phase0-audit-report:proceed`; without the
     address if the audit did not record one."""
+    folder: Path | None
+    """Where the report lies; None: it was downloaded, and its artifact is on W&B."""
     corpus: Corpus
     excluded: frozenset[str]
     """Ids of the rows that the audit excluded."""
     audio: AuditedAudio
     """What is decoded must be this."""
+
+    def to_log(self) -> dict[str, Any] | None:
+        """What `Tracker.log_artifact` takes to log the report; None: its files are not here."""
+        if self.folder is None:
+            return None
+        files = artifact_files(self.report, self.folder)
+        return {"path": files, **artifact_description(self.report)}
 
     def phase0(self) -> Phase0:
         """The audit as the training run's record and config name it."""
@@ -123,14 +135,15 @@ def authorise_training(
             report=found,
             name=name,
             artifact=name if name.startswith(WANDB) else _artifact(found, path.parent),
+            folder=None if name.startswith(WANDB) else path.parent,
             corpus=corpus,
             excluded=frozenset(excluded(found)),
             audio=AuditedAudio(now.sounds, now.audio),
         )
 
     if report is not None and report.startswith(WANDB):
-        with tempfile.TemporaryDirectory(prefix="asr-report-") as folder:
-            return checked(_download(report, Path(folder)), report)
+        with downloaded(report) as file:
+            return checked(file, report)
     path = find_latest(reports, data) if report is None else Path(report)
     if report is not None and path.is_dir():
         path = path / REPORT_FILE
@@ -209,32 +222,6 @@ def require_apart(
 
 
 def _artifact(report: Report, folder: Path) -> str:
-    """The address of the audit's artifact, if the audit recorded it; else its name and alias."""
-    try:
-        recorded = read_json(folder / LINK_FILE)
-        return str(recorded["artifact"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return f"phase0-audit-report:{report.decision.lower()}"
-
-
-def _download(reference: str, folder: Path) -> Path:
-    """Download an audit's artifact from W&B; returns the report's path inside `folder`."""
-    artifact = reference.removeprefix(WANDB)
-    if not re.fullmatch(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/:\s]+", artifact):
-        raise UserError(f"{reference}: a report on W&B is named wandb:ENTITY/PROJECT/NAME:ALIAS")
-    from asr_gate.tracking.wandb_server import download
-
-    try:
-        found = download(artifact, folder)
-    except TrackingError as error:
-        raise UserError(
-            f"{reference}: cannot be downloaded ({error}), or name a report on disk"
-        ) from error
-    if not found:
-        raise NoVerdict(
-            f"{reference}: W&B has no such report; audit with --wandb, or correct the name"
-        )
-    path = folder / REPORT_FILE
-    if not path.is_file():
-        raise NoVerdict(f"{reference}: the artifact holds no {REPORT_FILE}; audit again")
-    return path
+    """The address of the report's artifact, if it is noted beside it; else its name and alias."""
+    logged = read_logged(folder)
+    return logged.artifact if logged else f"{ARTIFACT}:{report.decision.lower()}"

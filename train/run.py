@@ -276,7 +276,7 @@ def _train(
             log.info(f"run {out}" + (f", resumed after step {after}" if state else ""))
             if changed:
                 log.info(f"resumed with {', '.join(changed)}")
-            start_tracking(
+            record = start_tracking(
                 tracker,
                 record,
                 authorised,

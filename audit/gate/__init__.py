@@ -15,14 +15,17 @@ from asr_gate.audit.gate.read import (
     read_report,
     same_manifests,
 )
+from asr_gate.audit.gate.remote import WANDB, downloaded
 
 __all__ = [
     "LEAKS",
+    "WANDB",
     "CautionNotAccepted",
     "NoVerdict",
     "Stopped",
     "authorise",
     "check_tables",
+    "downloaded",
     "find_latest",
     "find_leaks",
     "read_report",

@@ -112,8 +112,11 @@ def verify(report: Report, name: str, folder: Path, public_key: Path) -> None:
         envelope.verify([key], 1)
         signed = parse_json(envelope.payload)
     except FileNotFoundError as error:
+        mend = f"asr sign {folder} --key FILE"
+        if name.startswith("wandb:"):
+            mend = "asr sign REPORT --key FILE, then asr report publish REPORT"
         raise NoVerdict(
-            f"{name}: not signed ({path} is missing); sign it with: asr sign {folder} --key FILE"
+            f"{name}: not signed ({SIGNATURE_FILE} is missing); sign it with: {mend}"
         ) from error
     except (
         Error,

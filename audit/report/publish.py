@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from asr_gate.audit.records.excluded import excluded
-from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, DomainStatistics, Share
+from asr_gate.audit.records.report import DomainStatistics, Report, Share
+from asr_gate.audit.report.artifact import (
+    Logged,
+    artifact_description,
+    artifact_files,
+    note_logged,
+)
 from asr_gate.audit.report.build import AuditResult
-from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.speech.audio import AudioError, load
 from asr_gate.corpus.utterance import Seconds, Utterance
 from asr_gate.tracking import Clip, Tracker
 
-ARTIFACT = "phase0-audit-report"
 BINS = 10
 WORST = 20
 """Utterances in the table of the worst."""
@@ -26,29 +32,69 @@ CLIP_LONGEST: Seconds = 30.0
 """Most of a recording that is uploaded."""
 
 
-def coverage_histogram(result: AuditResult) -> list[float]:
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An audited utterance, as far as it is logged."""
+
+    id: str
+    domain: str
+    text: str
+    quality: float
+    coverage: float
+    rules: Sequence[str]
+    """Codes of what was found in it."""
+
+
+def rows_of(result: AuditResult) -> list[Row]:
+    """The utterances of an audit that was just made."""
+    return [
+        Row(row.id, row.domain, row.measured.text, row.quality, row.coverage, result.codes(row))
+        for row in result.rows
+    ]
+
+
+def rows_of_table(cells: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """The utterances of a stored report, from the rows of its table `utterances`."""
+    return [Row(*(row[name] for name in Row.__slots__)) for row in cells]
+
+
+def coverage_histogram(report: Report, rows: Sequence[Row]) -> list[float]:
     """Share of the corpus in ten equal bins of coverage from 0 to 1."""
+    sampled = Counter(row.domain for row in rows)
+    domains = report.domain_statistics
+    # How many utterances of the corpus a sampled one stands for.
+    weights = {
+        name: domains[name].population / count if name in domains else 1.0
+        for name, count in sampled.items()
+    }
     counts, _ = np.histogram(
-        [row.coverage for row in result.rows],
+        [row.coverage for row in rows],
         bins=BINS,
         range=(0.0, 1.0),
-        weights=[result.weights[row.domain] for row in result.rows],
+        weights=[weights[row.domain] for row in rows],
     )
     return [float(share) for share in counts / counts.sum()]
 
 
 def publish(
-    result: AuditResult, utterances: Sequence[Utterance], folder: Path, tracker: Tracker
-) -> None:
+    report: Report,
+    rows: Sequence[Row],
+    folder: Path,
+    tracker: Tracker,
+    utterances: Sequence[Utterance] = (),
+) -> str:
     """Log one audit, and note beside its report where the artifact went.
 
     Args:
-        result: the audit.
-        utterances: of its corpus, for clips of the worst.
+        report: of the audit.
+        rows: its utterances; empty: their table is not there.
         folder: where its files are.
         tracker: a tracker whose run has begun.
+        utterances: of its corpus, for clips of the worst; empty: their sound is not logged.
+
+    Returns:
+        The reference of the artifact; empty: there is none.
     """
-    report = result.report
     distribution = report.coverage_distribution
     metrics: dict[str, float | int | str] = {
         "phase0/total_samples": report.total_samples,
@@ -77,7 +123,27 @@ def publish(
             if figure is not None:
                 metrics[f"phase0/{name}/{column}"] = figure
     tracker.log_metrics(metrics)
-    shares, edges = coverage_histogram(result), [bin_ / BINS for bin_ in range(BINS + 1)]
+    if rows and tracker.active:
+        _log_rows(report, rows, tracker, utterances)
+    tracker.log_table(
+        "phase0/domains",
+        ["domain", *columns],
+        [[name, *absolute_thresholds] for name, absolute_thresholds in domains.items()],
+    )
+    if report.decision == "STOP" and tracker.settings.alerts.stop:
+        tracker.alert("phase0: STOP", "; ".join(report.reasons), "ERROR")
+    files = artifact_files(report, folder)
+    reference = tracker.log_artifact(files, **artifact_description(report))
+    if reference:
+        note_logged(folder, Logged(reference, tracker.digest_of(reference)))
+    return reference
+
+
+def _log_rows(
+    report: Report, rows: Sequence[Row], tracker: Tracker, utterances: Sequence[Utterance]
+) -> None:
+    """Log what is of single utterances: the histogram of coverage, and the worst."""
+    shares, edges = coverage_histogram(report, rows), [bin_ / BINS for bin_ in range(BINS + 1)]
     tracker.log_histogram("phase0/coverage_histogram", shares, edges)
     tracker.log_bars(
         "phase0/coverage",
@@ -86,54 +152,34 @@ def publish(
         shares,
         axis="share",
     )
-    if tracker.active:
-        tracker.log_table("phase0/worst_utterances", *_worst(result, utterances))
-    tracker.log_table(
-        "phase0/domains",
-        ["domain", *columns],
-        [[name, *absolute_thresholds] for name, absolute_thresholds in domains.items()],
-    )
-    if report.decision == "STOP" and tracker.settings.alerts.stop:
-        tracker.alert("phase0: STOP", "; ".join(report.reasons), "ERROR")
-    reference = tracker.log_artifact(
-        [folder / REPORT_FILE, folder / "report.md", *(folder / name for name in report.tables)],
-        name=ARTIFACT,
-        type="report",
-        aliases=[report.decision.lower()],
-        metadata={
-            "decision": report.decision,
-            "digest": report.digest,
-            "dataset_fingerprint": report.dataset.fingerprint,
-        },
-    )
-    # Where the trainer finds the artifact that it links its run to.
-    if reference:
-        write_atomically(folder / LINK_FILE, json.dumps({"artifact": reference}).encode())
+    tracker.log_table("phase0/worst_utterances", *_worst(rows, utterances))
 
 
 def _worst(
-    result: AuditResult, utterances: Sequence[Utterance]
+    rows: Sequence[Row], utterances: Sequence[Utterance]
 ) -> tuple[list[str], list[list[object]]]:
     """Columns and rows of the utterances whose transcripts are least what is said there."""
     by_id = {utterance.id: utterance for utterance in utterances}
-    worst = sorted(result.rows, key=lambda row: (row.quality, row.id))[:WORST]
+    worst = sorted(rows, key=lambda row: (row.quality, row.id))[:WORST]
     columns = ["id", "domain", "text", "quality", "coverage", "rules", "audio"]
     return columns, [
         [
             row.id,
             row.domain,
-            row.measured.text,
+            row.text,
             round(row.quality, 4),
             round(row.coverage, 4),
-            " ".join(result.codes(row)),
-            _clip(by_id[row.id]),
+            " ".join(row.rules),
+            _clip(by_id.get(row.id)),
         ]
         for row in worst
     ]
 
 
-def _clip(utterance: Utterance) -> Clip | None:
-    """The begin of its audio; None: it cannot be decoded, as the rules beside it say."""
+def _clip(utterance: Utterance | None) -> Clip | None:
+    """The begin of its audio; None: it is not at hand or cannot be decoded."""
+    if utterance is None:
+        return None
     try:
         recording = load(utterance, CLIP_RATE)
     except AudioError:
@@ -146,9 +192,8 @@ def _figure(value: float | Share | None) -> float | None:
     return value.rate if isinstance(value, Share) else value
 
 
-def run_config(result: AuditResult) -> dict[str, object]:
+def run_config(report: Report) -> dict[str, object]:
     """What the tracked run says about how the audit was made."""
-    report = result.report
     return {
         "aligner": report.aligner.model_dump(mode="json"),
         "sampling": report.sampling.model_dump(mode="json"),

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from asr_gate.audit.records.excluded import excluded
-from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, ROWS_FILE, SIGNATURE_FILE
+from asr_gate.audit.records.report import REPORT_FILE, ROWS_FILE
 from asr_gate.audit.report.build import LENGTH_MISMATCH, AuditResult
+from asr_gate.audit.report.history import keep_earlier
 from asr_gate.audit.report.junit import junit
 from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown import markdown
@@ -28,6 +29,8 @@ from asr_gate.corpus.write import clean_jsonl
 
 def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     """Write tables, report and pages, each atomically, the report after the tables it vouches for.
+
+    An earlier report of the folder is kept in its `history`.
 
     Args:
         result: the audit.
@@ -46,8 +49,7 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     digests = {name: f"sha256:{hashlib.sha256(b).hexdigest()}" for name, b in tables.items()}
     report = result.report.model_copy(update={"tables": digests}).sealed()
     result = replace(result, report=report)
-    for stale in (LINK_FILE, SIGNATURE_FILE):  # they are the last report's
-        (folder / stale).unlink(missing_ok=True)
+    keep_earlier(folder)
     for name, content in tables.items():
         write_atomically(folder / name, content)
     write_atomically(folder / REPORT_FILE, report.to_bytes())

@@ -59,7 +59,8 @@ def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Pat
         "dataset_fingerprint": report["dataset"]["fingerprint"],
     }
     link = json.loads((tmp_path / "reports" / "phase0" / "wandb.json").read_text())
-    assert link == {"artifact": f"wandb-offline:{run.run_id}/phase0-audit-report:proceed"}
+    assert link["artifact"] == f"wandb-offline:{run.run_id}/phase0-audit-report:proceed"
+    assert link["content"] == artifact.digest
     staged = artifact.files["alignment_report.json"]
     assert staged is not None
     assert json.loads(staged.read_text()) == report

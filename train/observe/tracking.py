@@ -82,7 +82,7 @@ def start_tracking(
     *,
     earlier: RunRecord | None,
     after: int | None,
-) -> None:
+) -> RunRecord:
     """Start the tracked run, and log its config and its inputs.
 
     Args:
@@ -94,6 +94,9 @@ def start_tracking(
         out: the run's folder.
         earlier: record of an earlier start of this run; None: the run is new.
         after: the step that the run is resumed after; None: the run is new.
+
+    Returns:
+        The record, which names the report's artifact as W&B has it.
     """
     resumed = (
         earlier is not None and earlier.tracking.mode == "online" and recipe.wandb.resume != "never"
@@ -113,14 +116,29 @@ def start_tracking(
         after=after,
     )
     if not tracker.active:
-        return
+        return record
     recipes.write(out / RECIPE_FILE, recipe)
     if not tracker.run_id:
-        return
-    tracker.use_artifact(authorised.artifact, authorised.report.digest)
+        return record
+    record = use_report(tracker, record, authorised)
     _use_base_model(tracker, recipe)
     metadata = {"report_digest": authorised.report.digest}
     tracker.log_artifact(out / RECIPE_FILE, "config", f"{record.recipe}-config", metadata=metadata)
+    return record
+
+
+def use_report(tracker: Tracker, record: RunRecord, authorised: Authorisation) -> RunRecord:
+    """Make the report an input of the run, and log it first if W&B does not have it."""
+    digest, to_log = authorised.report.digest, authorised.to_log()
+    if to_log is None or tracker.is_there(authorised.artifact, digest):
+        tracker.use_artifact(authorised.artifact, digest)
+        return record
+    reference = tracker.log_artifact(**to_log, use=True)
+    if not reference:
+        return record
+    phase0 = record.phase0.model_copy(update={"artifact": reference})
+    tracker.update_config({"phase0": phase0.model_dump(mode="json")})
+    return record.model_copy(update={"phase0": phase0})
 
 
 def architecture(config: Qwen3ASRConfig) -> dict[str, dict[str, object]]:

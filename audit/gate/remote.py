@@ -1,0 +1,61 @@
+"""A report that lies on W&B: `wandb:ENTITY/PROJECT/NAME:ALIAS`."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from asr_gate.audit.gate.read import NoVerdict
+from asr_gate.audit.records.report import REPORT_FILE, ROWS_FILE, SIGNATURE_FILE
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import RECORD_LIMIT
+
+WANDB = "wandb:"
+NEEDED = (REPORT_FILE, SIGNATURE_FILE, ROWS_FILE)
+"""What a verdict needs of a report; its other tables stay where they are."""
+
+
+@contextmanager
+def downloaded(reference: str) -> Iterator[Path]:
+    """Download a report with its signature and its rows; it is not verified yet.
+
+    Args:
+        reference: `wandb:ENTITY/PROJECT/NAME:ALIAS`.
+
+    Returns:
+        The file of the report, in a folder that goes when the block ends.
+
+    Raises:
+        NoVerdict: W&B has no such artifact, or it holds no report.
+        UserError: not such a reference, or the download failed.
+    """
+    artifact = reference.removeprefix(WANDB)
+    if not re.fullmatch(r"[^/:\s]+/[^/:\s]+/[^/:\s]+:[^/:\s]+", artifact):
+        raise UserError(f"{reference}: a report on W&B is named wandb:ENTITY/PROJECT/NAME:ALIAS")
+    from asr_gate.tracking import TrackingError
+    from asr_gate.tracking.wandb_server import download
+
+    with tempfile.TemporaryDirectory(prefix="asr-report-") as folder:
+        try:
+            found = download(artifact, Path(folder), NEEDED, RECORD_LIMIT)
+        except TrackingError as error:
+            raise UserError(
+                f"{reference}: cannot be downloaded ({error}), or name a report on disk"
+            ) from error
+        if not found:
+            raise NoVerdict(
+                f"{reference}: W&B has no such report; log it with asr report publish, or correct "
+                "the name"
+            )
+        path = Path(folder) / REPORT_FILE
+        if not path.is_file():
+            raise NoVerdict(f"{reference}: the artifact holds no {REPORT_FILE}; audit again")
+        try:
+            yield path
+        except NoVerdict as error:
+            # The folder tells nobody anything, and is gone when the message is read.
+            said = str(error).replace(str(path), reference).replace(folder, reference)
+            raise type(error)(said) from error
