@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import numbers_option
+from asr_gate.cli.options import numbers_option, split_overrides, wandb_options
 
 if TYPE_CHECKING:
     from asr_gate.train.evaluation.compare import Comparison
@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr eval compare evals/round1-final evals/round2-final --markdown rounds.md",
 )
-@click.argument(
-    "results", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B [C]..."
-)
+@click.argument("results", nargs=-1, required=True, metavar="A B [C]...")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 @click.option(
     "--markdown", type=click.Path(path_type=Path), metavar="FILE", help="Write it as Markdown."
+)
+@click.option(
+    "--csv",
+    "csv_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write every utterance with its transcripts, errors and change as CSV.",
 )
 @click.option(
     "--confidence",
@@ -41,33 +46,57 @@ if TYPE_CHECKING:
     help="Decides the resamples.",
 )
 @numbers_option
+@wandb_options
 @debug_option
 def command(
-    results: tuple[Path, ...],
+    results: tuple[str, ...],
     as_json: bool,
     markdown: Path | None,
+    csv_file: Path | None,
     confidence: float,
     seed: int,
     numbers: Literal["spoken", "as_written"],
+    tracking: dict[str, Any],
 ) -> int:
     """Say where the checkpoints of B, C, … are better or worse than that of A, beyond chance.
 
     A, B, … are result files of asr eval, or their folders, on the same rows. All are scored again
-    and compared with A. Intervals are paired bootstraps over utterances.
+    and compared with A. Intervals are paired bootstraps over utterances. wandb.KEY=VALUE among the
+    results sets how the comparison is tracked.
 
-    Exit codes: 0 WER rose nowhere beyond its interval; 20 it did, overall or in a domain; 2 bad
-    input, or results on other rows.
+    Exit codes: 0 WER rose nowhere beyond its interval; 20 it did, overall or in a domain; 30 no
+    decision, since both are at 100 % WER or above; 2 bad input, or results on other rows.
     """
-    if len(results) < 2:
+    named, more = split_overrides(results)
+    if len(named) < 2:
         raise click.UsageError("name two results or more")
+    from asr_gate.cli.project import load_project
+    from asr_gate.tracking import Tracker, TrackerSettings
     from asr_gate.train.evaluation.compare import compare
+    from asr_gate.train.evaluation.compare_table import as_csv
+    from asr_gate.train.evaluation.track_comparison import comparison_config, log_comparison
     from asr_gate.train.files import write_file
 
-    found = compare(results, confidence=confidence, seed=seed, numbers=numbers)
+    settings = TrackerSettings.resolve(
+        TrackerSettings(run_name="compare", job_type="comparison"),
+        asr_toml=load_project().tracking.given(),
+        **{**more, **tracking},
+    )
+    tracker = Tracker(settings)
+    tracker.check()
+    paths = [Path(one) for one in named]
+    found = compare(paths, confidence=confidence, seed=seed, numbers=numbers)
     if markdown is not None:
         write_file(markdown, "\n".join(one.markdown() for one in found).encode())
+    if csv_file is not None:
+        write_file(csv_file, as_csv(found))
+    with tracker:
+        tracker.init(config=comparison_config(found))
+        if tracker.active:
+            log_comparison(tracker, found)
     show(lambda: _print(found, as_json))
-    return 20 if any(one.worse for one in found) else 0
+    outcomes = {one.outcome for one in found}
+    return 20 if "fail" in outcomes else 30 if "no decision" in outcomes else 0
 
 
 def _print(found: list[Comparison], as_json: bool) -> None:
@@ -126,4 +155,7 @@ def _print(found: list[Comparison], as_json: bool) -> None:
     headings = ["domain", "WER of", "points", interval, "P(lower WER)"]
     show_table(headings, lines, console, marked=marked)
     for one in found:
-        click.echo(plain(f"{one.letter} against A: {one.verdict()}"))
+        verdict, *more = one.verdict()
+        click.echo(plain(f"{one.letter} against A: {verdict}"))
+        for line in more:
+            click.echo(plain(f"  {line}"))

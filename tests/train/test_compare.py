@@ -1,5 +1,7 @@
 """Two evaluations of the same rows."""
 
+import csv
+import io
 import json
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.evaluation.compare import Comparison
 from asr_gate.train.evaluation.compare import compare as compare_all
+from asr_gate.train.evaluation.compare_table import as_csv
 from asr_gate.train.evaluation.result_file import (
     FiniteRates,
     Result,
@@ -104,7 +107,7 @@ def test_an_improvement_is_not_worse(pair) -> None:
     assert found.worse == []
     assert found.overall.wer.high < 0
     assert found.overall.better == 1.0
-    assert "rose nowhere" in found.verdict()
+    assert found.outcome == "pass"
 
 
 def test_the_same_on_both_sides_is_no_change(pair) -> None:
@@ -121,7 +124,7 @@ def test_one_domain_that_got_worse_is_found_under_an_overall_that_got_better(pai
     found = compare(*pair(a, b))
     assert found.overall.wer.high < 0
     assert found.worse == ["whatsapp_noisy"]
-    assert found.verdict() == "WER rose beyond its interval: whatsapp_noisy"
+    assert found.verdict() == ["fail: WER rose beyond its interval: whatsapp_noisy"]
 
 
 def test_the_pairing_makes_a_small_change_visible(pair) -> None:
@@ -140,8 +143,38 @@ def test_few_utterances_tell_nothing(pair) -> None:
     assert found.domains["b"].wer.low is None
     assert found.domains["b"].wer.difference == 1.0
     assert found.worse == ["overall", "a"]
-    assert "too few utterances to tell (fewer than 6): b" in found.verdict()
+    assert "too few utterances to tell (fewer than 6): b" in found.verdict()[-1]
     assert compare(*pair(rows[:1], rows[:1])).overall.wer.low is None
+
+
+def test_two_that_recognise_nothing_decide_nothing(pair) -> None:
+    rows = lines(40)
+    silent = [row | {"hypothesis": ""} for row in rows]
+    found = compare(*pair(silent, silent))
+    assert (found.worse, found.outcome) == ([], "no decision")
+    assert found.useless == ["overall", "kan_clean", "whatsapp_noisy"]
+    assert found.as_dict()["outcome"] == "no decision"
+    # Whoever babbles is still worse, and a domain alone does not hold up the others.
+    assert compare(*pair(silent, [row | {"hypothesis": "oh " * 30} for row in rows])).worse
+    a, b = (spoiled(rows, share, domain="kan_clean") for share in (1.0, 1.0))
+    half = compare(*pair(a, b))
+    assert (half.useless, half.outcome) == (["kan_clean"], "pass")
+
+
+def test_every_utterance_is_in_the_table_the_worst_first(tmp_path: Path) -> None:
+    rows = lines(30)
+    sides = [spoiled(rows, share, seed=n) for n, share in enumerate((0.3, 0.1, 0.5))]
+    found = compare_all([write(tmp_path / f"{n}.json", side) for n, side in enumerate(sides)])
+    read = list(csv.DictReader(io.StringIO(as_csv(found).decode())))
+    assert len(read) == 30
+    changes = [max(float(row["change B"]), float(row["change C"])) for row in read]
+    assert changes == sorted(changes, reverse=True)
+    first = read[0]
+    (row,) = (row for row in sides[2] if row["id"] == first["id"])
+    assert first["hypothesis C"] == row["hypothesis"]
+    assert float(first["change C"]) == pytest.approx(float(first["WER C"]) - float(first["WER A"]))
+    words, errors = (sum(int(row[name]) for row in read) for name in ("words", "errors B"))
+    assert errors / words == pytest.approx(found[0].overall.wer.b)
 
 
 def test_false_alarms_are_as_rare_as_asked(pair) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from string import ascii_uppercase
-from typing import Any
+from typing import Any, Literal
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.plain import plain
@@ -16,6 +16,25 @@ from asr_gate.train.evaluation.paired_bootstrap import METHOD, Change, Group, ch
 from asr_gate.train.evaluation.result_file import Result, Transcript, read_result
 from asr_gate.train.evaluation.scoring import Errors, count_errors
 from asr_gate.train.recipes import Numbers
+
+Outcome = Literal["pass", "fail", "no decision"]
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One utterance on both sides."""
+
+    transcript: Transcript
+    """Of the first evaluation."""
+    hypothesis: str
+    """Of the second one."""
+    a: Errors
+    b: Errors
+
+    @property
+    def change(self) -> float:
+        """WER of the second side minus that of the first: above 0 is worse."""
+        return (self.b.word_errors - self.a.word_errors) / self.a.words
 
 
 @dataclass(frozen=True)
@@ -37,6 +56,20 @@ class Comparison:
     """Fewest utterances for an interval."""
     overall: Group
     domains: dict[str, Group]
+    utterances: tuple[Utterance, ...] = field(repr=False)
+    """In the order of their ids."""
+
+    @property
+    def useless(self) -> list[str]:
+        """`overall` and the domains in which both sides have a WER of 100 % or more."""
+        return [name for name, group in rows(self) if group.wer.a >= 1 and group.wer.b >= 1]
+
+    @property
+    def outcome(self) -> Outcome:
+        """Whether the second side may take the place of the first."""
+        if self.worse:
+            return "fail"
+        return "no decision" if "overall" in self.useless else "pass"
 
     @property
     def worse(self) -> list[str]:
@@ -46,9 +79,13 @@ class Comparison:
     def as_dict(self) -> dict[str, Any]:
         """For JSON; `better` is the probability of improvement of the WER."""
         return {
-            **asdict(self),
+            **{name: value for name, value in vars(self).items() if name not in _GROUPS},
+            "overall": asdict(self.overall),
+            "domains": {name: asdict(group) for name, group in self.domains.items()},
             "method": METHOD,
             "worse": self.worse,
+            "useless": self.useless,
+            "outcome": self.outcome,
         }
 
     def markdown(self) -> str:
@@ -73,19 +110,25 @@ class Comparison:
             cells.append("" if group.better is None else f"{group.better:.3f}")
             yield f"| {' | '.join(cells)} |"
         yield ""
-        yield _escape(self.verdict()) + "."
+        yield _escape("; ".join(self.verdict())) + "."
 
-    def verdict(self) -> str:
-        """What got worse by more than chance, in one sentence."""
+    def verdict(self) -> list[str]:
+        """Whether it passes, what got worse by more than chance, and of what nothing is told."""
         few = [name for name, group in rows(self) if group.wer.low is None]
         said = (
             f"WER rose beyond its interval: {', '.join(self.worse)}"
             if self.worse
             else "WER rose nowhere beyond its interval"
         )
+        told = [f"{self.outcome}: {said}"]
+        if self.useless:
+            told.append(f"both have a WER of 100 % or more: {', '.join(self.useless)}")
         if few:
-            said += f"; too few utterances to tell (fewer than {self.least}): {', '.join(few)}"
-        return said
+            told.append(f"too few utterances to tell (fewer than {self.least}): {', '.join(few)}")
+        return told
+
+
+_GROUPS = ("overall", "domains", "utterances")
 
 
 def rows(comparison: Comparison) -> list[tuple[str, Group]]:
@@ -185,6 +228,10 @@ def _compare(a: _Scored, b: _Scored, letter: str, confidence: float, seed: int) 
             name: changes([errors[i] for i in domains[name]], confidence, seed, least)
             for name in sorted(domains)
         },
+        utterances=tuple(
+            Utterance(a.transcripts[i], b.transcripts[i].hypothesis, *both)
+            for i, both in zip(ids, errors, strict=True)
+        ),
     )
 
 
