@@ -8,17 +8,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import BaseModel, ValidationError
+
 from asr_gate.audit.engine.shards import Shards
 from asr_gate.audit.gate.read import read_report
 from asr_gate.audit.records.report import REPORT_FILE
 from asr_gate.audit.report.history import earlier_reports
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import is_held
+from asr_gate.corpus.files import RECORD_LIMIT, is_held, read_regular
 from asr_gate.train.evaluation.result_file import read_result
 from asr_gate.train.recipes import differences
-from asr_gate.train.record import RUN_FILE, read_record
+from asr_gate.train.record import REFUSED_FILE, RUN_FILE, read_record
 
-Status = Literal["running", "finished", "stopped", "interrupted", "failed", "unreadable"]
+Status = Literal["running", "finished", "stopped", "interrupted", "failed", "refused", "unreadable"]
 
 PREDICTIONS = ".predictions.jsonl"
 """End of the name of the file that lies beside every result."""
@@ -66,6 +68,7 @@ def history(root: Path) -> list[Entry]:
     found = [
         *audits,
         *_trainings(root / "runs", manifests),
+        *_refused(root / "runs" / REFUSED_FILE),
         *_evaluations(root / "evals"),
     ]
     return sorted(found, key=lambda one: (one.when, one.name), reverse=True)
@@ -132,6 +135,44 @@ def _trainings(runs: Path, manifests: dict[str, list[str]]) -> Iterator[Entry]:
             low_quality_percentage=record.phase0.low_quality_percentage,
             wer=record.best_wer(),
         )
+
+
+def _refused(path: Path) -> Iterator[Entry]:
+    """Trainings that the gate refused, named by their lines."""
+    try:
+        lines = read_regular(path, RECORD_LIMIT).splitlines()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        yield Entry(str(path), "training", _iso(0), "unreadable", error.strerror)
+        return
+    for number, line in enumerate(lines, start=1):
+        name = f"{path}:{number}"
+        try:
+            told = _Refusal.model_validate_json(line)
+        except ValidationError:
+            yield _unreadable(name, "training", path, UserError("not a refusal"))
+            continue
+        yield Entry(
+            name,
+            "training",
+            _date(told.time, path),
+            "refused",
+            told.reason,
+            recipe=told.recipe,
+            data=told.data,
+            decision=told.decision,
+        )
+
+
+class _Refusal(BaseModel):
+    """A line of `refused.jsonl`, as far as it is listed."""
+
+    time: str
+    recipe: str
+    data: list[str]
+    decision: str
+    reason: str
 
 
 def _evaluations(evals: Path) -> Iterator[Entry]:

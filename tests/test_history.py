@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from asr_gate.audit.engine.shards import Shards
+from asr_gate.audit.gate import find_latest
 from asr_gate.corpus.files import held
 from asr_gate.history import history
 from asr_gate.train.evaluation.result_file import (
@@ -81,6 +82,25 @@ def test_everything_is_listed_with_its_status(disk: Path) -> None:
     with held(disk / "runs/b"), held(disk / "reports/next"):
         running = {one.name for one in history(disk) if one.status == "running"}
     assert running == {str(disk / "runs/b"), str(disk / "reports/next")}
+
+
+def test_earlier_reports_and_refused_trainings_are_listed(disk: Path) -> None:
+    kept = disk / "reports/phase0/history/20260101T000000Z"
+    kept.mkdir(parents=True)
+    earlier = report_of(created_at="2026-01-01T00:00:00+00:00", decision="STOP")
+    (kept / "alignment_report.json").write_bytes(earlier.to_bytes())
+    refusal = {
+        "time": "2026-01-03T00:00:00+00:00", "recipe": "round2", "report": None, "data": ["a"],
+        "decision": "STOP", "reason": "too bad", "exit_code": 20, "run_id": "abc",
+    }  # fmt: skip
+    (disk / "runs/refused.jsonl").write_text(json.dumps(refusal) + "\n{\n")
+    found = {Path(one.name).relative_to(disk).as_posix(): one for one in history(disk)}
+    assert found["reports/phase0/history/20260101T000000Z"].decision == "STOP"
+    assert found["reports/phase0"].decision == "PROCEED"
+    refused = found["runs/refused.jsonl:1"]
+    assert (refused.status, refused.reason, refused.recipe) == ("refused", "too bad", "round2")
+    assert found["runs/refused.jsonl:2"].status == "unreadable"
+    assert find_latest(disk / "reports").parent.name == "phase0"
 
 
 def test_the_newest_is_first(disk: Path) -> None:

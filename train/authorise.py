@@ -14,6 +14,7 @@ from typing import Any
 from asr_gate.audit.gate import (
     LEAKS,
     WANDB,
+    CautionNotAccepted,
     NoVerdict,
     Stopped,
     authorise,
@@ -43,6 +44,9 @@ from asr_gate.train.record import Phase0
 
 REPORTS = Path("reports")
 """Folder of the audits, whose latest is used unless one is named."""
+
+REFUSALS = (NoVerdict, Stopped, CautionNotAccepted)
+"""What is raised where the gate refuses a training."""
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from asr_gate.train.files import write_json
 from asr_gate.train.recipes import Recipe, changes, is_free
 
 RUN_FILE = "run.json"
+REFUSED_FILE = "refused.jsonl"
+"""In the folder of the runs: one line for each training that was refused with W&B on."""
 SCHEMA_VERSION: Literal[1] = 1
 
 CHECKPOINT_NAME = r"(epoch|step)-\d+"

@@ -7,7 +7,7 @@ rows, parameter names and sizes are checked before weights are loaded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -25,6 +25,7 @@ from asr_gate.train.data.own_sets import read_own_sets
 from asr_gate.train.distributed import Ranks, ranks, together
 from asr_gate.train.files import claim_folder
 from asr_gate.train.launch import choose_processes, started, why_ended
+from asr_gate.train.observe.refusal import refusals_logged
 from asr_gate.train.observe.tracking import build_tracker, start_tracking, with_tracker_settings
 from asr_gate.train.record import RUN_FILE, Plan, RunRecord, read_record
 from asr_gate.train.signals import asked_to_stop
@@ -146,16 +147,23 @@ def run(
     told = {"split": split, "language": settings.data.language or project.language}
     update = {name: value for name, value in told.items() if value is not None}
     settings = settings.model_copy(update={"data": settings.data.model_copy(update=update)})
-    authorised = authorise_training(
-        report,
-        data,
-        audio_root=audio_root,
-        labels=project.labels,
-        reports=project.reports,
-        accept_caution=accept_caution,
-        policy=policy,
-        verify_key=verify_key,
-    )
+
+    def logged() -> AbstractContextManager[None]:
+        if dry_run or not here.main:
+            return nullcontext()
+        return refusals_logged(settings.wandb, name, report, data, project.runs)
+
+    with logged():
+        authorised = authorise_training(
+            report,
+            data,
+            audio_root=audio_root,
+            labels=project.labels,
+            reports=project.reports,
+            accept_caution=accept_caution,
+            policy=policy,
+            verify_key=verify_key,
+        )
     if console is not None and report is None and not started():
         console.print(plain(f"report: {authorised.name}"), markup=False, highlight=False)
     folder = out or project.runs / name
@@ -188,7 +196,8 @@ def run(
         settings = recipes.resolve_as_before(
             settings, before.config, processes=here.world, earlier=before.plan.processes
         )
-    prepared = prepare(name, settings, authorised, here, own, accept_leaks=accept_leaks)
+    with logged():
+        prepared = prepare(name, settings, authorised, here, own, accept_leaks=accept_leaks)
     if console is not None:
         why = explain(prepared.device, here) if settings.device == "auto" else None
         show_plan(prepared.plan, console, why)

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 
 import asr_gate
+from asr_gate.audit.gate import Stopped
 from asr_gate.audit.report.artifact import ARTIFACT, read_logged
-from asr_gate.tracking import Tracker
+from asr_gate.tracking import Tracker, TrackerSettings
 from asr_gate.tracking.sync import link, pending, sync
 from asr_gate.tracking.sync_state import read_sync_state
 from asr_gate.train.authorise import Authorisation, authorise_training
+from asr_gate.train.observe.refusal import refusals_logged
 from asr_gate.train.observe.tracking import use_report
 from asr_gate.train.record import RunRecord
 from tests.e2e.asr import asr_here
 from tests.speech import ROOT
 from tests.tracking.loopback import ENTITY, Loopback
+from tests.tracking.offline import read_run
 from tests.train.support import run_record, write_corpus, write_report
 
 PROJECT = f"{ENTITY}/qwen3-asr-hebrew"
@@ -204,3 +207,42 @@ def test_an_audit_that_waits_on_this_disk_is_linked_when_both_are_sent(
     assert [use["reference"] for use in read_sync_state(tracker.run_path).uses] == [noted.artifact]
     assert [one.problem for one in sync(pending(Path()))] == ["", ""]
     assert len(server.runs[tracker.run_id]["used"]) == 1
+
+
+# A training that is refused
+
+
+def refuse(manifest: Path, report: Path, **settings: str) -> None:
+    given = TrackerSettings(enabled=True, project="speech", **settings)
+    with (
+        pytest.raises(Stopped),
+        refusals_logged(given, "round2", str(report), [manifest], Path("runs")),
+    ):
+        authorise_training(str(report), [manifest])
+
+
+def test_a_refused_training_is_logged(server: Loopback, tmp_path: Path) -> None:
+    manifest = write_corpus(tmp_path / "corpus", rows=3)
+    report = write_report(tmp_path / "report", manifest, "STOP")
+    refuse(manifest, report)
+    (run,) = server.runs.values()
+    assert (run["jobType"], run["tags"], run["state"]) == ("train", ["refused"], "failed")
+    phase0 = server.config(run["name"])["phase0"]
+    assert (phase0["decision"], phase0["report"]) == ("STOP", str(report))
+    assert "low quality" in phase0["reason"]
+    (told,) = map(json.loads, Path("runs/refused.jsonl").read_text().splitlines())
+    assert (told["decision"], told["exit_code"], told["run_id"]) == ("STOP", 20, run["name"])
+
+
+def test_a_refusal_does_not_wait_for_a_server_and_leaves_nothing_where_w_b_is_off(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = write_corpus(tmp_path / "corpus", rows=3)
+    report = write_report(tmp_path / "report", manifest, "STOP")
+    refuse(manifest, report, mode="disabled")
+    assert (list(server.runs), Path("runs").exists()) == ([], False)
+    server.behave("401")
+    refuse(manifest, report)
+    (waiting,) = pending(Path())
+    assert read_run(waiting).tags == ["refused"]
+    assert len(Path("runs/refused.jsonl").read_text().splitlines()) == 1
