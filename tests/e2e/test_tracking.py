@@ -242,6 +242,10 @@ def test_a_disabled_audit_has_the_scalars_and_no_trace_of_wandb(
     assert scalars(tensorboard) == before
     assert not set(files) & set(tensorboard.iterdir())
     assert texts(tensorboard, "alerts")[0].startswith("**phase0: STOP** (ERROR)")
+    # The first audit is kept, with its own note of where it was logged.
+    (kept,) = (tmp_path / "reports" / "phase0" / "history").iterdir()
+    assert report_in(kept)["decision"] == "STOP"
+    everywhere.add(kept / "wandb.json")
     assert {path for path in tmp_path.rglob("*") if "wandb" in path.name} <= everywhere
     assert numbers(run.history).keys() == before.keys()
 

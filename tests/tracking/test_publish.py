@@ -246,3 +246,25 @@ def test_a_refusal_does_not_wait_for_a_server_and_leaves_nothing_where_w_b_is_of
     (waiting,) = pending(Path())
     assert read_run(waiting).tags == ["refused"]
     assert len(Path("runs/refused.jsonl").read_text().splitlines()) == 1
+
+
+# Artifacts of others
+
+
+def test_an_artifact_of_links_is_not_followed(server: Loopback) -> None:
+    with begin([]) as tracker:
+        address = "https://elsewhere.example/alignment_report.json"
+        tracker.use_reference(address, "report", ARTIFACT)
+    code, _, said = asr("gate", f"wandb:{ENTITY}/speech/{ARTIFACT}:latest")
+    assert (code, "link to another place" in said) == (2, True), said
+
+
+def test_an_artifact_that_is_too_large_is_not_downloaded(
+    server: Loopback, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert asr("report", "publish", folder)[0] == 0
+    monkeypatch.setattr("asr_gate.audit.gate.remote.RECORD_LIMIT", 1000)
+    code, _, said = asr("gate", f"{REFERENCE}:latest")
+    assert (code, "more than 1000" in said) == (2, True), said
+    code, _, said = asr("gate", f"wandb:{PROJECT}/nosuch:latest")
+    assert (code, "asr report publish" in said) == (30, True)
