@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -246,6 +247,9 @@ def test_a_refusal_does_not_wait_for_a_server_and_leaves_nothing_where_w_b_is_of
     (waiting,) = pending(Path())
     assert read_run(waiting).tags == ["refused"]
     assert len(Path("runs/refused.jsonl").read_text().splitlines()) == 1
+    # Without the client the refusal stays what it is.
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    refuse(manifest, report)
 
 
 # Artifacts of others

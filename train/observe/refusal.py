@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.tracking import Tracker, TrackerSettings
+from asr_gate.tracking import Tracker, TrackerSettings, TrackingError
 from asr_gate.tracking.redact import redact
 from asr_gate.train.authorise import REFUSALS
 from asr_gate.train.record import REFUSED_FILE
@@ -52,7 +52,7 @@ def refusals_logged(
     except REFUSALS as error:
         if settings.enabled and settings.mode != "disabled":
             # Neither a client that is missing nor a full disk may hide why there is no training.
-            with contextlib.suppress(UserError, OSError):
+            with contextlib.suppress(TrackingError, OSError):
                 _log(settings, Attempt(recipe, report, [str(one) for one in data]), error, runs)
         raise
 
