@@ -39,7 +39,7 @@ from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.text.markup import markup
 from asr_gate.corpus.text.mend import mended
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
-from asr_gate.tracking.system import git_commit
+from asr_gate.tracking.git import git_commit
 
 GROUP_BATCHES = 4
 """A group holds utterances for about so many batches: enough to fill them well."""

@@ -197,7 +197,7 @@ def command(
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(
         TrackerSettings.resolve(
-            defaults, asr_toml=project.tracking.given(), **{**more, **tracking}
+            defaults, asr_toml=project.tracking.given(), command="audit", **{**more, **tracking}
         ),
         tensorboard=out / name / "tensorboard",
     )

@@ -66,7 +66,7 @@ def show_config(words: tuple[str, ...], as_json: bool, tracking: dict[str, Any])
     if command == "train":
         values |= _of_recipe(names[0], overrides, tracking, project)
     elif command != "gate":
-        values |= _plain(overrides, tracking, project)
+        values |= _plain(command, overrides, tracking, project)
     elif overrides or tracking:
         raise click.UsageError("the gate is not tracked: it has no KEY=VALUE")
     if os.environ.get("WANDB_API_KEY"):
@@ -87,15 +87,20 @@ def _of_project(project: Project, sections: tuple[str, ...]) -> dict[str, tuple[
 
 
 def _plain(
-    overrides: tuple[str, ...], flags: dict[str, Any], project: Project
+    command: str | None, overrides: tuple[str, ...], flags: dict[str, Any], project: Project
 ) -> dict[str, tuple[Any, str]]:
     from asr_gate.tracking import TrackerSettings
 
     rest, given = split_overrides(overrides)
     if rest:
         raise click.UsageError(f"{rest[0]}: without a recipe there is only wandb.KEY=VALUE")
-    settings = TrackerSettings.resolve(asr_toml=project.tracking.given(), **{**given, **flags})
-    return _with_origins(settings.as_config(), settings.sources)
+    settings = TrackerSettings.resolve(
+        asr_toml=project.tracking.given(),
+        command="audit" if command == "audit" else None,
+        **{**given, **flags},
+    )
+    decided = {} if command is None else {"wandb": settings.state}
+    return decided | _with_origins(settings.as_config(), settings.sources)
 
 
 def _of_recipe(
@@ -108,7 +113,12 @@ def _of_recipe(
     _, loaded = recipes.load(name, overrides)
     fixed = recipes.overridden(overrides, "wandb")
     settings = TrackerSettings.resolve(
-        loaded.wandb, origin="", fixed=fixed, asr_toml=project.tracking.given(), **flags
+        loaded.wandb,
+        origin="",
+        fixed=fixed,
+        asr_toml=project.tracking.given(),
+        command="train",
+        **flags,
     )
     if loaded.data.language is None and project.corpus.language is not None:
         found["data.language"] = (project.corpus.language, "asr.toml")
@@ -120,7 +130,7 @@ def _of_recipe(
         and (key not in fixed or key in flags or origin == "WANDB_DISABLED")
     }
     config = {key: value for key, value in settings.as_config().items() if key in changed}
-    return found | _with_origins(config, changed)
+    return {"wandb": settings.state} | found | _with_origins(config, changed)
 
 
 def _with_origins(config: dict[str, object], origins: dict[str, str]) -> dict[str, tuple[Any, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+from collections.abc import Iterator
 
 import pytest
 
@@ -60,6 +61,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("counted")
         for line in sorted(counted):
             terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tester(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The tester's own login reaches no fixture that outlives a test; trainings would log."""
+    folder = tmp_path_factory.mktemp("tester")
+    (folder / "home").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in inherited_wandb_variables():
+            patch.delenv(name)
+        for name, value in isolated_wandb_environment(folder).items():
+            patch.setenv(name, value)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,10 @@ _SECRET_KEY = re.compile(
     re.IGNORECASE,
 )
 _SECRET_VARIABLE = re.compile(rf"(^|_)({_WORDS}|token|key)s?$|_(URL|URI)$", re.IGNORECASE)
+_ASSIGNED = re.compile(
+    rf"(?i)(\b\w*(?:{_WORDS}|token)s?[\"']?\s*(?::\s*\w+\s*)?[:=]+\s*)(?![:=\s])(?:\"[^\"]*\"|'[^']*'|\S+)"
+)
+"""`api_key = "…"` in a text; group 1 is what stands before the value."""
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+(?=@)")
 """`user:password` or a token before the host of an address."""
 _SHORTEST_SECRET = 8
@@ -40,6 +44,11 @@ def redact(value: object) -> object:
 def plain_dict(values: Mapping[str, object]) -> dict[str, Any]:
     """`redact` for a mapping."""
     return cast(dict[str, Any], redact(values))
+
+
+def redact_lines(text: str) -> str:
+    """`redact` for the text of files: also hides what is assigned to a name such as `api_key`."""
+    return _ASSIGNED.sub(rf"\1{HIDDEN}", _hide(text, _environment_secrets()))
 
 
 def one_line(error: BaseException) -> str:

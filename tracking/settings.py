@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar, cast, get_args
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -19,32 +20,19 @@ from pydantic import (
 )
 
 from asr_gate.corpus.strict import read_yaml_text
+from asr_gate.tracking import client_files
+from asr_gate.tracking.environment import Mode, disabled, from_environment, mode_named
 from asr_gate.tracking.errors import TrackingError
-
-Mode = Literal["online", "offline", "disabled"]
 
 DEFAULT_PROJECT = "qwen3-asr-hebrew"
 
-# The client's own names for two of the modes.
-_MODE_SYNONYMS = {"run": "online", "dryrun": "offline"}
-_TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
-_FALSE = frozenset({"", "0", "false", "f", "no", "n", "off"})
 _NAME_LIMIT = 128
 _TAG_LIMIT = 64
 
-T = TypeVar("T")
+NO_LOGIN = "no login"
+NO_CLIENT = "wandb is not installed"
 
-_TEXTS = {
-    "project": ("WANDB_PROJECT",),
-    "entity": ("WANDB_ENTITY",),
-    # WANDB_NAME is the client's own name for it.
-    "run_name": ("WANDB_RUN_NAME", "WANDB_NAME"),
-    "group": ("WANDB_RUN_GROUP",),
-    "job_type": ("WANDB_JOB_TYPE",),
-    "notes": ("WANDB_NOTES",),
-    "base_url": ("WANDB_BASE_URL",),
-}
-"""Settings that are plain texts, and their environment variables; the first one wins."""
+T = TypeVar("T")
 
 
 class _Section(BaseModel):
@@ -85,8 +73,9 @@ class TrackerSettings(_Section):
     file), so they cannot end up in a run's config.
     """
 
-    enabled: bool = False
-    """Whether there is a W&B run. TensorBoard's files do not depend on it."""
+    enabled: bool | None = None
+    """Whether there is a W&B run; None: a training has one if something says that W&B is wanted,
+    and nothing else has one. TensorBoard's files do not depend on it."""
     project: str = DEFAULT_PROJECT
     """W&B project, at most 128 characters, none of `/ \\ # ? % :`."""
     entity: str | None = None
@@ -115,6 +104,8 @@ class TrackerSettings(_Section):
     """Log a table of sample predictions with each evaluation."""
     num_predictions: int = Field(default=20, ge=1)
     """Rows of that table."""
+    log_audio: bool = False
+    """Put the audio of its rows into that table, at most 30 s of each."""
     log_model: Literal["none", "final", "best", "checkpoints"] = "none"
     """Which models become artifacts. `best`: each best one and the final one."""
     keep: int = Field(default=3, ge=1)
@@ -133,7 +124,8 @@ class TrackerSettings(_Section):
     """Address of a self-hosted server; None: the user's own W&B settings, else W&B's cloud. The
     login is sent there, so it comes from the environment or the command line alone."""
     silent: bool = False
-    """Print no line that says where an offline run is. Warnings are always printed."""
+    """Print no line that says whether W&B is on and where the run is. Warnings are always
+    printed."""
 
     _sources: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -165,7 +157,7 @@ class TrackerSettings(_Section):
     @field_validator("mode", mode="before")
     @classmethod
     def _known(cls, value: object) -> object:
-        return _mode("W&B mode", value) if isinstance(value, str) else value
+        return mode_named("W&B mode", value) if isinstance(value, str) else value
 
     @field_validator("base_url")
     @classmethod
@@ -180,9 +172,34 @@ class TrackerSettings(_Section):
         return {name: self._sources.get(name, "default") for name in type(self).model_fields}
 
     @property
-    def online(self) -> bool:
-        """Whether a W&B run on a server is wanted."""
-        return self.enabled and self.mode == "online"
+    def on(self) -> bool:
+        """Whether a W&B run is wanted, online or offline."""
+        return bool(self.enabled) and self.mode != "disabled"
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """`on`, `on, offline` or `off`, and what decided it, in a few words."""
+        offline = ", offline" if self.mode == "offline" else ""
+        word = f"on{offline}" if self.on else "off"
+        source = self.sources["mode"]
+        if source != "default" and (self.mode == "disabled" or (offline and self.on)):
+            by = {
+                "WANDB_DISABLED": "WANDB_DISABLED is set",
+                "WANDB_MODE": f"WANDB_MODE={self.mode}",
+                "command line": f"mode={self.mode}",
+            }
+            return word, by.get(source, f"mode={self.mode} in {source or 'the recipe'}")
+        by = {
+            "command line": "as asked",
+            "default": "not asked for",
+            NO_LOGIN: f"{NO_LOGIN}; --wandb switches it on",
+        }
+        source = self.sources["enabled"]
+        return word, by.get(source, source or "the recipe")
+
+    def said(self) -> str:
+        """The line that says whether W&B is on, and why."""
+        return "W&B: {} ({})".format(*self.state)
 
     @classmethod
     def resolve(
@@ -193,11 +210,15 @@ class TrackerSettings(_Section):
         fixed: Collection[str] = (),
         environment: Mapping[str, str] | None = None,
         asr_toml: Mapping[str, Any] | None = None,
+        command: Literal["audit", "train"] | None = None,
         **given: Any,
     ) -> Self:
         """Settings by precedence: command line, environment, `asr.toml`, recipe, default.
 
         `WANDB_DISABLED` beats all of them: then W&B starts no process and makes no file or socket.
+        `wandb offline` and `wandb disabled` beat `asr.toml` and recipes, which may be anybody's.
+        Where none of them says `enabled`, a training is logged if something else says that W&B is
+        wanted: a name of the run or a mode on the command line or in the environment, or a login.
 
         Args:
             defaults: a recipe's block, or the command's own defaults.
@@ -206,6 +227,8 @@ class TrackerSettings(_Section):
                 environment does not replace them.
             environment: variables; None: those of this process.
             asr_toml: what the project says in its `asr.toml`.
+            command: what is logged: `WANDB_PHASE0_LOGGING` is for audits alone, and only a training
+                is logged without being asked.
             given: values from the command line by name; None is a value, too.
 
         Raises:
@@ -222,7 +245,7 @@ class TrackerSettings(_Section):
         env = os.environ if environment is None else environment
         found = {name: (value, "command line") for name, value in given.items()}
         # Validate every variable, also one that is overridden.
-        for name, (value, variable) in _from_environment(env).items():
+        for name, (value, variable) in from_environment(env, command).items():
             if name not in found and name not in fixed:
                 found[name] = (value, variable)
             else:
@@ -230,7 +253,7 @@ class TrackerSettings(_Section):
         for name, value in (asr_toml or {}).items():
             if name not in found and name not in fixed:
                 found[name] = (value, "asr.toml")
-        if _flag(env, "WANDB_DISABLED"):
+        if disabled(env):
             found["mode"] = ("disabled", "WANDB_DISABLED")
         # Not validated again: it is valid, and a copy keeps the sections as they are.
         plain = {name: getattr(base, name) for name in cls.model_fields}
@@ -238,7 +261,39 @@ class TrackerSettings(_Section):
         for name in base.model_fields_set:
             settings._sources[name] = "command line" if name in fixed else origin
         settings._sources |= {name: source for name, (_, source) in found.items()}
-        return settings
+        settings = settings._with_less_mode(env)
+        return settings._decided(env) if command == "train" else settings
+
+    def _with_less_mode(self, env: Mapping[str, str]) -> Self:
+        """With what `wandb offline` or `wandb disabled` takes away, unless a mode was given."""
+        if self.sources["mode"] in ("command line", "WANDB_MODE", "WANDB_DISABLED"):
+            return self
+        off = client_files.switched_off(env, {Path.cwd(), self.folder or Path.cwd()})
+        if off is None or self.mode in ("disabled", off[0]):
+            return self
+        return self._changed("mode", *off)
+
+    def _decided(self, env: Mapping[str, str]) -> Self:
+        """With `enabled` as something else says it for a training, if nobody said it."""
+        if self.enabled is not None:
+            return self
+        signals = [name for name in ("mode", "project", "run_name") if name in self._sources]
+        asked = [
+            source
+            for source in map(self._sources.get, signals)
+            if source is not None and (source == "command line" or source.startswith("WANDB_"))
+        ]
+        wanted = asked[0] if asked else client_files.login(env, self.base_url)
+        if wanted is None or self.mode == "disabled":
+            return self._changed("enabled", False, NO_LOGIN)
+        if importlib.util.find_spec("wandb") is None:
+            return self._changed("enabled", False, NO_CLIENT)
+        return self._changed("enabled", True, wanted if asked else f"login: {wanted}")
+
+    def _changed(self, name: str, value: object, source: str) -> Self:
+        changed = self.model_copy(update={name: value})
+        changed._sources = {**self._sources, name: source}
+        return changed
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
@@ -278,61 +333,6 @@ def _build(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
             section = sections.get(fault["loc"][0], TrackerSettings)
             said = f"there is no such setting; there are {', '.join(section.model_fields)}"
         raise TrackingError(f"{where}wandb.{key}: {said}") from error
-
-
-def _from_environment(env: Mapping[str, str]) -> dict[str, tuple[object, str]]:
-    """Value and variable by setting, for what the environment sets."""
-    found: dict[str, tuple[object, str]] = {}
-    for name, variables in _TEXTS.items():
-        for variable in reversed(variables):
-            if text := _text(env, variable):
-                found[name] = (text, variable)
-    if (enabled := _flag(env, "WANDB_PHASE0_LOGGING")) is not None:
-        found["enabled"] = (enabled, "WANDB_PHASE0_LOGGING")
-    if (silent := _flag(env, "WANDB_SILENT")) is not None:
-        found["silent"] = (silent, "WANDB_SILENT")
-    if mode := _text(env, "WANDB_MODE"):
-        found["mode"] = (_mode("WANDB_MODE", mode), "WANDB_MODE")
-    if tags := _text(env, "WANDB_TAGS"):
-        found["tags"] = (tags, "WANDB_TAGS")
-    if folder := _text(env, "WANDB_DIR"):
-        found["folder"] = (Path(folder), "WANDB_DIR")
-    if interval := _text(env, "WANDB_LOG_INTERVAL"):
-        if not re.fullmatch(r"0*[1-9][0-9]{0,17}", interval):
-            raise TrackingError(
-                f"WANDB_LOG_INTERVAL={interval} is not a number of steps; set it to 1 or more"
-            )
-        found["log_interval"] = (int(interval), "WANDB_LOG_INTERVAL")
-    return found
-
-
-def _text(env: Mapping[str, str], name: str) -> str | None:
-    """The text of a variable; None if it is unset or blank."""
-    return env.get(name, "").strip() or None
-
-
-def _flag(env: Mapping[str, str], name: str) -> bool | None:
-    """Whether a variable is true; None if it is unset."""
-    value = env.get(name)
-    if value is None:
-        return None
-    word = value.strip().lower()
-    if word in _TRUE:
-        return True
-    if word in _FALSE:
-        return False
-    raise TrackingError(f"{name}={value} is neither true nor false; set it to true or false")
-
-
-def _mode(source: str, value: str) -> Mode:
-    """A mode by one of the client's names for it."""
-    word = value.strip().lower()
-    word = _MODE_SYNONYMS.get(word, word)
-    if word not in get_args(Mode):
-        raise TrackingError(
-            f"{source}={value} is not a mode of W&B; set online, offline or disabled"
-        )
-    return cast(Mode, word)
 
 
 def _check_name(what: str, value: str) -> None:

@@ -1,14 +1,12 @@
-"""The machine and how busy it is: hardware, git commit, processor, memory, GPU."""
+"""The machine and how busy it is: hardware, processor, memory, GPU."""
 
 from __future__ import annotations
 
 import os
 import platform
 import re
-import subprocess
 import sys
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,38 +48,6 @@ def hardware_tag(processes: int, gpu: str | None) -> str:
         if any(letter.isdigit() for letter in word):
             break
     return f"{processes}x{short or 'GPU'}"
-
-
-def git_state(folder: Path | None = None) -> dict[str, object]:
-    """`commit` and `dirty` of a folder's repository (default: the current folder).
-
-    Empty if there is no repository or no git.
-    """
-    commit, status = git_commit(folder), _git(folder, "status", "--porcelain", "-uno")
-    if commit is None or status is None:
-        return {}
-    return {"commit": commit, "dirty": bool(status)}
-
-
-def git_commit(folder: Path | None = None) -> str | None:
-    """Commit of a folder's repository (default: the current folder); None: there is none."""
-    return _git(folder, "rev-parse", "HEAD")
-
-
-def _git(folder: Path | None, *arguments: str) -> str | None:
-    """The output of a git command; None if there is no repository or no git."""
-    try:
-        done = subprocess.run(
-            ["git", *arguments],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def system_metrics() -> dict[str, float]:

@@ -11,10 +11,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from asr_gate.tracking.charts import Points, line_image
+from asr_gate.tracking.environment import Mode, disabled
 from asr_gate.tracking.errors import TrackingError
 from asr_gate.tracking.notices import Notices
 from asr_gate.tracking.redact import plain_dict, redact
-from asr_gate.tracking.settings import Mode, TrackerSettings
+from asr_gate.tracking.settings import TrackerSettings
 from asr_gate.tracking.sink import Sink
 from asr_gate.tracking.system import system_metrics
 from asr_gate.tracking.tensorboard_sink import TensorBoardSink
@@ -68,8 +69,8 @@ class Tracker:
         if settings is None:
             settings = TrackerSettings.resolve(**given)
         else:
-            off = {k: v for k, v in os.environ.items() if k == "WANDB_DISABLED"}
-            if given or (off and settings.mode != "disabled"):
+            if given or (disabled(os.environ) and settings.mode != "disabled"):
+                off = {k: v for k, v in os.environ.items() if k == "WANDB_DISABLED"}
                 settings = TrackerSettings.resolve(settings, environment=off, **given)
         self.settings = settings
         self.tensorboard_folder = None if tensorboard is None else Path(tensorboard)
@@ -117,7 +118,7 @@ class Tracker:
 
     def check(self) -> None:
         """Raise TrackingError if `init` could only fail; call it before hours of work."""
-        if self.settings.enabled and self.settings.mode != "disabled":
+        if self.settings.on:
             require_client()
             require_harmless_folder(self.settings)
 
@@ -151,10 +152,12 @@ class Tracker:
             self._tensorboard = TensorBoardSink(
                 self.tensorboard_folder, self._notices, config=plain, resumed_after=after
             )
-        if self.settings.enabled:
+        if self.settings.on:
             self._wandb = start_wandb(
                 self.settings, self._notices, run_name=run_name, config=plain, run_id=run_id
             )
+        elif self.settings.enabled is not None:
+            self._notices.note(self.settings.said())
         return self
 
     def define(self, name: str, *, axis: str | None = None, best: str | None = None) -> None:

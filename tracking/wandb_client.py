@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import configparser
 import importlib.util
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular
+from asr_gate.tracking.client_files import folder_files, read_settings
+from asr_gate.tracking.environment import Mode, code_is_private
 from asr_gate.tracking.errors import TrackingError
 from asr_gate.tracking.redact import one_line
-from asr_gate.tracking.settings import Mode, TrackerSettings
+from asr_gate.tracking.settings import TrackerSettings
 from asr_gate.tracking.wandb_private import experimental_settings, kill_service, service_errors
 
 if TYPE_CHECKING:
@@ -45,17 +47,12 @@ def require_harmless_folder(settings: TrackerSettings) -> None:
     Raises:
         TrackingError: the file sets something else than a name or a mode, or cannot be read.
     """
-    root = settings.folder or Path.cwd()
-    for path in (root / "wandb" / "settings", root / ".wandb" / "settings"):
-        parser = configparser.ConfigParser(interpolation=None)
+    for path in folder_files(settings.folder or Path.cwd()):
         try:
-            parser.read_string(read_regular(path, SETTINGS_LIMIT).decode())
-        except (FileNotFoundError, NotADirectoryError):
-            continue
+            keys = sorted(read_settings(path))
         except (OSError, ValueError, configparser.Error) as error:
             raise TrackingError(f"{path}: cannot be read ({one_line(error)}); remove it") from error
-        sections = [parser.defaults(), *(parser[name] for name in parser.sections())]
-        for key in sorted(key for section in sections for key in section):
+        for key in keys:
             if key not in HARMLESS:
                 raise TrackingError(
                     f"{path}: sets {key}, which only your own settings may set; remove it there, "
@@ -87,7 +84,8 @@ def client_settings(settings: TrackerSettings, mode: Mode) -> wandb.Settings:
         init_timeout=INIT_SECONDS,
         finish_timeout=FINISH_SECONDS,
         finish_timeout_raises=True,
-        save_code=settings.save_code,
+        save_code=settings.save_code and not code_is_private(os.environ),
+        disable_git=True,  # it would log a remote with its user; `wandb_run` sets what is harmless
         **experimental_settings(system_metrics=settings.system_metrics),
     )
     # Set only if known: a value set here beats the client's own settings file.

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from asr_gate.tracking import wandb_client
+from asr_gate.tracking.environment import Mode
 from asr_gate.tracking.errors import TrackingError
+from asr_gate.tracking.git import git_state, uncommitted_changes
 from asr_gate.tracking.redact import one_line, redact
-from asr_gate.tracking.settings import Mode, TrackerSettings
+from asr_gate.tracking.settings import TrackerSettings
 from asr_gate.tracking.wandb_client import client_errors, client_settings, log_in, require_client
 from asr_gate.tracking.wandb_private import kill_service, quiet_debug_log, share_api
 from asr_gate.tracking.wandb_server import delete_old_versions, link_models, missing_artifacts
@@ -122,6 +124,9 @@ def _init(
     import wandb
 
     client = client_settings(settings, mode)
+    git = git_state()
+    client.git_commit = cast(str | None, git.get("commit"))
+    client.git_remote_url = cast(str | None, git.get("remote"))
     wandb.setup(client)
     texts: dict[str, Any] = {
         "name": run_name or settings.run_name,
@@ -144,6 +149,11 @@ def _init(
             settings=client,
         )
     quiet_debug_log()
+    if client.save_code and (changes := uncommitted_changes()):
+        # Under the client's own name for it; the client would send it whole, secrets included.
+        diff = Path(run.dir) / "diff.patch"
+        diff.write_text(changes, encoding="utf-8")
+        run.save(str(diff), base_path=run.dir, policy="now")
     return run
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from asr_gate.tracking.charts import Points
+from asr_gate.tracking.environment import Mode
 from asr_gate.tracking.notices import Notices
 from asr_gate.tracking.redact import one_line, plain_dict
-from asr_gate.tracking.settings import Mode, TrackerSettings
+from asr_gate.tracking.settings import TrackerSettings
 from asr_gate.tracking.sync_state import SyncStateFile
 from asr_gate.tracking.tables import wandb_table
 from asr_gate.tracking.wandb_artifacts import RunArtifacts
@@ -30,27 +31,21 @@ def start_wandb(
     config: dict[str, Any],
     run_id: str | None,
 ) -> WandbSink | None:
-    """Start a run and print where it is, unless it is online; None: W&B is off.
+    """Start a run and print where it is; None: none could be made.
 
     Raises:
         TrackingError: as `start_run`.
     """
-    if settings.mode == "disabled":
-        source = settings.sources["mode"]
-        why = {
-            "WANDB_DISABLED": "WANDB_DISABLED is set",
-            "WANDB_MODE": "WANDB_MODE=disabled",
-        }.get(source, "mode=disabled")
-        notices.note(f"W&B is off: {why}.")
-        return None
     started = start_run(settings, run_name=run_name, config=config, run_id=run_id)
     if started.run is None:
-        notices.warn("start", f"W&B is off: {started.reason}.")
+        notices.warn("start", f"W&B: off ({started.reason})")
         return None
     sink = WandbSink(started.run, started, settings, notices)
     if started.mode == "offline":
-        why = f" because {started.reason}" if started.reason else ""
-        notices.note(f"W&B is offline{why}. Send the run later: {sync_command(sink.run_path)}")
+        said = f"W&B: on, offline ({started.reason})" if started.reason else settings.said()
+        notices.note(f"{said}; send the run later: {sync_command(sink.run_path)}")
+    else:
+        notices.note(f"{settings.said()}: {started.run.url}")
     return sink
 
 

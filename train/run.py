@@ -202,6 +202,8 @@ def run(
         why = explain(prepared.device, here) if settings.device == "auto" else None
         show_plan(prepared.plan, console, why)
     if dry_run:
+        if console is not None:
+            console.print(plain(settings.wandb.said()), markup=False, highlight=False)
         return TrainResult(prepared.plan, None, None, [])
     with together(here, prepared.device):
         chosen = earlier or (claim_folder(folder) if here.main else folder)
@@ -309,6 +311,9 @@ def _train(
                 profile=StepProfile(out) if profile and here.main else None,
                 earlier=earlier,
                 at=at,
+                utterances={
+                    row.utterance.id: row.utterance for row in prepared.selection.evaluation
+                },
             )
             try:
                 epochs = fit(

@@ -20,16 +20,13 @@ from asr_gate.audit.report.artifact import (
     note_logged,
 )
 from asr_gate.audit.report.build import AuditResult
-from asr_gate.corpus.speech.audio import AudioError, load
-from asr_gate.corpus.utterance import Seconds, Utterance
-from asr_gate.tracking import Clip, Tracker
+from asr_gate.corpus.utterance import Utterance
+from asr_gate.tracking import Tracker
+from asr_gate.tracking.clips import clip
 
 BINS = 10
 WORST = 20
 """Utterances in the table of the worst."""
-CLIP_RATE = 16000
-CLIP_LONGEST: Seconds = 30.0
-"""Most of a recording that is uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,21 +167,10 @@ def _worst(
             round(row.quality, 4),
             round(row.coverage, 4),
             " ".join(row.rules),
-            _clip(by_id.get(row.id)),
+            clip(by_id[row.id]) if row.id in by_id else None,
         ]
         for row in worst
     ]
-
-
-def _clip(utterance: Utterance | None) -> Clip | None:
-    """The begin of its audio; None: it is not at hand or cannot be decoded."""
-    if utterance is None:
-        return None
-    try:
-        recording = load(utterance, CLIP_RATE)
-    except AudioError:
-        return None
-    return Clip(recording.samples[: round(CLIP_LONGEST * CLIP_RATE)], CLIP_RATE)
 
 
 def _figure(value: float | Share | None) -> float | None:

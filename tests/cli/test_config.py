@@ -37,6 +37,22 @@ def test_without_a_recipe_it_is_the_block_of_audit_and_eval(
     assert {key.partition(".")[0] for key in shown} == {"corpus", "output", "wandb"}
 
 
+def test_whether_w_and_b_is_on_and_why(
+    show: Callable[..., Shown], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    off = {"value": "off", "from": "no login; --wandb switches it on"}
+    assert show("train", "round2")["wandb"] == off
+    assert show("audit")["wandb"] == {"value": "off", "from": "not asked for"}
+    monkeypatch.setenv("WANDB_PHASE0_LOGGING", "true")
+    assert show("audit")["wandb"] == {"value": "on", "from": "WANDB_PHASE0_LOGGING"}
+    assert show("train", "round2")["wandb"] == off
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    on = {"value": "on, offline", "from": "WANDB_MODE=offline"}
+    assert show("train", "round2")["wandb"] == on
+    assert show("train", "round2", "--no-wandb")["wandb"] == {"value": "off", "from": "as asked"}
+    assert show("train", "round2")["wandb.run_name"]["value"] == "round2-gradual-unfreezing"
+
+
 def test_what_asr_toml_says(
     show: Callable[..., Shown], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

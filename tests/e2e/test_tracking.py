@@ -238,7 +238,7 @@ def test_a_disabled_audit_has_the_scalars_and_no_trace_of_wandb(
     monkeypatch.setenv("WANDB_DISABLED", "true")
     again = asr_without({"wandb"}, *command, "--wandb", cwd=tmp_path)
     assert again.returncode == 20, again.stderr
-    assert "W&B is off: WANDB_DISABLED is set." in again.stderr
+    assert "W&B: off (WANDB_DISABLED is set)" in again.stderr
     assert scalars(tensorboard) == before
     assert not set(files) & set(tensorboard.iterdir())
     assert texts(tensorboard, "alerts")[0].startswith("**phase0: STOP** (ERROR)")
@@ -260,7 +260,7 @@ def test_a_disabled_training_has_the_scalars_and_no_trace_of_wandb(
     monkeypatch.setenv("WANDB_DISABLED", "true")
     done = asr_without({"wandb"}, *TRAINING, "--wandb", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "W&B is off: WANDB_DISABLED is set." in done.stdout
+    assert "W&B: off (WANDB_DISABLED is set)" in done.stdout
     assert not [path for path in tmp_path.rglob("*") if "wandb" in path.name]
     ours, theirs = (
         scalars(tmp_path / "runs/round2-tiny/tensorboard"),

@@ -22,7 +22,8 @@ REGISTRY = "wandb-registry-model/asr"
 
 def begin(said: list[str] | None = None, run_id: str | None = None, **given: Any) -> Tracker:
     lines = [] if said is None else said
-    given = {"project": "speech", "system_metrics": False} | given
+    # Silent but for warnings: where the run is, is said in every run.
+    given = {"project": "speech", "system_metrics": False, "silent": True} | given
     after = given.pop("after", None)
     return Tracker(enabled=True, say=lines.append, **given).init(run_id=run_id, after=after)
 
@@ -54,8 +55,12 @@ def refuse(*_: object) -> None:
 def test_an_online_run(server: Loopback, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text("{}")
     said: list[str] = []
-    with begin(said, run_name="phase0-audit", group="g", job_type="audit", tags="a") as tracker:
+    named = {"run_name": "phase0-audit", "group": "g", "job_type": "audit", "tags": "a"}
+    with begin(said, silent=False, **named) as tracker:
         assert tracker.mode == "online"
+        address = f"{server.url}/{ENTITY}/speech/runs/{tracker.run_id}"
+        assert said == [f"W&B: on (as asked): {address}"]
+        said.clear()
         tracker.define("a", axis="b", best="min")
         tracker.log_metrics({"a": 1})
         metadata = {"decision": "PROCEED"}

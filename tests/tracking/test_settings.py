@@ -39,7 +39,6 @@ def one_line(error: pytest.ExceptionInfo[TrackingError]) -> str:
         ("tags", "WANDB_TAGS", "a, b,,", ("a", "b"), ("c",)),
         ("folder", "WANDB_DIR", "runs", Path("runs"), Path("mine")),
         ("log_interval", "WANDB_LOG_INTERVAL", " 7 ", 7, 3),
-        ("enabled", "WANDB_PHASE0_LOGGING", "true", True, False),
         ("silent", "WANDB_SILENT", "1", True, False),
     ],
 )
@@ -75,7 +74,7 @@ def test_disabled_beats_everything(
     [
         ({"WANDB_MODE": "foo"}, "WANDB_MODE=foo"),
         ({"WANDB_DISABLED": "perhaps"}, "WANDB_DISABLED=perhaps"),
-        ({"WANDB_PHASE0_LOGGING": "perhaps"}, "WANDB_PHASE0_LOGGING=perhaps"),
+        ({"WANDB_DISABLE_GIT": "perhaps"}, "WANDB_DISABLE_GIT=perhaps"),
         ({"WANDB_PROJECT": "a/b"}, "'a/b'"),
         ({"WANDB_PROJECT": "p" * 129}, "129"),
         ({"WANDB_ENTITY": "a b?"}, "'?'"),

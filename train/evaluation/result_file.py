@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, ValidationError
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, read_regular
 from asr_gate.corpus.utterance import Seconds
+from asr_gate.train.evaluation.scoring import Errors
 from asr_gate.train.files import write_file
 from asr_gate.train.recipes import Numbers
 from asr_gate.train.record import Rates
@@ -99,6 +100,7 @@ class Transcript(BaseModel):
     seconds: FiniteFloat
     reference: str
     hypothesis: str
+    errors: Errors | None = None
 
 
 def predictions_file(path: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -79,3 +80,21 @@ def score(errors: Sequence[Errors]) -> Scores:
         utterances=len(errors),
         words=words,
     )
+
+
+def error_types(errors: Sequence[Errors]) -> dict[str, float]:
+    """Substitutions, deletions and insertions a word of the references; together the WER.
+
+    Empty if there is no transcript.
+    """
+    words = sum(one.words for one in errors)
+    kinds = ("substitutions", "deletions", "insertions")
+    return {kind: sum(getattr(one, kind) for one in errors) / words for kind in kinds if words}
+
+
+def perplexity(loss: float) -> float:
+    """The exponential of a loss in nats a token; infinite where that is no number of 64 bits."""
+    return math.exp(loss) if loss < _MOST_NATS else math.inf
+
+
+_MOST_NATS = 700.0

@@ -50,6 +50,8 @@ class StepRecord:
     """Audio in the step's batches, without padding."""
     wall: Seconds
     """From asking for the batches to the end of the optimizer's step; no evaluation, no logging."""
+    batch: int = 0
+    """Batches of the epoch so far, of all processes, as if each step had its full number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from logging import Logger
@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from asr_gate.corpus.utterance import Seconds
+from asr_gate.corpus.utterance import Seconds, Utterance
 from asr_gate.tracking import Tracker
 from asr_gate.train.evaluation.evaluate import EvaluationResult
 from asr_gate.train.loop.clock import Clock
@@ -20,15 +20,15 @@ from asr_gate.train.loop.events import Milestone, StepRecord
 from asr_gate.train.loop.resume import Position
 from asr_gate.train.model.parameter_groups import MatchedGroup
 from asr_gate.train.observe.progress import Reporter
-from asr_gate.train.observe.step_profile import StepProfile, in_words
-from asr_gate.train.observe.target import target_in_words, target_reached
-from asr_gate.train.observe.tracked_metrics import (
-    TrackedMetrics,
+from asr_gate.train.observe.rates import (
     epoch_metrics,
     evaluation_metrics,
     rates_by_name,
     time_metrics,
 )
+from asr_gate.train.observe.step_profile import StepProfile, in_words
+from asr_gate.train.observe.target import target_in_words, target_reached
+from asr_gate.train.observe.tracked_metrics import TrackedMetrics
 from asr_gate.train.recipes import Recipe
 from asr_gate.train.record import (
     Evaluated,
@@ -61,6 +61,7 @@ class RunRecorder:
         profile: StepProfile | None = None,
         earlier: RunRecord | None = None,
         at: Position | None = None,
+        utterances: Mapping[str, Utterance] | None = None,
     ) -> None:
         """Start to record.
 
@@ -76,6 +77,7 @@ class RunRecorder:
             profile: traces some steps; None: none are.
             earlier: record of an earlier start of this run; None: the run is new.
             at: position that the run is resumed from; None: the beginning.
+            utterances: by id those that evaluate, whose audio the tracker may log.
         """
         self.out = out
         self.reporter = reporter
@@ -95,6 +97,7 @@ class RunRecorder:
             record.recipe,
             steps=self.total_steps,
             occupied_step=_occupied_step(earlier, at) if same_run else None,
+            utterances=utterances,
         )
         if same_run:
             self.metrics.repeat(self.record)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from asr_gate.corpus.utterance import Utterance
 from asr_gate.tracking import Tracker
-from asr_gate.train.data.normalise import normalise
-from asr_gate.train.evaluation.evaluate import EvaluationResult
+from asr_gate.train.evaluation.scoring import error_types, perplexity
+from asr_gate.train.evaluation.track_result import log_error_types
 from asr_gate.train.loop.events import Milestone, StepRecord
 from asr_gate.train.model.parameter_groups import MatchedGroup
+from asr_gate.train.observe.rates import predictions, time_metrics
 from asr_gate.train.recipes import Recipe
 from asr_gate.train.record import Evaluated, LoggedModel, RunRecord, TargetReached, TimeSpent
 
@@ -29,6 +31,7 @@ class TrackedMetrics:
         *,
         steps: int,
         occupied_step: int | None = None,
+        utterances: Mapping[str, Utterance] | None = None,
     ) -> None:
         """Define the charts.
 
@@ -40,8 +43,10 @@ class TrackedMetrics:
             occupied_step: a step that W&B takes no more rows for, because an earlier start of the
                 run was stopped in the evaluation after it; that evaluation is logged one step
                 later.
+            utterances: by id those that evaluate, for `wandb.log_audio`.
         """
         self.tracker = tracker
+        self.utterances = utterances or {}
         self.recipe = recipe
         self.name = name
         self.total_steps = steps
@@ -116,6 +121,8 @@ class TrackedMetrics:
             epoch=record.epoch,
             step=record.step,
             grad_norm=record.gradient_norm,
+            perplexity=perplexity(record.loss),
+            batch=record.batch,
             batch_time=wall / len(window),
             samples_per_sec=sum(one.rows for one in window) / wall,
             audio_seconds_per_sec=sum(one.audio for one in window) / wall,
@@ -145,7 +152,9 @@ class TrackedMetrics:
             at = {"train/step": milestone.steps, "train/epoch": milestone.epoch}
             self.tracker.log_metrics({**metrics, **at}, step=step)
         if result is not None:
-            self.tracker.log_predictions(_predictions(milestone.epoch, result), step=step)
+            utterances = self.utterances if self.recipe.wandb.log_audio else None
+            rows = predictions(milestone.epoch, result, utterances)
+            self.tracker.log_predictions(rows, step=step)
 
     def best_so_far(self, milestone: Milestone, wer: float, before: float | None) -> None:
         """Alert a person of a lower WER than any before, if the recipe asks for it."""
@@ -179,6 +188,10 @@ class TrackedMetrics:
         ):
             step = self._step_of(milestone)
             self.tracker.log_lines(name, title, series, axis="step", marks=marks, step=step)
+
+        if milestone.evaluation is not None:
+            types = error_types([one.errors for one in milestone.evaluation.predictions])
+            log_error_types(self.tracker, types, step=self._step_of(milestone))
 
     def _step_of(self, milestone: Milestone) -> int:
         """The step that an evaluation is logged at."""
@@ -262,55 +275,6 @@ class TrackedMetrics:
 
     def _alert(self, title: str, text: str, level: str = "INFO") -> None:
         self.tracker.alert(f"{self.name}: {title}", text, level)
-
-
-def evaluation_metrics(milestone: Milestone) -> dict[str, float]:
-    """The rates of an evaluation, overall and by domain, under the tracker's names."""
-    return {} if milestone.evaluation is None else rates_by_name("eval", milestone.evaluation)
-
-
-def rates_by_name(group: str, result: EvaluationResult) -> dict[str, float]:
-    """Loss and error rates, overall and by domain: `GROUP/wer`, `GROUP/DOMAIN/wer`, …"""
-    metrics = {
-        f"{group}/loss": result.loss,
-        f"{group}/wer": result.scores.wer,
-        f"{group}/cer": result.scores.cer,
-        f"{group}/unfinished": result.unfinished(),
-    }
-    for domain, scores in result.domains.items():
-        metrics |= {f"{group}/{domain}/wer": scores.wer, f"{group}/{domain}/cer": scores.cer}
-    return metrics
-
-
-def time_metrics(time: TimeSpent) -> dict[str, float]:
-    """The shares of a run's time under the tracker's names."""
-    return {f"time/{kind}_share": share for kind, share in time.shares().items()}
-
-
-def epoch_metrics(milestone: Milestone) -> dict[str, float]:
-    """The summary of an epoch under the tracker's names."""
-    metrics = {"epoch/train_loss": milestone.loss, "epoch/seconds": milestone.wall}
-    if milestone.evaluation is not None:
-        scores = milestone.evaluation.scores
-        metrics |= {
-            "epoch/eval_loss": milestone.evaluation.loss,
-            "epoch/wer": scores.wer,
-            "epoch/cer": scores.cer,
-        }
-    return {**metrics, "epoch": milestone.epoch}
-
-
-def _predictions(epoch: int, result: EvaluationResult) -> Iterator[dict[str, object]]:
-    for one in result.predictions:
-        yield {
-            "epoch": epoch,
-            "id": one.id,
-            "domain": one.domain,
-            "wer": one.errors.word_errors / one.errors.words,
-            # As they are compared: without case and punctuation.
-            "reference": normalise(one.reference, one.language, result.numbers),
-            "hypothesis": normalise(one.hypothesis, one.language, result.numbers),
-        }
 
 
 def _rows(record: RunRecord) -> list[dict[str, Any]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr_gate.audit.records.report import Report
 from asr_gate.tracking import Tracker, TrackerSettings
-from asr_gate.tracking.system import git_state, gpu_names, hardware, hardware_tag
+from asr_gate.tracking.git import git_state
+from asr_gate.tracking.system import gpu_names, hardware, hardware_tag
 from asr_gate.train import recipes
 from asr_gate.train.authorise import Authorisation
 from asr_gate.train.distributed import Ranks
@@ -17,6 +20,9 @@ from asr_gate.train.record import Plan, RunRecord, logged_model
 
 if TYPE_CHECKING:
     from transformers import Qwen3ASRConfig
+
+DOMAINS = 50
+"""Domains of the audit in a run's config."""
 
 RECIPE_FILE = "recipe.yaml"
 """The recipe as it ran, in the run's folder; `asr train` can run it again."""
@@ -44,7 +50,7 @@ def with_tracker_settings(
     fixed = recipes.overridden(overrides, "wandb")
     flags = dict(flags) if here.main else {"enabled": False}
     block = TrackerSettings.resolve(
-        recipe.wandb, origin="recipe", fixed=fixed, asr_toml=project, **flags
+        recipe.wandb, origin="recipe", fixed=fixed, asr_toml=project, command="train", **flags
     )
     return recipe.model_copy(update={"wandb": block})
 
@@ -52,7 +58,7 @@ def with_tracker_settings(
 def build_tracker(
     recipe: Recipe, plan: Plan, out: Path | None, *, say: Callable[[str], None]
 ) -> Tracker:
-    """The run's tracker, named after the run's folder and tagged with the hardware (`2xA100`).
+    """The run's tracker, named after the run's folder, with tags for model, method and hardware.
 
     Args:
         recipe: of the run.
@@ -66,7 +72,7 @@ def build_tracker(
     update = {
         "run_name": block.run_name or (out.name if out else None),
         "job_type": block.job_type or "train",
-        "tags": tuple(dict.fromkeys([*block.tags, tag])),
+        "tags": tuple(dict.fromkeys([*block.tags, *model_tags(recipe), tag])),
     }
     named = block.model_copy(update=update)
     return Tracker(named, tensorboard=out / "tensorboard" if out else None, say=say)
@@ -105,11 +111,12 @@ def start_tracking(
         config={
             "recipe": record.recipe,
             "config": record.config.model_dump(mode="json"),
-            "phase0": record.phase0.model_dump(mode="json"),
+            "phase0": {**record.phase0.model_dump(mode="json"), **quality(authorised.report)},
             # The ids of the rows are in `run.json`; long lists do not belong into a config.
             "plan": record.plan.counts(),
             "architecture": architecture(config),
             "hardware": hardware(),
+            "folder": out.name,
             "git": git_state(),
         },
         run_id=earlier.tracking.run_id if resumed and earlier is not None else None,
@@ -139,6 +146,33 @@ def use_report(tracker: Tracker, record: RunRecord, authorised: Authorisation) -
     phase0 = record.phase0.model_copy(update={"artifact": reference})
     tracker.update_config({"phase0": phase0.model_dump(mode="json")})
     return record.model_copy(update={"phase0": phase0})
+
+
+def model_tags(recipe: Recipe) -> list[str]:
+    """Tags for the model and what trains: `qwen3-asr`, its size as in its name, and the method."""
+    source = recipe.model.pretrained
+    found = re.findall(r"\d+(?:\.\d+)?B", "" if source is None else Path(source).name)
+    size = "tiny" if source is None else found[-1] if found else None
+    trained = [
+        {pattern for group in phase.groups for pattern in group.parameters}
+        for phase in recipe.phases
+    ]
+    method = "lora" if recipe.model.lora else None
+    if method is None and any(one < two for one, two in pairwise(trained)):
+        method = "gradual-unfreezing"
+    return [tag for tag in ("qwen3-asr", size, method) if tag is not None]
+
+
+def quality(report: Report) -> dict[str, object]:
+    """What the audit found, for a run's config: coverage over the corpus, and each domain.
+
+    Of at most DOMAINS domains, as a config is a small thing.
+    """
+    domains = islice(report.domain_statistics.items(), DOMAINS)
+    return {
+        "coverage": report.coverage_distribution.model_dump(mode="json"),
+        "domains": {name: one.model_dump(mode="json") for name, one in domains},
+    }
 
 
 def architecture(config: Qwen3ASRConfig) -> dict[str, dict[str, object]]:

@@ -75,8 +75,9 @@ def write(path: Path, recipe: Recipe) -> None:
     """
     import yaml
 
-    # A recipe cannot name a host; `load` would refuse the file.
-    plain = redact(recipe.model_dump(mode="json", exclude={"wandb": {"base_url"}}))
+    # A recipe cannot name a host; `load` would refuse the file. Whether W&B is on is for whoever
+    # runs it to say.
+    plain = redact(recipe.model_dump(mode="json", exclude={"wandb": {"base_url", "enabled"}}))
     write_file(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode())
 
 
