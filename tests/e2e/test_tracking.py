@@ -121,8 +121,8 @@ def test_flags_and_keys_beat_the_environment(tracked: Tracked, command: str) -> 
     run: OfflineRun = getattr(tracked, command)
     assert (run.project, run.name, run.group) == ("of-the-flag", "of-the-flag", "of-the-key")
     assert run.notes == "of-the-environment"
-    hardware = {"1xCPU"} if command == "train" else set()
-    assert set(run.tags) == {"one", "two"} | hardware
+    own = {"qwen3-asr", "tiny", "gradual-unfreezing", "1xCPU"} if command == "train" else set()
+    assert set(run.tags) == {"one", "two"} | own
     assert (
         run.job_type == {"audit": "data_quality", "train": "train", "eval": "evaluation"}[command]
     )
@@ -210,6 +210,10 @@ def test_an_evaluation_holds_its_rates_transcripts_and_files(tracked: Tracked) -
 def test_a_training_holds_what_came_into_it_and_what_it_watched(tracked: Tracked) -> None:
     used = [use["reference"] for use in read_sync_state(tracked.train.folder).uses]
     assert used == [f"wandb-offline:{tracked.audit.run_id}/phase0-audit-report:proceed"]
+    report = report_in(tracked.folder / "reports" / "phase0")
+    found = tracked.train.config["phase0"]
+    assert found["coverage"] == report["coverage_distribution"]
+    assert found["domains"] == report["domain_statistics"]
     watched = {name.partition("/")[0] for name in tracked.train.metrics if ".weight" in name}
     assert watched == {"gradients", "parameters"}
 

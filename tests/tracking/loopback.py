@@ -134,6 +134,7 @@ def _handler(loopback: Loopback) -> type[BaseHTTPRequestHandler]:
             loopback.accept(self.connection)
 
         def do_POST(self) -> None:
+            self.path = re.sub("^http://[^/]*", "", self.path)  # as a proxy is asked
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             status = loopback.admit(self.path, body)
             if status == 0:

@@ -88,6 +88,17 @@ def test_an_online_run(server: Loopback, tmp_path: Path) -> None:
     assert read_run(tracker.run_path).artifact("report").aliases == ["latest", "proceed"]
 
 
+def test_a_run_goes_through_the_proxy(
+    fresh_client: None, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", "http://nowhere.invalid")
+    monkeypatch.setenv("WANDB_HTTP_PROXY", server.url)
+    with begin() as tracker:
+        tracker.log_metrics({"a": 1})
+    assert tracker.mode == "online"
+    assert [row["a"] for row in server.history(tracker.run_id)] == [1]
+
+
 # Models
 
 

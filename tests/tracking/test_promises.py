@@ -1,0 +1,27 @@
+"""The table of promises in docs/tracking.md names tests that exist."""
+
+from __future__ import annotations
+
+import re
+
+from tests.speech import ROOT
+
+
+def test_every_promise_names_a_test_that_exists() -> None:
+    page = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
+    table = page.partition("\n## Promises and their tests\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| ")]
+    promises = [row for row in rows if row[0].strip() != "promise"]
+    assert len(promises) > 20
+    files = {path.name: path for path in (ROOT / "tests").rglob("test_*.py")}
+    for promise, shown in promises:
+        named = [name for name in re.findall(r"`([^`]+)`", shown) if "test_" in name]
+        assert named, promise
+        file = None
+        for name in named:
+            path, _, test = name.partition("::") if ".py" in name else ("", "", name)
+            if path:
+                file = files[path.rpartition("/")[2]]
+                assert str(file).endswith(path)
+            assert file is not None, name
+            assert not test or f"\ndef {test}(" in file.read_text(encoding="utf-8"), name
