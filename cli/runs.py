@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,17 +25,37 @@ if TYPE_CHECKING:
 )
 @click.argument("folder", default=".", type=click.Path(path_type=Path, exists=True))
 @click.option("--json", "as_json", is_flag=True, help="Print them as JSON.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print one line each as CSV.")
 @debug_option
-def command(folder: Path, as_json: bool) -> int:
+def command(folder: Path, as_json: bool, as_csv: bool) -> int:
     """List audits, trainings and evaluations under FOLDER, the newest first.
 
     They are looked for in its folders reports, runs and evals.
     """
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv contradict each other; give one of them")
     from asr_gate.history import history
 
     found = history(folder)
-    show(lambda: _print(found, as_json))
+    show(lambda: _print_csv(found) if as_csv else _print(found, as_json))
     return 0
+
+
+def _print_csv(found: list[Entry]) -> None:
+    from asr_gate.corpus.text.plain import plain
+    from asr_gate.history import Entry
+
+    def cell(value: object) -> object:
+        if isinstance(value, str):
+            return plain(value)
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+
+    table = io.StringIO()
+    writer = csv.DictWriter(table, [one.name for one in fields(Entry)], lineterminator="\n")
+    writer.writeheader()
+    for entry in found:
+        writer.writerow({name: cell(value) for name, value in asdict(entry).items()})
+    click.echo(table.getvalue(), nl=False)
 
 
 def _print(found: list[Entry], as_json: bool) -> None:

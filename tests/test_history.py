@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from pathlib import Path
@@ -127,3 +128,15 @@ def test_they_are_listed_without_what_is_slow_to_load(disk: Path) -> None:
     done = asr_without({"torch", "pandas", "transformers"}, "runs", "--json", cwd=disk)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)) == 7
+
+
+def test_they_are_exported_as_csv(disk: Path) -> None:
+    done = asr_here("runs", "--csv", cwd=disk)
+    assert done.returncode == 0, done.stderr
+    rows = {row["name"]: row for row in csv.DictReader(done.stdout.splitlines())}
+    assert len(rows) == 7
+    training = rows["runs/a"]
+    assert (training["recipe"], training["wer"], training["reason"]) == ("round2-tiny", "0.5", "")
+    assert json.loads(training["overrides"])["optimizer.accumulate"] == 4
+    assert json.loads(training["data"]) == ["corpus/train.jsonl"]
+    assert asr_here("runs", "--csv", "--json", cwd=disk).returncode == 2
