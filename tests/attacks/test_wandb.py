@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from hypothesis import given
@@ -60,6 +61,24 @@ def test_settings_in_the_folder_cannot_say_where_the_login_goes(
         assert done.returncode == 2, done.stderr
         assert f"settings: sets {key}" in one_line(done)
         assert asked(stranger) == 0
+
+
+def test_settings_in_the_folder_cannot_undo_what_is_switched_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither they nor a recipe: the user said `wandb disabled`."""
+    monkeypatch.chdir(tmp_path)
+    for folder, mode in (("own", "disabled"), ("wandb", "online")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "settings").write_text(f"[default]\nmode = {mode}\n")
+    environment = {"WANDB_CONFIG_DIR": str(tmp_path / "own"), "WANDB_API_KEY": FAKE_KEY}
+    recipe = TrackerSettings(enabled=True, mode="online", folder=tmp_path / "elsewhere")
+    commands: tuple[Literal["audit", "train"], ...] = ("audit", "train")
+    for command in commands:
+        settings = TrackerSettings.resolve(
+            recipe, origin="recipe", environment=environment, command=command
+        )
+        assert settings.on is False
 
 
 def test_names_in_the_settings_of_the_folder_are_harmless(tmp_path: Path) -> None:
