@@ -203,7 +203,8 @@ def run(
         show_plan(prepared.plan, console, why)
     if dry_run:
         if console is not None:
-            console.print(plain(settings.wandb.said()), markup=False, highlight=False)
+            line = plain(settings.wandb.said())
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
         return TrainResult(prepared.plan, None, None, [])
     with together(here, prepared.device):
         chosen = earlier or (claim_folder(folder) if here.main else folder)
