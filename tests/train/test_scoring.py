@@ -1,7 +1,9 @@
+import math
+
 import pytest
 
 from asr_gate.train.data.normalise import normalise
-from asr_gate.train.evaluation.scoring import Errors, count_errors, score
+from asr_gate.train.evaluation.scoring import Errors, count_errors, error_types, perplexity, score
 
 
 def test_normalise_keeps_words_and_drops_punctuation() -> None:
@@ -90,3 +92,17 @@ def test_the_sums_are_jiwers_own() -> None:
     scores = score([count_errors(*pair) for pair in pairs])
     assert scores.wer == pytest.approx(jiwer.wer(truth, heard))
     assert scores.cer == pytest.approx(jiwer.cer(truth, heard))
+
+
+def test_the_kinds_of_errors_add_up_to_the_wer() -> None:
+    counted = [count_errors("a b c d", "a x c d e f"), count_errors("g", "")]
+    types = error_types(counted)
+    assert types == {"substitutions": 1 / 5, "deletions": 1 / 5, "insertions": 2 / 5}
+    assert sum(types.values()) == pytest.approx(score(counted).wer)
+    assert error_types([]) == {}
+
+
+@pytest.mark.parametrize(("loss", "value"), [(0.0, 1.0), (1.0, math.e), (1e4, math.inf)])
+def test_perplexity(loss: float, value: float) -> None:
+    assert perplexity(loss) == value
+    assert math.isnan(perplexity(math.nan))

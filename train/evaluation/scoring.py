@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from asr_gate.train.data.normalise import has_no_spaces, normalise
 from asr_gate.train.recipes import Numbers
 
+_MOST_NATS = 700.0
+
 
 @dataclass(frozen=True, slots=True)
 class Errors:
@@ -94,7 +96,4 @@ def error_types(errors: Sequence[Errors]) -> dict[str, float]:
 
 def perplexity(loss: float) -> float:
     """The exponential of a loss in nats a token; infinite where that is no number of 64 bits."""
-    return math.exp(loss) if loss < _MOST_NATS else math.inf
-
-
-_MOST_NATS = 700.0
+    return math.inf if loss > _MOST_NATS else math.exp(loss)
