@@ -89,11 +89,12 @@ def api(place: Chain, monkeypatch: pytest.MonkeyPatch, _isolated: None) -> Itera
 def online(place: Chain) -> Chain:
     """An audit and a training from its artifact, both online."""
     place.asr("audit", "small.jsonl", "--all", "--wandb")
-    _, said = place.asr(
-        "train", "round2-tiny", *SHORT, "--data", "small.jsonl", "--wandb",
+    told, said = place.asr(  # the login is enough: no --wandb
+        "train", "round2-tiny", *SHORT, "--data", "small.jsonl",
         "--wandb-run-name", "first", "--wandb-tags", "mine",
         "--report", f"wandb:{PROJECT}/phase0-audit-report:latest",
     )  # fmt: skip
+    assert f"W&B: on (as asked): {place.server.url}/{PROJECT}/runs/" in told
     assert "W&B" not in said  # nothing was left undone
     return place
 
@@ -102,7 +103,7 @@ def test_the_config_names_the_audit(online: Chain, api: Any) -> None:
     run = api.run(f"{PROJECT}/{online.run_json('round2-tiny')['tracking']['run_id']}")
     report = report_in(online.folder / "reports" / "phase0")
     assert (run.name, run.job_type, run.state) == ("first", "train", "finished")
-    assert set(run.tags) == {"mine", "1xCPU"}
+    assert set(run.tags) == {"mine", "qwen3-asr", "tiny", "gradual-unfreezing", "1xCPU"}
     phase0 = run.config["phase0"]
     assert (phase0["decision"], phase0["digest"]) == ("PROCEED", report["digest"])
     assert phase0["dataset_fingerprint"] == report["dataset"]["fingerprint"]
