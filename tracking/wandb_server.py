@@ -68,7 +68,7 @@ def find_version(settings: TrackerSettings, name: str, digest: str) -> Version |
     Returns:
         The version; None: the server does not have it or does not answer, or is not to be asked.
     """
-    if not settings.online:
+    if not settings.on or settings.mode == "offline":
         return None
     api, _ = log_in(settings, LOGIN_SECONDS)
     if api is None:

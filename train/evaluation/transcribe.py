@@ -8,14 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.speech.audio import AudioError, load
 from asr_gate.corpus.utterance import Seconds, Utterance
 from asr_gate.train import recipes
-from asr_gate.train.data.batches import batches
 from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.rows import Row
-from asr_gate.train.distributed import Ranks, choose_device, choose_threads
+from asr_gate.train.devices import choose_device
+from asr_gate.train.distributed import Ranks, choose_threads
 from asr_gate.train.evaluation.segments import speech_segments
 
 if TYPE_CHECKING:
@@ -99,6 +98,7 @@ def transcribe(
     from transformers.utils import logging as transformers_logging
 
     from asr_gate.train.data.examples import Encoder
+    from asr_gate.train.evaluation.reading import evaluation_batches
     from asr_gate.train.model.load import load_pretrained, load_processor
 
     transformers_logging.disable_progress_bar()
@@ -109,7 +109,7 @@ def transcribe(
     for files in _groups(audio, encoder, named, longest):
         rows = [row for file in files if isinstance(file, _File) for row in file.rows]
         heard: dict[str, Segment] = {}
-        for indices in batches([row for row, _ in rows], batch_seconds, seed=0, epoch=0):
+        for indices in evaluation_batches([row for row, _ in rows], batch_seconds):
             taken = [rows[index] for index in indices]
             examples = [encoder.encode(row, samples) for row, samples in taken]
             for segment, (row, _) in zip(
@@ -185,24 +185,20 @@ def _generate(
 
     from asr_gate.train.data.collation import collate
     from asr_gate.train.model.loss import compute_type
+    from asr_gate.train.model.memory import memory_explained, sized
 
     batch = collate(examples, pad_id=encoder.pad_id, side="left", targets=False)
     inputs = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
     longest = max(row.seconds for row in batch.rows)
-    try:
-        with torch.inference_mode(), compute_type(device):
-            written = model.generate(
-                **inputs,
-                max_new_tokens=FEWEST_TOKENS + math.ceil(TOKENS_PER_SECOND * longest),
-                do_sample=False,
-                pad_token_id=encoder.pad_id,
-                eos_token_id=encoder.end_id,
-            )
-    except torch.OutOfMemoryError as error:
-        raise UserError(
-            f"out of memory with {len(examples)} segments of up to {longest:.0f} s: lower "
-            "--batch-seconds"
-        ) from error
+    explained = memory_explained(lambda: f"on {sized(batch.rows)}: lower --batch-seconds")
+    with torch.inference_mode(), compute_type(device), explained:
+        written = model.generate(
+            **inputs,
+            max_new_tokens=FEWEST_TOKENS + math.ceil(TOKENS_PER_SECOND * longest),
+            do_sample=False,
+            pad_token_id=encoder.pad_id,
+            eos_token_id=encoder.end_id,
+        )
     new = written[:, inputs["input_ids"].shape[1] :]
     return [
         Segment(

@@ -372,7 +372,7 @@ class _Training:
             tokens=int(tokens),
             audio=audio,
             wall=time.perf_counter() - began,
-            batch=position.epoch_step * position.batches_per_step,
+            batch=position.epoch_step * recipe.optimizer.accumulate * ranks.world,
         )
 
     def _diverged(self, what: str, batches: Sequence[Batch]) -> Diverged:

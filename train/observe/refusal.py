@@ -50,7 +50,7 @@ def refusals_logged(
     try:
         yield
     except REFUSALS as error:
-        if settings.enabled and settings.mode != "disabled":
+        if settings.on:
             # Neither a client that is missing nor a full disk may hide why there is no training.
             with contextlib.suppress(TrackingError, OSError):
                 _log(settings, Attempt(recipe, report, [str(one) for one in data]), error, runs)
