@@ -131,12 +131,19 @@ def differences(name: str, ran: Recipe) -> dict[str, Any] | None:
 
 
 def changes(ours: Recipe, theirs: Recipe) -> dict[str, tuple[Any, Any]]:
-    """Both values of each key that differs, by its dotted key; without `ELSEWHERE`."""
-    sides = [dict(_leaves(one.model_dump(mode="json", exclude=set(ELSEWHERE))))
-             for one in (ours, theirs)]  # fmt: skip
-    keys = dict.fromkeys(key for side in sides for key in side)
-    found = {key: (sides[0].get(key), sides[1].get(key)) for key in keys}
-    return {key: (one, other) for key, (one, other) in found.items() if one != other}
+    """Both values of each key that differs, by its dotted key; None where a side has no such key.
+
+    Without what says only where a run is reported.
+    """
+    one, other = (
+        dict(_leaves(recipe.model_dump(mode="json", exclude=set(ELSEWHERE))))
+        for recipe in (ours, theirs)
+    )
+    return {
+        key: (one.get(key), other.get(key))
+        for key in one | other
+        if key not in one or key not in other or one[key] != other[key]
+    }
 
 
 def is_free(key: str) -> bool:
