@@ -17,7 +17,13 @@ from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row
 from asr_gate.train.model import fast
 from asr_gate.train.model.build import build_random, set_attention, tiny_config
-from asr_gate.train.model.fast import choose_kernels, compile_layers, only_frozen, use_fused_kernels
+from asr_gate.train.model.fast import (
+    choose_kernels,
+    compile_layers,
+    not_compiled,
+    only_frozen,
+    use_fused_kernels,
+)
 from asr_gate.train.model.lora import add_adapters, merged
 from asr_gate.train.model.loss import TranscriptLoss
 from asr_gate.train.model.parameter_groups import MatchedGroup, freeze_all_but, match
@@ -148,6 +154,9 @@ def test_compiled_layers_have_the_same_losses(processor, inputs) -> None:
         for loss in losses:
             loss.backward()
         torch.testing.assert_close(losses[1], losses[0], rtol=1e-6, atol=0)
+    assert counter.frame_count <= 2
+    with not_compiled(compiled.model), torch.no_grad():
+        compiled(**{name: tensor[:1] for name, tensor in inputs.items()})
     assert counter.frame_count <= 2
     for one, other in zip(plain.parameters(), compiled.parameters(), strict=True):
         torch.testing.assert_close(other.grad, one.grad, rtol=1e-4, atol=1e-5)

@@ -19,6 +19,7 @@ from asr_gate.train.evaluation.reading import (
     read_batches,
 )
 from asr_gate.train.evaluation.scoring import Errors, Scores, count_errors, score
+from asr_gate.train.model.fast import not_compiled
 from asr_gate.train.model.loss import TranscriptLoss, compute_type, moved
 from asr_gate.train.model.memory import memory_explained, sized
 from asr_gate.train.recipes import Numbers
@@ -123,9 +124,7 @@ def evaluate(
     refused: list[Refused] = []
     taken: list[Row] = []
     explained = memory_explained(lambda: f"in the evaluation, on {sized(taken)}: {memory_advice}")
-    # Every length of a transcript would be compiled anew.
-    plain = torch.compiler.set_stance("force_eager")
-    with torch.inference_mode(), compute_type(device), plain, explained:
+    with torch.inference_mode(), compute_type(device), not_compiled(model), explained:
         for indices, batch in zip(mine, read_batches(rows, mine, encoder, workers), strict=True):
             taken = [rows[index] for index in indices]
             refused += batch.whole.refused

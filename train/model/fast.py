@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -154,7 +155,13 @@ def compile_layers(
     """Compile each layer of the language model, for any shape, when it is first called.
 
     The layers share what was compiled. The audio tower's are left: they read lengths on the host.
-    `evaluate` computes without.
     """
     for layer in model.model.language_model.layers:
         layer.compile(dynamic=True, backend=backend)
+
+
+def not_compiled(model: Qwen3ASRForConditionalGeneration) -> AbstractContextManager[object]:
+    """Compute without compiled layers while it is entered: generation would compile many more."""
+    if model.model.language_model.layers[0]._compiled_call_impl is None:
+        return nullcontext()  # nothing to import either
+    return torch.compiler.set_stance("force_eager")
