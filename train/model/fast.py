@@ -164,4 +164,5 @@ def not_compiled(model: Qwen3ASRForConditionalGeneration) -> AbstractContextMana
     """Compute without compiled layers while it is entered: generation would compile many more."""
     if model.model.language_model.layers[0]._compiled_call_impl is None:
         return nullcontext()  # nothing to import either
-    return torch.compiler.set_stance("force_eager")
+    eager: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+    return eager
