@@ -19,7 +19,9 @@ from asr_gate.train.data.rows import Row, Selection
 from asr_gate.train.loop.batch_plan import plan_steps
 from asr_gate.train.loop.expected_time import expected_time
 from asr_gate.train.model.build import build_on_meta
+from asr_gate.train.model.memory import memory_needs
 from asr_gate.train.model.parameter_groups import match
+from asr_gate.train.recipes.machine import TOKENS_PER_SECOND
 from asr_gate.train.record import PlannedTime
 from bench.docs import replace_figures
 
@@ -48,6 +50,7 @@ def synthetic_rows(repeated: int) -> list[Row]:
             Utterance(f"u{n}", "a b", Path("a.flac"), "a.flac", f"corpus.jsonl:{n}"),
             min(30.0, seconds * scale),
             "Hebrew",
+            tokens=round(TOKENS_PER_SECOND * min(30.0, seconds * scale)),
         )
         for n, seconds in enumerate(lengths, start=1)
     ]
@@ -81,15 +84,23 @@ class Counter:
     def __call__(self, *overrides: str) -> PlannedTime:
         """The time with some overrides, on two A100-80GB."""
         _, recipe = recipes.load("round2", [*MACHINE, *overrides])
-        world = recipe.budget.processes or 1
+        world, gpu = recipe.budget.processes or 1, recipe.budget.gpu
+        assert gpu is not None
+        groups = match(self.model, recipe.phases)
+        recipe = recipes.resolve_for_machine(
+            recipe,
+            memory_needs(self.model, groups),
+            memory=recipes.GPU_MEMORY[gpu],
+            processes=world,
+        )
         return expected_time(
             self.selection,
             recipe,
             plan_steps(self.selection, recipe, world),
-            match(self.model, recipe.phases),
+            groups,
             parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             world=world,
-            gpu=recipe.budget.gpu,
+            gpu=gpu,
         )
 
 

@@ -61,6 +61,7 @@ def prepare(
     own: OwnSets = OwnSets(),  # noqa: B008  (frozen)
     *,
     accept_leaks: bool = False,
+    declared: recipes.Gpu | None = None,
 ) -> Prepared:
     """Choose the rows, match the phases with the model's parameters, and count.
 
@@ -71,6 +72,7 @@ def prepare(
         ranks: this process among all that train together.
         own: manifests of their own to evaluate and to test on.
         accept_leaks: whether rows may be used that stand in several splits.
+        declared: the GPU that the plan is for; None: what is here.
 
     Raises:
         UserError: no usable checkpoint, device or row, a pattern that matches nothing, or leaks.
@@ -92,7 +94,8 @@ def prepare(
         add_adapters(model, recipe.model.lora, seed=recipe.seed)
     groups = match(model, recipe.phases)
     shards = ranks.world if recipe.sharding == "fsdp2" else 1
-    memory, asked = gpu_memory(device), recipe
+    memory = recipes.GPU_MEMORY[declared] if declared else gpu_memory(device)
+    asked = recipe
     recipe = recipes.resolve_for_machine(
         asked, memory_needs(model, groups, shards=shards), memory=memory, processes=ranks.world
     )

@@ -197,7 +197,15 @@ def run(
             settings, before.config, processes=here.world, earlier=before.plan.processes
         )
     with logged():
-        prepared = prepare(name, settings, authorised, here, own, accept_leaks=accept_leaks)
+        prepared = prepare(
+            name,
+            settings,
+            authorised,
+            here,
+            own,
+            accept_leaks=accept_leaks,
+            declared=settings.budget.gpu if dry_run else None,
+        )
     if console is not None:
         why = explain(prepared.device, here) if settings.device == "auto" else None
         show_plan(prepared.plan, console, why)

@@ -14,6 +14,7 @@ from asr_gate.train.recipes.files import (
 )
 from asr_gate.train.recipes.machine import Need, resolve_as_before, resolve_for_machine
 from asr_gate.train.recipes.schema import (
+    GPU_MEMORY,
     Attention,
     Augment,
     Budget,
@@ -38,6 +39,7 @@ from asr_gate.train.recipes.schema import (
 )
 
 __all__ = [
+    "GPU_MEMORY",
     "RECIPES",
     "Attention",
     "Augment",

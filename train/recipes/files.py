@@ -32,7 +32,12 @@ FREE = (
     "data.workers",
     "data.cache_gib",
     "data.audio_cache_gib",
+    "evaluation.every_hours",
     "evaluation.every_steps",
+    "evaluation.batch_seconds",
+    "evaluation.target_wer",
+    "model.kernels",
+    "model.compile",
     "phases.*.gradient_checkpointing",
 )
 """Keys that may change when a run is resumed, as patterns: they decide how fast, in how much memory

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -305,6 +306,8 @@ class Evaluation(Section):
 
 Gpu = Literal["A100-40GB", "A100-80GB"]
 """GPUs whose time was counted on paper; see `train.loop.expected_time`."""
+GPU_MEMORY: Mapping[Gpu, float] = {"A100-40GB": 39.5, "A100-80GB": 79.2}
+"""GiB that torch sees of each."""
 
 Level = Literal["debug", "info", "warning", "error"]
 
