@@ -31,7 +31,7 @@ from torch import Tensor, nn
 from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
 
 from asr_gate.corpus.read import read_corpus
-from asr_gate.corpus.speech.audio import load
+from asr_gate.corpus.speech.audio import load_samples
 from asr_gate.train import recipes
 from asr_gate.train.data.audio_cache import AudioCache
 from asr_gate.train.data.batches import batches
@@ -108,7 +108,7 @@ class Official:
 
     def __call__(self, rows: Sequence[Row]) -> dict[str, Tensor]:
         """Inputs and labels of a batch; every epoch begins with the audio files."""
-        audio = [load(row.utterance, self.rate).samples for row in rows]
+        audio = [load_samples(row.utterance, self.rate) for row in rows]
         message = [{"role": "user", "content": [{"type": "audio"}]}]
         prompt = self.processor.apply_chat_template(
             message, tokenize=False, add_generation_prompt=True

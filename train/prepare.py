@@ -18,7 +18,7 @@ from asr_gate.train.authorise import (
 )
 from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.own_sets import OwnSets
-from asr_gate.train.data.rows import Selection, refuse_long_texts, select
+from asr_gate.train.data.rows import Selection, is_slow_to_read, refuse_long_texts, select
 from asr_gate.train.data.tokenizer import build_processor
 from asr_gate.train.devices import choose_device
 from asr_gate.train.distributed import Ranks, choose_threads
@@ -158,6 +158,7 @@ def prepare(
         sharding=recipe.sharding,
         kernels=choose_kernels(recipe.model.kernels, device),
         memory=max(static_memory(model, groups, gpu=device.type == "cuda").values()) // shards,
+        slow_to_read=sum(map(is_slow_to_read, selection.training)),
         gpu_memory=memory,
         chosen=recipes.chosen(asked, recipe),
         hours=hours,

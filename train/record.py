@@ -218,6 +218,8 @@ class Plan(Section):
     memory: int
     """Bytes of weights, gradients and moments for each process, in the phase that needs most;
     activations come on top."""
+    slow_to_read: int = 0
+    """Training rows that start late in an MP3."""
     gpu_memory: float | None = None
     """Of the smallest GPU, in GiB; None: a CPU."""
     chosen: dict[str, bool | int | float] = Field(default_factory=dict)

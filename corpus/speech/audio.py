@@ -61,7 +61,16 @@ class Recording:
 
 
 def load(utterance: Utterance, sample_rate: int, audited: AuditedAudio | None = None) -> Recording:
-    """Decode one utterance.
+    """Decode one utterance, and measure its signal; arguments and errors as in `load_samples`."""
+    stored, rate = _decode(utterance, audited)
+    samples = _mixed(utterance, stored, rate, sample_rate)
+    return Recording(samples, sample_rate, measure_signal(stored, rate))
+
+
+def load_samples(
+    utterance: Utterance, sample_rate: int, audited: AuditedAudio | None = None
+) -> NDArray[np.float32]:
+    """Decode one utterance; shape (n,), mono, full scale 1.0.
 
     Args:
         utterance: one row of a corpus.
@@ -73,6 +82,11 @@ def load(utterance: Utterance, sample_rate: int, audited: AuditedAudio | None = 
             utterance does.
         AlteredAudio: it is not what was audited.
     """
+    return _mixed(utterance, *_decode(utterance, audited), sample_rate)
+
+
+def _decode(utterance: Utterance, audited: AuditedAudio | None) -> tuple[NDArray[np.float32], int]:
+    """Samples as they are stored, shape (n, channels), and how many a second."""
     name = utterance.audio_name
     try:
         with open_audio(utterance) as stream:
@@ -98,6 +112,14 @@ def load(utterance: Utterance, sample_rate: int, audited: AuditedAudio | None = 
         raise AudioError(
             f"{name}: truncated, {len(stored) / rate:.2f} of {wanted / rate:.2f} s can be decoded"
         )
+    return stored, rate
+
+
+def _mixed(
+    utterance: Utterance, stored: NDArray[np.float32], rate: int, sample_rate: int
+) -> NDArray[np.float32]:
+    """Mono, at another sample rate."""
+    name = utterance.audio_name
     with np.errstate(all="ignore"):  # files of floats may hold anything; what is no number is told
         mono = stored.mean(axis=1)
     if rate != sample_rate:
@@ -106,11 +128,7 @@ def load(utterance: Utterance, sample_rate: int, audited: AuditedAudio | None = 
         raise AudioError(f"{name}: holds samples that are not numbers")
     if len(mono) == 0:
         raise EmptyAudio(f"{name}: the recording is empty ({len(stored)} samples)")
-    return Recording(
-        samples=np.ascontiguousarray(mono, dtype=np.float32),
-        sample_rate=sample_rate,
-        signal=measure_signal(stored, rate),
-    )
+    return np.ascontiguousarray(mono, dtype=np.float32)
 
 
 def _source(stream: BinaryIO) -> BinaryIO | int:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 from asr_gate.train import recipes
 from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.own_sets import OwnSets
-from asr_gate.train.data.rows import Row, refuse_long_texts, select
+from asr_gate.train.data.rows import Row, is_slow_to_read, refuse_long_texts, select
 from tests.train.support import utterance
 
 
@@ -46,6 +47,15 @@ def test_rows_with_too_many_tokens_are_listed() -> None:
     assert [(row.id, row.rule) for row in fitting.refused] == [(last, "too_many_tokens")]
     assert len(fitting.training) == len(selection.training) - 1
     assert {row.tokens for row in [*fitting.training, *fitting.evaluation]} == {10}
+
+
+@pytest.mark.parametrize(
+    ("name", "offset", "slow"),
+    [("a.MP3", 3600.0, True), ("a.mp3", 5.0, False), ("a.flac", 3600.0, False)],
+)
+def test_segments_of_long_mp3s_are_slow_to_read(name: str, offset: float, slow: bool) -> None:
+    one = replace(utterance("u"), audio_name=name, offset=offset)
+    assert is_slow_to_read(Row(one, 2.0, "English")) is slow
 
 
 def test_nothing_left_is_an_error() -> None:

@@ -24,7 +24,7 @@ from transformers import Qwen3ASRProcessor
 
 from asr_gate.corpus.audited import AlteredAudio, AuditedAudio
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.speech.audio import AudioError, load
+from asr_gate.corpus.speech.audio import AudioError, load_samples
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train import recipes
 from asr_gate.train.data.augmentation import Augmentation
@@ -166,15 +166,14 @@ class Encoder:
         if kept is not None and augmentation is None:
             return kept
         try:
-            recording = load(row.utterance, self.sample_rate, self.audited)
+            samples = load_samples(row.utterance, self.sample_rate, self.audited)
         except AlteredAudio as error:
             return Refused(row.utterance.id, ALTERED, str(error))
         except AudioError as error:
             return Refused(row.utterance.id, "unreadable", str(error))
-        fault = check_length(row.utterance.id, recording.duration, self.settings)
+        fault = check_length(row.utterance.id, len(samples) / self.sample_rate, self.settings)
         if fault is not None:
             return fault
-        samples = recording.samples
         if augmentation is not None:
             seconds = augmentation.stretched(len(samples)) / self.sample_rate
             samples = augmentation.change_samples(samples, stretch=self._fits(row, seconds))

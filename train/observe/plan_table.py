@@ -72,6 +72,14 @@ def _lines(plan: Plan, chosen: str | None) -> list[tuple[str, str]]:
     lines[3:3] = [(name, _own_set(one)) for name, one in plan.own.items()]
     if plan.hold_out is not None:
         lines.insert(3, ("held out", _held_out(plan, plan.hold_out)))
+    if plan.slow_to_read:
+        lines.append(
+            (
+                "reading",
+                f"{plan.slow_to_read} of the training rows start late in an MP3, which is decoded "
+                "from its start each time: store the recordings as FLAC",
+            )
+        )
     if plan.chosen:
         machine = "a CPU" if plan.gpu_memory is None else f"{plan.gpu_memory:.0f} GiB a GPU"
         values = ", ".join(f"{key} {_value(value)}" for key, value in plan.chosen.items())
