@@ -18,7 +18,9 @@ from asr_gate.cli.extras import MODULES, extra_of
 from tests.speech import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-CORE = {"asr_gate", "click", "click_default_group", "platformdirs", "pydantic", "rich"}
+CORE = {
+    "asr_gate", "click", "click_default_group", "platformdirs", "pydantic", "pydantic_core", "rich",
+}  # fmt: skip
 Asr = Callable[..., tuple[int, str, str]]
 
 

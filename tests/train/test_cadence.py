@@ -114,7 +114,7 @@ def test_round2_spends_its_time_on_training() -> None:
     found = Counter()(*SHORT)
     assert found.expected is not None
     assert found.machine == "2 x A100-80GB"
-    assert (found.evaluations, found.checkpoints) == (8, 9)
+    assert (found.evaluations, found.checkpoints) == (4, 5)
     for factor in (1.0, 1.7):
         training = found.expected.training / factor
         rest = found.expected.evaluation + found.expected.checkpoints + found.expected.waiting
@@ -161,7 +161,7 @@ def test_an_own_measurement_decides(small: Counter) -> None:
 
 def test_slow_reading_and_many_evaluations_show_in_the_count(small: Counter) -> None:
     usual = small(*SHORT)
-    often = small(*SHORT, "evaluation.every_steps=5", "data.workers=0")
+    often = small(*SHORT, "evaluation.every_steps=1", "data.workers=0")
     assert usual.expected is not None
     assert often.expected is not None
     assert often.evaluations > 10 * usual.evaluations

@@ -144,7 +144,8 @@ def use_report(tracker: Tracker, record: RunRecord, authorised: Authorisation) -
     if not reference:
         return record
     phase0 = record.phase0.model_copy(update={"artifact": reference})
-    tracker.update_config({"phase0": phase0.model_dump(mode="json")})
+    told = {**phase0.model_dump(mode="json"), **quality(authorised.report)}
+    tracker.update_config({"phase0": told})
     return record.model_copy(update={"phase0": phase0})
 
 

@@ -286,7 +286,7 @@ class Evaluation(Section):
 
     every_steps: int | None = Field(default=None, ge=1)
     """Also evaluate every so many steps within an epoch; None: not by steps."""
-    every_hours: float | None = Field(default=125.0, gt=0)
+    every_hours: float | None = Field(default=200.0, gt=0)
     """Also evaluate within an epoch after about so many hours of audio, at even distances; None:
     not by hours."""
     batch_seconds: Seconds = Field(default=480.0, gt=0)
