@@ -222,7 +222,7 @@ def refuse(manifest: Path, report: Path, **settings: str) -> None:
         authorise_training(str(report), [manifest])
 
 
-def test_a_refused_training_is_logged(server: Loopback, tmp_path: Path) -> None:
+def test_a_refused_training_is_logged(fresh_client: None, server: Loopback, tmp_path: Path) -> None:
     manifest = write_corpus(tmp_path / "corpus", rows=3)
     report = write_report(tmp_path / "report", manifest, "STOP")
     refuse(manifest, report)

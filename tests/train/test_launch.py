@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -380,7 +381,7 @@ class _Two(Ranks):
 def test_an_evaluation_stops_in_all_processes_together() -> None:
     with pytest.raises(EvaluationStopped):
         evaluate(
-            torch.nn.Linear(1, 1), None, [], batch_seconds=1, most_tokens=lambda row, reference: 1,
+            torch.nn.Linear(1, 1), SimpleNamespace(pad_id=0), [], batch_seconds=1, most_tokens=lambda row, reference: 1,
             device=torch.device("cpu"), memory_advice="", numbers="spoken", ranks=_Two(0, 2),
         )  # fmt: skip
 

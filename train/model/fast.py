@@ -162,7 +162,7 @@ def compile_layers(
 
 def not_compiled(model: Qwen3ASRForConditionalGeneration) -> AbstractContextManager[object]:
     """Compute without compiled layers while it is entered: generation would compile many more."""
-    if model.model.language_model.layers[0]._compiled_call_impl is None:
+    if not any(one._compiled_call_impl for one in model.modules()):
         return nullcontext()  # nothing to import either
     eager: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
     return eager
