@@ -381,8 +381,9 @@ class _Two(Ranks):
 def test_an_evaluation_stops_in_all_processes_together() -> None:
     with pytest.raises(EvaluationStopped):
         evaluate(
-            torch.nn.Linear(1, 1), SimpleNamespace(pad_id=0), [], batch_seconds=1, most_tokens=lambda row, reference: 1,
-            device=torch.device("cpu"), memory_advice="", numbers="spoken", ranks=_Two(0, 2),
+            torch.nn.Linear(1, 1), SimpleNamespace(pad_id=0), [], batch_seconds=1,
+            most_tokens=lambda row, reference: 1, device=torch.device("cpu"), memory_advice="",
+            numbers="spoken", ranks=_Two(0, 2),
         )  # fmt: skip
 
 
