@@ -14,7 +14,7 @@ from asr_gate.audit.controls.absolute_thresholds import absolute_thresholds_in_f
 from asr_gate.audit.controls.calibrate import calibrate
 from asr_gate.audit.controls.untold import false_alarms_by_domain, untold
 from asr_gate.audit.policy import Policy
-from asr_gate.audit.records.alignment import AlignedWord
+from asr_gate.audit.records.alignment import AlignedWord, HeardWord
 from asr_gate.audit.records.controls import LIKELY
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
@@ -104,8 +104,13 @@ def judge(
 
 
 def _judge_one(row: Measured, calibration: Calibration, delay: Delay) -> Judged:
+    before, after = delay.delay + delay.half_letter, delay.delay - delay.half_letter
+    heard = tuple(
+        HeardWord(word.text, max(0.0, word.start - before), max(0.0, word.end - after))
+        for word in row.heard
+    )
     if not row.words:
-        return Judged(row)
+        return Judged(row, heard=heard)
     word_times, gap_times = sound_times(row.words, row.gaps, row.activity, delay, row.duration)
     words = tuple(
         _judge_word(word, times, row.domain, calibration)
@@ -120,7 +125,6 @@ def _judge_one(row: Measured, calibration: Calibration, delay: Delay) -> Judged:
         )
         for gap, (start, end) in zip(row.gaps, gap_times, strict=True)
     )
-    before, after = delay.delay + delay.half_letter, delay.delay - delay.half_letter
     unaligned = tuple(
         (start, end)
         for start, end in ((max(0.0, s - before), e - after) for s, e in row.unaligned)
@@ -140,6 +144,7 @@ def _judge_one(row: Measured, calibration: Calibration, delay: Delay) -> Judged:
         words,
         gaps,
         unaligned,
+        heard,
         text_coverage=found.text,
         speech_coverage=found.speech,
         confidence=found.confidence,

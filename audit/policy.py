@@ -148,6 +148,14 @@ class SamplingPolicy(_Section):
         return self
 
 
+class PagePolicy(_Section):
+    """What `report.html` holds."""
+
+    rows: Annotated[int, Field(ge=1)]
+    clips: Annotated[int, Field(ge=0)]
+    inline_megabytes: Annotated[float, Field(ge=1)]
+
+
 class GatePolicy(_Section):
     """What a report must show before anyone relies on it."""
 
@@ -169,6 +177,7 @@ class Policy(_Section):
     rules: dict[str, Literal["off", "info", "warning", "error"]]
     """Severity of every rule; a policy file names those that it changes."""
     sampling: SamplingPolicy
+    report: PagePolicy
     gate: GatePolicy
 
     def with_controls(self, per_kind: int | None) -> Policy:

@@ -114,6 +114,14 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     help="Defects to plant of each kind, to measure detection power; 0: none, at most CAUTION.  "
     "[default: the policy's, 385]",
 )
+@click.option(
+    "--no-audio",
+    "page_audio",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="Put no audio into report.html.",
+)
 @click.option("--strict", is_flag=True, help="Exit 10 on CAUTION.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON on standard output."
@@ -137,6 +145,7 @@ def command(
     device: str,
     batch_seconds: float,
     controls: int | None,
+    page_audio: bool,
     strict: bool,
     as_json: bool,
     tracking: dict[str, Any],
@@ -159,6 +168,7 @@ def command(
     from asr_gate.audit.records.report import REPORT_FILE
     from asr_gate.audit.report.history import HISTORY
     from asr_gate.audit.report.next_steps import Data, next_commands, read_options
+    from asr_gate.audit.report.page_file import write_page
     from asr_gate.audit.report.publish import coverage_histogram, publish, rows_of, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.cli.progress import AuditProgress
@@ -230,6 +240,11 @@ def command(
     # Files of an earlier audit of this name would be drawn over ours.
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     rows = rows_of(result)
+    data = Data(source.manifests, read_options(source.audio_root, source.split))
+    if not manifests and project.corpus.manifests:  # later commands read asr.toml, too
+        data = Data([], read_options(audio_root, split))
+    following = next_commands(result.report, folder, data)
+    page = write_page(result, corpus, folder, rules, following, audio=page_audio)
     with tracker:
         tracker.init(config=run_config(result.report))
         publish(result.report, rows, folder, tracker, corpus.utterances)
@@ -239,11 +254,8 @@ def command(
             click.echo(result.report.model_dump_json(indent=2))
         else:
             print_report(result.report, _Console(), coverage_histogram(result.report, rows))
-            click.echo(f"\nReport: {folder / 'report.md'}")
-            data = Data(source.manifests, read_options(source.audio_root, source.split))
-            if not manifests and project.corpus.manifests:  # later commands read asr.toml, too
-                data = Data([], read_options(audio_root, split))
-            click.echo(f"\n{_next(next_commands(result.report, folder, data))}")
+            click.echo(f"\nReport: {page}")
+            click.echo(f"\n{_next(following)}")
         if demonstration:
             click.secho(demonstration, fg="yellow", bold=True, err=as_json)
 

@@ -44,7 +44,7 @@ def command() -> None:
 def export_table(report: Path, table: str, kind: str | None, out: Path | None) -> int:
     """Export a table of a report as CSV, parquet or JSON.
 
-    REPORT is a report or an audit's folder. TABLE is utterances, words, gaps or findings.
+    REPORT is a report or an audit's folder. TABLE is utterances, words, gaps, heard or findings.
 
     Exit codes: 0 exported, 2 bad usage, 30 the report or its table is missing or was altered.
     """

@@ -10,10 +10,11 @@ from types import MappingProxyType
 from asr_gate.audit.acoustic import AcousticModel, Emission
 from asr_gate.audit.acoustic.batching import as_computed
 from asr_gate.audit.align import align, prepare
+from asr_gate.audit.align.greedy import heard_words
 from asr_gate.audit.align.times import lag_profile
 from asr_gate.audit.controls.measure import measure_controls, median_cohort_loss
 from asr_gate.audit.controls.plant import Planting
-from asr_gate.audit.records.alignment import Alignment, Unalignable
+from asr_gate.audit.records.alignment import Alignment, HeardWord, Unalignable
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.cores import usable_cores
@@ -149,6 +150,7 @@ class Measurer:
         activity: tuple[Span, ...] = ()
         tokens = 0
         lags: tuple[float, ...] = ()
+        heard: tuple[HeardWord, ...] = ()
         aligned: Alignment | None = None
         cohort_loss: float | None = None
         controls: tuple[Control, ...] = ()
@@ -160,6 +162,7 @@ class Measurer:
             activity = spans(active)
             peak, noise = float(level.max()), speech_to_noise(level)
             prepared = prepare(emission, model, activity)
+            heard = heard_words(emission, model)
             tokens = int(prepared.onsets.sum())
             found = align(prepared, transcript, model)
             if isinstance(found, Unalignable):
@@ -186,6 +189,7 @@ class Measurer:
             words=aligned.words if aligned else (),
             gaps=aligned.gaps if aligned else (),
             unaligned=aligned.unaligned if aligned else (),
+            heard=heard,
             loss=aligned.loss if aligned else 0.0,
             cohort_loss=cohort_loss,
             tokens=tokens,

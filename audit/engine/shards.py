@@ -23,7 +23,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from asr_gate.audit.records.alignment import AlignedWord, Gap
+from asr_gate.audit.records.alignment import AlignedWord, Gap, HeardWord
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.errors import UserError
@@ -213,6 +213,7 @@ def _measured(row: dict[str, Any]) -> Measured:
             "gaps": tuple(Gap(**gap) for gap in row["gaps"]),
             "controls": tuple(Control(**control) for control in row["controls"]),
             "activity": tuple((start, end) for start, end in row["activity"]),
+            "heard": tuple(HeardWord(**word) for word in row["heard"]),
             "unaligned": tuple((start, end) for start, end in row["unaligned"]),
             "lags": tuple(row["lags"]),
         },

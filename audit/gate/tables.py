@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-TABLES = ("utterances", "words", "gaps", "findings")
+TABLES = ("utterances", "words", "gaps", "heard", "findings")
 FORMATS = ("csv", "parquet", "json")
 LARGEST = 4 * RECORD_LIMIT
 """Most bytes of a table in memory."""
@@ -70,12 +70,17 @@ class AuditReport:
         return self.arrow("gaps").to_pandas()
 
     @cached_property
+    def heard(self) -> pandas.DataFrame:
+        """One row a word that the aligner heard by itself, in its own letters, with times."""
+        return self.arrow("heard").to_pandas()
+
+    @cached_property
     def findings(self) -> pandas.DataFrame:
         """One row a finding: what a rule found in which utterance."""
         return self.arrow("findings").to_pandas()
 
     def table(self, name: str) -> pandas.DataFrame:
-        """A table by its name: utterances, words, gaps or findings; needs pandas.
+        """A table by its name: utterances, words, gaps, heard or findings; needs pandas.
 
         Raises:
             UserError: there is no such table.
@@ -176,7 +181,8 @@ def export(table: pyarrow.Table, kind: str) -> bytes:
 
     Args:
         table: one of `AuditReport`'s.
-        kind: one of `FORMATS`. CSV has no lists: rules stand in one cell, with spaces between.
+        kind: one of `FORMATS`. CSV has no lists: rules stand in one cell, with spaces between, and
+            spans as `0.25-1.5`.
     """
     if kind == "parquet":
         import pyarrow.parquet
@@ -191,7 +197,11 @@ def export(table: pyarrow.Table, kind: str) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(table.column_names)
     writer.writerows(
-        [" ".join(cell) if isinstance(cell, list) else cell for cell in row.values()]
+        [" ".join(map(_one, cell)) if isinstance(cell, list) else cell for cell in row.values()]
         for row in rows
     )
     return text.getvalue().encode()
+
+
+def _one(item: str | list[float]) -> str:
+    return item if isinstance(item, str) else f"{item[0]:g}-{item[1]:g}"

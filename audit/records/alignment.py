@@ -44,6 +44,15 @@ class Gap:
 
 
 @dataclass(frozen=True, slots=True)
+class HeardWord:
+    """One word of what the model hears by itself, in its own letters."""
+
+    text: str
+    start: Seconds
+    end: Seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Alignment:
     """The words of one transcript on one recording, in the order of the transcript."""
 

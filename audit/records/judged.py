@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from asr_gate.audit.records.alignment import HeardWord
 from asr_gate.audit.records.measured import Measured
 from asr_gate.corpus.utterance import Seconds, Span
 
@@ -53,6 +54,8 @@ class Judged:
     gaps: tuple[JudgedGap, ...] = ()
     unaligned: tuple[Span, ...] = ()
     """Speech that no kept word covers."""
+    heard: tuple[HeardWord, ...] = ()
+    """What the model hears by itself, at the time of its sound."""
     text_coverage: float = 0.0
     speech_coverage: float = 0.0
     confidence: float = 0.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from asr_gate.audit.records.alignment import AlignedWord, Gap
+from asr_gate.audit.records.alignment import AlignedWord, Gap, HeardWord
 from asr_gate.audit.records.controls import Control, Evidence
 from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.utterance import Seconds, Span
@@ -48,6 +48,8 @@ class Measured:
     gaps: tuple[Gap, ...]
     unaligned: tuple[Span, ...]
     """Where the best path hears speech that no kept word covers."""
+    heard: tuple[HeardWord, ...]
+    """What the model hears by itself."""
     loss: float
     """What the transcript costs over the model's greedy output, nats a letter."""
     cohort_loss: float | None

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+SPANS = pa.list_(pa.list_(pa.float64(), 2))
+"""Starts and ends in seconds."""
+
 UTTERANCES = pa.schema(
     [
         ("id", pa.string()),
@@ -23,6 +26,14 @@ UTTERANCES = pa.schema(
         ("origin", pa.string()),
         ("speaker", pa.string()),
         ("split", pa.string()),
+        ("language", pa.string()),
+        ("audio", pa.string()),
+        ("offset", pa.float64()),
+        ("speech_seconds", pa.float64()),
+        ("speech_to_noise", pa.float64()),
+        ("bandwidth", pa.float64()),
+        ("activity", SPANS),
+        ("unaligned", SPANS),
     ]
 )
 
@@ -51,4 +62,14 @@ GAPS = pa.schema(
     ]
 )
 
-SCHEMAS = {"utterances": UTTERANCES, "words": WORDS, "gaps": GAPS}
+HEARD = pa.schema(
+    [
+        ("id", pa.string()),
+        ("index", pa.int64()),
+        ("word", pa.string()),
+        ("start", pa.float64()),
+        ("end", pa.float64()),
+    ]
+)
+
+SCHEMAS = {"utterances": UTTERANCES, "words": WORDS, "gaps": GAPS, "heard": HEARD}

@@ -20,7 +20,7 @@ from asr_gate.audit.report.junit import junit
 from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown import markdown
 from asr_gate.audit.report.sarif import sarif
-from asr_gate.audit.report.schemas import GAPS, UTTERANCES, WORDS
+from asr_gate.audit.report.schemas import SCHEMAS
 from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.fingerprint import to_lines
 from asr_gate.corpus.utterance import Corpus
@@ -41,11 +41,10 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
         The result with the digests of the tables and of the report filled in.
     """
     tables = {
-        "utterances.parquet": _parquet(_utterances(result, corpus), UTTERANCES),
-        "words.parquet": _parquet(_words(result), WORDS),
-        "gaps.parquet": _parquet(_gaps(result), GAPS),
-        ROWS_FILE: to_lines(result.fingerprint.rows),
+        f"{name}.parquet": _parquet(rows, SCHEMAS[name])
+        for name, rows in rows_of_tables(result, corpus).items()
     }
+    tables[ROWS_FILE] = to_lines(result.fingerprint.rows)
     digests = {name: f"sha256:{hashlib.sha256(b).hexdigest()}" for name, b in tables.items()}
     report = result.report.model_copy(update={"tables": digests}).sealed()
     result = replace(result, report=report)
@@ -61,6 +60,16 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     write_atomically(folder / "clean.jsonl", clean_jsonl(corpus, set(excluded(report))))
     write_atomically(folder / "report.md", markdown(result, places).encode())
     return result
+
+
+def rows_of_tables(result: AuditResult, corpus: Corpus) -> dict[str, list[dict[str, Any]]]:
+    """The rows of every table, by its name."""
+    return {
+        "utterances": _utterances(result, corpus),
+        "words": _words(result),
+        "gaps": _gaps(result),
+        "heard": _heard(result),
+    }
 
 
 def _utterances(result: AuditResult, corpus: Corpus) -> list[dict[str, Any]]:
@@ -88,6 +97,14 @@ def _utterances(result: AuditResult, corpus: Corpus) -> list[dict[str, Any]]:
                 "origin": origins[row.id],
                 "speaker": utterances[row.id].speaker,
                 "split": utterances[row.id].split,
+                "language": row.measured.lang,
+                "audio": utterances[row.id].audio_name,
+                "offset": utterances[row.id].offset,
+                "speech_seconds": row.measured.speech_seconds,
+                "speech_to_noise": row.measured.speech_to_noise,
+                "bandwidth": row.measured.signal and row.measured.signal.bandwidth,
+                "activity": row.measured.activity,
+                "unaligned": row.unaligned,
             }
         )
     return rows
@@ -122,6 +139,14 @@ def _gaps(result: AuditResult) -> list[dict[str, Any]]:
         }
         for row in result.rows
         for index, gap in enumerate(row.gaps)
+    ]
+
+
+def _heard(result: AuditResult) -> list[dict[str, Any]]:
+    return [
+        {"id": row.id, "index": index, "word": word.text, "start": word.start, "end": word.end}
+        for row in result.rows
+        for index, word in enumerate(row.heard)
     ]
 
 

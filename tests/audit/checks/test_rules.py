@@ -45,6 +45,7 @@ MEASURED = Measured(
     words=(),
     gaps=(),
     unaligned=(),
+    heard=(),
     loss=0.1,
     cohort_loss=1.0,
     tokens=14,

@@ -59,6 +59,7 @@ def row(
         words=words,
         gaps=gaps,
         unaligned=(),
+        heard=(),
         loss=0.0 if mismatch is None else mismatch,
         cohort_loss=None if mismatch is None else 1.0,
         tokens=8,

@@ -1,0 +1,262 @@
+/* One utterance: player, words at their times, what was heard instead, and the verdict. */
+
+const VERDICTS = [
+  ["right", "Right", "1", "the text is what is said"],
+  ["wrong", "Wrong text", "2", "the text is not what is said; drop the row"],
+  ["correct", "Correct the text", "3", "write what is said"],
+  ["trim", "Trim", "4", "keep only the marked span of the audio"],
+  ["bad_audio", "Bad audio", "5", "the recording is of no use; drop the row"],
+  ["unsure", "Unsure", "6", "somebody else must listen"],
+];
+const STATES = { unsaid: "not said", replaced: "something else is said", unsure: "low confidence" };
+const SPEEDS = [1, 0.75, 0.5, 1.5, 2];
+
+class Utterance {
+  constructor(box, sounds, review) {
+    Object.assign(this, { box, sounds, review, row: null, loop: null, trim: [null, null], blobs: new Map() });
+    this.audio = make("audio", { preload: "metadata" });
+    this.wave = make("div");
+    // One player for all: many would hold many decoded recordings.
+    this.player = WaveSurfer.create({
+      container: this.wave, media: this.audio, height: 72, cspNonce: "asr", normalize: true,
+      waveColor: colour("--soft"), progressColor: colour("--link"), cursorColor: colour("--ink"), barWidth: 2,
+    });
+    this.audio.addEventListener("timeupdate", () => {
+      if (this.loop && this.audio.currentTime >= this.loop[1]) this.audio.currentTime = this.loop[0];
+      this.clock.textContent = this.audio.currentTime.toFixed(1);
+    });
+    this.audio.addEventListener("error", () => this.say("The audio cannot be played here."));
+    for (const event of ["play", "pause"]) this.audio.addEventListener(event, () => this.pressed());
+    this.clock = make("span");
+    this.status = make("p", { role: "status", class: "soft" });
+  }
+
+  say(text) {
+    this.status.textContent = text;
+  }
+
+  show(row) {
+    this.audio.pause();
+    Object.assign(this, { row, loop: null, trim: [null, null] });
+    this.box.replaceChildren();
+    this.say("");
+    if (row === null) {
+      this.box.append("No utterance matches.");
+      return;
+    }
+    const facts = [
+      ["where", row.origin], ["domain", row.domain], ["speaker", row.speaker], ["split", row.split],
+      ["coverage", row.coverage], ["confidence", row.confidence], ["quality", row.quality],
+      ["speech over noise", row.noise === null || row.noise === undefined ? null : `${row.noise.toFixed(0)} dB`],
+      ["bandwidth", row.bandwidth ? `${(row.bandwidth / 1000).toFixed(1)} kHz` : null],
+    ].filter(([, value]) => value !== null && value !== undefined);
+    this.box.append(
+      make("h3", {}, make("bdi", {}, row.id), " ", make("span", { class: row.excluded ? "STOP" : "soft" }, row.excluded ? "excluded" : "not excluded")),
+      make("p", { class: "soft" }, ...facts.flatMap(([name, value], index) => [index ? " · " : "", `${name} `, make("bdi", {}, String(value))])),
+    );
+    if (row.text !== undefined) this.box.append(this.transcript(row), this.timeline(row), this.buttons(row));
+    this.box.append(this.findings(row), this.verdict(row), this.status);
+    this.load(row);
+  }
+
+  transcript(row) {
+    const words = row.words.length
+      ? row.words.flatMap(([text, start, , state]) => [
+          make("button", {
+            class: `word ${state}`, type: "button", tabindex: -1,
+            title: state ? `${STATES[state]}, at ${start} s` : `at ${start} s`,
+            onclick: () => this.seek(start),
+          }, text), " "])
+      : [row.text];
+    const marked = row.words.filter((word) => word[3]);
+    return make("div", {},
+      make("h3", {}, "Transcript"),
+      make("p", { class: "transcript", dir: "auto", lang: row.language }, ...words),
+      marked.length ? make("p", { class: "soft" }, ...marked.flatMap(([text, start, , state], index) => [
+        index ? "; " : "", make("bdi", {}, text), ` (${STATES[state]}, ${start} s)`])) : null,
+      make("h3", {}, "What the aligner heard"),
+      make("p", { dir: "auto", lang: row.language }, row.heard.map((word) => word[0]).join(" ") || "nothing"));
+  }
+
+  timeline(row) {
+    const lane = (name, said, spans) => make("div", { class: `lane ${name}`, role: "img", "aria-label": said },
+      ...spans.map(([start, end, text, state]) => {
+        const span = make("span", { class: state ?? "", dir: "auto", title: text }, text ?? "");
+        span.style.left = `${(100 * start) / row.duration}%`;
+        span.style.width = `${(100 * Math.max(end - start, 0.01)) / row.duration}%`;
+        return span;
+      }));
+    this.trimLane = lane("trim", "marked span", []);
+    return make("div", { class: "timeline" },
+      this.wave,
+      lane("speech", "speech activity", row.activity),
+      lane("flags", "flagged spans", this.flagged(row)),
+      lane("words", "words of the transcript at their times", row.words.map(([text, start, end, state]) => [start, end, text, state])),
+      lane("heard", "what the aligner heard, at its times", row.heard.map(([text, start, end]) => [start, end, text, this.unwritten(row, start, end) ? "added" : ""])),
+      this.trimLane,
+      make("p", { class: "soft" }, this.clock, ` of ${row.duration} s`));
+  }
+
+  unwritten(row, start, end) {
+    return [...row.unaligned, ...row.gaps].some(([from, to]) => start < to && end > from);
+  }
+
+  flagged(row) {
+    const found = row.findings.filter((finding) => finding[3] !== null && finding[4] !== null).map((finding) => [finding[3], finding[4]]);
+    return found.length ? found : [...row.unaligned, ...row.words.filter((word) => word[3]).map((word) => [word[1], word[2]])];
+  }
+
+  buttons(row) {
+    const button = (text, key, act, pressed) => make("button", { type: "button", onclick: act, "aria-keyshortcuts": key, "aria-pressed": pressed }, text);
+    this.play = button("Play", "Space", () => this.toggle());
+    this.looping = button("Loop the flagged span", "l", () => this.toggleLoop(), "false");
+    this.speed = button("Speed 1", "s", () => this.nextSpeed());
+    this.audio.playbackRate = 1;
+    return make("div", { class: "buttons" }, this.play,
+      button("Jump to the flagged span", "f", () => this.jump()), this.looping, this.speed,
+      button("Trim from here", "[", () => this.mark(0)), button("Trim to here", "]", () => this.mark(1)));
+  }
+
+  findings(row) {
+    return make("div", {}, make("h3", {}, "What was found"),
+      make("ul", {}, ...row.findings.map(([code, severity, message, start]) => make("li", {},
+        `${code} (${severity}) `, make("bdi", {}, message), start === null ? "" : ` at ${start.toFixed(2)} s`))));
+  }
+
+  verdict(row) {
+    const given = this.review.of(row.id);
+    const box = make("div", { class: given ? "verdict" : "" }, make("h3", {}, "Your verdict"));
+    box.append(make("div", { class: "buttons", role: "group", "aria-label": "Verdict" },
+      ...VERDICTS.map(([name, title, key, what]) => make("button", {
+        type: "button", title: `${what} (${key})`, "aria-keyshortcuts": key,
+        "aria-pressed": String(given?.verdict === name), onclick: () => this.decide(name),
+      }, `${key} ${title}`)),
+      make("button", { type: "button", "aria-keyshortcuts": "u", onclick: () => this.undo() }, "Undo")));
+    if (given) {
+      const parts = [given.text === null ? null : `“${given.text}”`, given.start === null ? null : `${given.start}–${given.end} s`, given.note || null, given.who || null];
+      box.append(make("p", {}, `${given.verdict} `, make("bdi", {}, parts.filter(Boolean).join(" · "))));
+    }
+    this.note = make("input", { id: "note", dir: "auto", "aria-keyshortcuts": "m", value: given?.note ?? "" });
+    box.append(make("label", {}, "Note ", this.note));
+    this.verdictBox = box;
+    return box;
+  }
+
+  redraw() {
+    this.verdictBox.replaceWith(this.verdict(this.row));
+  }
+
+  async load(row) {
+    const sound = this.sounds[row.id];
+    this.wave.hidden = !sound;
+    if (!sound) {
+      this.audio.removeAttribute("src");
+      if (row.text !== undefined) this.say("There is no audio of this row in this report.");
+      return;
+    }
+    const peaks = Uint8Array.from(atob(sound.peaks), (char) => char.charCodeAt(0));
+    await this.player.load(this.address(row.id, sound), [Float32Array.from(peaks, (peak) => peak / 255)], row.duration)
+      .catch(() => this.say("The audio cannot be read."));
+  }
+
+  address(id, sound) {
+    if (sound.file) return sound.file;
+    if (!this.blobs.has(id)) {
+      const bytes = Uint8Array.from(atob(sound.inline), (char) => char.charCodeAt(0));
+      this.blobs.set(id, URL.createObjectURL(new Blob([bytes], { type: "audio/ogg" })));
+    }
+    return this.blobs.get(id);
+  }
+
+  pressed() {
+    if (this.play) this.play.textContent = this.audio.paused ? "Play" : "Pause";
+  }
+
+  toggle() {
+    if (!this.audio.src) return;
+    if (this.audio.paused) this.audio.play().catch(() => this.say("The audio cannot be played here."));
+    else this.audio.pause();
+  }
+
+  seek(seconds) {
+    if (this.audio.src) this.audio.currentTime = Math.min(Math.max(0, seconds), this.row.duration);
+  }
+
+  jump() {
+    const spans = this.flagged(this.row);
+    if (!spans.length) return this.say("No span is flagged: the finding is about all of it.");
+    const next = spans.find(([start]) => start > this.audio.currentTime + 0.05) ?? spans[0];
+    return this.seek(Math.max(0, next[0] - 0.3));
+  }
+
+  toggleLoop() {
+    const spans = this.flagged(this.row);
+    if (!this.loop && spans.length) {
+      const span = spans.find(([, end]) => end > this.audio.currentTime) ?? spans[0];
+      this.loop = [Math.max(0, span[0] - 0.3), Math.min(this.row.duration, span[1] + 0.3)];
+      this.seek(this.loop[0]);
+    } else this.loop = null;
+    this.looping.setAttribute("aria-pressed", String(this.loop !== null));
+  }
+
+  nextSpeed() {
+    const speed = SPEEDS[(SPEEDS.indexOf(this.audio.playbackRate) + 1) % SPEEDS.length];
+    this.audio.playbackRate = speed;
+    this.speed.textContent = `Speed ${speed}`;
+  }
+
+  mark(end) {
+    this.trim[end] = Math.round(100 * this.audio.currentTime) / 100;
+    const [from, to] = [this.trim[0] ?? 0, this.trim[1] ?? this.row.duration];
+    const span = make("span");
+    span.style.left = `${(100 * from) / this.row.duration}%`;
+    span.style.width = `${(100 * Math.max(0, to - from)) / this.row.duration}%`;
+    this.trimLane.replaceChildren(span);
+    this.say(`Marked ${from} to ${to} s; 4 trims to it.`);
+  }
+
+  decide(verdict) {
+    if (verdict === "correct") return this.edit();
+    let [start, end] = [null, null];
+    if (verdict === "trim") {
+      [start, end] = [this.trim[0] ?? 0, this.trim[1] ?? this.row.duration];
+      if (this.trim.every((edge) => edge === null) || end <= start) {
+        return this.say("Mark the span first: play, then [ where it begins and ] where it ends.");
+      }
+    }
+    return this.give(verdict, null, start, end);
+  }
+
+  edit() {
+    const field = make("textarea", { dir: "auto", "aria-label": "What is said", lang: this.row.language });
+    field.value = this.review.of(this.row.id)?.text ?? this.row.proposed ?? this.row.text ?? "";
+    const save = () => {
+      const text = field.value.trim();
+      if (!text) return this.say("The text is empty: use 2 or 5 to drop the row.");
+      this.box.focus();
+      return this.give("correct", text, null, null);
+    };
+    field.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.shiftKey) {
+        event.preventDefault();
+        save();
+      } else if (event.key === "Escape") this.redraw();
+    });
+    this.verdictBox.append(make("div", {}, field, make("div", { class: "buttons" },
+      make("button", { type: "button", onclick: save }, "Save (Enter)"),
+      make("button", { type: "button", onclick: () => this.redraw() }, "Cancel (Esc)"))));
+    field.focus();
+    field.select();
+  }
+
+  give(verdict, text, start, end) {
+    this.review.give({ id: this.row.id, verdict, text, start, end, note: this.note.value.trim() });
+    this.redraw();
+    this.say(`${verdict}: kept.`);
+  }
+
+  undo() {
+    this.say(this.review.undo(this.row.id) ? "Undone." : "There is nothing to undo.");
+    this.redraw();
+  }
+}
