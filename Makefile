@@ -58,6 +58,11 @@ train: $(TRAIN) audit
 	$(BIN)/asr train round2-tiny
 
 test: lint
+	@# report.html is tested in a real browser; where there is none, its tests are skipped and say so.
+	@command -v chromium >/dev/null \
+	  || { test "$$(id -u)" = 0 && apt-get update -qq \
+	       && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || echo "chromium is missing: tests of report.html are skipped (apt-get install chromium)"
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # Apart from `test`, since counting doubles the time on Python 3.11; held from falling below fail_under.

@@ -30,7 +30,7 @@ function top() {
 }
 
 function domains(most, limits) {
-  const table = make("table", {}, make("tr", {}, ...["Domain", "Sampled", "Low quality", ""].map((name) => make("th", { scope: "col" }, name))));
+  const table = make("table", {}, make("tr", {}, ...["Domain", "Sampled", "Low quality", "As a bar"].map((name) => make("th", { scope: "col" }, name))));
   for (const [name, one] of Object.entries(DATA.domains)) {
     const untold = one.low_quality_pct === null;
     const said = untold ? `cannot tell: ${one.cannot_tell ?? "not judged"}` : `${one.low_quality_pct.toFixed(1)} % (${one.low.toFixed(1)}–${one.high.toFixed(1)})`;
@@ -47,7 +47,7 @@ function power() {
     section.append(make("p", {}, "Nothing was planted: how much this audit finds is not known."));
     return section;
   }
-  const table = make("table", {}, make("tr", {}, ...["Planted defect", "Found", "Power", ""].map((name) => make("th", { scope: "col" }, name))));
+  const table = make("table", {}, make("tr", {}, ...["Planted defect", "Found", "Power", "As a bar"].map((name) => make("th", { scope: "col" }, name))));
   for (const [name, one] of kinds) {
     const said = `${percent(one.power, 0)} (${percent(one.low, 0)}–${percent(one.high, 0)})`;
     table.append(make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, `${one.detected} of ${one.n}`),

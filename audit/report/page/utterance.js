@@ -136,7 +136,10 @@ class Utterance {
       const parts = [given.text === null ? null : `“${given.text}”`, given.start === null ? null : `${given.start}–${given.end} s`, given.note || null, given.who || null];
       box.append(make("p", {}, `${given.verdict} `, make("bdi", {}, parts.filter(Boolean).join(" · "))));
     }
-    this.note = make("input", { id: "note", dir: "auto", "aria-keyshortcuts": "m", value: given?.note ?? "" });
+    this.note = make("input", {
+      id: "note", dir: "auto", "aria-keyshortcuts": "m", value: given?.note ?? "",
+      onchange: () => given && this.give(given.verdict, given.text, given.start, given.end),
+    });
     box.append(make("label", {}, "Note ", this.note));
     this.verdictBox = box;
     return box;
