@@ -21,11 +21,14 @@ _BESIDE = (
     "utterances.parquet",
     "words.parquet",
     "gaps.parquet",
+    "heard.parquet",
     "rows.jsonl",
     "findings.sarif",
     "junit.xml",
     "clean.jsonl",
     "report.md",
+    "report.html",
+    "report_files",
     "tensorboard",
 )
 """What an audit writes beside its report; other files of the folder are not ours to move."""
