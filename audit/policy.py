@@ -41,6 +41,7 @@ class DecisionPolicy(_Section):
     decide_by: Literal["point", "bound"]
     confidence: Annotated[float, Field(gt=0.5, le=0.9999)]
     correct_for_controls: Annotated[bool, Field(strict=True)]
+    review_decides_from: Annotated[int, Field(ge=0, le=1_000_000)]
     min_sampled: Annotated[int, Field(ge=1)]
     max_unalignable: Percent
 
@@ -162,6 +163,7 @@ class GatePolicy(_Section):
     require_signature: Annotated[bool, Field(strict=True)]
     max_age_days: Annotated[float, Field(ge=0, le=100_000)]
     audio: Literal["full", "sampled"]
+    min_reviewed: Annotated[int, Field(ge=0, le=1_000_000)]
 
 
 class Policy(_Section):

@@ -26,6 +26,7 @@ GROUPS = {
     "Data": {
         "audit": "Check a corpus: align a sample, estimate, decide, write the report.",
         "findings": "List the rows in which an audit found something, with file and line.",
+        "review": "Listen to rows in a browser, judge them, and put that into the report.",
         "clean": "Write the corpus again without the utterances that its audit excluded.",
         "report": "Export a report's tables, or log it to Weights & Biases.",
     },

@@ -80,6 +80,7 @@ def verify(
             "audit again with this --policy"
         )
     _require_age(report, name, asked, signed=verify_key is not None)
+    _require_review(report, name, asked)
     if verify_key is not None:
         from asr_gate.audit.gate.signature import verify
 
@@ -140,6 +141,17 @@ def _require_age(report: Report, name: str, asked: GatePolicy, *, signed: bool) 
         raise NoVerdict(
             f"{name}: too old: made {report.created_at[:10]}, more than {days:g} days ago "
             "(gate.max_age_days); audit again"
+        )
+
+
+def _require_review(report: Report, name: str, asked: GatePolicy) -> None:
+    blind = report.review and report.review.blind
+    judged = blind.flagged + blind.others - blind.unsure if blind else 0
+    if judged < asked.min_reviewed:
+        raise NoVerdict(
+            f"{name}: people judged {judged} rows of a blind sample, and gate.min_reviewed asks "
+            f"for {asked.min_reviewed}; judge more with asr review {shlex.quote(name)} --sample "
+            f"{asked.min_reviewed}, then asr review {shlex.quote(name)} --apply"
         )
 
 

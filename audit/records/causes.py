@@ -40,6 +40,7 @@ CAUSES: tuple[Cause, ...] = (
         "The text is not what is said",
         ("A002", "A001", "A003", "D003", "A005", "A007", "A006", "D007"),
     ),
+    Cause("review", "People say that the row is wrong", ("R001",)),
     Cause("leak", "The same is in another split", ("D004", "D005")),
     Cause("copy", "The row repeats another", ("D001", "D006")),
     Cause("length", "The row is too short or too long", ("D008", "D002")),

@@ -29,5 +29,5 @@ class Finding(Frozen):
     end: float | None
     """Seconds from the utterance's start; null: all of it."""
     counts: bool
-    """False where the controls show that this audit cannot tell, or where another row is the one to
-    take out: listed, held against nobody."""
+    """False where the controls show that this audit cannot tell, where another row is the one to
+    take out, or where people call the row right: listed, held against nobody."""

@@ -13,9 +13,12 @@ from pydantic import Field
 
 from asr_gate.audit.records.finding import Finding, Frozen
 
-SCHEMA_VERSION = "5"
+SCHEMA_VERSION = "6"
 
 REPORT_FILE = "alignment_report.json"
+AUDITED_FILE = "alignment_report.audited.json"
+"""Beside a report that people's verdicts were put into: the report as the audit made it."""
+AUDITED_SIGNATURE_FILE = "alignment_report.audited.intoto.jsonl"
 ROWS_FILE = "rows.jsonl"
 """Beside the report: the digests of the rows it speaks of."""
 SIGNATURE_FILE = "alignment_report.intoto.jsonl"
@@ -177,6 +180,51 @@ class Aligner(Frozen):
     delay_measured: bool
 
 
+class Blind(Frozen):
+    """How many rows people judged without knowing what the audit had found in them."""
+
+    flagged: int
+    flagged_wrong: int
+    others: int
+    others_wrong: int
+    unsure: int
+    """Of both, those of which nobody is sure."""
+
+
+class Review(Frozen):
+    """What people say of audited rows; `asr review --apply` puts it into a report."""
+
+    audited: str
+    """Digest of the report as the audit made it."""
+    decision: Decision
+    """Of the audit, before the review."""
+    verdicts: str
+    """SHA-256 over the verdicts that count."""
+    reviewers: list[str]
+    counts: dict[str, int]
+    """Rows by verdict, `unsure` and `conflict` among them."""
+    right: dict[str, str]
+    """Rows that people call right, and who: no finding excludes them but one about copies."""
+    wrong: dict[str, str]
+    """Rows that people call wrong as they are, and who and why: excluded."""
+    conflicts: list[str]
+    """Rows about which people want different things."""
+    blind: Blind
+    estimate: Share | None
+    """Wrong rows in the corpus, by the blind sample; null: too little of it was judged."""
+    precision: Share | None
+    """Wrong rows among those that the audit excludes."""
+    recall: Share | None
+    """Rows that the audit excludes among the wrong ones."""
+    missed: Share | None
+    """Wrong rows among those that the audit does not exclude."""
+    domains: dict[str, Share]
+    """As `estimate`, of the domains of which enough was judged."""
+    method: str
+    decides: bool
+    """Whether the decision rests on `estimate` (decision.review_decides_from)."""
+
+
 class Tool(Frozen):
     """What wrote the report."""
 
@@ -212,6 +260,8 @@ class Report(Frozen):
     aligner: Aligner
     policy: dict[str, Any]
     tables: dict[str, str]
+    review: Review | None = None
+    """Null until people's verdicts are put in."""
     tool: Tool
     created_at: str
     digest: str
@@ -220,6 +270,11 @@ class Report(Frozen):
     def compute_seal(self) -> str:
         """SHA-256 over everything else in the report, times and paths too."""
         return _sha256(self.model_dump(mode="json", exclude={"seal"}))
+
+    @property
+    def audit_digest(self) -> str:
+        """The digest of the report as the audit made it: verdicts of people name it."""
+        return self.digest if self.review is None else self.review.audited
 
     def sealed(self) -> Report:
         """The report with the digests that make it whole."""

@@ -28,7 +28,8 @@ class RuleText:
     """What is said about one rule."""
 
     code: str
-    """Stable for ever: a letter for what it looks at (A alignment, D data, S signal, T text)."""
+    """Stable for ever: a letter for what it looks at (A alignment, D data, R review, S signal, T
+    text)."""
     name: str
     severity: Severity
     """An error makes the utterance one of low quality. The policy may say another."""

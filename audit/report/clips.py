@@ -45,12 +45,13 @@ def clips(utterances: Sequence[Utterance]) -> Iterator[tuple[str, Clip]]:
                 samples = decoder.load(utterance, RATE).samples
             except AudioError:
                 continue  # the report says of it that it cannot be read
-            yield utterance.id, Clip(_opus(samples), _peaks(samples))
+            yield utterance.id, Clip(opus(samples), _peaks(samples))
     finally:
         decoder.stop()
 
 
-def _opus(samples: NDArray[np.float32]) -> bytes:
+def opus(samples: NDArray[np.float32]) -> bytes:
+    """Samples at `RATE`, mono, shape `(n,)`, as Opus in Ogg."""
     buffer = io.BytesIO()
     soundfile.write(
         buffer, samples, RATE, format="OGG", subtype="OPUS", compression_level=COMPRESSION

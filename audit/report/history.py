@@ -11,13 +11,22 @@ import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-from asr_gate.audit.records.report import LINK_FILE, REPORT_FILE, SIGNATURE_FILE
+from asr_gate.audit.records.report import (
+    AUDITED_FILE,
+    AUDITED_SIGNATURE_FILE,
+    LINK_FILE,
+    REPORT_FILE,
+    SIGNATURE_FILE,
+)
 
 HISTORY = "history"
 
 _BESIDE = (
     LINK_FILE,
     SIGNATURE_FILE,
+    AUDITED_FILE,
+    AUDITED_SIGNATURE_FILE,
+    "review.jsonl",
     "utterances.parquet",
     "words.parquet",
     "gaps.parquet",

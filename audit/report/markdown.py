@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from asr_gate.audit.records.report import DomainStatistics
+from asr_gate.audit.records.report import DomainStatistics, Report, Review
 from asr_gate.audit.records.rules import catalogue
-from asr_gate.audit.report.build import AuditResult
 from asr_gate.audit.report.headline import low_quality, sentence
 from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown_rows import excluded_by_cause, rows_by_rule
@@ -16,18 +15,20 @@ DEMONSTRATION = "embedded"
 """The aligner that comes with asr-gate, for demonstrations and tests."""
 
 
-def markdown(result: AuditResult, places: Locations) -> str:
+def markdown(report: Report, sampled: Mapping[str, tuple[float, str]], places: Locations) -> str:
     """The page: verdict, domains, coverage, excluded rows by cause, rules with their rows.
 
     Args:
-        result: the audit.
+        report: the report.
+        sampled: coverage and transcript of the sampled rows, by id.
         places: where its rows stand.
     """
-    return "\n".join(_lines(result, places)) + "\n"
+    return "\n".join(_lines(report, sampled, places)) + "\n"
 
 
-def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
-    report = result.report
+def _lines(
+    report: Report, sampled: Mapping[str, tuple[float, str]], places: Locations
+) -> Iterator[str]:
     estimate = report.estimate
     yield f"# {report.decision}"
     yield ""
@@ -69,6 +70,8 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
             "looked for the bad ones among them. `--all` audits every one."
         )
     yield ""
+    if report.review is not None:
+        yield from _review(report.review)
     yield "## Domains"
     yield ""
     yield (
@@ -124,7 +127,7 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
                 f"| {power.false_alarm_rate:.1%} | {'underpowered' if power.underpowered else ''} |"
             )
         yield ""
-    yield from excluded_by_cause(report, {row.id: row for row in result.rows}, places)
+    yield from excluded_by_cause(report, sampled, places)
     yield ""
     yield "## Findings"
     yield ""
@@ -156,6 +159,45 @@ def _lines(result: AuditResult, places: Locations) -> Iterator[str]:
     yield f"- sample: {report.sampling.method}, seed {report.sampling.seed}"
     yield f"- made: {report.created_at} by asr-gate {report.tool.version}"
     yield f"- digest: `{report.digest}`"
+
+
+def _review(review: Review) -> Iterator[str]:
+    """What people said of audited rows."""
+    yield "## Review"
+    yield ""
+    said = ", ".join(f"{word} {count}" for word, count in review.counts.items())
+    who = ", ".join(filter(None, review.reviewers))
+    yield escape(f"People judged rows{f' ({who})' if who else ''}: {said}.")
+    yield (
+        f"{len(review.right)} rows that they call right are not excluded; {len(review.wrong)} that "
+        "they call wrong are."
+    )
+    if review.conflicts:
+        yield f"They disagree on {len(review.conflicts)}: {escape(', '.join(review.conflicts))}."
+    if review.estimate is not None:
+        yield ""
+        blind = review.blind
+        yield (
+            f"In a blind sample {blind.flagged_wrong} of {blind.flagged} excluded rows are wrong, "
+            f"and {blind.others_wrong} of {blind.others} others. For the corpus that is:"
+        )
+        yield ""
+        yield "| | share | interval |"
+        yield "|---|---:|---:|"
+        named = (
+            ("wrong rows in the corpus", review.estimate),
+            ("wrong among the excluded (precision)", review.precision),
+            ("excluded among the wrong (recall)", review.recall),
+            ("wrong among the rest", review.missed),
+            *((f"wrong in {name}", share) for name, share in review.domains.items()),
+        )
+        for name, share in named:
+            if share is not None:
+                yield (
+                    f"| {escape(name)} | {100 * share.rate:.1f} % | {100 * share.low:.1f} to "
+                    f"{100 * share.high:.1f} % |"
+                )
+    yield ""
 
 
 def _hours(domain: DomainStatistics) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
 from asr_gate.audit.records.finding import Finding
-from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.report import Report
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.by_row import by_cause, locate_rows, said
@@ -18,13 +17,13 @@ LONGEST_TEXT = 200
 
 
 def excluded_by_cause(
-    report: Report, judged: Mapping[str, Judged], places: Locations
+    report: Report, sampled: Mapping[str, tuple[float, str]], places: Locations
 ) -> Iterator[str]:
     """Every row that the audit excludes, under what is wrong with it.
 
     Args:
         report: the report.
-        judged: the sampled rows by id: of others no transcript is shown.
+        sampled: coverage and transcript of the sampled rows by id: of others neither is shown.
         places: where the rows stand.
     """
     rows = [row for row in locate_rows(report, places) if row.excluded]
@@ -39,9 +38,9 @@ def excluded_by_cause(
         yield "| where | utterance | coverage | what was found | transcript |"
         yield "|---|---|---:|---|---|"
         for row in found:
-            one = judged.get(row.id)
-            coverage = f"{one.coverage:.2f}" if one else ""
-            text = one.measured.text[:LONGEST_TEXT] if one else ""
+            one = sampled.get(row.id)
+            coverage = f"{one[0]:.2f}" if one else ""
+            text = one[1][:LONGEST_TEXT] if one else ""
             why = "; ".join(f"{finding.code} {finding.message}" for finding in row.reasons)
             yield (
                 f"| {escape(str(row.place))} | {escape(row.id)} | {coverage} | {escape(why)} "

@@ -36,7 +36,6 @@ def page(
     data: Mapping[str, Any],
     clips: Sequence[tuple[str, Clip]],
     inline_bytes: int,
-    server: bool = False,
 ) -> Page:
     """Put the page together.
 
@@ -44,10 +43,8 @@ def page(
         data: from `page_data.page_data`.
         clips: audio by the id of its row, in the order of the list.
         inline_bytes: how large the page may become; audio beyond goes into files beside it.
-        server: whether `asr review` serves the page and keeps the verdicts.
     """
-    ours = "\n".join(map(_read, OURS))
-    script = "\n".join([*map(_read, LIBRARIES), f"(() => {{\n{ours}\n}})();"])
+    script = _script()
     size = len(script) + len(json.dumps(data, ensure_ascii=True))
     beside: dict[str, bytes] = {}
     sounds: dict[str, dict[str, str]] = {}
@@ -61,15 +58,36 @@ def page(
             name = f"{number:05d}.opus"
             beside[name] = clip.sound
             sounds[id] = {"file": f"{FOLDER}/{name}", "peaks": clip.peaks}
+    title = f"{data['decision']}: audit of {data['about']['data']}"
+    return Page(_filled({**data, "sounds": sounds}, title, script), beside)
+
+
+def served_page(data: Mapping[str, Any], title: str) -> tuple[bytes, str]:
+    """The page as `asr review` serves it, and its content security policy.
+
+    Args:
+        data: as of `page`, with `sounds` (where each row's audio is) and `server`.
+        title: of the page.
+    """
+    script = _script()
+    return _filled(data, title, script), _policy(script)
+
+
+def _filled(data: Mapping[str, Any], title: str, script: str) -> bytes:
     content = Template(_read("page.html")).substitute(
         policy=html.escape(_policy(script)),
-        title=html.escape(f"{data['decision']}: audit of {data['about']['data']}"),
+        title=html.escape(title),
         style=_read("page.css"),
         nonce=NONCE,
-        data=_inside_script({**data, "sounds": sounds, "server": server}),
+        data=_inside_script(data),
         script=script,
     )
-    return Page(content.encode(), beside)
+    return content.encode()
+
+
+def _script() -> str:
+    ours = "\n".join(map(_read, OURS))
+    return "\n".join([*map(_read, LIBRARIES), f"(() => {{\n{ours}\n}})();"])
 
 
 NONCE = "asr"

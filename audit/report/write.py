@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from asr_gate.audit.records.excluded import excluded
-from asr_gate.audit.records.report import REPORT_FILE, ROWS_FILE
+from asr_gate.audit.records.report import (
+    REPORT_FILE,
+    ROWS_FILE,
+    Report,
+)
 from asr_gate.audit.report.build import LENGTH_MISMATCH, AuditResult
 from asr_gate.audit.report.history import keep_earlier
 from asr_gate.audit.report.junit import junit
@@ -52,14 +57,25 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     for name, content in tables.items():
         write_atomically(folder / name, content)
     write_atomically(folder / REPORT_FILE, report.to_bytes())
+    write_atomically(folder / "clean.jsonl", clean_jsonl(corpus, set(excluded(report))))
+    write_views(report, {row.id: (row.coverage, row.measured.text) for row in result.rows}, folder)
+    return result
+
+
+def write_views(report: Report, sampled: Mapping[str, tuple[float, str]], folder: Path) -> None:
+    """Write what says the same as the report to others: SARIF, JUnit, Markdown.
+
+    Args:
+        report: the report.
+        sampled: coverage and transcript of the sampled rows, by id.
+        folder: of the audit.
+    """
     places = Locations(report.dataset.manifests, Path.cwd())
     log = json.dumps(sarif(report, places), ensure_ascii=False, indent=1)
     write_atomically(folder / "findings.sarif", log.encode())
     held = "; ".join(report.reasons) if report.decision in ("STOP", "NO_VERDICT") else None
     write_atomically(folder / "junit.xml", junit(report, places, held))
-    write_atomically(folder / "clean.jsonl", clean_jsonl(corpus, set(excluded(report))))
-    write_atomically(folder / "report.md", markdown(result, places).encode())
-    return result
+    write_atomically(folder / "report.md", markdown(report, sampled, places).encode())
 
 
 def rows_of_tables(result: AuditResult, corpus: Corpus) -> dict[str, list[dict[str, Any]]]:

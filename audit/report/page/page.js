@@ -136,6 +136,15 @@ function keys(list, utterance, save) {
   });
 }
 
-top();
-numbers();
+function blind() {
+  document.getElementById("top").append(make("h1", {}, "Blind sample"),
+    make("p", {}, `${DATA.rows.length} rows in random order, some of which the audit excludes. What it found is not shown, so that your verdicts measure it. Judge each row as you hear it; say unsure where you cannot tell.`));
+  document.getElementById("numbers").remove();
+}
+
+if (DATA.blind) blind();
+else {
+  top();
+  numbers();
+}
 reviewing();

@@ -6,7 +6,7 @@ class Review {
     this.place = `asr-review ${digest}`;
     this.who = "";
     try {
-      this.who = localStorage.getItem("asr-reviewer") ?? "";
+      this.who = server?.reviewer || (localStorage.getItem("asr-reviewer") ?? "");
       for (const one of server?.verdicts ?? JSON.parse(localStorage.getItem(this.place) ?? "[]")) this.put(one);
     } catch {
       this.lost = true; // a browser that keeps nothing for files from disk

@@ -51,11 +51,11 @@ class Utterance {
       ["bandwidth", row.bandwidth ? `${(row.bandwidth / 1000).toFixed(1)} kHz` : null],
     ].filter(([, value]) => value !== null && value !== undefined);
     this.box.append(
-      make("h3", {}, make("bdi", {}, row.id), " ", make("span", { class: row.excluded ? "STOP" : "soft" }, row.excluded ? "excluded" : "not excluded")),
+      make("h3", {}, make("bdi", {}, row.id), " ", row.blind ? null : make("span", { class: row.excluded ? "STOP" : "soft" }, row.excluded ? "excluded" : "not excluded")),
       make("p", { class: "soft" }, ...facts.flatMap(([name, value], index) => [index ? " · " : "", `${name} `, make("bdi", {}, String(value))])),
     );
     if (row.text !== undefined) this.box.append(this.transcript(row), this.timeline(row), this.buttons(row));
-    this.box.append(this.findings(row), this.verdict(row), this.status);
+    this.box.append(...[row.blind ? null : this.findings(row), this.verdict(row), this.status].filter(Boolean));
     this.load(row);
   }
 
@@ -74,8 +74,8 @@ class Utterance {
       make("p", { class: "transcript", dir: "auto", lang: row.language }, ...words),
       marked.length ? make("p", { class: "soft" }, ...marked.flatMap(([text, start, , state], index) => [
         index ? "; " : "", make("bdi", {}, text), ` (${STATES[state]}, ${start} s)`])) : null,
-      make("h3", {}, "What the aligner heard"),
-      make("p", { dir: "auto", lang: row.language }, row.heard.map((word) => word[0]).join(" ") || "nothing"));
+      row.blind ? null : make("h3", {}, "What the aligner heard"),
+      row.blind ? null : make("p", { dir: "auto", lang: row.language }, row.heard.map((word) => word[0]).join(" ") || "nothing"));
   }
 
   timeline(row) {
@@ -157,8 +157,9 @@ class Utterance {
       if (row.text !== undefined) this.say("There is no audio of this row in this report.");
       return;
     }
-    const peaks = Uint8Array.from(atob(sound.peaks), (char) => char.charCodeAt(0));
-    await this.player.load(this.address(row.id, sound), [Float32Array.from(peaks, (peak) => peak / 255)], row.duration)
+    // What asr review serves has no peaks: the player finds them in the audio.
+    const peaks = sound.peaks && [Float32Array.from(atob(sound.peaks), (char) => char.charCodeAt(0) / 255)];
+    await this.player.load(this.address(row.id, sound), ...(peaks ? [peaks, row.duration] : []))
       .catch(() => this.say("The audio cannot be read."));
   }
 

@@ -127,7 +127,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "T010": {"text": "das sind nun wirklich nicht zehn Buchstaben"},
 }
 
-OF_THE_CORPUS = ("D004", "D005", "D006", "D007", "D008", "D009", "D010", "T011")
+OF_THE_CORPUS = ("D004", "D005", "D006", "D007", "D008", "D009", "D010", "R001", "T011")
 """Rules that compare rows of a corpus: `test_corpus_rules`."""
 
 COUNTED = frozenset({"coverage", "confidence"})
