@@ -55,7 +55,7 @@ CASES = (
 
 def covers(case: Case, number: int) -> tuple[bool, float]:
     """Whether the interval of one simulation holds the true share, and how wide it is."""
-    random = np.random.default_rng([number, CASES.index(case)])
+    random = np.random.default_rng([number, *case.sizes, case.judged])
     rows, wrong, count = [], {}, 0
     for domain, (rate, size, sampled) in enumerate(
         zip(case.rates, case.sizes, case.sampled, strict=True)

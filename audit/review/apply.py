@@ -109,13 +109,16 @@ def apply(path: Path, files: Iterable[Path]) -> Applied:
             f"{own}: no verdicts about this audit; give some with asr review {path}, or name the "
             "file that report.html exported"
         )
-    columns = ["id", "domain", "coverage", "text", "origin", "speaker", "split"]
-    rows = found.arrow("utterances").select(columns).to_pylist()
     try:
         policy = Policy.model_validate(before.policy)
     except ValidationError as error:
         raise NoVerdict(f"{found.path}: its policy cannot be read; audit again") from error
-    report = reviewed(before, rows, given, policy)
+    rows = found.arrow("utterances").to_pylist()
+    try:
+        report = reviewed(before, rows, given, policy)
+        sampled = {row["id"]: (float(row["coverage"]), str(row["text"])) for row in rows}
+    except (KeyError, TypeError, ValueError) as error:  # the digests of a forged one may be right
+        raise NoVerdict(f"{folder}: the tables are not those of an audit; audit again") from error
     signed = (folder / SIGNATURE_FILE).exists()
     if found.content.review is None:
         write_atomically(folder / AUDITED_FILE, before.to_bytes())
@@ -125,7 +128,7 @@ def apply(path: Path, files: Iterable[Path]) -> Applied:
     for stale in (SIGNATURE_FILE, LINK_FILE, "clean.jsonl"):
         (folder / stale).unlink(missing_ok=True)
     write_atomically(folder / REPORT_FILE, report.to_bytes())
-    write_views(report, {row["id"]: (row["coverage"], row["text"]) for row in rows}, folder)
+    write_views(report, sampled, folder)
     return Applied(report, conflicts(merge(given)), len(kept) - len(ours), signed)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_gate.audit.gate.admission import require_same_data
+from asr_gate.audit.gate.read import NoVerdict
 from asr_gate.audit.gate.tables import AuditReport
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.report import Report
@@ -57,10 +58,13 @@ def shown(
     folder = found.path.parent
     now = require_same_data(before, str(path), corpus, folder)
     rows = found.arrow("utterances").to_pylist()
-    if sample is None:
-        content = _page(found, rows, data, folder)
-    else:
-        content = _blind(before, rows, sample, f"{before.digest}:{seed}")
+    try:
+        if sample is None:
+            content = _page(found, rows, data, folder)
+        else:
+            content = _blind(before, rows, sample, f"{before.digest}:{seed}")
+    except (KeyError, TypeError, ValueError) as error:  # the digests of a forged one may be right
+        raise NoVerdict(f"{folder}: the tables are not those of an audit; audit again") from error
     if not content["rows"]:
         raise UserError(f"{path}: no row to review: nothing was found; draw some with --sample 50")
     decoded = {row["id"] for row in rows if row["duration"]}

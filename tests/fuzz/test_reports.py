@@ -21,12 +21,14 @@ from asr_gate.audit.gate.signature import SIGNATURE_FILE, sign, verify
 from asr_gate.audit.gate.tables import FORMATS, export, load
 from asr_gate.audit.records.report import REPORT_FILE, Report
 from asr_gate.audit.report.schemas import UTTERANCES
+from asr_gate.audit.review.verdicts import REVIEW_FILE, conflicts, merge, read_verdicts
 from asr_gate.cli.gate import command as gate
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import RowDigest, from_lines, to_lines
 from asr_gate.corpus.strict import parse_json
 from tests.audit.gate.test_binding import write_keys
 from tests.audit.report.reports import finding, report_of, write_report
+from tests.audit.review.verdicts import verdict
 from tests.fuzz.harness import Reader, fuzz
 
 REPORT = report_of(finding(), finding("u2", "A006", start=0.5, end=1.0), domain_controls={"d": {}})
@@ -69,6 +71,13 @@ def run_gate(folder: Path) -> str | None:
     return None if code == 0 else f"exit code {code}"
 
 
+def read_review(folder: Path) -> str | None:
+    """Verdicts are read and merged, or refused with the line."""
+    found = merge([read_verdicts(folder / REVIEW_FILE)])
+    conflicts(found)
+    return None if found else "no verdicts"
+
+
 def read_tables(folder: Path) -> str | None:
     """A table with the digest that its report names."""
     digest = hashlib.sha256((folder / "utterances.parquet").read_bytes()).hexdigest()
@@ -101,6 +110,14 @@ def table() -> bytes:
     return sink.getvalue()
 
 
+REVIEW = b"".join(
+    one.line()
+    for one in (
+        verdict("u1", "correct", text="\u05e9\u05dc\u05d5\u05dd", who="Dana", note="n"),
+        verdict("u1", "trim", start=0.5, end=1.0, who="Ali", blind=True),
+        verdict("u2", "withdrawn"),
+    )
+)
 SOUND = to_lines({"u1": RowDigest("a", "b", "c", "d"), "u2": None})
 READERS = {
     "report": lambda: Reader("report", {REPORT_FILE: REPORT.to_bytes()}, read, 600),
@@ -112,6 +129,7 @@ READERS = {
         check_signature,
         500,
     ),
+    "review": lambda: Reader("review", {REVIEW_FILE: REVIEW}, read_review, 500),
     "table": lambda: Reader("table", {"utterances.parquet": table()}, read_tables, 400),
 }
 
