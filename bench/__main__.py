@@ -8,6 +8,7 @@ from bench import (
     first_corpus,
     limits,
     real_speech,
+    review,
     rules,
     short_utterances,
     signals,
@@ -24,6 +25,7 @@ if __name__ == "__main__":
     example.main()
     first_corpus.main()
     estimate.main()
+    review.main()
     train.main()
     signals.main()
     state.main()
