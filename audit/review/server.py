@@ -13,11 +13,12 @@ import secrets
 import sys
 from collections import OrderedDict
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -71,6 +72,8 @@ class ReviewServer(ThreadingHTTPServer):
         self._decoder, self._lock = Decoder(), Lock()
         self._clips: OrderedDict[str, bytes] = OrderedDict()
         super().__init__((HOST, 0), _Handler)
+        # Starting the decoder takes seconds on a busy machine: not when the first row is played.
+        Thread(target=self._warm_up, daemon=True).start()
 
     @property
     def address(self) -> str:
@@ -97,6 +100,12 @@ class ReviewServer(ThreadingHTTPServer):
         return served_page(
             {**self.shown.data, "sounds": sounds, "server": server}, self.shown.title
         )
+
+    def _warm_up(self) -> None:
+        first = next((n for n, one in enumerate(self.ids) if one in self.shown.audio), None)
+        if first is not None:
+            with suppress(Refused):
+                self.clip(first)
 
     def _visible(self) -> list[Verdict]:
         """The verdicts that this reviewer may see: in a blind sample, no other ones."""
@@ -161,7 +170,8 @@ class ReviewServer(ThreadingHTTPServer):
     def server_close(self) -> None:
         """Stop listening, and end the decoder."""
         super().server_close()
-        self._decoder.stop()
+        with self._lock:
+            self._decoder.stop()
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -14,11 +14,23 @@ class Review {
   }
 
   put(one) {
-    this.given.set(one.id, [...(this.given.get(one.id) ?? []), one]);
+    const before = this.given.get(one.id) ?? [];
+    this.given.set(one.id, one.verdict === "withdrawn" ? before.filter((other) => other.who !== one.who) : [...before, one]);
+  }
+
+  /* What was said without a name counts as one's own. */
+  mine(one) {
+    return one.who === this.who || one.who === "";
   }
 
   of(id) {
-    return this.given.get(id)?.at(-1) ?? null;
+    return this.given.get(id)?.findLast((one) => this.mine(one)) ?? null;
+  }
+
+  /* The last word of each other person. */
+  others(id) {
+    const last = (this.given.get(id) ?? []).filter((one) => !this.mine(one)).map((one) => [one.who, one]);
+    return [...new Map(last).values()];
   }
 
   give(verdict) {
@@ -28,13 +40,12 @@ class Review {
   }
 
   undo(id) {
-    const before = this.given.get(id);
-    if (!before?.length) return false;
-    const left = before.slice(0, -1);
-    this.given.set(id, left);
-    const again = left.at(-1);
+    const last = this.of(id);
+    if (!last) return false;
+    this.given.set(id, this.given.get(id).filter((one) => one !== last));
+    const again = this.of(id);
     this.keep(again ? { ...again, at: new Date().toISOString() }
-      : { report: this.digest, id, verdict: "withdrawn", text: null, start: null, end: null, note: "", who: this.who, at: new Date().toISOString() });
+      : { report: this.digest, id, verdict: "withdrawn", text: null, start: null, end: null, note: "", who: last.who, at: new Date().toISOString() });
     return true;
   }
 
@@ -63,10 +74,11 @@ class Review {
   }
 
   lines() {
-    return [...this.given.values()].filter((all) => all.length).map((all) => `${JSON.stringify(all.at(-1))}\n`).join("");
+    const last = [...this.given.values()].flatMap((all) => [...new Map(all.map((one) => [one.who, one])).values()]);
+    return last.map((one) => `${JSON.stringify(one)}\n`).join("");
   }
 
   count() {
-    return [...this.given.values()].filter((all) => all.length).length;
+    return [...this.given.keys()].filter((id) => this.of(id)).length;
   }
 }

@@ -136,6 +136,9 @@ class Utterance {
       const parts = [given.text === null ? null : `“${given.text}”`, given.start === null ? null : `${given.start}–${given.end} s`, given.note || null, given.who || null];
       box.append(make("p", {}, `${given.verdict} `, make("bdi", {}, parts.filter(Boolean).join(" · "))));
     }
+    for (const one of row.blind ? [] : this.review.others(row.id)) {
+      box.append(make("p", { class: "soft" }, make("bdi", {}, one.who), `: ${one.verdict} `, make("bdi", {}, one.text ?? one.note)));
+    }
     this.note = make("input", {
       id: "note", dir: "auto", "aria-keyshortcuts": "m", value: given?.note ?? "",
       onchange: () => given && this.give(given.verdict, given.text, given.start, given.end),
@@ -160,7 +163,8 @@ class Utterance {
     // What asr review serves has no peaks: the player finds them in the audio.
     const peaks = sound.peaks && [Float32Array.from(atob(sound.peaks), (char) => char.charCodeAt(0) / 255)];
     await this.player.load(this.address(row.id, sound), ...(peaks ? [peaks, row.duration] : []))
-      .catch(() => this.say("The audio cannot be read."));
+      // Of a row that was left before its audio came nothing is to be said.
+      .catch((error) => error?.name === "AbortError" || this.say("The audio cannot be read."));
   }
 
   address(id, sound) {
