@@ -116,8 +116,13 @@ def command(
 
 
 def _begin(address: str, rows: int, given: int) -> None:
-    so_far = f", {given} verdicts so far" if given else ""
-    show(lambda: click.echo(f"{rows} rows to review{so_far}. Open {address}\nCtrl-C ends it."))
+    so_far = f", {_many(given, 'verdict')} so far" if given else ""
+    said = f"{_many(rows, 'row')} to review{so_far}. Open {address}"
+    show(lambda: click.echo(f"{said}\nCtrl-C ends it."))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _end(report: Path, store: ReviewFile) -> None:
@@ -131,7 +136,8 @@ def _end(report: Path, store: ReviewFile) -> None:
     said = ", ".join(f"{word} {count}" for word, count in sorted(counts.items()))
     split = conflicts(found)
     many = f"; {len(split)} with conflicts" if split else ""
-    line = f"{store.given} verdicts given, {len(found)} rows in {store.path} ({said}{many})"
+    given = f"{_many(store.given, 'verdict')} given, {_many(len(found), 'row')} in {store.path}"
+    line = f"{given} ({said}{many})"
     show(lambda: click.echo(f"\n{line}; put them in with: asr review {report} --apply"))
 
 
@@ -149,9 +155,9 @@ def _told(done: Applied, report: Path) -> list[str]:
     assert review is not None
     said = ", ".join(f"{word} {count}" for word, count in review.counts.items())
     lines = [
-        f"{sum(review.counts.values())} rows judged: {said}",
-        f"{len(review.right)} rows that people call right are not excluded; {len(review.wrong)} "
-        "that they call wrong are",
+        f"{_many(sum(review.counts.values()), 'row')} judged: {said}",
+        f"not excluded, since people call them right: {_many(len(review.right), 'row')}; excluded, "
+        f"since they call them wrong: {_many(len(review.wrong), 'row')}",
         *_estimated(review),
     ]
     for one in done.conflicts[:NAMED]:
@@ -160,7 +166,7 @@ def _told(done: Applied, report: Path) -> list[str]:
     if len(done.conflicts) > NAMED:
         lines.append(f"and {len(done.conflicts) - NAMED} more conflicts: review.conflicts has all")
     if done.older:
-        lines.append(f"{done.older} verdicts about earlier audits are left out")
+        lines.append(f"left out: {_many(done.older, 'verdict')} about earlier audits")
     if done.signature:
         lines.append("the report is no longer signed: sign it again with asr sign")
     before = f" (it was {review.decision})" if review.decision != done.report.decision else ""

@@ -169,8 +169,8 @@ def _review(review: Review) -> Iterator[str]:
     who = ", ".join(filter(None, review.reviewers))
     yield escape(f"People judged rows{f' ({who})' if who else ''}: {said}.")
     yield (
-        f"{len(review.right)} rows that they call right are not excluded; {len(review.wrong)} that "
-        "they call wrong are."
+        f"Not excluded, since they call them right: {len(review.right)}. Excluded, since they call "
+        f"them wrong: {len(review.wrong)}."
     )
     if review.conflicts:
         yield f"They disagree on {len(review.conflicts)}: {escape(', '.join(review.conflicts))}."

@@ -206,7 +206,7 @@ def reviewed(
         method=METHOD,
         decides=decides,
     )
-    rules = Counter(code for _, code in {(one.id, one.code) for one in findings})
+    rules = Counter(code for _, code in {(one.id, one.code) for one in findings if one.counts})
     changes: dict[str, Any] = {
         "review": review,
         "findings": findings,

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import signal
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -11,7 +15,8 @@ from asr_gate.audit.gate import read_report
 from asr_gate.audit.review.store import ReviewFile
 from asr_gate.audit.review.verdicts import REVIEW_FILE, Verdict
 from tests.audit.review.audits import write_audit
-from tests.audit.review.verdicts import verdict
+from tests.audit.review.verdicts import fields, verdict
+from tests.e2e.asr import ASR
 
 Asr = Callable[..., tuple[int, str, str]]
 
@@ -66,3 +71,23 @@ def test_one_at_a_time(folder: Path, asr: Asr) -> None:
     store.close()
     assert (code, err.count("\n")) == (2, 1)
     assert "another asr review" in err
+
+
+def test_a_review_is_served_until_ctrl_c_and_goes_on_the_next_time(folder: Path) -> None:
+    digest = read_report(folder).digest
+    for number, identity in enumerate(("u00", "u01")):
+        command = [*ASR, "review", str(folder), "--reviewer", "Dana"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            line = running.stdout.readline()
+            address = line.split()[-1]
+            place, _, token = address.partition("?token=")
+            with urlopen(address, timeout=60) as answer:
+                assert (b'"u00"' in answer.read()) and ("1 verdict so far" in line) == bool(number)
+            body = json.dumps(fields(identity, report=digest)).encode()
+            headers = {"X-Token": token, "Content-Type": "application/json"}
+            urlopen(Request(f"{place}verdicts", body, headers), timeout=60).close()
+            running.send_signal(signal.SIGINT)
+            rest, _ = running.communicate(timeout=60)
+        assert running.returncode == 0
+        assert f"1 verdict given, {number + 1} row" in rest
