@@ -179,7 +179,8 @@ def _review(review: Review) -> Iterator[str]:
         blind = review.blind
         yield (
             f"In a blind sample {blind.flagged_wrong} of {blind.flagged} excluded rows are wrong, "
-            f"and {blind.others_wrong} of {blind.others} others. For the corpus that is:"
+            f"and {blind.others_wrong} of {blind.others} others; of {blind.unsure} nobody is sure. "
+            "For the corpus that is:"
         )
         yield ""
         yield "| | share | interval |"

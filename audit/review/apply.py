@@ -222,6 +222,11 @@ def _measured(
 ) -> tuple[Measured | None, dict[str, Interval]]:
     sample = audited_rows(before, ((row["id"], row["domain"]) for row in rows))
     faulty = _blind_verdicts(rows, files)
+    everybody = merge(files)
+    flagged = [row.id for row in sample if row.flagged]
+    known = {one: everybody[one].faulty for one in flagged if one in everybody}
+    if faulty and len(known) == len(flagged) and None not in known.values():
+        faulty = known | faulty  # nobody chose them: they are all there are
     populations = {name: one.population for name, one in before.domain_statistics.items()}
     settings = (populations, policy.decision.confidence)
     seed = before.sampling.seed

@@ -147,6 +147,18 @@ def test_the_report_says_how_right_the_audit_was(tmp_path: Path, decision: str) 
     assert not review.decides
 
 
+def test_all_excluded_rows_count_if_all_of_them_were_judged(tmp_path: Path) -> None:
+    folder = write_audit(tmp_path)
+    sample = [verdict(i, "right", blind=True) for i in ("u00", "u10", "u11")]
+    give(folder, [*sample, verdict("u01", "wrong"), verdict("u02", "wrong")])
+    few = apply(folder, []).report.review
+    give(folder, [*sample, *(verdict(i, "wrong") for i in FLAGGED[1:])])
+    every = apply(folder, []).report.review
+    assert few is not None and few.precision is not None and few.precision.rate == 0
+    assert every is not None and every.precision is not None and every.precision.rate == 0.75
+    assert every.blind == few.blind
+
+
 def test_the_gate_asks_for_rows_that_people_judged(tmp_path: Path) -> None:
     folder = write_audit(tmp_path)
     asked = load_policy()
