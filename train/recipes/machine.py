@@ -81,7 +81,12 @@ def resolve_for_machine(
         if data[key] == AUTO:
             # A GPU computes both faster than they are read: docs/training.md, "Audio cache".
             data[key] = Data.model_fields[key].default if memory is None else 0.0
-    return Recipe.model_validate(content)
+    return _with(recipe, content)
+
+
+def _with(recipe: Recipe, content: dict[str, object]) -> Recipe:
+    """The recipe with these values; its tracker's settings still know where they come from."""
+    return Recipe.model_validate(content).model_copy(update={"wandb": recipe.wandb})
 
 
 def _tokens(memory: float | None, fixed: int, token: int) -> int:
@@ -108,7 +113,7 @@ def resolve_as_before(recipe: Recipe, before: Recipe, *, processes: int, earlier
         if together % processes == 0:
             content["optimizer"]["accumulate"] = together // processes
     _take(content, then)
-    return Recipe.model_validate(content)
+    return _with(recipe, content)
 
 
 def _take(content: dict[str, object], then: dict[str, object]) -> None:
