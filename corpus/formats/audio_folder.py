@@ -39,6 +39,13 @@ class AudioFolder(Format):
         """The metadata less what is dropped; no audio is touched."""
         _lines_of(source).write(source, target, change, split)
 
+    def untrimmable(self, source: Source) -> str:
+        """Who loads such a folder hears every file whole."""
+        return (
+            "an audio folder has every file whole; cut the file, or list the rows as JSON lines "
+            "with offset and duration"
+        )
+
 
 def _metadata(folder: Path) -> Path | None:
     files = [folder / name for name in ("metadata.jsonl", "metadata.csv")]

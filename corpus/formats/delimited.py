@@ -98,12 +98,14 @@ class Delimited(Format):
         kept: list[str] = []
         id_column: int | None = None
         text_column = 0
+        columns: dict[str, int] = {}
         headed = False
         for number, text, cells in _records(manifest):
             origin = f"{manifest}:{number}"
             if cells and not headed:
                 headed = True
                 id_column = max((n for n, name in enumerate(cells) if name == "id"), default=None)
+                columns = {name: n for n, name in enumerate(cells)}
                 text_column = next(cells.index(name) for name in TEXT_COLUMNS if name in cells)
                 if id_column is None and change.write_ids:
                     text = _with_cell(text, "id", tab)
@@ -113,10 +115,14 @@ class Delimited(Format):
                 correction = change.text_at(origin)
                 if correction is not None:
                     cells[text_column] = correction.applied(cells[text_column])
+                trim = change.trim_at(origin)
+                if trim is not None:
+                    cells[columns["offset"]] = repr(trim.offset)
+                    cells[columns["duration"]] = repr(trim.duration)
                 (name,) = {*change.ids.get(origin, ())} & change.write_ids or {""}
                 if id_column is not None and name:
                     cells[id_column] = name
-                if correction is not None or (id_column is not None and name):
+                if correction or trim or (id_column is not None and name):
                     text = _as_line(cells, tab) + _line_end(text)
                 if id_column is None and change.write_ids:
                     text = _with_cell(text, name, tab)
@@ -125,6 +131,16 @@ class Delimited(Format):
             marked = stream.read(len(BOM)) == BOM
         content = "".join(kept).encode("utf-8", "surrogateescape")
         target.write_bytes((BOM if marked else b"") + content)
+
+    def untrimmable(self, source: Source) -> str | None:
+        """Only columns of its own can say where an utterance lies in its file."""
+        header = next((cells for _, _, cells in _records(source.path) if cells), [])
+        if {"offset", "duration"} <= {*header}:
+            return None
+        return (
+            "the table has no columns offset and duration; add them if what reads it heeds them, "
+            "or cut the file"
+        )
 
 
 def _named_twice(header: list[str]) -> list[str]:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from asr_gate.corpus.utterance import Seconds
+
 if TYPE_CHECKING:
     from asr_gate.corpus.labels import LabelRule
 
@@ -20,6 +22,9 @@ SPEAKER_COLUMNS = ("speaker", "client_id")
 
 SPLIT_NAME = re.compile(r"(train|dev|valid|test|eval)(?=$|[._-])")
 """Names of files and folders that say a split: `train.jsonl`, `dev_other`, `test-clean`."""
+
+CLEAN = "clean"
+"""In the names of manifests that `asr clean` writes."""
 
 ALL = "all"
 """Name of the only source at a path whose files name no split."""
@@ -61,15 +66,24 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class Correction:
+class TextChange:
     """A transcript, and what is written in its place."""
 
     before: str
     after: str
 
-    def applied(self, cell: str) -> str:
+    def applied(self, cell: str | None) -> str:
         """A cell that ends in the transcript, corrected; a language tag before it stays."""
-        return cell.removesuffix(self.before) + self.after
+        return (cell or "").removesuffix(self.before) + self.after
+
+
+@dataclass(frozen=True, slots=True)
+class Trim:
+    """The stretch of its recording that an utterance is to have."""
+
+    offset: Seconds
+    """Where it begins in the recording."""
+    duration: Seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +95,11 @@ class Change:
     dropped: Set[str]
     write_ids: Set[str] = frozenset()
     """Ids that would be lost unless the row says them."""
-    texts: Mapping[str, Correction] = field(default_factory=dict)
+    texts: Mapping[str, TextChange] = field(default_factory=dict)
     """Corrected transcripts, by id."""
+    trims: Mapping[str, Trim] = field(default_factory=dict)
+    """Rows of which less of the recording stays, by id. `Format.untrimmable` says whether the
+    format can."""
 
     def drops(self, origin: str) -> bool:
         """Whether every row at an origin is dropped."""
@@ -93,13 +110,20 @@ class Change:
         """Whether what stands at an origin has to be changed, if it stays."""
         here = self.ids.get(origin, ())
         return any(
-            one in self.dropped or one in self.write_ids or one in self.texts for one in here
+            one in self.dropped or one in self.write_ids or one in self.texts or one in self.trims
+            for one in here
         )
 
-    def text_at(self, origin: str) -> Correction | None:
+    def text_at(self, origin: str) -> TextChange | None:
         """The correction at an origin that holds one row; None: there is none."""
         return next(
             (self.texts[one] for one in self.ids.get(origin, ()) if one in self.texts), None
+        )
+
+    def trim_at(self, origin: str) -> Trim | None:
+        """The trim at an origin that holds one row; None: there is none."""
+        return next(
+            (self.trims[one] for one in self.ids.get(origin, ()) if one in self.trims), None
         )
 
 
@@ -162,9 +186,21 @@ class Format(ABC):
         """What must not be overwritten when a source is cleaned."""
         return [source.path]
 
-    def target(self, source: Source) -> Path:
-        """Where a cleaned source goes by default: `train.clean.jsonl` beside `train.jsonl`."""
-        return beside(source.path, self.ending(source))
+    def untextable(self, source: Source) -> str | None:
+        """Why texts cannot be corrected in a source, and what to do; None: they can."""
+        return None
+
+    def untrimmable(self, source: Source) -> str | None:
+        """Why a source cannot say that a row has less of its audio, and what to do; None: it can.
+
+        Only what the readers of the format heed counts: a training on all of the audio would
+        otherwise follow.
+        """
+        return None
+
+    def target(self, source: Source, mark: str = CLEAN) -> Path:
+        """Where a changed source goes by default: `train.clean.jsonl` beside `train.jsonl`."""
+        return beside(source.path, mark, self.ending(source))
 
     def ending(self, source: Source) -> str:
         """What the name of a cleaned source has to end in; nothing for folders."""
@@ -199,10 +235,10 @@ def is_folder(path: Path) -> bool:
     return os.path.isdir(path)  # noqa: PTH112
 
 
-def beside(path: Path, tail: str = "") -> Path:
-    """The path with `.clean` in its name, before the ending."""
+def beside(path: Path, mark: str, tail: str = "") -> Path:
+    """The path with a mark in its name, as `.clean`, before the ending."""
     path = path.absolute() if path.name in ("", "..") else path
-    return path.with_name(f"{path.name.removesuffix(tail)}.clean{tail}")
+    return path.with_name(f"{path.name.removesuffix(tail)}.{mark}{tail}")
 
 
 def folder_or_here(folder: Path, name: object) -> Path:

@@ -17,6 +17,7 @@ from asr_gate.corpus.files import MEGABYTE, SETTINGS_LIMIT, open_regular, read_r
 from asr_gate.corpus.formats.format import (
     ALL,
     AUDIO_COLUMNS,
+    CLEAN,
     LANG_COLUMNS,
     SPEAKER_COLUMNS,
     TEXT_COLUMNS,
@@ -156,12 +157,20 @@ class HuggingFace(Format):
         """Whether an origin is that of a row of any split."""
         return origin.startswith((f"{source.path}:", f"{source.path}/"))
 
-    def target(self, source: Source) -> Path:
+    def untextable(self, source: Source) -> str:
+        """Datasets are written with rows left out alone."""
+        return "a dataset is written with rows left out alone; save it as JSON lines first"
+
+    def untrimmable(self, source: Source) -> str:
+        """A dataset's audio stands in it whole."""
+        return self.untextable(source)
+
+    def target(self, source: Source, mark: str = CLEAN) -> Path:
         """`OWNER--NAME.clean` in the current folder for a dataset on the hub."""
         name = str(source.path)
         if not name.startswith(HUB):
-            return super().target(source)
-        return beside(Path.cwd() / name.removeprefix(HUB).replace("/", "--"))
+            return super().target(source, mark)
+        return beside(Path.cwd() / name.removeprefix(HUB).replace("/", "--"), mark)
 
     def written(self, source: Source, path: Path, target: Path) -> None:
         """Not to be read back: that would copy all its audio, and the library names its rows."""

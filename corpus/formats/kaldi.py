@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,10 +20,11 @@ from asr_gate.corpus.formats.format import (
     ALL,
     SPLIT_NAME,
     Change,
-    Correction,
     Format,
     Row,
     Source,
+    TextChange,
+    Trim,
     folder_or_here,
     is_folder,
 )
@@ -37,6 +38,8 @@ _BY_UTTERANCE = re.compile(r"text|segments|feats\.scp|vad\.scp|utt2\w+")
 _BY_RECORDING = re.compile(r"wav\.scp|reco2\w+")
 _BY_SPEAKER = re.compile(r"cmvn\.scp|spk2\w+")
 """Files of a data folder by what the first field of their lines is."""
+_OF_WHOLE_AUDIO = re.compile(r"(feats|vad|cmvn)\.scp|utt2num_frames")
+"""Files that were computed from the audio before it was trimmed."""
 
 
 @dataclass
@@ -114,15 +117,18 @@ class Kaldi(Format):
     def write(self, source: Source, target: Path, change: Change, split: str | None) -> None:
         """The files whose lines are about utterances, recordings or speakers, less what goes.
 
-        Relative paths in `wav.scp` become absolute if they start from the folder itself.
+        Relative paths in `wav.scp` become absolute if they start from the folder itself. Where a
+        row is trimmed, `segments` says so, and is made if there is none; features are left out,
+        since they are of all the audio.
 
         Raises:
             UserError: an utterance would need another id, or a file cannot be read.
         """
         folder = source.path
         target.mkdir(exist_ok=True)
-        utterances = set()
+        utterances: list[str] = []
         corrections = {}
+        trims = {}
         for number, line in enumerate(_lines(folder / "text"), start=1):
             origin = f"{folder / 'text'}:{number}"
             if origin not in change.ids or change.drops(origin):
@@ -131,14 +137,22 @@ class Kaldi(Format):
                 raise UserError(
                     f"{origin}: another manifest has the same id; give each its own and audit again"
                 )
-            utterances.add(_fields(line, 1)[0])
+            name = _fields(line, 1)[0]
+            utterances.append(name)
             if correction := change.text_at(origin):
-                corrections[_fields(line, 1)[0]] = correction
-        recordings = _second_fields(folder / "segments", utterances) or utterances
-        speakers = _second_fields(folder / "utt2spk", utterances)
+                corrections[name] = correction
+            if trim := change.trim_at(origin):
+                trims[name] = trim
+        said = {*utterances}
+        recordings = _second_fields(folder / "segments", said) or said
+        speakers = _second_fields(folder / "utt2spk", said)
+        if trims and not (folder / "segments").is_file():
+            (target / "segments").write_text(_segments(folder, utterances, trims), encoding="utf-8")
         for file in sorted(folder.iterdir()):
+            if trims and _OF_WHOLE_AUDIO.fullmatch(file.name):
+                continue
             if _BY_UTTERANCE.fullmatch(file.name):
-                kept = utterances
+                kept = said
             elif _BY_RECORDING.fullmatch(file.name):
                 kept = recordings
             elif _BY_SPEAKER.fullmatch(file.name):
@@ -149,7 +163,9 @@ class Kaldi(Format):
             if file.name == "text":
                 staying = [_with_text(line, corrections) for line in staying]
             elif file.name == "spk2utt":
-                staying = [_only(line, utterances) for line in staying]
+                staying = [_only(line, said) for line in staying]
+            elif file.name in ("segments", "utt2dur"):
+                staying = [_with_trim(line, trims, file.name) for line in staying]
             elif file.name == "wav.scp" and source.base == folder:
                 staying = [_absolute(line, folder) for line in staying]
             (target / file.name).write_bytes("".join(staying).encode("utf-8", "surrogateescape"))
@@ -225,13 +241,41 @@ def _only(line: str, utterances: set[str]) -> str:
     return " ".join([speaker, *(one for one in spoken if one in utterances)]) + "\n"
 
 
-def _with_text(line: str, corrections: Mapping[str, Correction]) -> str:
+def _with_text(line: str, corrections: Mapping[str, TextChange]) -> str:
     """A line of `text` with its transcript corrected."""
     correction = corrections.get(_fields(line, 1)[0])
     if correction is None:
         return line
     content = line.rstrip(" \t\r\n")
+    if not correction.before:
+        return f"{content} {correction.after}" + line[len(content) :]
     return correction.applied(content) + line[len(content) :]
+
+
+def _with_trim(line: str, trims: Mapping[str, Trim], file: str) -> str:
+    """A line of `segments` or `utt2dur` with less of the recording."""
+    utterance, *rest = _fields(line)
+    trim = trims.get(utterance)
+    if trim is None:
+        return line
+    if file == "utt2dur":
+        return f"{utterance} {trim.duration!r}\n"
+    return _segment(utterance, rest[0], trim)
+
+
+def _segment(utterance: str, recording: str, trim: Trim) -> str:
+    return f"{utterance} {recording} {trim.offset!r} {round(trim.offset + trim.duration, 8)!r}\n"
+
+
+def _segments(folder: Path, utterances: Sequence[str], trims: Mapping[str, Trim]) -> str:
+    """The `segments` of a folder without, whose utterances are its recordings; -1 is their end."""
+    durations = _table(folder / "utt2dur").values
+    return "".join(
+        _segment(one, one, trims[one])
+        if one in trims
+        else f"{one} {one} 0 {durations.get(one, '-1')}\n"
+        for one in utterances
+    )
 
 
 def _absolute(line: str, folder: Path) -> str:

@@ -16,7 +16,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.formats.format import ALL, Change, Format, Row, Source, beside, is_file
+from asr_gate.corpus.formats.format import (
+    ALL,
+    CLEAN,
+    Change,
+    Format,
+    Row,
+    Source,
+    beside,
+    is_file,
+)
 from asr_gate.corpus.formats.lhotse_cuts import Recording, audio_base, fault, segment, unfit
 from asr_gate.corpus.formats.lines import (
     every_line,
@@ -105,10 +114,12 @@ class LhotseSupervisions(Format):
         """The file of supervisions and its folder."""
         return [source.path, source.path.parent]
 
-    def target(self, source: Source) -> Path:
+    def target(self, source: Source, mark: str = CLEAN) -> Path:
         """`FOLDER.clean`, or `FOLDER.SPLIT.clean` of a split."""
         folder = source.path.parent.absolute()
-        return beside(folder.with_name(f"{folder.name}.{source.split}") if source.split else folder)
+        if source.split:
+            folder = folder.with_name(f"{folder.name}.{source.split}")
+        return beside(folder, mark)
 
     def written(self, source: Source, path: Path, target: Path) -> Source:
         """The file of supervisions in the folder that was written."""

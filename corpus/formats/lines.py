@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import MEGABYTE, open_regular
-from asr_gate.corpus.formats.format import TEXT_COLUMNS, Change, Correction
+from asr_gate.corpus.formats.format import TEXT_COLUMNS, Change, TextChange, Trim
 from asr_gate.corpus.strict import parse_json
 
 LONGEST_LINE = 64_000_000
@@ -146,12 +146,15 @@ def _edited(line: bytes, origin: str, change: Change) -> bytes:
     assert isinstance(value, dict), f"{origin} was read as an object before"
     here = change.ids[origin]
     staying = [one for one in here if one not in change.dropped]
-    if _text_column(value) is not None:
+    if _is_row(value):
+        # Of a supervision alone the recording counts from its start.
+        begins = "start" if "recording_id" in value else "offset"
         value = _corrected(value, change.texts.get(here[0]))
+        value = _trimmed(value, change.trims.get(here[0]), begins)
     else:  # a cut: its supervisions are the rows
         several = len(here) > 1
         pairs = zip(value["supervisions"], here, strict=True)
-        value["supervisions"] = [
+        supervisions = [
             _corrected(
                 {**supervision, "id": one} if several and one in change.write_ids else supervision,
                 change.texts.get(one),
@@ -159,19 +162,51 @@ def _edited(line: bytes, origin: str, change: Change) -> bytes:
             for supervision, one in pairs
             if one not in change.dropped
         ]
+        value["supervisions"] = supervisions
+        if any(one in change.trims for one in staying):
+            _trim_cut(value, [change.trims.get(one) for one in staying])
     # A cut with one supervision goes by its own id.
     if len(staying) == 1 and (len(here) > 1 or staying[0] in change.write_ids):
         value["id"] = staying[0]
     return json_bytes(value) + line[len(line.rstrip(b"\r\n")) :]
 
 
+def _is_row(value: dict[str, Any]) -> bool:
+    """Whether an object is a row itself, and not a cut, whose supervisions are."""
+    return "supervisions" not in value or _text_column(value) is not None
+
+
 def _text_column(row: dict[str, Any]) -> str | None:
     return next((name for name in TEXT_COLUMNS if name in row), None)
 
 
-def _corrected(row: dict[str, Any], correction: Correction | None) -> dict[str, Any]:
+def _corrected(row: dict[str, Any], correction: TextChange | None) -> dict[str, Any]:
     """A row with its transcript corrected."""
-    column = _text_column(row)
-    if correction is None or column is None:
+    if correction is None:
         return row
-    return {**row, column: correction.applied(row[column])}
+    column = _text_column(row) or TEXT_COLUMNS[0]  # a supervision may be without a text
+    return {**row, column: correction.applied(row.get(column))}
+
+
+def _trimmed(row: dict[str, Any], trim: Trim | None, begins: str) -> dict[str, Any]:
+    """A row that has less of its recording; times of words, which were for all of it, go."""
+    if trim is None:
+        return row
+    row = {name: value for name, value in row.items() if name != "alignment"}
+    return {**row, begins: trim.offset, "duration": trim.duration}
+
+
+def _trim_cut(cut: dict[str, Any], trims: list[Trim | None]) -> None:
+    """Trim a cut with its only supervision, or else supervisions within it."""
+    start = cut["start"]
+    if len(trims) == 1 and (only := trims[0]) is not None:
+        cut |= {"start": only.offset, "duration": only.duration}
+        start = only.offset
+    cut["supervisions"] = [
+        _trimmed(
+            supervision,
+            None if trim is None else Trim(round(trim.offset - start, 8), trim.duration),
+            "start",
+        )
+        for supervision, trim in zip(cut["supervisions"], trims, strict=True)
+    ]
