@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from asr_gate.cli.all_rows import end_interrupted
 from asr_gate.cli.main import debug_option, one_interrupt, show
 from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
 from asr_gate.cli.project import Project, Reading, load_project, reading
@@ -227,15 +226,7 @@ def command(
                     )
                 result = audit(corpus, settings, progress)
         except Interrupted as interrupt:
-            click.echo(
-                f"\nasr: interrupted: {interrupt}; go on with the same command and --resume",
-                err=True,
-            )
-            sys.stdout.flush()
-            sys.stderr.flush()
-            # Python's own exit would wait for the alignments under way: minutes for an hour of
-            # speech.
-            os._exit(130)
+            end_interrupted(interrupt, "go on with the same command and --resume")
     folder = out / name
     # Files of an earlier audit of this name would be drawn over ours.
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)

@@ -50,6 +50,11 @@ OF_THE_CORPUS = frozenset({"D009", "D010"})
     help="Correct texts: take out markup and invisible characters, normalise characters (NFC) and "
     "spaces.",
 )
+@click.option(
+    "--all-rows",
+    is_flag=True,
+    help="First audit what the sample left out, as the sample was; run again, it goes on.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be dropped, and write nothing.")
 @click.option(
     "--write-settings", is_flag=True, help=f"Name the cleaned corpus in {FILE}, for later commands."
@@ -64,6 +69,7 @@ def command(
     drop: tuple[str, ...],
     keep: tuple[str, ...],
     fix: bool,
+    all_rows: bool,
     dry_run: bool,
     write_settings: bool,
     audio_root: Path | None,
@@ -92,6 +98,7 @@ def command(
     )
     from asr_gate.audit.gate import drop as dropping
     from asr_gate.audit.report.next_steps import Data, audit_again, read_options
+    from asr_gate.cli.all_rows import audit_all_rows
     from asr_gate.cli.write_settings import write_manifests
     from asr_gate.corpus.write import write_without
 
@@ -109,6 +116,11 @@ def command(
     source = replace(source, split=source.split or found.dataset.split)
     corpus = source.read()
     content = require_same_data(found, str(path), corpus, folder).comparable()
+    if all_rows and found.total_samples < found.dataset.utterances:
+        manifests = source.manifests if data else []
+        options = read_options(audio_root, source.split if data else split)
+        path = folder = audit_all_rows(found, folder, corpus, manifests, options)
+        found = read_report(path)
     findings = dropping.with_whole_corpus(found, str(path), corpus, content, choice)
     texts = dropping.corrections(corpus) if fix else {}
     findings = dropping.after_correction(findings, texts)
@@ -153,7 +165,7 @@ def command(
         }
         show(lambda: _print_json(told))
         return 0
-    lines = [f"by the report {path}"] if report is None else []
+    lines = [f"by the report {path}"] if path != report else []
     lines += _table(groups, len(dropped), len(corpus.utterances) + len(corpus.skipped), dry_run)
     if fix:
         lines.append(f"corrected texts: {fixed}")
@@ -163,7 +175,7 @@ def command(
     if unsampled:
         lines.append(
             f"{unsampled} rows were not audited: the audit sampled {found.total_samples}; "
-            "asr audit --all audits every row"
+            "--all-rows hears them too"
         )
     lines += _said(written)
     if following:

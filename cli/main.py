@@ -28,6 +28,8 @@ GROUPS = {
         "findings": "List the rows in which an audit found something, with file and line.",
         "review": "Listen to rows in a browser, judge them, and put that into the report.",
         "clean": "Write the corpus again without the utterances that its audit excluded.",
+        "correct": "Write the corpus again with people's corrections.",
+        "corrections": "Export rows to review to Label Studio or CSV, and import what comes back.",
         "report": "Export a report's tables, or log it to Weights & Biases.",
     },
     "Gate": {

@@ -17,6 +17,7 @@ from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import Report
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.headline import sentence
+from asr_gate.audit.report.propose import propose
 from asr_gate.corpus.text.plain import plain
 
 Row = Mapping[str, Any]
@@ -153,6 +154,10 @@ def _row(
     }
     if row is None:
         return shown
+    proposal = propose(row["text"], words, gaps, heard, findings)
+    if proposal is not None:
+        shown["proposed"] = plain(proposal.text)
+        shown["proposed_confidence"] = _seconds(proposal.confidence)
     return shown | {
         "text": plain(row["text"]),
         "language": row["language"],

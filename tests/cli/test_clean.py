@@ -7,12 +7,14 @@ import shlex
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
+from asr_gate.audit.gate.read import read_report
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.finding import Finding
 from asr_gate.cli.project import load_project
@@ -230,3 +232,32 @@ def test_choices_that_make_no_sense(
     code, _, err = asr("clean", "--data", manifest, *options)
     assert (code, says in err) == (2, True), err
     assert not list(Path.cwd().glob("*.clean*"))
+
+
+def test_all_rows_are_audited_as_the_sample_was_once(
+    manifest: Path, asr: Asr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = read_report(audited(manifest, BAD, total_samples=2))
+    asked: list[Any] = []
+
+    def audit(corpus: Any, settings: Any, progress: Any) -> Any:
+        asked.append(settings)
+        folder = settings.out / settings.name
+        found = (BAD, finding("copy-t", "A008", split="test"))
+        return SimpleNamespace(report=read_report(report_about(manifest, folder, *found)))
+
+    monkeypatch.setattr("asr_gate.audit.pipeline.audit", audit)
+    monkeypatch.setattr("asr_gate.audit.report.page_file.write_page", lambda *given: None)
+    given = ("clean", "reports/phase0", "--data", manifest, "--all-rows")
+    code, out, err = asr(*given)
+    assert code == 0, err
+    assert kept() == without("bad", "copy-t")
+    assert out.splitlines()[0] == "by the report reports/phase0-all"
+    assert "not audited" not in out
+    (settings,) = asked
+    assert (settings.name, settings.fraction, settings.resume) == ("phase0-all", 1.0, True)
+    assert (settings.aligner, settings.language) == ("m", "en")
+    assert settings.policy.model_dump(mode="json") == sample.policy
+    assert asr(*given)[0] == 0
+    assert asr("clean", "reports/phase0-all", "--data", manifest, "--all-rows")[0] == 0
+    assert len(asked) == 1, "what is audited is not audited again"
