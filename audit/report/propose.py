@@ -169,9 +169,10 @@ def _written(
             written = _in_place(written, _spelled(word.heard, shout))
         parts.append(written)
         at = end
+    parts.append(text[at:])
     if gaps[-1].code:
-        parts.append(f" {_spelled(gaps[-1].heard, shout)}")
-    new = " ".join("".join([*parts, text[at:]]).split())
+        parts = ["".join(parts).rstrip().rstrip(_END), f" {_spelled(gaps[-1].heard, shout)}"]
+    new = " ".join("".join(parts).split())
     # The sentence begins and ends as it did.
     if text[:1].isupper():
         new = new[:1].upper() + new[1:]

@@ -1,0 +1,97 @@
+"""The proposed text: the wrong place is changed, everything else stays as it is written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from asr_gate.audit.report.propose import Proposal, propose
+from tests.audit.report.reports import finding
+
+
+def proposed(
+    text: str,
+    heard: str,
+    *codes: str,
+    unsaid: str = "",
+    replaced: str = "",
+    gap: int | None = None,
+    probability: float = 0.9,
+) -> Proposal | None:
+    """A word a second, said and heard at the same time; what is heard in a gap comes before it."""
+    words: list[dict[str, Any]] = []
+    gaps: list[dict[str, Any]] = []
+    at = 0.0
+    for n, word in enumerate(text.replace("-", " ").split()):
+        there = gap == n
+        gaps.append({"start": at, "end": at + there, "untranscribed": probability * there})
+        at += there
+        said = word.strip(".,!?") != unsaid
+        words.append(
+            {
+                "word": word,
+                "start": at,
+                "end": at + said,
+                "spoken": 1.0 if said else 1 - probability,
+                "replaced": probability if word.strip(".,!?") == replaced else 0.0,
+            }
+        )
+        at += said
+    last = gap == len(words)
+    gaps.append({"start": at, "end": at + last, "untranscribed": probability * last})
+    sounds = [
+        {"word": word, "start": float(n), "end": n + 1.0} for n, word in enumerate(heard.split())
+    ]
+    return propose(text, words, gaps, sounds, [finding("u", code) for code in codes])
+
+
+@pytest.mark.parametrize(
+    ("text", "heard", "code", "place", "expected"),
+    [
+        ("the cat um sat", "the cat sat", "A005", {"unsaid": "um"}, "the cat sat"),
+        ("Um, the cat sat.", "the cat sat", "A005", {"unsaid": "Um"}, "The cat sat."),
+        ("the cat, um, sat", "the cat sat", "A005", {"unsaid": "um"}, "the cat, sat"),
+        ("The cat sat, um.", "the cat sat", "A005", {"unsaid": "um"}, "The cat sat."),
+        ("the dog, sat", "the cat sat", "A006", {"replaced": "dog"}, "the cat, sat"),
+        ("said Dana.", "said omer", "A006", {"replaced": "Dana"}, "said Omer."),
+        ("THE DOG SAT", "the cat sat", "A006", {"replaced": "DOG"}, "THE CAT SAT"),
+        ("the cat sat", "the BIG cat sat", "A007", {"gap": 1}, "the big cat sat"),
+        ("the cat sat.", "the cat sat down", "A007", {"gap": 3}, "the cat sat down."),
+        ("החתול ישב", "החתול גדול ישב", "A007", {"gap": 1}, "החתול גדול ישב"),
+    ],
+)
+def test_the_place_is_changed(
+    text: str, heard: str, code: str, place: dict[str, Any], expected: str
+) -> None:
+    found = proposed(text, heard, code, **place)
+    assert found is not None
+    assert (found.text, found.codes) == (expected, (code,))
+
+
+def test_confidence_is_the_findings_and_the_hearings() -> None:
+    gone = proposed("the cat um sat", "the cat sat", "A005", unsaid="um", probability=0.8)
+    assert gone is not None
+    assert gone.confidence == pytest.approx(0.8)
+    well = proposed("the cat sat", "the big cat sat", "A007", gap=1)
+    badly = proposed("the cat sat", "thur big cot sad", "A007", gap=1)
+    assert well is not None
+    assert badly is not None
+    assert well.confidence == pytest.approx(0.9 * 4 / 5)
+    assert badly.confidence == pytest.approx(0.9 * 1 / 5)
+
+
+def test_nothing_is_proposed_where_nothing_can_be_known() -> None:
+    assert proposed("the cat sat", "the big cat sat", "A007", gap=1) is not None
+    assert proposed("the cat sat", "the big cat sat", "A007", "A008", gap=1) is None, "other text"
+    assert proposed("the cat sat", "the big cat sat", gap=1) is None, "no finding"
+    assert proposed("the cat sat", "the big cat sat", "A005", gap=1) is None, "another finding"
+    assert proposed("החתול ישב", "hahatul gadol yashav", "A007", gap=1) is None, "another script"
+    assert proposed("the cat sat", "the", "A006", replaced="sat") is None, "nothing heard there"
+    assert proposed("um", "", "A005", unsaid="um") is None, "nothing would be left"
+    romanised = proposed("החתול אה ישב", "hahatul yashav", "A005", unsaid="אה")
+    assert romanised is not None
+    assert romanised.text == "החתול ישב"
+    words = [{"word": "seven", "start": 0, "end": 1, "spoken": 0.1, "replaced": 0.0}]
+    gaps = [{"start": 0, "end": 0, "untranscribed": 0.0}] * 2
+    assert propose("7", words, gaps, [], [finding("u", "A005")]) is None, "a number read out"
