@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asr_gate.cli.lines import columns, print_lines
 from asr_gate.cli.main import debug_option, show
 from asr_gate.cli.options import codes_of, corpus_options
 from asr_gate.cli.project import FILE, load_project, reading
@@ -163,7 +165,7 @@ def command(
             "next": following,
             "written": [_as_json(one) for one in written],
         }
-        show(lambda: _print_json(told))
+        show(lambda: click.echo(json.dumps(told)))
         return 0
     lines = [f"by the report {path}"] if path != report else []
     lines += _table(groups, len(dropped), len(corpus.utterances) + len(corpus.skipped), dry_run)
@@ -187,7 +189,7 @@ def command(
                 "puts the cleaned corpus there"
             )
         lines += ["", "Next: audit it again, since it is other data now:", f"  {following}"]
-    show(lambda: _print(lines))
+    show(lambda: print_lines(lines))
     return 0
 
 
@@ -222,10 +224,7 @@ def _table(groups: Sequence[tuple[Group, int]], dropped: int, total: int, dry: b
         (group.code, names.get(group.code, ""), group.domain or "-", group.split or "-", str(rows))
         for group, rows in groups
     ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        *left, rows = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        lines.append(f"  {'  '.join(left)}  {rows.strip():>{widths[-1]}}")
+    lines += columns(cells)
     return lines
 
 
@@ -249,17 +248,3 @@ def _as_json(one: Written) -> dict[str, Any]:
         "dropped": one.dropped,
         "fixed": one.fixed,
     }
-
-
-def _print_json(told: dict[str, Any]) -> None:
-    import json
-
-    click.echo(json.dumps(told))
-
-
-def _print(lines: Sequence[str]) -> None:
-    from asr_gate.corpus.text.plain import plain
-
-    for line in lines:
-        # Columns and indented commands keep their spaces.
-        click.echo(" ".join(map(plain, line.split(" "))))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from asr_gate.cli.lines import columns, print_lines
 from asr_gate.cli.main import debug_option, show
 from asr_gate.cli.options import codes_of, corpus_options
 from asr_gate.cli.project import FILE, load_project, reading
@@ -156,7 +158,7 @@ def command(
         following = _next(found, paths, root, options_split)
     if as_json:
         told = _as_json(planned, placed, following)
-        show(lambda: _print_json(told))
+        show(lambda: click.echo(json.dumps(told)))
         return 0
     lines = [*_table(planned, corpus, dry_run), *_left_out(planned), *_said(planned, placed)]
     if not dry_run and not placed:
@@ -165,7 +167,7 @@ def command(
         lines.append(f"{FILE} names the corrected corpus")
     if following:
         lines += ["", "Next: audit it again, since it is other data now:", f"  {following}"]
-    show(lambda: _print(lines))
+    show(lambda: print_lines(lines))
     return 0
 
 
@@ -230,10 +232,7 @@ def _table(plan: Plan, corpus: Corpus, dry: bool) -> list[str]:
     )
     cells = [("action", "domain", "outcome", "rows")] if counts else []
     cells += [(*key, str(rows)) for key, rows in sorted(counts.items())]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for *left_cells, last in cells:
-        row = [cell.ljust(width) for cell, width in zip(left_cells, widths, strict=False)]
-        lines.append(f"  {'  '.join(row)}  {last:>{widths[-1]}}")
+    lines += columns(cells)
     return lines
 
 
@@ -291,17 +290,3 @@ def _as_json(plan: Plan, placed: Sequence[Placed], following: str | None) -> dic
         ],
         "next": following,
     }
-
-
-def _print_json(told: dict[str, Any]) -> None:
-    import json
-
-    click.echo(json.dumps(told))
-
-
-def _print(lines: Sequence[str]) -> None:
-    from asr_gate.corpus.text.plain import plain
-
-    for line in lines:
-        # Columns and indented commands keep their spaces.
-        click.echo(" ".join(map(plain, line.split(" "))))

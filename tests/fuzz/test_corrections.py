@@ -65,6 +65,7 @@ FILES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 def test_damaged_corrections(
     name: str, tmp_path: Path, record_property: Callable[[str, object], None]
@@ -90,6 +91,7 @@ def applies(folder: Path) -> str:
     return "read"
 
 
+@pytest.mark.slow
 def test_damaged_corrections_of_a_sound_corpus(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
