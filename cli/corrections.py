@@ -13,7 +13,7 @@ import click
 from asr_gate.cli.main import debug_option, show
 
 if TYPE_CHECKING:
-    from asr_gate.audit.records.to_review import ToReview
+    from asr_gate.audit.report.review_row import ToReview
 
 KINDS = {"label-studio": ".json", "csv": ".csv"}
 
@@ -81,7 +81,7 @@ def export(
         return 0
     out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(out, content)
-    back = "corrections.json" if kind == "label-studio" else str(out)
+    back = "EXPORT.json" if kind == "label-studio" else str(out)
     click.echo(f"{out}: {len(rows)} rows")
     click.echo(f"\nNext, when people are done:\n  asr correct --corrections {back} --dry-run")
     return 0

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from asr_gate.audit.records.excluded import excludes
 from asr_gate.audit.records.finding import Finding
-from asr_gate.audit.records.to_review import ToReview
 from asr_gate.audit.report.propose import Proposal, propose
+from asr_gate.audit.report.review_row import ToReview
 
 if TYPE_CHECKING:
     from asr_gate.audit.gate.tables import AuditReport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from asr_gate.audit.records.to_review import ToReview
+from asr_gate.audit.report.review_row import ToReview
 from asr_gate.corpus.read import read_corpus
 from asr_gate.train.evaluation.result_file import Transcript, read_result
 from asr_gate.train.evaluation.scoring import count_errors
