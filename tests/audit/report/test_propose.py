@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from asr_gate.audit.report.page_data import page_data
 from asr_gate.audit.report.propose import Proposal, propose
-from tests.audit.report.reports import finding
+from asr_gate.audit.report.schemas import UTTERANCES
+from tests.audit.report.reports import finding, report_of
 
 
 def proposed(
@@ -95,3 +97,19 @@ def test_nothing_is_proposed_where_nothing_can_be_known() -> None:
     words = [{"word": "seven", "start": 0, "end": 1, "spoken": 0.1, "replaced": 0.0}]
     gaps = [{"start": 0, "end": 0, "untranscribed": 0.0}] * 2
     assert propose("7", words, gaps, [], [finding("u", "A005")]) is None, "a number read out"
+
+
+def test_the_page_has_what_is_proposed() -> None:
+    measured = dict.fromkeys(UTTERANCES.names, 1.0)
+    row = measured | {"id": "u", "text": "um yes", "activity": [], "unaligned": []}
+    words = [
+        {"id": "u", "word": word, "start": n, "end": n, "spoken": n, "replaced": 0.0, "kept": True}
+        | {"confidence": 1.0}
+        for n, word in enumerate(("um", "yes"))
+    ]
+    gaps = [{"id": "u", "start": n, "end": n, "untranscribed": 0.0} for n in range(3)]
+    report = report_of(finding("u", "A005"))
+    data = page_data(report, [row], words, gaps, [], [], 10)
+    assert (data["rows"][0]["proposed"], data["rows"][0]["proposed_confidence"]) == ("yes", 1.0)
+    data = page_data(report_of(finding("u", "A001")), [row], words, gaps, [], [], 10)
+    assert "proposed" not in data["rows"][0]
