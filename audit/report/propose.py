@@ -1,15 +1,17 @@
 """What a transcript may have to be: what the aligner heard, put where it found the text wrong.
 
-Of A005 (a word that is not said) the word goes, of A006 (something else is said) what was heard
-stands in its place, of A007 (speech that the transcript lacks) what was heard there is put in.
+Of A005 (a word that is not said) and A006 (something else is said) what was heard there stands in
+the word's place, or nothing; of A007 (speech that the transcript lacks) what was heard is put in.
 Nobody but a person applies it: an acoustic model without a language model spells as it hears.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from asr_gate.audit.records.causes import explained
@@ -21,6 +23,8 @@ Row = Mapping[str, Any]
 
 PROPOSED = frozenset({"A005", "A006", "A007"})
 """Rules that say which word is wrong, and so can be answered with a text."""
+MOST_WORDS = 1000
+"""Of a text that is answered."""
 _END = ".?!…。؟"
 
 
@@ -65,19 +69,26 @@ def propose(
 
     Returns:
         None: nothing is to be changed, something else is wrong with the row that explains it, the
-        model writes another script, or the text holds numbers that were read out.
+        model writes another script, or what is wrong is a word that is said for a number.
     """
     counting = {finding.code for finding in findings if finding.counts}
-    codes = {code for code in counting & PROPOSED if not explained(code, counting)}
-    spans = _spans(text, words)
-    if not codes or spans is None or len(gaps) != len(words) + 1:
+    codes = frozenset(code for code in counting & PROPOSED if not explained(code, counting))
+    if not codes or len(gaps) != len(words) + 1 or len(words) > MOST_WORDS:
         return None
+    spans = _spans(text, words)
     spelled = _same_script(text, heard)
     if not spelled:
         codes &= {"A005"}
     near = _nearest(words, gaps, heard)
-    of_words = [_word(row, near.get(("word", n), []), codes) for n, row in enumerate(words)]
-    of_gaps = [_gap(row, near.get(("gap", n), []), codes) for n, row in enumerate(gaps)]
+    # What stands nowhere in the text cannot be changed there.
+    placed = [codes if span else frozenset() for span in spans]
+    of_words = [
+        _word(row, near.get(("word", n), []), placed[n], spelled) for n, row in enumerate(words)
+    ]
+    of_gaps = [
+        _gap(row, near.get(("gap", n), []), within)
+        for n, (row, within) in enumerate(zip(gaps, [*placed, codes], strict=True))
+    ]
     wrong = [place for place in (*of_words, *of_gaps) if place.code]
     if not wrong:
         return None
@@ -86,18 +97,17 @@ def propose(
     hearing = (exact + 1) / (len(right) + 2)
     confidence = 1.0
     for place in wrong:
-        many = 0 if place.code == "A005" else len(place.heard)
-        confidence *= place.probability * hearing**many
+        confidence *= place.probability * hearing ** len(place.heard)
     new = _written(text, spans, of_words, of_gaps)
     if not new or new == " ".join(text.split()):
         return None
     return Proposal(new, confidence, tuple(sorted({str(place.code) for place in wrong})))
 
 
-def _word(row: Row, heard: Sequence[str], codes: Collection[str]) -> _Place:
+def _word(row: Row, heard: Sequence[str], codes: Collection[str], spelled: bool) -> _Place:
     if row["spoken"] < LIKELY:
         if "A005" in codes:
-            return _Place("A005", 1 - row["spoken"], heard)
+            return _Place("A005", 1 - row["spoken"], heard if spelled else ())
     elif row["replaced"] > LIKELY and "A006" in codes and heard:
         return _Place("A006", row["replaced"], heard)
     return _Place(None, 1.0, heard)
@@ -112,33 +122,38 @@ def _gap(row: Row, heard: Sequence[str], codes: Collection[str]) -> _Place:
 def _nearest(
     words: Sequence[Row], gaps: Sequence[Row], heard: Sequence[Row]
 ) -> dict[tuple[str, int], list[str]]:
-    """What was heard, by the word or the gap with speech in it that it shares most time with."""
+    """What was heard, by the word or the gap with speech in it that it belongs to.
+
+    That is the one that it shares most time with; of words that it shares any with, first the one
+    that it is.
+    """
     places = [
-        *((("word", n), row) for n, row in enumerate(words) if row["spoken"] >= LIKELY),
+        *((("word", n), row) for n, row in enumerate(words)),
         *((("gap", n), row) for n, row in enumerate(gaps) if row["untranscribed"] > LIKELY),
     ]
     found: dict[tuple[str, int], list[str]] = {}
     for one in heard:
+        said = _bare(one["word"])
         shared = [
-            (min(one["end"], row["end"]) - max(one["start"], row["start"]), name)
+            (said == _bare(row.get("word", "")), time, name)
             for name, row in places
+            if (time := min(one["end"], row["end"]) - max(one["start"], row["start"])) > 0
         ]
-        most, name = max(shared, key=lambda pair: pair[0], default=(0.0, None))
-        if name is not None and most > 0:
-            found.setdefault(name, []).append(one["word"])
+        if shared:
+            found.setdefault(max(shared)[2], []).append(one["word"])
     return found
 
 
-def _spans(text: str, words: Sequence[Row]) -> list[tuple[int, int]] | None:
-    """Where each word stands in the text; None: one of them stands for a number."""
-    spans = []
-    at = 0
-    for row in words:
-        start = text.find(row["word"], at)
-        if start < 0:
-            return None
-        at = start + len(row["word"])
-        spans.append((start, at))
+def _spans(text: str, words: Sequence[Row]) -> list[tuple[int, int] | None]:
+    """Where each word stands in the text; None: it does not, as one that is said for a number."""
+    apart = "".join(" " if unicodedata.category(c) == "Pd" else c for c in text)
+    tokens = list(re.finditer(r"\S+", apart))
+    spans: list[tuple[int, int] | None] = [None] * len(words)
+    written, aligned = [token[0] for token in tokens], [row["word"] for row in words]
+    matcher = SequenceMatcher(None, written, aligned, autojunk=False)
+    for at, word, size in matcher.get_matching_blocks():
+        for n in range(size):
+            spans[word + n] = tokens[at + n].span()
     return spans
 
 
@@ -149,7 +164,7 @@ def _same_script(text: str, heard: Sequence[Row]) -> bool:
 
 def _written(
     text: str,
-    spans: Sequence[tuple[int, int]],
+    spans: Sequence[tuple[int, int] | None],
     words: Sequence[_Place],
     gaps: Sequence[_Place],
 ) -> str:
@@ -157,16 +172,16 @@ def _written(
     shout = text.isupper()
     parts: list[str] = []
     at = 0
-    for (start, end), word, gap in zip(spans, words, gaps, strict=False):
+    for span, word, gap in zip(spans, words, gaps, strict=False):
+        if span is None:
+            continue
+        start, end = span
         parts.append(text[at:start])
         if gap.code:
             parts.append(f" {_spelled(gap.heard, shout)} ")
         written = text[start:end]
-        if word.code == "A005":  # its comma goes with it
-            written = ""
-            end += next((n for n, c in enumerate(text[end:]) if c.isspace() or _is_letter(c)), 0)
-        elif word.code == "A006":
-            written = _in_place(written, _spelled(word.heard, shout))
+        if word.code:
+            written = _in_place(written, _spelled(word.heard, shout)) if word.heard else ""
         parts.append(written)
         at = end
     parts.append(text[at:])
