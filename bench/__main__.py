@@ -7,6 +7,7 @@ from bench import (
     example,
     first_corpus,
     limits,
+    propose,
     real_speech,
     review,
     rules,
@@ -31,7 +32,7 @@ if __name__ == "__main__":
     state.main()
     training_time.main()
     tracking.main()
-    for measurement in (real_speech, short_utterances, limits, detection):
+    for measurement in (real_speech, short_utterances, limits, propose, detection):
         try:
             measurement.main()
         except Missing as reason:

@@ -94,9 +94,36 @@ def test_nothing_is_proposed_where_nothing_can_be_known() -> None:
     romanised = proposed("החתול אה ישב", "hahatul yashav", "A005", unsaid="אה")
     assert romanised is not None
     assert romanised.text == "החתול ישב"
-    words = [{"word": "seven", "start": 0, "end": 1, "spoken": 0.1, "replaced": 0.0}]
-    gaps = [{"start": 0, "end": 0, "untranscribed": 0.0}] * 2
-    assert propose("7", words, gaps, [], [finding("u", "A005")]) is None, "a number read out"
+
+
+def placed(text: str, words: str, heard: str, **changed: dict[str, float]) -> str | None:
+    """Words and what is heard at their times, a second each; `changed` is what is known of some."""
+    rows = [
+        {"word": w, "start": n, "end": n + 1, "spoken": 1.0, "replaced": 0.0} | changed.get(w, {})
+        for n, w in enumerate(words.split())
+    ]
+    gaps = [{"start": 0, "end": 0, "untranscribed": 0.0}] * (len(rows) + 1)
+    sounds = [
+        {"word": w, "start": n + 0.1, "end": n + 1.1}
+        for n, w in enumerate(heard.split())
+        if w != "-"
+    ]
+    found = propose(text, rows, gaps, sounds, [finding("u", "A005"), finding("u", "A006")])
+    return None if found is None else found.text
+
+
+def test_a_word_that_is_not_said_becomes_what_is_said_there() -> None:
+    unsaid = {"spoken": 0.1, "replaced": 1.0}
+    assert placed("the dog sat", "the dog sat", "the cat sat", dog=unsaid) == "the cat sat"
+    assert placed("the dog sat", "the dog sat", "the - sat", dog=unsaid) == "the sat"
+
+
+def test_words_that_are_said_for_numbers_stay_as_numbers() -> None:
+    unsaid, other = {"spoken": 0.1}, {"replaced": 0.9}
+    text, words = "7 um cats", "seven um cats"
+    assert placed(text, words, "seven - cats", um=unsaid) == "7 cats"
+    assert placed(text, words, "eight - cats", um=unsaid, seven=other) == "7 cats"
+    assert placed(text, words, "eight um cats", seven=other) is None
 
 
 def test_the_page_has_what_is_proposed() -> None:
