@@ -101,7 +101,7 @@ def command(
     from asr_gate.audit.gate import drop as dropping
     from asr_gate.audit.report.next_steps import Data, audit_again, read_options
     from asr_gate.cli.all_rows import audit_all_rows
-    from asr_gate.cli.write_settings import write_manifests
+    from asr_gate.cli.write_settings import name_instead, settings_line
     from asr_gate.corpus.write import write_without
 
     project = load_project()
@@ -145,11 +145,7 @@ def command(
         options = read_options(source.audio_root, source.split)
         following = audit_again(found, Data(paths, options), name=CLEANED)
         if write_settings:
-            names = {
-                one.manifest: [p.path for p in written if p.manifest == one.manifest]
-                for one in written
-            }
-            write_manifests(FILE, {name: list(map(str, some)) for name, some in names.items()})
+            name_instead(FILE, [(one.manifest, one.path) for one in written])
             options = read_options(
                 audio_root, None if source.split == project.corpus.split else source.split
             )
@@ -181,13 +177,10 @@ def command(
         )
     lines += _said(written)
     if following:
-        if write_settings:
-            lines.append(f"{FILE} names the cleaned corpus")
-        elif named := [one for one in written if one.manifest in project.corpus.manifests]:
-            lines.append(
-                f"{FILE} still names {', '.join(one.manifest for one in named)}; --write-settings "
-                "puts the cleaned corpus there"
-            )
+        manifests = [one.manifest for one in written]
+        named = project.corpus.manifests
+        if line := settings_line(FILE, named, manifests, "cleaned", write_settings):
+            lines.append(line)
         lines += ["", "Next: audit it again, since it is other data now:", f"  {following}"]
     show(lambda: print_lines(lines))
     return 0

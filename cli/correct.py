@@ -106,6 +106,7 @@ def command(
     correction is about this corpus.
     """
     from asr_gate.audit.gate.tables import load
+    from asr_gate.cli.write_settings import name_instead, settings_line
     from asr_gate.corpus.correct import plan, write_corrected
     from asr_gate.corpus.errors import UserError
 
@@ -146,12 +147,7 @@ def command(
         paths = [str(one.path) for one in placed]
         options_split = source.split
         if write_settings:
-            from asr_gate.cli.write_settings import write_manifests
-
-            names: dict[str, list[str]] = {}
-            for one in placed:
-                names.setdefault(one.manifest, []).append(str(one.path))
-            write_manifests(FILE, names)
+            name_instead(FILE, [(one.manifest, one.path) for one in placed])
             paths = []
             options_split = None if source.split == project.corpus.split else source.split
         root = audio_root if write_settings else source.audio_root
@@ -163,9 +159,11 @@ def command(
     lines = [*_table(planned, corpus, dry_run), *_left_out(planned), *_said(planned, placed)]
     if not dry_run and not placed:
         lines.append("nothing to apply, so nothing is written")
-    if write_settings and placed:
-        lines.append(f"{FILE} names the corrected corpus")
     if following:
+        manifests = [one.manifest for one in placed]
+        named = project.corpus.manifests
+        if line := settings_line(FILE, named, manifests, "corrected", write_settings):
+            lines.append(line)
         lines += ["", "Next: audit it again, since it is other data now:", f"  {following}"]
     show(lambda: print_lines(lines))
     return 0

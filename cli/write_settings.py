@@ -45,6 +45,43 @@ def write_manifests(file: Path, manifests: Mapping[str, Sequence[str]]) -> None:
         raise UserError(f"{file}: cannot be read ({error})") from error
 
 
+def name_instead(file: Path, written: Iterable[tuple[str, Path]]) -> None:
+    """Name in `asr.toml` what was written from each manifest, in the manifest's place.
+
+    Args:
+        file: `asr.toml`.
+        written: manifests, and what was written from them.
+
+    Raises:
+        UserError: as `write_manifests`.
+    """
+    names: dict[str, list[str]] = {}
+    for manifest, path in written:
+        names.setdefault(manifest, []).append(str(path))
+    write_manifests(file, names)
+
+
+def settings_line(
+    file: Path, named: Sequence[str], manifests: Iterable[str], what: str, wrote: bool
+) -> str | None:
+    """What a command says of `asr.toml` after it wrote a corpus again.
+
+    Args:
+        file: `asr.toml`.
+        named: the manifests that it named before.
+        manifests: that were written again.
+        what: was done to the corpus: `cleaned`.
+        wrote: whether the file names the result now.
+    """
+    if wrote:
+        return f"{file} names the {what} corpus"
+    if still := [one for one in manifests if one in named]:
+        return (
+            f"{file} still names {', '.join(still)}; --write-settings puts the {what} corpus there"
+        )
+    return None
+
+
 def _for_both(
     rules: Iterable[Mapping[str, Any]], manifests: Mapping[str, Sequence[str]]
 ) -> list[dict[str, Any]]:
