@@ -40,7 +40,7 @@ def audit_all_rows(
         UserError: the aligner cannot be named, or the audit cannot be made.
         NoVerdict: the report's policy cannot be read.
     """
-    from asr_gate.audit.gate.drop import policy_of
+    from asr_gate.audit.gate.leaks import policy_of
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.report.next_steps import NO_LANGUAGE, Data, audit_again, next_commands
     from asr_gate.audit.report.page_file import write_page

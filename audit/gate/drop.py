@@ -99,18 +99,6 @@ def with_whole_corpus(
     return again + [f for f in report.findings if (f.id, f.code) not in known]
 
 
-def policy_of(report: Report, name: str) -> Policy:
-    """The policy that a report was made with.
-
-    Raises:
-        NoVerdict: it cannot be read.
-    """
-    try:
-        return Policy.model_validate(report.policy)
-    except ValidationError as error:
-        raise NoVerdict(f"{name}: its policy cannot be read; audit again") from error
-
-
 def corrections(corpus: Corpus) -> dict[str, str]:
     """Corrected transcripts by id, of the rows that have anything to correct."""
     found = {u.id: mended(u.text) for u in corpus.utterances}

@@ -66,7 +66,7 @@ def test_every_kind_of_defect_has_its_rule(audited: Path) -> None:
 def test_the_files_of_an_audit(audited: Path) -> None:
     folder = audited / "reports" / "proceed"
     names = {path.name for path in folder.iterdir()}
-    tables = {"utterances.parquet", "words.parquet", "gaps.parquet"}
+    tables = {"utterances.parquet", "words.parquet", "gaps.parquet", "heard.parquet"}
     shown = {"report.md", "findings.sarif", "junit.xml", "clean.jsonl"}
     assert names == {"alignment_report.json", "rows.jsonl", "tensorboard", *shown, *tables}
     rows = [json.loads(line) for line in (folder / "clean.jsonl").read_text().splitlines()]

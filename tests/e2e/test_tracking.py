@@ -68,6 +68,7 @@ def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Pat
         "alignment_report.json",
         "rows.jsonl",
         "gaps.parquet",
+        "heard.parquet",
         "report.md",
         "utterances.parquet",
         "words.parquet",

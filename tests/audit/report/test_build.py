@@ -180,6 +180,7 @@ def test_tables_hold_every_utterance_word_and_gap(tmp_path: Path) -> None:
         "utterances.parquet",
         "words.parquet",
         "gaps.parquet",
+        "heard.parquet",
         "rows.jsonl",
     }
     for name, schema in (("utterances", UTTERANCES), ("words", WORDS), ("gaps", GAPS)):
