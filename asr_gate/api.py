@@ -57,6 +57,7 @@ def audit_corpus(
     resume: bool = False,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     batch_seconds: float = 60.0,
+    page_audio: bool = True,
     progress: Progress | None = None,
 ) -> AuditReport:
     """Audit a corpus, write its report, and return it; the same as `asr audit`, without tracking.
@@ -78,6 +79,7 @@ def audit_corpus(
         rules: domains and splits by pattern, as `corpus.rules` of `asr.toml`, which is not read.
         controls: planted defects of each kind; None: the policy's, 0: none.
         resume: continue an interrupted audit.
+        page_audio: whether `report.html` holds audio.
         device: where the acoustic model runs.
         batch_seconds: padded audio in one batch, in seconds.
         progress: is told how far the audit is; from several threads, one at a time.
@@ -92,6 +94,8 @@ def audit_corpus(
     """
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import load_policy
+    from asr_gate.audit.report.next_steps import Data, next_commands, read_options
+    from asr_gate.audit.report.page_file import write_page
     from asr_gate.corpus.labels import LabelRule
     from asr_gate.corpus.read import read_corpus
 
@@ -119,7 +123,11 @@ def audit_corpus(
         result = audit(corpus, settings, progress or _Quiet())
     except Interrupted as error:
         raise KeyboardInterrupt(str(error)) from error
-    return AuditReport(settings.out / settings.name / REPORT_FILE, result.report)
+    folder = settings.out / settings.name
+    data = Data([os.fspath(one) for one in names], read_options(root, split))
+    following = next_commands(result.report, folder, data)
+    write_page(result, corpus, folder, limits, following, audio=page_audio)
+    return AuditReport(folder / REPORT_FILE, result.report)
 
 
 def load_report(path: PathLike = "reports/phase0") -> AuditReport:

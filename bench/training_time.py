@@ -21,8 +21,8 @@ from asr_gate.train.loop.expected_time import expected_time
 from asr_gate.train.model.build import build_on_meta
 from asr_gate.train.model.memory import memory_needs
 from asr_gate.train.model.parameter_groups import match
+from asr_gate.train.plan import PlannedTime
 from asr_gate.train.recipes.machine import TOKENS_PER_SECOND
-from asr_gate.train.record import PlannedTime
 from bench.docs import replace_figures
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

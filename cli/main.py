@@ -30,7 +30,7 @@ GROUPS = {
         "clean": "Write the corpus again without the utterances that its audit excluded.",
         "correct": "Write the corpus again with people's corrections.",
         "corrections": "Export rows to review to Label Studio or CSV, and import what comes back.",
-        "report": "Export a report's tables, or log it to Weights & Biases.",
+        "report": "Export a report's tables, compare two, or log one to Weights & Biases.",
     },
     "Gate": {
         "gate": "Turn a report's decision into an exit code.",

@@ -10,6 +10,7 @@ import click
 from asr_gate.audit.gate.tables import FORMATS, TABLES, export, load
 from asr_gate.cli.main import debug_option, show
 from asr_gate.cli.options import split_overrides, wandb_options
+from asr_gate.cli.report_diff import command as diff
 
 
 @click.group("report", context_settings={"help_option_names": ["-h", "--help"]})
@@ -147,3 +148,6 @@ def publish_report(report: Path, overrides: tuple[str, ...], tracking: dict[str,
     same = f" (the same as {there.reference}, no new version)" if there else ""
     click.echo(plain(f"{report}: logged as {reference}{same}"))
     return 0
+
+
+command.add_command(diff)

@@ -36,7 +36,7 @@ from asr_gate.train.model.load import load_config, load_pretrained, load_process
 from asr_gate.train.model.lora import add_adapters
 from asr_gate.train.model.memory import gpu_memory, memory_needs, static_memory
 from asr_gate.train.model.parameter_groups import match
-from asr_gate.train.record import Plan, PlannedGroup, PlannedPhase, PlannedTime
+from asr_gate.train.plan import Plan, PlannedGroup, PlannedPhase, PlannedTime
 
 
 @dataclass(frozen=True)

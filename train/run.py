@@ -27,7 +27,8 @@ from asr_gate.train.files import claim_folder
 from asr_gate.train.launch import choose_processes, started, why_ended
 from asr_gate.train.observe.refusal import refusals_logged
 from asr_gate.train.observe.tracking import build_tracker, start_tracking, with_tracker_settings
-from asr_gate.train.record import RUN_FILE, Plan, RunRecord, read_record
+from asr_gate.train.plan import Plan
+from asr_gate.train.record import RUN_FILE, RunRecord, read_record
 from asr_gate.train.signals import asked_to_stop
 
 if TYPE_CHECKING:

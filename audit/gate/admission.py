@@ -212,7 +212,7 @@ def require_same_data(
         return now
     manifests = ", ".join(corpus.manifests)
     what = f"(fingerprint {report.dataset.fingerprint[:19]}…, found {now.digest[:19]}…)"
-    then = _rows_of(report, folder)
+    then = rows_of(report, folder)
     if then is not None:
         found = list(differences(then, now.rows))
         if part:
@@ -227,7 +227,7 @@ def require_same_data(
     raise NoVerdict(f"{name}: made for other data than {manifests} {what}; {mend}")
 
 
-def _rows_of(report: Report, folder: Path) -> dict[str, RowDigest | None] | None:
+def rows_of(report: Report, folder: Path) -> dict[str, RowDigest | None] | None:
     """The digests of the audited rows; None: they are not there.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`load_report`, `verify` and `asr report export`."""
+"""`load_report`, `verify`, `asr report export` and `asr report diff`."""
 
 from __future__ import annotations
 
@@ -111,3 +111,21 @@ def test_importing_and_verifying_load_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert done.stderr.strip() == "", done.stderr
+
+
+def test_two_reports_are_compared(folder: Path, tmp_path: Path, asr: Asr) -> None:
+    code, out, _ = asr("report", "diff", folder, ROOT / "reports" / "example")
+    assert code == 0
+    assert "all the same" in out
+    code, out, _ = asr("report", "diff", folder, folder, "--json")
+    found = json.loads(out)
+    assert (code, found["rows"], found["better"]) == (0, [], [])
+    assert found["a"]["digest"] == asr_gate.load_report(folder).content.digest
+
+
+def test_an_altered_report_is_not_compared(folder: Path, asr: Asr) -> None:
+    rows = folder / "rows.jsonl"
+    rows.write_bytes(rows.read_bytes() + b"{}")
+    code, _, errors = asr("report", "diff", ROOT / "reports" / "example", folder)
+    assert code == 30
+    assert "rows.jsonl" in errors

@@ -18,7 +18,8 @@ from asr_gate.corpus.fingerprint import fingerprint, to_lines
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipes
-from asr_gate.train.record import Phase0, Plan, RunRecord
+from asr_gate.train.plan import Plan
+from asr_gate.train.record import Phase0, RunRecord
 
 WORDS = ("red", "green", "blue", "black", "white")
 PITCHES = (220.0, 330.0, 440.0, 550.0, 660.0)

@@ -14,7 +14,7 @@ from asr_gate.train.data.rows import Row, Selection
 from asr_gate.train.distributed import Ranks
 from asr_gate.train.loop.cadence import StateCadence, plan_evaluations
 from asr_gate.train.loop.clock import Clock
-from asr_gate.train.record import TimeSpent
+from asr_gate.train.plan import TimeSpent
 from bench.training_time import Counter
 
 

@@ -14,7 +14,7 @@ from asr_gate.train.data.collation import IGNORE, collate
 from asr_gate.train.data.examples import Encoder, Example
 from asr_gate.train.data.rows import Row
 from asr_gate.train.data.tokenizer import END_OF_TURN
-from asr_gate.train.record import Refused
+from asr_gate.train.plan import Refused
 from tests.train.support import RATE, WORDS, write_tones
 
 

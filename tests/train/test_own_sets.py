@@ -15,8 +15,8 @@ from asr_gate.train.authorise import authorise_training
 from asr_gate.train.data.examples import Example
 from asr_gate.train.data.own_sets import read_own_sets
 from asr_gate.train.distributed import Ranks
+from asr_gate.train.plan import ALTERED, Refused
 from asr_gate.train.prepare import prepare
-from asr_gate.train.record import ALTERED, Refused
 from tests.train.support import write_tones
 from tests.train.trainings import SMALL, train
 

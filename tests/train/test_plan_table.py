@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from asr_gate.train.observe.plan_table import show_plan
-from asr_gate.train.record import OwnSet, PlannedHoldOut, PlannedSplits
+from asr_gate.train.plan import OwnSet, PlannedHoldOut, PlannedSplits
 from tests.train.support import run_record
 
 

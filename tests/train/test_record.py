@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.train.plan import OwnSet, Refused
 from asr_gate.train.record import (
     Evaluated,
     FinishedEpoch,
     LoggedModel,
     LoggedStep,
-    OwnSet,
     Progress,
-    Refused,
     RunRecord,
     TargetReached,
     Tracking,

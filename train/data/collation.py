@@ -12,7 +12,7 @@ from torch import Tensor
 
 from asr_gate.train.data.examples import Encoder, Example
 from asr_gate.train.data.rows import Row
-from asr_gate.train.record import Refused
+from asr_gate.train.plan import Refused
 
 IGNORE = -100
 """Label of a position without loss."""

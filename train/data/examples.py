@@ -31,7 +31,7 @@ from asr_gate.train.data.augmentation import Augmentation
 from asr_gate.train.data.batches import audio_tokens
 from asr_gate.train.data.rows import Row, check_length, check_tokens
 from asr_gate.train.data.tokenizer import END_OF_TURN, TRANSCRIPT
-from asr_gate.train.record import ALTERED, Refused
+from asr_gate.train.plan import ALTERED, Refused
 
 
 @dataclass(frozen=True, slots=True)

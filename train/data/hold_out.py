@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipes
-from asr_gate.train.record import HeldOutKind, PlannedHoldOut
+from asr_gate.train.plan import HeldOutKind, PlannedHoldOut
 
 FEW_GROUPS = 10
 """With fewer speakers or recordings than this, one of them is too large a part to hold out."""

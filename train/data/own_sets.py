@@ -14,7 +14,7 @@ from asr_gate.corpus.read import read_corpus, with_ids_apart
 from asr_gate.corpus.utterance import Corpus, Utterance
 from asr_gate.train import recipes
 from asr_gate.train.authorise import Authorisation
-from asr_gate.train.record import OwnSet
+from asr_gate.train.plan import OwnSet
 
 Name = Literal["validation", "test"]
 

@@ -17,7 +17,7 @@ from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.normalise import normalise
 from asr_gate.train.data.own_sets import OwnSets
 from asr_gate.train.data.splits import choose_splits
-from asr_gate.train.record import PlannedHoldOut, PlannedSplits, Refused
+from asr_gate.train.plan import PlannedHoldOut, PlannedSplits, Refused
 
 LATE: Seconds = 60.0
 """Start of a segment from which finding it takes as long as everything else of reading it."""

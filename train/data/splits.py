@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipes
-from asr_gate.train.record import PlannedSplits
+from asr_gate.train.plan import PlannedSplits
 
 TRAIN = ("train", "training")
 EVALUATION = ("dev", "validation", "valid", "val", "development", "eval")

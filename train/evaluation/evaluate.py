@@ -22,8 +22,9 @@ from asr_gate.train.evaluation.scoring import Errors, Scores, count_errors, scor
 from asr_gate.train.model.fast import not_compiled
 from asr_gate.train.model.loss import TranscriptLoss, compute_type, moved
 from asr_gate.train.model.memory import memory_explained, sized
+from asr_gate.train.plan import Refused
 from asr_gate.train.recipes import Numbers
-from asr_gate.train.record import EvaluationRates, Rates, Refused
+from asr_gate.train.record import EvaluationRates, Rates
 
 
 class EvaluationStopped(Exception):

@@ -33,7 +33,8 @@ from asr_gate.train.evaluation.result_file import (
     write_result,
 )
 from asr_gate.train.files import claim_folder
-from asr_gate.train.record import Rates, Refused
+from asr_gate.train.plan import Refused
+from asr_gate.train.record import Rates
 
 EVALS = Path("evals")
 """Default folder of results."""

@@ -17,8 +17,8 @@ from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.data.collation import Batch, collate
 from asr_gate.train.data.examples import Encoder, Example
 from asr_gate.train.data.rows import Row
+from asr_gate.train.plan import Refused
 from asr_gate.train.recipes import Evaluation
-from asr_gate.train.record import Refused
 from asr_gate.train.signals import quiet_worker
 
 SHORTEST: Seconds = 2.0

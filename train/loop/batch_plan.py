@@ -12,8 +12,8 @@ from asr_gate.train.data.batches import batches
 from asr_gate.train.data.collation import collate
 from asr_gate.train.data.examples import Encoder, Example, Examples
 from asr_gate.train.data.rows import Selection
+from asr_gate.train.plan import Refused
 from asr_gate.train.recipes import Recipe
-from asr_gate.train.record import Refused
 from asr_gate.train.signals import quiet_worker
 
 

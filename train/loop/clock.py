@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from asr_gate.corpus.utterance import Seconds
-from asr_gate.train.record import TimeSpent
+from asr_gate.train.plan import TimeSpent
 
 Kind = Literal["training", "evaluation", "checkpoints", "waiting", "other"]
 

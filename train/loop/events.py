@@ -11,7 +11,7 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.evaluation.evaluate import EvaluationResult
 from asr_gate.train.model.parameter_groups import MatchedGroup
-from asr_gate.train.record import Refused
+from asr_gate.train.plan import Refused
 
 
 class Diverged(UserError):

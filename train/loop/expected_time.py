@@ -16,8 +16,8 @@ from asr_gate.train.data.rows import Row, Selection
 from asr_gate.train.evaluation.reading import evaluation_batches, most_tokens
 from asr_gate.train.loop.cadence import Step, plan_evaluations
 from asr_gate.train.model.parameter_groups import MatchedGroup
+from asr_gate.train.plan import PlannedTime, TimeSpent
 from asr_gate.train.recipes import Gpu, Phase, Recipe
-from asr_gate.train.record import PlannedTime, TimeSpent
 
 MEMORY_SPEED: Mapping[Gpu, float] = {"A100-40GB": 1.2e12, "A100-80GB": 1.6e12}
 """Bytes a second of the GPU's memory, four fifths of the makers' figure."""

@@ -57,8 +57,8 @@ from asr_gate.train.model.parameter_groups import (
     match,
     set_gradient_checkpointing,
 )
+from asr_gate.train.plan import ALTERED, Refused
 from asr_gate.train.recipes import Phase, Recipe
-from asr_gate.train.record import ALTERED, Refused
 from asr_gate.train.signals import signals_held
 
 

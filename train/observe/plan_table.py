@@ -7,7 +7,7 @@ from collections import Counter
 from rich.console import Console
 from rich.table import Table
 
-from asr_gate.train.record import OwnSet, Plan, PlannedHoldOut
+from asr_gate.train.plan import OwnSet, Plan, PlannedHoldOut
 
 
 def show_plan(plan: Plan, console: Console, chosen: str | None = None) -> None:

@@ -10,7 +10,7 @@ from asr_gate.train.data.normalise import normalise
 from asr_gate.train.evaluation.evaluate import EvaluationResult
 from asr_gate.train.evaluation.scoring import error_types, perplexity
 from asr_gate.train.loop.events import Milestone
-from asr_gate.train.record import TimeSpent
+from asr_gate.train.plan import TimeSpent
 
 
 def evaluation_metrics(milestone: Milestone) -> dict[str, float]:

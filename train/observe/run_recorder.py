@@ -29,6 +29,7 @@ from asr_gate.train.observe.rates import (
 from asr_gate.train.observe.step_profile import StepProfile, in_words
 from asr_gate.train.observe.target import target_in_words, target_reached
 from asr_gate.train.observe.tracked_metrics import TrackedMetrics
+from asr_gate.train.plan import Refused
 from asr_gate.train.recipes import Recipe
 from asr_gate.train.record import (
     Evaluated,
@@ -36,7 +37,6 @@ from asr_gate.train.record import (
     LoggedModel,
     LoggedStep,
     Progress,
-    Refused,
     RunRecord,
     Status,
     Tracking,

@@ -16,8 +16,9 @@ from asr_gate.train.evaluation.track_result import log_error_types
 from asr_gate.train.loop.events import Milestone, StepRecord
 from asr_gate.train.model.parameter_groups import MatchedGroup
 from asr_gate.train.observe.rates import predictions, time_metrics
+from asr_gate.train.plan import TimeSpent
 from asr_gate.train.recipes import Recipe
-from asr_gate.train.record import Evaluated, LoggedModel, RunRecord, TargetReached, TimeSpent
+from asr_gate.train.record import Evaluated, LoggedModel, RunRecord, TargetReached
 
 
 class TrackedMetrics:

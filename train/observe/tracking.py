@@ -15,8 +15,9 @@ from asr_gate.tracking.system import gpu_names, hardware, hardware_tag
 from asr_gate.train import recipes
 from asr_gate.train.authorise import Authorisation
 from asr_gate.train.distributed import Ranks
+from asr_gate.train.plan import Plan
 from asr_gate.train.recipes import Recipe
-from asr_gate.train.record import Plan, RunRecord, logged_model
+from asr_gate.train.record import RunRecord, logged_model
 
 if TYPE_CHECKING:
     from transformers import Qwen3ASRConfig
