@@ -236,12 +236,13 @@ class TrackerSettings(_Section):
                 since the client reads the environment, too.
         """
         base = defaults if defaults is not None else cls()
-        if base.base_url is not None and "base_url" not in fixed:
-            # The key goes to that host, and a recipe may come from anybody.
-            raise TrackingError(
-                f"wandb.base_url: cannot be set by a {origin or 'recipe'}; set WANDB_BASE_URL, or"
-                " give wandb.base_url=… on the command line"
-            )
+        # A recipe may come from anybody: the key goes to that host, the data to that account.
+        for name in ("base_url", "entity"):
+            if getattr(base, name) is not None and name not in fixed:
+                raise TrackingError(
+                    f"wandb.{name}: cannot be set by a {origin or 'recipe'}; set "
+                    f"WANDB_{name.upper()}, or give wandb.{name}=… on the command line"
+                )
         env = os.environ if environment is None else environment
         found = {name: (value, "command line") for name, value in given.items()}
         # Validate every variable, also one that is overridden.

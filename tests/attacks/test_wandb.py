@@ -40,6 +40,8 @@ def test_a_recipe_cannot_say_where_the_login_goes(tmp_path: Path) -> None:
             assert done.returncode == 2, command
             assert "wandb.base_url: cannot be set by a recipe" in one_line(done)
         assert asked(stranger) == 0
+    with pytest.raises(TrackingError, match=r"wandb\.entity: cannot be set"):
+        TrackerSettings.resolve(TrackerSettings(entity="theirs"), environment={})
     given = TrackerSettings(base_url="https://mine.example")
     with pytest.raises(TrackingError, match="cannot be set"):
         TrackerSettings.resolve(given, environment={})

@@ -82,7 +82,8 @@ def write(path: Path, recipe: Recipe) -> None:
 
     # A recipe cannot name a host; `load` would refuse the file. Whether W&B is on is for whoever
     # runs it to say.
-    plain = redact(recipe.model_dump(mode="json", exclude={"wandb": {"base_url", "enabled"}}))
+    elsewhere = {"base_url", "enabled", "entity"}
+    plain = redact(recipe.model_dump(mode="json", exclude={"wandb": elsewhere}))
     write_file(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode())
 
 
