@@ -11,11 +11,13 @@ def test_the_table_of_attacks_and_the_tests_are_the_same() -> None:
     page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
     table = page.partition("<!-- attacks -->")[2].partition("<!-- /attacks -->")[0]
     named = set(re.findall(r"`(test_\w+)`", table))
-    files = (ROOT / "tests" / "attacks").glob("test_[!d]*.py")
-    there = {
-        name for file in files for name in re.findall(r"^def (test_\w+)", file.read_text(), re.M)
-    }
-    assert named <= there, named - there
+
+    def tests(folder: str, pattern: str) -> set[str]:
+        files = (ROOT / "tests" / folder).rglob(pattern)
+        return {n for file in files for n in re.findall(r"^def (test_\w+)", file.read_text(), re.M)}
+
+    there, elsewhere = tests("attacks", "test_[!d]*.py"), tests("train", "test_*.py")
+    assert named <= there | elsewhere, named - there - elsewhere
     assert there - named <= HARMLESS, there - named - HARMLESS
 
 

@@ -67,7 +67,7 @@ def test_the_files_of_an_audit(audited: Path) -> None:
     folder = audited / "reports" / "proceed"
     names = {path.name for path in folder.iterdir()}
     tables = {"utterances.parquet", "words.parquet", "gaps.parquet", "heard.parquet"}
-    shown = {"report.md", "findings.sarif", "junit.xml", "clean.jsonl"}
+    shown = {"report.md", "report.html", "findings.sarif", "junit.xml", "clean.jsonl"}
     assert names == {"alignment_report.json", "rows.jsonl", "tensorboard", *shown, *tables}
     rows = [json.loads(line) for line in (folder / "clean.jsonl").read_text().splitlines()]
     report = read_report(folder)
@@ -144,7 +144,7 @@ def test_without_controls_it_says_that_it_has_no_proof(small: Path, tmp_path: Pa
 def test_the_terminal_shows_the_verdict_and_the_example_is_what_it_makes(tmp_path: Path) -> None:
     done = asr("audit", PROCEED, "--no-wandb", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    for part in ("0.9-1.0", "█", "median", "kan_clean", "whatsapp_noisy", "PROCEED", "report.md"):
+    for part in ("0.9-1.0", "█", "median", "kan_clean", "whatsapp_noisy", "PROCEED", "report.html"):
         assert part in done.stdout
     assert "aligned" in done.stderr
     # The committed example is this very audit; processors differ in the last digits.

@@ -163,8 +163,11 @@ def _read(
         recording = load(whole, sample_rate)
     except AudioError as error:
         return Unread(name, str(error))
+    segments = speech_segments(recording.samples, sample_rate, longest)
+    if segments and recording.duration <= longest:
+        segments = [(0.0, recording.duration)]  # as in training: nothing is cut to fit
     rows = []
-    for start, end in speech_segments(recording.samples, sample_rate, longest):
+    for start, end in segments:
         first, last = round(start * sample_rate), round(end * sample_rate)
         utterance = replace(
             whole, id=f"{number}:{first}", offset=start, duration=(last - first) / sample_rate
