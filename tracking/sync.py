@@ -169,9 +169,14 @@ def _other_host(state: SyncState, host: str) -> str:
     return f"was made for {theirs}, not for {host}; name the server to send it to: WANDB_BASE_URL=…"
 
 
-def _date(folder: Path) -> str:
-    """When a run began: its folder is called `run-DATE_TIME-ID` or `offline-run-DATE_TIME-ID`."""
-    return folder.name.partition("run-")[2]
+def _date(folder: Path) -> tuple[str, int]:
+    """When a run began: its folder is called `run-DATE_TIME-ID` or `offline-run-DATE_TIME-ID`.
+
+    Of two that began in one second, the one whose state was written last comes last.
+    """
+    name = folder.name.partition("run-")[2]
+    state = folder / FILE
+    return name.rpartition("-")[0] or name, state.stat().st_mtime_ns if state.is_file() else 0
 
 
 def _is_pending(folder: Path) -> bool:
