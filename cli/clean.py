@@ -101,7 +101,7 @@ def command(
     from asr_gate.audit.gate import drop as dropping
     from asr_gate.audit.report.next_steps import Data, audit_again, read_options
     from asr_gate.cli.all_rows import audit_all_rows
-    from asr_gate.cli.write_settings import name_instead, settings_line
+    from asr_gate.cli.write_settings import last_lines, name_instead
     from asr_gate.corpus.write import write_without
 
     project = load_project()
@@ -179,9 +179,7 @@ def command(
     if following:
         manifests = [one.manifest for one in written]
         named = project.corpus.manifests
-        if line := settings_line(FILE, named, manifests, "cleaned", write_settings):
-            lines.append(line)
-        lines += ["", "Next: audit it again, since it is other data now:", f"  {following}"]
+        lines += last_lines(FILE, named, manifests, "cleaned", following, wrote=write_settings)
     show(lambda: print_lines(lines))
     return 0
 

@@ -106,7 +106,7 @@ def command(
     correction is about this corpus.
     """
     from asr_gate.audit.gate.tables import load
-    from asr_gate.cli.write_settings import name_instead, settings_line
+    from asr_gate.cli.write_settings import last_lines, name_instead
     from asr_gate.corpus.correct import plan, write_corrected
     from asr_gate.corpus.errors import UserError
 
@@ -162,9 +162,7 @@ def command(
     if following:
         manifests = [one.manifest for one in placed]
         named = project.corpus.manifests
-        if line := settings_line(FILE, named, manifests, "corrected", write_settings):
-            lines.append(line)
-        lines += ["", "Next: audit it again, since it is other data now:", f"  {following}"]
+        lines += last_lines(FILE, named, manifests, "corrected", following, wrote=write_settings)
     show(lambda: print_lines(lines))
     return 0
 

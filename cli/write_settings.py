@@ -61,25 +61,32 @@ def name_instead(file: Path, written: Iterable[tuple[str, Path]]) -> None:
     write_manifests(file, names)
 
 
-def settings_line(
-    file: Path, named: Sequence[str], manifests: Iterable[str], what: str, wrote: bool
-) -> str | None:
-    """What a command says of `asr.toml` after it wrote a corpus again.
+def last_lines(
+    file: Path,
+    named: Sequence[str],
+    manifests: Iterable[str],
+    what: str,
+    following: str,
+    *,
+    wrote: bool,
+) -> list[str]:
+    """What a command says at the end, after it wrote a corpus again: of `asr.toml`, and what next.
 
     Args:
         file: `asr.toml`.
         named: the manifests that it named before.
         manifests: that were written again.
         what: was done to the corpus: `cleaned`.
+        following: the command that audits it.
         wrote: whether the file names the result now.
     """
+    lines = ["", "Next: audit it again, since it is other data now:", f"  {following}"]
     if wrote:
-        return f"{file} names the {what} corpus"
-    if still := [one for one in manifests if one in named]:
-        return (
-            f"{file} still names {', '.join(still)}; --write-settings puts the {what} corpus there"
-        )
-    return None
+        return [f"{file} names the {what} corpus", *lines]
+    if still := ", ".join(one for one in manifests if one in named):
+        said = f"{file} still names {still}; --write-settings puts the {what} corpus there"
+        return [said, *lines]
+    return lines
 
 
 def _for_both(
