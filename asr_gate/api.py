@@ -55,6 +55,7 @@ def audit_corpus(
     rules: Sequence[Mapping[str, str]] = (),
     controls: int | None = None,
     resume: bool = False,
+    cache: bool = True,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     batch_seconds: float = 60.0,
     page_audio: bool = True,
@@ -79,9 +80,11 @@ def audit_corpus(
         rules: domains and splits by pattern, as `corpus.rules` of `asr.toml`, which is not read.
         controls: planted defects of each kind; None: the policy's, 0: none.
         resume: continue an interrupted audit.
-        page_audio: whether `report.html` holds audio.
+        cache: use what earlier audits measured of the same audio and text, and keep what this one
+            measures.
         device: where the acoustic model runs.
-        batch_seconds: padded audio in one batch, in seconds.
+        batch_seconds: padded audio in one batch on a GPU, in seconds.
+        page_audio: whether `report.html` holds audio.
         progress: is told how far the audit is; from several threads, one at a time.
 
     Raises:
@@ -115,6 +118,7 @@ def audit_corpus(
         fraction=limits.sampling.fraction if fraction is None else fraction,
         seed=seed,
         resume=resume,
+        cache=cache,
         device=device,
         batch_seconds=batch_seconds,
         until_decided=until_decided,

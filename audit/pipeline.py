@@ -21,6 +21,7 @@ from asr_gate.audit.decide.outcome import (
     stratum_counts,
 )
 from asr_gate.audit.decide.sequential import Ending, Look, look
+from asr_gate.audit.engine.cache import open_cache
 from asr_gate.audit.engine.local import LocalEngine, Progress
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.engine.shards import Shards, code_version, only_one
@@ -31,6 +32,7 @@ from asr_gate.audit.records.power import MIN_PLANTED
 from asr_gate.audit.records.report import Tool
 from asr_gate.audit.report.build import AuditResult, build
 from asr_gate.audit.report.write import write
+from asr_gate.audit.sample.lot import lot
 from asr_gate.audit.sample.plan import Plan, draw
 from asr_gate.audit.sample.sequential import SequentialSample
 from asr_gate.corpus.errors import UserError
@@ -60,6 +62,8 @@ class Settings:
     resume: bool
     device: str
     batch_seconds: Seconds
+    cache: bool = True
+    """Whether measurements of earlier audits are used, and kept for later ones."""
     until_decided: bool = False
     """Stop when the decision is settled; `fraction` is then the most that is sampled."""
 
@@ -122,6 +126,8 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             else:
                 groups = _groups(plan.sample, _group_seconds(settings), lengths)
                 measured = [row for rows in engine.run(groups) for row in rows]
+            if engine.from_cache:
+                progress.say(f"measured {engine.new}, kept {engine.from_cache} from earlier audits")
             judged = judge.judge(measured)
             outcome = conclude(corpus, plan, judged, lengths, model.info, policy, ending)
             tool = Tool(version=version("asr-gate"), git_commit=source_commit())
@@ -207,7 +213,9 @@ def _engine(
     # Nobody knows then how many will be sampled: each carries its controls.
     planted = len(pool) if settings.until_decided and per_kind else per_kind
     plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)
-    measurer = Measurer(model, transcripts, plantings, settings.batch_seconds, identity)
+    # Sampled digests do not tell whether audio is what was measured once.
+    cache = open_cache() if settings.cache and identity.audio == "full" else None
+    measurer = Measurer(model, transcripts, plantings, settings.batch_seconds, identity, cache)
     kept = shards.read(transcripts)
     return LocalEngine(measurer, shards, kept, progress, len(plan.sample))
 
@@ -259,13 +267,18 @@ def _group_seconds(settings: Settings) -> Seconds:
 def _groups(
     sample: Sequence[Utterance], seconds: Seconds, lengths: Mapping[str, Seconds]
 ) -> Iterator[list[Utterance]]:
-    """The sample in groups of about so much audio, in its order; the plan alone decides them."""
+    """The sample in groups of about so much audio, in its order; the plan alone decides them.
+
+    Groups end at ids drawn by lot, so that a row more or less changes its own group alone: on a GPU
+    what a group holds decides its batches.
+    """
     group: list[Utterance] = []
     total = 0.0
     for utterance in sample:
         group.append(utterance)
         total += lengths[utterance.id]
-        if total >= seconds:
+        drawn = lot("end of a group", utterance.id) % 8 == 0
+        if total >= 2 * seconds or (drawn and total >= seconds / 2):
             yield group
             group, total = [], 0.0
     if group:

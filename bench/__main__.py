@@ -6,6 +6,7 @@ from bench import (
     estimate,
     example,
     first_corpus,
+    incremental,
     limits,
     propose,
     real_speech,
@@ -32,7 +33,7 @@ if __name__ == "__main__":
     state.main()
     training_time.main()
     tracking.main()
-    for measurement in (real_speech, short_utterances, limits, propose, detection):
+    for measurement in (real_speech, short_utterances, limits, propose, incremental, detection):
         try:
             measurement.main()
         except Missing as reason:

@@ -97,6 +97,14 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
 @corpus_options
 @click.option("--resume", is_flag=True, help="Continue an interrupted audit.")
 @click.option(
+    "--no-cache",
+    "cache",
+    is_flag=True,
+    default=True,
+    flag_value=False,
+    help="Measure everything, and keep nothing for later audits.",
+)
+@click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
 @click.option(
@@ -105,7 +113,7 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     callback=_number,
     default=60.0,
     show_default=True,
-    help="Padded audio in one batch, in seconds.",
+    help="Padded audio in one batch on a GPU, in seconds.",
 )
 @click.option(
     "--controls",
@@ -141,6 +149,7 @@ def command(
     split: str | None,
     audio_root: Path | None,
     resume: bool,
+    cache: bool,
     device: str,
     batch_seconds: float,
     controls: int | None,
@@ -199,6 +208,7 @@ def command(
         fraction=1.0 if everything else fraction or rules.sampling.fraction,
         seed=seed,
         resume=resume,
+        cache=cache,
         device=device,
         batch_seconds=batch_seconds,
         until_decided=until_decided,

@@ -12,6 +12,7 @@ import pytest
 from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_environment
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's client is imported
+os.environ["ASR_CACHE_GB"] = "0"  # tests measure; those of the cache switch it on
 os.environ.pop("CI", None)  # the suite may run there itself; tests say so where it matters
 # Read once, too. Workers share the cores, and models so small gain nothing from more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

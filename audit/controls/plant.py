@@ -1,4 +1,9 @@
-"""Which defects are planted where: decided by the sample and the seed alone."""
+"""Which defects are planted where: decided by the sample and the seed alone.
+
+What one utterance takes follows from its own id and text, and from the few texts and words of
+others that it draws. So when a row changes, few others take anything else, and what was measured of
+them stays of use.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,11 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from asr_gate.audit.records.controls import KINDS, Kind
+from asr_gate.audit.sample.lot import lot
 from asr_gate.corpus.text.letters import Transcript, Word
 from asr_gate.corpus.utterance import Utterance
 
@@ -79,27 +88,21 @@ def plan_controls(
     for domain, members in domains.items():
         own_domain = _ByLength(transcripts[identity] for identity in members)
         texts = own_domain if len(own_domain) > COHORT + 1 else everywhere
+        count = max(1, round(share * len(members)))
         chosen = {
-            kind: set(
-                random.Random(f"{seed}:{domain}:{kind}").sample(
-                    members, max(1, round(share * len(members)))
-                )
-            )
+            kind: set(sorted(members, key=lambda i: (lot(seed, domain, kind, i), i))[:count])
             for kind in KINDS
         }
-        vocabulary = sorted(
-            {w for i in members for w in transcripts[i].words if _plantable(w)},
-            key=lambda word: "".join(letter or "" for letter in word.letters),
-        )
+        vocabulary = _Vocabulary(word for i in members for word in transcripts[i].words)
         for identity in members:
-            rng = random.Random(f"{seed}:{identity}")
             own = transcripts[identity]
-            others = texts.like(own, rng)
+            others = texts.like(own, f"{seed}:{identity}")
             planted = [
                 found
                 for kind in KINDS
                 if identity in chosen[kind]
-                and (found := _plant(kind, own, others, vocabulary, rng)) is not None
+                and (found := _plant(kind, own, others, vocabulary, f"{seed}:{identity}"))
+                is not None
             ]
             plan[identity] = Planting(tuple(others[1 : COHORT + 1]), tuple(planted))
     return plan
@@ -119,15 +122,49 @@ class _ByLength:
     def __len__(self) -> int:
         return len(self._sorted)
 
-    def like(self, own: Transcript, rng: random.Random) -> list[Transcript]:
+    def like(self, own: Transcript, seed: str) -> list[Transcript]:
         """Others of like length, in random order."""
         mine = _letters(own)
         at = bisect_left(self._lengths, len(mine))
         around = self._sorted[max(0, at - LIKE_LENGTH) : at + LIKE_LENGTH + 1]
         around.sort(key=lambda item: (abs(len(item[0]) - len(mine)), item[0]))
-        near = [transcript for letters, transcript in around if letters != mine][:LIKE_LENGTH]
-        rng.shuffle(near)
-        return near
+        near = [item for item in around if item[0] != mine][:LIKE_LENGTH]
+        return [text for _, text in sorted(near, key=lambda item: lot(item[0], seed))]
+
+
+class _Vocabulary:
+    """The words of some transcripts that can be planted, to be drawn from.
+
+    Whoever draws takes the word with the least of random numbers that follow from both (rendezvous
+    hashing; Thaler & Ravishankar, 1998): each word is as likely as the next, and one word more or
+    less changes only the draws that it wins.
+    """
+
+    def __init__(self, words: Iterable[Word]) -> None:
+        different: dict[tuple[str | None, ...], Word] = {}
+        for word in words:
+            if _plantable(word):
+                different.setdefault(word.letters, word)
+        self._words = list(different.values())
+        numbers = [lot("word", *letters) for letters in different]
+        self._lots: NDArray[np.uint64] = np.array(numbers, np.uint64)
+
+    def draw(self, fits: Callable[[Word], bool], seed: str) -> Word | None:
+        """A random word that fits; None where so many draws find none."""
+        left = _mixed(self._lots ^ np.uint64(lot(seed)))
+        for _ in range(min(DRAWS, len(left))):
+            at = int(left.argmin())
+            if fits(self._words[at]):
+                return self._words[at]
+            left[at] = np.iinfo(np.uint64).max
+        return None
+
+
+def _mixed(numbers: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Numbers as good as random, that follow from each by itself (the end of splitmix64)."""
+    mixed = (numbers ^ (numbers >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
 def _known(transcript: Transcript) -> bool:
@@ -146,10 +183,11 @@ def _plant(
     kind: Kind,
     own: Transcript,
     others: Sequence[Transcript],
-    vocabulary: Sequence[Word],
-    rng: random.Random,
+    vocabulary: _Vocabulary,
+    seed: str,
 ) -> Planted | None:
     """One defective transcript; None where the utterance has nothing to plant it in."""
+    rng = random.Random(f"{seed}:{kind}")
     words = list(own.words)
     if kind == "swapped":
         return Planted(kind, others[0], 0) if others else None
@@ -162,7 +200,7 @@ def _plant(
         return Planted(kind, _with(own, words[:-count]), len(words) - count)
     if kind == "inserted":
         mine = {word.letters for word in words}
-        added = _draw(vocabulary, lambda word: word.letters not in mine, rng)
+        added = vocabulary.draw(lambda word: word.letters not in mine, f"{seed}:{kind}")
         at = rng.randrange(len(words) + 1)
         if added is None:
             return None
@@ -176,21 +214,10 @@ def _plant(
     if kind == "removed":
         rest = [*words[:at], *words[at + 1 :]]
         return Planted(kind, _with(own, rest), at) if _known(_with(own, rest)) else None
-    unlike = _draw(vocabulary, lambda word: _unlike(word, words[at]), rng)
+    unlike = vocabulary.draw(lambda word: _unlike(word, words[at]), f"{seed}:{kind}")
     if unlike is None:
         return None
     return Planted(kind, _with(own, [*words[:at], unlike, *words[at + 1 :]]), at)
-
-
-def _draw(
-    vocabulary: Sequence[Word], fits: Callable[[Word], bool], rng: random.Random
-) -> Word | None:
-    """A random word that fits; None where so many draws find none."""
-    for _ in range(DRAWS if vocabulary else 0):
-        word = rng.choice(vocabulary)
-        if fits(word):
-            return word
-    return None
 
 
 def _with(transcript: Transcript, words: Sequence[Word]) -> Transcript:

@@ -62,6 +62,16 @@ class LocalEngine:
         self.done = len(kept)
         """Utterances that are measured."""
 
+    @property
+    def new(self) -> int:
+        """Utterances that were measured by this engine, and not taken from a cache."""
+        return self.done - len(self._kept) - self._measurer.from_cache
+
+    @property
+    def from_cache(self) -> int:
+        """Utterances whose own measurements an earlier audit made."""
+        return self._measurer.from_cache
+
     def run(self, groups: Iterable[list[Utterance]]) -> Iterator[list[Measured]]:
         """Measure groups, in order; one is aligned while the next one is decoded.
 

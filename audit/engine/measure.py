@@ -1,21 +1,35 @@
-"""From utterances to measurements: decode, emissions, alignment, controls."""
+"""From utterances to measurements: decode, emissions, alignment, controls.
+
+What an earlier audit measured of the same audio and the same text comes from a cache, if there is
+one, and only the rest is done.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 
 from asr_gate.audit.acoustic import AcousticModel, Emission
 from asr_gate.audit.acoustic.batching import as_computed
-from asr_gate.audit.align import align, prepare
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.align import PreparedEmission, align, prepare
 from asr_gate.audit.align.greedy import heard_words
 from asr_gate.audit.align.times import lag_profile
-from asr_gate.audit.controls.measure import measure_controls, median_cohort_loss
+from asr_gate.audit.controls.measure import (
+    Known,
+    Trials,
+    all_known,
+    measure_controls,
+    median_cohort_loss,
+)
 from asr_gate.audit.controls.plant import Planting
-from asr_gate.audit.records.alignment import Alignment, HeardWord, Unalignable
-from asr_gate.audit.records.controls import Control
+from asr_gate.audit.engine.cache import Cache, Entry, Keys, group
+from asr_gate.audit.engine.shards import code_version
+from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.fingerprint import Fingerprint
@@ -23,11 +37,41 @@ from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activit
 from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.speech.signal import speech_to_noise
-from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Seconds, Span, Utterance
 
 NOTHING_PLANTED = Planting((), ())
+
+
+@dataclass
+class _Job:
+    """What is known of one utterance, and what is found."""
+
+    utterance: Utterance
+    transcript: Transcript
+    planting: Planting
+    audio_key: str = ""
+    row_key: str = ""
+    entry: Entry | None = None
+    """What an earlier audit measured; None: nothing."""
+    emission: Emission | None = None
+    recording: Recording | Fault | None = None
+    known: Known = field(default_factory=dict)
+    _prepared: PreparedEmission | None = None
+
+    @cached_property
+    def complete(self) -> bool:
+        """Whether nothing has to be heard."""
+        if self.entry is None:
+            return False
+        return self.entry.row.fault is not None or all_known(self.planting, self.entry.known)
+
+    def prepared(self, model: ModelInfo, activity: tuple[Span, ...]) -> PreparedEmission:
+        """The emission for the lattice."""
+        if self._prepared is None:
+            assert self.emission is not None
+            self._prepared = prepare(self.emission, model, activity)
+        return self._prepared
 
 
 class Measurer:
@@ -44,6 +88,7 @@ class Measurer:
         plantings: Mapping[str, Planting],
         batch_seconds: Seconds,
         identity: Fingerprint | None = None,
+        cache: Cache | None = None,
     ) -> None:
         """Prepare.
 
@@ -53,12 +98,17 @@ class Measurer:
             plantings: the controls, by utterance id.
             batch_seconds: padded audio in one batch.
             identity: whose digests the audio must have; None: any audio is measured.
+            cache: of earlier audits, with an identity over every byte; closed when this is stopped.
         """
         self._model = model
         self._transcripts = transcripts
         self._plantings = plantings
         self._batch_seconds = batch_seconds
         self._identity = identity
+        self._cache = cache
+        self._keys = Keys(model.info, model.device, code_version())
+        self.from_cache = 0
+        """Utterances whose own measurements came from the cache."""
         # Threads, because decoding and alignment release the interpreter lock; the order of results
         # is that of the utterances, whatever the number of workers. In one queue, a group would be
         # decoded only after the group before it is aligned. One core is left to whoever feeds the
@@ -78,7 +128,8 @@ class Measurer:
         """Decode a group and compute its emissions; alignment goes on when this returns.
 
         Args:
-            utterances: the group. What is in a batch follows from all of them, kept or not.
+            utterances: the group. On a GPU, what is in a batch follows from all of them, kept or
+                not.
             kept: what was measured before, by id, and is not measured again.
             keep: called with each new measurement as soon as there is one, in a thread of ours;
                 what it raises is raised to whoever waits.
@@ -86,41 +137,44 @@ class Measurer:
         Returns:
             Waits for the group's measurements, in its order.
         """
-        if all(u.id in kept for u in utterances):
-            return lambda: [kept[u.id] for u in utterances]
+        jobs = {job.utterance.id: job for job in self._recalled(utterances, kept)}
+        self.from_cache += sum(job.entry is not None for job in jobs.values())
+        unheard = {i for i, job in jobs.items() if job.emission is None and not job.complete}
+        decoded = {i for i, job in jobs.items() if job.entry is None} | unheard
+        if unheard and self._model.device != "cpu":
+            decoded = {u.id for u in utterances}  # all fill the batches
 
-        def decode(utterance: Utterance) -> Recording | Fault:
-            decoder = self._decoder_of_thread()
-            identity = self._identity
-            # What the fingerprint says is what is measured.
-            expected = (identity.sounds[utterance.id], identity.audio) if identity else None
-            try:
-                return decoder.load(utterance, self._model.info.sample_rate, expected)
-            except EmptyAudio as error:
-                return Fault("S002", str(error))
-            except AudioError as error:
-                return Fault("S001", str(error))
-
-        def measure(
-            utterance: Utterance, recording: Recording | Fault, emission: Emission | None
-        ) -> Measured:
-            row = self._measure_one(utterance, recording, emission)
+        def measure(job: _Job) -> Measured:
+            row = self._measure_one(job)
             keep(row)
             return row
 
-        jobs: dict[str, Future[Measured]] = {}
+        rows: dict[str, Future[Measured]] = {}
+
+        def submit(job: _Job) -> None:
+            rows[job.utterance.id] = self._aligners.submit(measure, job)
+
+        for identity, job in jobs.items():
+            if identity not in decoded:
+                submit(job)
         heard: list[tuple[Utterance, Recording]] = []
-        for u, found in zip(utterances, self._decoders.map(decode, utterances), strict=True):
-            if isinstance(found, Recording):
+        wanted = [u for u in utterances if u.id in decoded]
+        for u, found in zip(wanted, self._decoders.map(self._decode, wanted), strict=True):
+            if u.id in jobs:
+                jobs[u.id].recording = found
+            if isinstance(found, Recording) and unheard:
                 heard.append((u, found))
-            elif u.id not in kept:
-                jobs[u.id] = self._aligners.submit(measure, u, found, None)
+            if u.id in jobs and (isinstance(found, Fault) or u.id not in unheard):
+                submit(jobs[u.id])
         sounds = [recording.samples for _, recording in heard]
-        wanted = {number for number, (u, _) in enumerate(heard) if u.id not in kept}
-        for number, emission in as_computed(self._model, sounds, self._batch_seconds, wanted):
-            u, recording = heard[number]
-            jobs[u.id] = self._aligners.submit(measure, u, recording, emission)
-        return lambda: [kept[u.id] if u.id in kept else jobs[u.id].result() for u in utterances]
+        numbers = {number for number, (u, _) in enumerate(heard) if u.id in unheard}
+        for number, emission in as_computed(self._model, sounds, self._batch_seconds, numbers):
+            job = jobs[heard[number][0].id]
+            job.emission = emission
+            if self._cache is not None:
+                self._cache.keep_emission(job.audio_key, emission)
+            submit(job)
+        return lambda: [kept[u.id] if u.id in kept else rows[u.id].result() for u in utterances]
 
     def stop(self) -> None:
         """Drop what has not begun, and leave what is under way to itself."""
@@ -128,6 +182,46 @@ class Measurer:
             pool.shutdown(wait=False, cancel_futures=True)
         for decoder in self._processes:
             decoder.stop()
+        if self._cache is not None:
+            self._cache.close()
+
+    def _recalled(
+        self, utterances: Sequence[Utterance], kept: Mapping[str, Measured]
+    ) -> list[_Job]:
+        """What is to be measured, with what earlier audits know of it."""
+        jobs = [
+            _Job(u, self._transcripts[u.id], self._plantings.get(u.id, NOTHING_PLANTED))
+            for u in utterances
+            if u.id not in kept
+        ]
+        cache, keys, identity = self._cache, self._keys, self._identity
+        if not jobs or cache is None or identity is None:
+            return jobs
+        alone = self._model.device == "cpu"
+        beside = "" if alone else group(utterances, identity.sounds, self._batch_seconds)
+        tokens = len(self._model.info.tokens)
+        for job in jobs:
+            u = job.utterance
+            job.audio_key = keys.audio(identity.sounds[u.id], u, beside)
+            job.row_key = keys.row(job.audio_key, u, job.transcript)
+            job.entry = cache.entry(job.row_key)
+            if job.entry is not None:
+                job.known = dict(job.entry.known)
+            if not job.complete:
+                job.emission = cache.emission(job.audio_key, tokens)
+        return jobs
+
+    def _decode(self, utterance: Utterance) -> Recording | Fault:
+        decoder = self._decoder_of_thread()
+        identity = self._identity
+        # What the fingerprint says is what is measured.
+        expected = (identity.sounds[utterance.id], identity.audio) if identity else None
+        try:
+            return decoder.load(utterance, self._model.info.sample_rate, expected)
+        except EmptyAudio as error:
+            return Fault("S002", str(error))
+        except AudioError as error:
+            return Fault("S001", str(error))
 
     def _decoder_of_thread(self) -> Decoder:
         """The process that decodes for this thread."""
@@ -137,63 +231,83 @@ class Measurer:
             self._processes.append(decoder)
         return decoder
 
-    def _measure_one(
-        self, utterance: Utterance, recording: Recording | Fault, emission: Emission | None
-    ) -> Measured:
-        transcript = self._transcripts[utterance.id]
-        planting = self._plantings.get(utterance.id, NOTHING_PLANTED)
-        model = self._model.info
-        fault = recording if isinstance(recording, Fault) else None
-        duration = speech_seconds = peak = 0.0
-        noise: float | None = None
-        signal: Signal | None = None
-        activity: tuple[Span, ...] = ()
-        tokens = 0
-        lags: tuple[float, ...] = ()
-        heard: tuple[HeardWord, ...] = ()
-        aligned: Alignment | None = None
-        cohort_loss: float | None = None
-        controls: tuple[Control, ...] = ()
-        if isinstance(recording, Recording) and emission is not None:
-            active = speech_activity(recording.samples, recording.sample_rate)
-            level = level_db(recording.samples, recording.sample_rate)
-            duration, signal = recording.duration, recording.signal
-            speech_seconds = float(active.sum()) * HOP
-            activity = spans(active)
-            peak, noise = float(level.max()), speech_to_noise(level)
-            prepared = prepare(emission, model, activity)
-            heard = heard_words(emission, model)
-            tokens = int(prepared.onsets.sum())
-            found = align(prepared, transcript, model)
-            if isinstance(found, Unalignable):
-                fault = Fault(found.code, found.reason)
-            else:
-                aligned = found
-                lags = tuple(lag_profile(found, level).tolist())
-                cohort_loss = median_cohort_loss(prepared, planting, model)
-                controls = tuple(measure_controls(prepared, found, planting, cohort_loss, model))
-        return Measured(
-            id=utterance.id,
-            domain=utterance.domain,
-            lang=utterance.lang,
-            text=utterance.text,
-            duration=duration,
-            speech_seconds=speech_seconds,
-            peak_db=peak,
-            speech_to_noise=noise,
-            signal=signal,
-            letters=transcript.letters,
-            unknown=transcript.unknown,
-            dropped=transcript.dropped,
-            activity=activity,
-            words=aligned.words if aligned else (),
-            gaps=aligned.gaps if aligned else (),
-            unaligned=aligned.unaligned if aligned else (),
-            heard=heard,
-            loss=aligned.loss if aligned else 0.0,
-            cohort_loss=cohort_loss,
-            tokens=tokens,
-            lags=lags,
-            controls=controls,
-            fault=fault,
-        )
+    def _measure_one(self, job: _Job) -> Measured:
+        """Its own text first, then the texts of its planting."""
+        if isinstance(job.recording, Fault):
+            # Not for the cache: the reason may be this machine's.
+            return _unheard(job, job.recording)
+        model, tried = self._model.info, len(job.known)
+        row = job.entry.row if job.entry else _own_text(job, model)
+        u = job.utterance
+        row = replace(row, id=u.id, domain=u.domain, lang=u.lang, text=u.text)
+        if row.fault is None:
+            trials = Trials(lambda: job.prepared(model, row.activity), model, job.known)
+            own = Alignment(row.words, row.gaps, row.unaligned, (), (), row.loss)
+            cohort_loss = median_cohort_loss(trials, job.planting)
+            controls = tuple(measure_controls(trials, own, job.planting, cohort_loss))
+            row = replace(row, cohort_loss=cohort_loss, controls=controls)
+        if self._cache is not None and (job.entry is None or len(job.known) > tried):
+            self._cache.keep_entry(job.row_key, Entry(row, job.known))
+        return row
+
+
+def _unheard(job: _Job, fault: Fault | None) -> Measured:
+    """An utterance of which nothing is measured, or nothing yet."""
+    u, transcript = job.utterance, job.transcript
+    return Measured(
+        id=u.id,
+        domain=u.domain,
+        lang=u.lang,
+        text=u.text,
+        duration=0.0,
+        speech_seconds=0.0,
+        peak_db=0.0,
+        speech_to_noise=None,
+        signal=None,
+        letters=transcript.letters,
+        unknown=transcript.unknown,
+        dropped=transcript.dropped,
+        activity=(),
+        words=(),
+        gaps=(),
+        unaligned=(),
+        heard=(),
+        loss=0.0,
+        cohort_loss=None,
+        tokens=0,
+        lags=(),
+        controls=(),
+        fault=fault,
+    )
+
+
+def _own_text(job: _Job, model: ModelInfo) -> Measured:
+    """What is measured of the utterance's own text, and of its sound."""
+    recording = job.recording
+    assert isinstance(recording, Recording) and job.emission is not None
+    active = speech_activity(recording.samples, recording.sample_rate)
+    level = level_db(recording.samples, recording.sample_rate)
+    activity = spans(active)
+    prepared = job.prepared(model, activity)
+    heard = replace(
+        _unheard(job, None),
+        duration=recording.duration,
+        speech_seconds=float(active.sum()) * HOP,
+        peak_db=float(level.max()),
+        speech_to_noise=speech_to_noise(level),
+        signal=recording.signal,
+        activity=activity,
+        heard=heard_words(job.emission, model),
+        tokens=int(prepared.onsets.sum()),
+    )
+    found = align(prepared, job.transcript, model)
+    if isinstance(found, Unalignable):
+        return replace(heard, fault=Fault(found.code, found.reason))
+    return replace(
+        heard,
+        words=found.words,
+        gaps=found.gaps,
+        unaligned=found.unaligned,
+        loss=found.loss,
+        lags=tuple(lag_profile(found, level).tolist()),
+    )

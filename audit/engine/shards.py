@@ -15,7 +15,6 @@ import json
 import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -23,12 +22,10 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
-from asr_gate.audit.records.alignment import AlignedWord, Gap, HeardWord
-from asr_gate.audit.records.controls import Control
-from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.audit.engine.stored import from_json, to_json
+from asr_gate.audit.records.measured import Measured
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, held, make_private, state_home, write_atomically
-from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.strict import read_json
 
 MEASURING = (
@@ -42,7 +39,16 @@ MEASURING = (
 )
 """Packages whose code decides what is measured."""
 
-LIBRARIES = ("numpy", "onnxruntime", "soundfile", "soxr", "torch", "transformers")
+LIBRARIES = (
+    "numba",
+    "numpy",
+    "onnxruntime",
+    "soundfile",
+    "soxr",
+    "torch",
+    "torchaudio",
+    "transformers",
+)
 """Libraries whose version may change what is measured, where they are installed."""
 
 
@@ -184,7 +190,7 @@ class Shards:
             self._number = int(path.stem.removeprefix("shard-")) + 1
             try:
                 rows = read_json(path, RECORD_LIMIT)
-                measured = [_measured(row) for row in rows]
+                measured = [from_json(row) for row in rows]
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue
             found |= {row.id: row for row in measured if row.id in ids}
@@ -192,7 +198,7 @@ class Shards:
 
     def write(self, rows: Sequence[Measured]) -> None:
         """Keep rows as one more shard."""
-        content = json.dumps([asdict(row) for row in rows], ensure_ascii=False)
+        content = json.dumps(rows, default=to_json, ensure_ascii=False)
         write_atomically(self.folder / f"shard-{self._number:05d}.json", content.encode())
         self._number += 1
 
@@ -202,21 +208,3 @@ class Shards:
         for path in self.folder.glob("shard-*.json"):
             path.unlink()
         shutil.rmtree(self.folder)
-
-
-def _measured(row: dict[str, Any]) -> Measured:
-    fault, signal = row.pop("fault"), row.pop("signal")
-    return Measured(
-        **row
-        | {
-            "words": tuple(AlignedWord(**word) for word in row["words"]),
-            "gaps": tuple(Gap(**gap) for gap in row["gaps"]),
-            "controls": tuple(Control(**control) for control in row["controls"]),
-            "activity": tuple((start, end) for start, end in row["activity"]),
-            "heard": tuple(HeardWord(**word) for word in row["heard"]),
-            "unaligned": tuple((start, end) for start, end in row["unaligned"]),
-            "lags": tuple(row["lags"]),
-        },
-        fault=Fault(**fault) if fault else None,
-        signal=Signal(**signal) if signal else None,
-    )

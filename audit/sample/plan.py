@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from asr_gate.audit.sample.lot import lot
 from asr_gate.corpus.utterance import Utterance
 
 
@@ -54,7 +54,8 @@ def draw(
     Args:
         utterances: the corpus.
         fraction: share of the corpus to hear, in (0, 1].
-        seed: the same seed draws the same sample from the same corpus.
+        seed: the same seed draws the same sample from the same corpus. Where rows are added or
+            dropped, the others stay in it as far as its size allows.
         quotas: share of the sample by domain, summing to 1.
         minimum: least sample of a domain.
     """
@@ -63,7 +64,7 @@ def draw(
     sizes = allocate(counts, fraction=fraction, quotas=quotas, minimum=minimum)
     sample: list[Utterance] = []
     for domain, size in sizes.items():
-        chosen = _chosen(by_domain[domain], size, f"{seed}:{domain}")
+        chosen = _chosen(by_domain[domain], size, seed)
         sample.extend(sorted(chosen, key=lambda utterance: utterance.id))
     strata = {domain: Stratum(counts[domain], size) for domain, size in sizes.items()}
     return Plan(sample, strata, seed, fraction)
@@ -80,7 +81,7 @@ def in_random_order(
         sizes: by domain, at most its population.
     """
     by_domain = _by_domain(utterances)
-    return {d: _chosen(by_domain[d], size, f"{seed}:{d}") for d, size in sizes.items()}
+    return {d: _chosen(by_domain[d], size, seed) for d, size in sizes.items()}
 
 
 def _by_domain(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
@@ -90,9 +91,9 @@ def _by_domain(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
     return by_domain
 
 
-def _chosen(members: Sequence[Utterance], size: int, seed: str) -> list[Utterance]:
-    by_id = sorted(members, key=lambda utterance: utterance.id)
-    return random.Random(seed).sample(by_id, size)
+def _chosen(members: Sequence[Utterance], size: int, seed: int) -> list[Utterance]:
+    """A random sample in random order, of which most stays when rows are added or dropped."""
+    return sorted(members, key=lambda u: (lot(seed, u.domain, u.id), u.id))[:size]
 
 
 def allocate(

@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from asr_gate.audit.engine.cache import VARIABLE, open_cache
 from asr_gate.audit.engine.shards import Shards
 from asr_gate.audit.gate import NoVerdict, find_latest, read_report, verify
 from asr_gate.audit.policy import load_policy
 from asr_gate.cli.project import load_project
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import make_private, write_atomically
+from asr_gate.corpus.files import cache_home, make_private, write_atomically
 from asr_gate.corpus.strict import parse_json
 from asr_gate.tracking import TrackerSettings, TrackingError
 from asr_gate.train import recipes
@@ -63,6 +64,26 @@ def test_measurements_in_a_folder_that_others_can_write_are_refused(
         shards.folder.chmod(0o777)
     with pytest.raises(UserError, match="not a folder of this user alone"):
         shards.begin({"seed": 1}, resume=True)
+
+
+@pytest.mark.parametrize("how", ["writable by all", "a link", "in CI"])
+def test_a_cache_of_measurements_that_others_can_write_is_not_used(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv(VARIABLE, "1")
+    found = open_cache()
+    assert found is not None
+    found.close()
+    folder = cache_home() / "measurements"
+    if how == "a link":
+        folder.rename(tmp_path / "theirs")
+        folder.symlink_to(tmp_path / "theirs")
+    elif how == "in CI":
+        monkeypatch.setenv("CI", "true")
+    else:
+        folder.chmod(0o777)
+    assert open_cache() is None
 
 
 def test_a_folder_of_another_user_is_not_private(

@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from asr_gate.audit.align import align, prepare
-from asr_gate.audit.controls.measure import measure_controls
+from asr_gate.audit.controls.measure import Trials, measure_controls
 from asr_gate.audit.controls.plant import Planted, Planting
 from asr_gate.audit.records.alignment import Unalignable
 from asr_gate.audit.records.controls import KINDS, Kind
@@ -59,7 +59,8 @@ def test_it_is_the_evidence_of_the_alignment(
     else:
         copies = found.words[at : at + (2 if kind == "doubled" else 1)]
         expected = max(word.deletion for word in copies)
-    (control,) = measure_controls(prepared, before, Planting((), (planted,)), None, model)
+    trials = Trials(lambda: prepared, model, {})
+    (control,) = measure_controls(trials, before, Planting((), (planted,)), None)
     assert control.kind == kind
     assert control.value == pytest.approx(expected, abs=1e-9)
     assert np.isfinite(control.value)

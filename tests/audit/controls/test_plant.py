@@ -215,3 +215,15 @@ def test_another_utterance_changes_nothing_for_the_others() -> None:
         [*sample, extra], {**transcripts, "north-99": transcripts["north-0"]}, per_kind=1000, seed=0
     )
     assert {i: p for i, p in more.items() if i != "north-99"} == whole
+
+
+def test_a_corrected_text_changes_what_few_others_take() -> None:
+    texts = {"d": sentences(300, "abcdefgh", 7)}
+    before = plan(texts)
+    texts["d"][5] = f"{texts['d'][5]} dabecafe"
+    after = plan(texts)
+    changed = [i for i in before if i != "d-5" and before[i] != after[i]]
+    assert len(changed) < 30
+    tried = [(p.kind, words_of(p.transcript)) for i in changed for p in before[i].planted]
+    again = [(p.kind, words_of(p.transcript)) for i in changed for p in after[i].planted]
+    assert sum(a != b for a, b in zip(tried, again, strict=True)) < len(tried) / 4

@@ -96,3 +96,14 @@ def test_a_seed_draws_one_sample_without_replacement() -> None:
     assert len(set(ids)) == len(ids)
     assert Counter(u.domain for u in first.sample) == {"a": 100, "b": 50}
     assert first.strata["a"].weight == 10
+
+
+def test_a_dropped_row_leaves_the_others_in_the_sample() -> None:
+    rows = corpus(a=900, b=100)
+    first = rows[:700] + rows[701:]
+    before, after = (
+        {u.id for u in draw(them, fraction=0.1, seed=1, quotas={}, minimum=5).sample}
+        for them in (rows, first)
+    )
+    assert len(before - after) <= 1
+    assert len(before) == 100
