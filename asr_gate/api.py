@@ -130,7 +130,7 @@ def audit_corpus(
     folder = settings.out / settings.name
     data = Data([os.fspath(one) for one in names], read_options(root, split))
     following = next_commands(result.report, folder, data)
-    write_page(result, corpus, folder, limits, following, audio=page_audio)
+    write_page(result, corpus, folder, limits, following, audio=page_audio, cache=cache)
     return AuditReport(folder / REPORT_FILE, result.report)
 
 

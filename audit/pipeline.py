@@ -21,7 +21,6 @@ from asr_gate.audit.decide.outcome import (
     stratum_counts,
 )
 from asr_gate.audit.decide.sequential import Ending, Look, look
-from asr_gate.audit.engine.cache import open_cache
 from asr_gate.audit.engine.local import LocalEngine, Progress
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.engine.shards import Shards, code_version, only_one
@@ -35,6 +34,7 @@ from asr_gate.audit.report.write import write
 from asr_gate.audit.sample.lot import lot
 from asr_gate.audit.sample.plan import Plan, draw
 from asr_gate.audit.sample.sequential import SequentialSample
+from asr_gate.corpus.cache import Cache, open_cache
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
 from asr_gate.corpus.speech.decoding import Decoder
@@ -118,7 +118,10 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             minimum = min(policy.sampling.minimum, MIN_PLANTED)
             sample = SequentialSample(corpus.utterances, plan, minimum=minimum)
         pool = plan.sample if sample is None else sample.pool
-        engine = _engine(pool, plan, model, identity, settings, shards, progress)
+        # Sampled digests do not tell whether audio is what was measured once.
+        use_cache = settings.cache and identity.audio == "full"
+        cache = open_cache(progress.say) if use_cache else None
+        engine = _engine(pool, plan, model, identity, settings, shards, cache, progress)
         with _kept_on_interrupt(engine):
             if sample is not None:
                 measured, ending = _until_decided(engine, sample, judge, settings, lengths)
@@ -133,6 +136,8 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             tool = Tool(version=version("asr-gate"), git_commit=source_commit())
             result = build(corpus, plan, judged, outcome, model.info, policy, identity, tool)
             result = write(result, corpus, folder)
+        if cache is not None and cache.trouble:
+            progress.say(f"not all is kept for later audits: {cache.trouble}")
         shards.remove()
     return result
 
@@ -187,6 +192,7 @@ def _engine(
     identity: Fingerprint,
     settings: Settings,
     shards: Shards,
+    cache: Cache | None,
     progress: Progress,
 ) -> LocalEngine:
     """The engine that measures utterances of the pool, with controls planted in them.
@@ -213,8 +219,6 @@ def _engine(
     # Nobody knows then how many will be sampled: each carries its controls.
     planted = len(pool) if settings.until_decided and per_kind else per_kind
     plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)
-    # Sampled digests do not tell whether audio is what was measured once.
-    cache = open_cache() if settings.cache and identity.audio == "full" else None
     measurer = Measurer(model, transcripts, plantings, settings.batch_seconds, identity, cache)
     kept = shards.read(transcripts)
     return LocalEngine(measurer, shards, kept, progress, len(plan.sample))

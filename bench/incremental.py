@@ -197,6 +197,7 @@ def sequences(rows: Sequence[Row], folder: Path, count: int) -> Counted:
                 controls=(8, 385)[number % 3 == 0],
                 audio_root=Path(rows[0]["audio_filepath"]).parent,
                 cache=cache,
+                page_audio=False,
                 progress=counted if cache else None,
             ).content.digest
             for cache in (True, False)

@@ -245,7 +245,7 @@ def command(
     if not manifests and project.corpus.manifests:  # later commands read asr.toml, too
         data = Data([], read_options(audio_root, split))
     following = next_commands(result.report, folder, data)
-    page = write_page(result, corpus, folder, rules, following, audio=page_audio)
+    page = write_page(result, corpus, folder, rules, following, audio=page_audio, cache=cache)
     with tracker:
         tracker.init(config=run_config(result.report))
         publish(result.report, rows, folder, tracker, corpus.utterances)

@@ -27,10 +27,12 @@ from asr_gate.audit.controls.measure import (
     median_cohort_loss,
 )
 from asr_gate.audit.controls.plant import Planting
-from asr_gate.audit.engine.cache import Cache, Entry, Keys, group
+from asr_gate.audit.engine.keys import Keys, group
 from asr_gate.audit.engine.shards import code_version
+from asr_gate.audit.engine.stored import Entry, emission_from_bytes, emission_to_bytes
 from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.corpus.cache import Cache
 from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
@@ -172,7 +174,7 @@ class Measurer:
             job = jobs[heard[number][0].id]
             job.emission = emission
             if self._cache is not None:
-                self._cache.keep_emission(job.audio_key, emission)
+                self._cache.keep(job.audio_key, emission_to_bytes(emission))
             submit(job)
         return lambda: [kept[u.id] if u.id in kept else rows[u.id].result() for u in utterances]
 
@@ -204,11 +206,11 @@ class Measurer:
             u = job.utterance
             job.audio_key = keys.audio(identity.sounds[u.id], u, beside)
             job.row_key = keys.row(job.audio_key, u, job.transcript)
-            job.entry = cache.entry(job.row_key)
+            job.entry = Entry.from_bytes(cache.find(job.row_key))
             if job.entry is not None:
                 job.known = dict(job.entry.known)
             if not job.complete:
-                job.emission = cache.emission(job.audio_key, tokens)
+                job.emission = emission_from_bytes(cache.find(job.audio_key), tokens)
         return jobs
 
     def _decode(self, utterance: Utterance) -> Recording | Fault:
@@ -247,7 +249,7 @@ class Measurer:
             controls = tuple(measure_controls(trials, own, job.planting, cohort_loss))
             row = replace(row, cohort_loss=cohort_loss, controls=controls)
         if self._cache is not None and (job.entry is None or len(job.known) > tried):
-            self._cache.keep_entry(job.row_key, Entry(row, job.known))
+            self._cache.keep(job.row_key, Entry(row, job.known).to_bytes())
         return row
 
 

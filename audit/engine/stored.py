@@ -1,9 +1,16 @@
-"""Measurements as JSON, and back."""
+"""Measurements as bytes for the disk, and back."""
 
 from __future__ import annotations
 
+import io
+import json
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
+from asr_gate.audit.acoustic.interface import Emission
+from asr_gate.audit.controls.measure import Known
 from asr_gate.audit.records.alignment import AlignedWord, Gap, HeardWord
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
@@ -39,3 +46,45 @@ def from_json(row: dict[str, Any]) -> Measured:
         fault=Fault(**fault) if fault else None,
         signal=Signal(**signal) if signal else None,
     )
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is known of one transcript on one recording."""
+
+    row: Measured
+    """Without id, domain, language and text, cohort and controls, which are the audit's."""
+    known: Known
+    """What other texts showed on it."""
+
+    def to_bytes(self) -> bytes:
+        """For the cache."""
+        row = replace(self.row, id="", domain="", lang=None, text="", cohort_loss=None, controls=())
+        return json.dumps({"row": row, "known": self.known}, default=to_json).encode()
+
+    @staticmethod
+    def from_bytes(content: bytes | None) -> Entry | None:
+        """The entry that was kept; None: it is something else."""
+        try:
+            found = json.loads(content) if content else None
+            return Entry(from_json(found["row"]), found["known"]) if found else None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+def emission_to_bytes(emission: Emission) -> bytes:
+    """For the cache."""
+    stream = io.BytesIO()
+    np.save(stream, emission, allow_pickle=False)
+    return stream.getvalue()
+
+
+def emission_from_bytes(content: bytes | None, tokens: int) -> Emission | None:
+    """The emission that was kept, of a model of so many tokens; None: it is something else."""
+    try:
+        found = np.load(io.BytesIO(content), allow_pickle=False) if content else None
+    except (ValueError, EOFError, OSError):
+        return None
+    if found is None or found.dtype != np.float32 or found.shape[1:] != (tokens,):
+        return None
+    return np.asarray(found)

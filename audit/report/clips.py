@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from asr_gate.corpus.cache import Cache, digest_of
+from asr_gate.corpus.digests import digests
 from asr_gate.corpus.speech.audio import AudioError
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.utterance import Utterance
@@ -20,6 +24,8 @@ COMPRESSION = 0.93
 """About 24 kb/s: libsndfile's scale from 256 kb/s (0) to 6 kb/s (1)."""
 PEAKS = 120
 """Bars of a waveform."""
+_ENCODING = ["clip", RATE, COMPRESSION, PEAKS, soundfile.__libsndfile_version__]
+"""What decides how a clip is encoded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +38,50 @@ class Clip:
     """Base64 of `PEAKS` bytes, 0 to 255 of full scale."""
 
 
-def clips(utterances: Sequence[Utterance]) -> Iterator[tuple[str, Clip]]:
+def clips(
+    utterances: Sequence[Utterance], cache: Cache | None = None
+) -> Iterator[tuple[str, Clip]]:
     """Decode and encode utterances; those that cannot be decoded are left out.
+
+    Args:
+        utterances: those that are heard.
+        cache: of what was encoded before; closed at the end.
 
     Yields:
         Ids and clips, in order.
     """
     decoder = Decoder()
+    files = digests([u.audio for u in utterances if isinstance(u.audio, Path)], "full")
     try:
-        for utterance in utterances:
+        for u in utterances:
+            audio = u.audio
+            sound = (
+                files[audio]
+                if isinstance(audio, Path)
+                else hashlib.sha256(audio.read()).hexdigest()
+            )
+            key = digest_of([*_ENCODING, sound, u.offset, u.duration])
+            kept = cache.find(key) if cache else None
+            if kept is not None:
+                yield u.id, _from_bytes(kept)
+                continue
             try:
-                samples = decoder.load(utterance, RATE).samples
+                samples = decoder.load(u, RATE, (sound, "full")).samples
             except AudioError:
                 continue  # the report says of it that it cannot be read
-            yield utterance.id, Clip(opus(samples), _peaks(samples))
+            encoded = _heights(samples) + opus(samples)
+            if cache is not None:
+                cache.keep(key, encoded)
+            yield u.id, _from_bytes(encoded)
     finally:
         decoder.stop()
+        if cache is not None:
+            cache.close()
+
+
+def _from_bytes(encoded: bytes) -> Clip:
+    """A clip from its `PEAKS` heights and its sound, one after the other."""
+    return Clip(encoded[PEAKS:], base64.b64encode(encoded[:PEAKS]).decode())
 
 
 def opus(samples: NDArray[np.float32]) -> bytes:
@@ -59,7 +93,6 @@ def opus(samples: NDArray[np.float32]) -> bytes:
     return buffer.getvalue()
 
 
-def _peaks(samples: NDArray[np.float32]) -> str:
+def _heights(samples: NDArray[np.float32]) -> bytes:
     bars = np.array_split(np.abs(samples), PEAKS)
-    heights = [round(255 * min(1.0, float(bar.max()))) if len(bar) else 0 for bar in bars]
-    return base64.b64encode(bytes(heights)).decode()
+    return bytes(round(255 * min(1.0, float(bar.max()))) if len(bar) else 0 for bar in bars)

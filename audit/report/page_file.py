@@ -13,6 +13,7 @@ from asr_gate.audit.report.clips import clips
 from asr_gate.audit.report.page import FOLDER, PAGE_FILE, page
 from asr_gate.audit.report.page_data import page_data
 from asr_gate.audit.report.write import rows_of_tables
+from asr_gate.corpus.cache import open_cache
 from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.utterance import Corpus
 
@@ -25,6 +26,7 @@ def write_page(
     next_commands: Sequence[tuple[str, str]],
     *,
     audio: bool = True,
+    cache: bool = True,
 ) -> Path:
     """Write the page, and the audio that it does not hold itself.
 
@@ -35,6 +37,7 @@ def write_page(
         policy: how large the page may become.
         next_commands: what to run next, and what it does.
         audio: False: without any, for data that may not leave.
+        cache: whether audio that was encoded before is taken from the user's cache.
 
     Returns:
         The page.
@@ -44,7 +47,8 @@ def write_page(
     data = page_data(result.report, **tables, next_commands=next_commands, limit=limits.rows)
     by_id = {u.id: u for u in corpus.utterances}
     heard = [by_id[row["id"]] for row in data["rows"] if "text" in row]
-    sounds = list(clips(list(islice(heard, limits.clips)))) if audio else []
+    shown = list(islice(heard, limits.clips)) if audio else []
+    sounds = list(clips(shown, open_cache() if cache else None))
     made = page(data, sounds, round(limits.inline_megabytes * 1_000_000))
     beside = folder / FOLDER
     shutil.rmtree(beside, ignore_errors=True)

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.engine.cache import VARIABLE, open_cache
 from asr_gate.audit.engine.shards import Shards
 from asr_gate.audit.gate import NoVerdict, find_latest, read_report, verify
 from asr_gate.audit.policy import load_policy
 from asr_gate.cli.project import load_project
+from asr_gate.corpus.cache import VARIABLE, open_cache
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import cache_home, make_private, write_atomically
 from asr_gate.corpus.strict import parse_json

@@ -1,42 +1,26 @@
-"""Measurements of earlier audits, kept by content, so that only what has changed is measured.
+"""What earlier commands computed, kept by content in one bounded file of the user's cache.
 
-Two kinds of entries: an emission, under the digest of the audio and of all that computes it; and
-what was measured of one transcript on it, under the digest of the text besides. `asr audit` gets
-the same report with them and without.
-
-Whoever can write them can write the verdict. So they lie in a private folder of the user, as
-numbers and text alone, and are not used in CI, where others may have written them.
+Whoever can write it can write the verdict of an audit. So it lies in a private folder of the user,
+and is not used in CI, where others may have written it.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import logging
 import os
-import platform
 import re
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import numpy as np
-
-from asr_gate.audit.acoustic.interface import Emission, ModelInfo
-from asr_gate.audit.controls.measure import Known
-from asr_gate.audit.engine.stored import from_json, to_json
-from asr_gate.audit.records.measured import Measured
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import cache_home, make_private
-from asr_gate.corpus.text.letters import Transcript
-from asr_gate.corpus.utterance import Utterance
 
 VARIABLE = "ASR_CACHE_GB"
 DEFAULT_GB = 2.0
@@ -49,18 +33,11 @@ ROOM = 0.9
 """Share of the limit that is left full when something has to go."""
 
 
-@dataclass(frozen=True)
-class Entry:
-    """What is known of one transcript on one recording."""
-
-    row: Measured
-    """Without id, domain, language and text, cohort and controls, which are the audit's."""
-    known: Known
-    """What other texts showed on it."""
-
-
-def open_cache() -> Cache | None:
+def open_cache(say: Callable[[str], None] = lambda line: None) -> Cache | None:
     """The user's cache; None: in CI, with a limit of 0, or where there is no safe place for it.
+
+    Args:
+        say: is told why there is no place for it.
 
     Raises:
         UserError: ASR_CACHE_GB is no number of gigabytes.
@@ -76,8 +53,13 @@ def open_cache() -> Cache | None:
         make_private(folder)
         return Cache(folder / "measurements.sqlite3", limit)
     except (OSError, RuntimeError, sqlite3.Error) as error:
-        logging.getLogger(__name__).info("no cache of measurements: %s", error)
+        say(f"measurements of earlier audits are not used: {error}")
         return None
+
+
+def digest_of(value: Any) -> str:
+    """A key: the digest of anything that JSON can hold."""
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 class Cache:
@@ -92,6 +74,9 @@ class Cache:
         Raises:
             OSError, sqlite3.Error: it cannot be used.
         """
+        self.trouble: str | None = None
+        """Why nothing is kept any more; None: no reason."""
+        self._path = path
         self._limit = limit
         self._lock = Lock()
         self._new: dict[str, bytes] = {}
@@ -108,45 +93,8 @@ class Cache:
             path.unlink()
             self._database = _open(path)
 
-    def entry(self, key: str) -> Entry | None:
-        """What was measured under a key."""
-        content = self._find(key)
-        try:
-            found = json.loads(content) if content else None
-            return Entry(from_json(found["row"]), found["known"]) if found else None
-        except (ValueError, TypeError, KeyError, AttributeError):
-            return None
-
-    def emission(self, key: str, tokens: int) -> Emission | None:
-        """The emission under a key, of a model of so many tokens."""
-        content = self._find(key)
-        try:
-            found = np.load(io.BytesIO(content), allow_pickle=False) if content else None
-        except (ValueError, EOFError, OSError):
-            return None
-        if found is None or found.dtype != np.float32 or found.shape[1:] != (tokens,):
-            return None
-        return np.asarray(found)
-
-    def keep_entry(self, key: str, entry: Entry) -> None:
-        """Keep what was measured."""
-        row = replace(entry.row, id="", domain="", lang=None, text="", cohort_loss=None)
-        value = {"row": replace(row, controls=()), "known": entry.known}
-        self._keep(key, json.dumps(value, default=to_json).encode())
-
-    def keep_emission(self, key: str, emission: Emission) -> None:
-        """Keep an emission."""
-        stream = io.BytesIO()
-        np.save(stream, emission, allow_pickle=False)
-        self._keep(key, stream.getvalue())
-
-    def close(self) -> None:
-        """Write what is not on disk; nothing is found or kept any more."""
-        with self._lock:
-            self._write()
-            self._give_up()
-
-    def _find(self, key: str) -> bytes | None:
+    def find(self, key: str) -> bytes | None:
+        """What is kept under a key; None: nothing, or something that was altered."""
         with self._lock:
             if key in self._new:
                 return self._new[key]
@@ -167,7 +115,8 @@ class Cache:
             self._used.add(key)
             return content
 
-    def _keep(self, key: str, content: bytes) -> None:
+    def keep(self, key: str, content: bytes) -> None:
+        """Keep something, in place of what is there."""
         with self._lock:
             if self._database is None:
                 return
@@ -175,6 +124,12 @@ class Cache:
             self._size += len(content)
             if self._size > BUFFER or time.monotonic() - self._written > KEEP_EVERY:
                 self._write()
+
+    def close(self) -> None:
+        """Write what is not on disk; nothing is found or kept any more."""
+        with self._lock:
+            self._write()
+            self._give_up()
 
     def _write(self) -> None:
         if self._database is None:
@@ -208,7 +163,10 @@ class Cache:
 
     def _give_up(self, error: sqlite3.Error | None = None) -> None:
         if error is not None:
-            logging.getLogger(__name__).info("measurements are not kept: %s", error)
+            self.trouble = str(error)
+            if not isinstance(error, sqlite3.OperationalError):  # damaged: the next one begins anew
+                with suppress(OSError):
+                    self._path.unlink()
         database, self._database = self._database, None
         with suppress(sqlite3.Error):
             if database is not None:
@@ -218,7 +176,7 @@ class Cache:
 def _open(path: Path) -> sqlite3.Connection:
     path.touch(mode=0o600)
     # One connection for all threads; the lock lets one at a time.
-    database = sqlite3.connect(path, timeout=5, check_same_thread=False)
+    database = sqlite3.connect(path, timeout=30, check_same_thread=False)
     try:
         database.execute("pragma auto_vacuum = full")  # what is deleted leaves the disk
         with database:
@@ -236,66 +194,3 @@ def _open(path: Path) -> sqlite3.Connection:
 def _digest_of_entry(key: str, content: bytes) -> bytes:
     """Shows that an entry is whole, and that it is the one of its key."""
     return hashlib.sha256(key.encode() + content).digest()
-
-
-class Keys:
-    """Under what to keep, for one model on this machine."""
-
-    def __init__(self, model: ModelInfo, device: str, code: Mapping[str, str]) -> None:
-        """Prepare.
-
-        Args:
-            model: what computes emissions.
-            device: where.
-            code: version of what measures, as of `code_version`.
-        """
-        self._model = _digest(
-            [model.name, model.revision, model.weights_sha256, device, *processors(), dict(code)]
-        )
-
-    def audio(self, sound: str, utterance: Utterance, beside: str) -> str:
-        """Of an emission.
-
-        Args:
-            sound: digest of every byte of the recording.
-            utterance: the part of it.
-            beside: what else decides its last digits, as of `group`.
-        """
-        return _digest([self._model, sound, utterance.offset, utterance.duration, beside])
-
-    def row(self, audio: str, utterance: Utterance, transcript: Transcript) -> str:
-        """Of what is measured of a transcript.
-
-        Args:
-            audio: key of the emission.
-            utterance: with the text as it is written.
-            transcript: the text as the model's letters.
-        """
-        words = [[word.text, word.letters] for word in transcript.words]
-        spelled = [words, transcript.unknown, transcript.dropped]
-        return _digest([audio, utterance.text, spelled])
-
-
-def group(utterances: Sequence[Utterance], sounds: Mapping[str, str], seconds: float) -> str:
-    """What decides the batches of a group: its audio, and how much of it a batch holds."""
-    return _digest([seconds, [[sounds[u.id], u.offset, u.duration] for u in utterances]])
-
-
-def processors() -> list[str]:
-    """The kinds of processors here: another kind computes other last digits."""
-    found = [platform.machine()]
-    places = [
-        Path("/proc/cpuinfo"),
-        *sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")),
-    ]
-    for place in places:
-        with suppress(OSError):
-            text = place.read_text(encoding="utf-8", errors="replace")
-            found += sorted(
-                set(re.findall(r"^(?:model name|Model)\s*:\s*(.*)$", text, re.MULTILINE))
-            )
-    return found
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
