@@ -93,7 +93,7 @@ def audit_corpus(
     Example:
         >>> report = asr_gate.audit_corpus("train.jsonl", aligner="mms", language="he")
         >>> report.decision, report.content.low_quality_percentage
-        ('PROCEED', 4.4)
+        ('PROCEED', 3.3)
     """
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import load_policy

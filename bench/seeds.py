@@ -85,7 +85,7 @@ def reports(corpus: Corpus, folder: Path, seeds: Sequence[int]) -> Iterator[Repo
 
 def line(name: str, found: Sequence[Report]) -> str:
     """One line of the table."""
-    decisions = Counter(report.decision for report in found)
+    decisions = Counter(str(report.decision) for report in found)
     shares = [report.low_quality_percentage for report in found]
     untold = Counter(
         domain for r in found for domain, own in r.domain_statistics.items() if own.cannot_tell
@@ -100,8 +100,8 @@ def line(name: str, found: Sequence[Report]) -> str:
     )
 
 
-def _counts(found: Counter[str]) -> str:
-    return ", ".join(f"{count} × {name}" for name, count in found.most_common())
+def _counts(found: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} × {name}" for name, count in sorted(found.items()))
 
 
 class _Quiet:
