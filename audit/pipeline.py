@@ -25,6 +25,7 @@ from asr_gate.audit.engine.local import LocalEngine, Progress
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.engine.shards import Shards, code_version, only_one
 from asr_gate.audit.judge import SampleJudge
+from asr_gate.audit.pairing.search import TextSearch, compared, said
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED
@@ -36,8 +37,6 @@ from asr_gate.audit.sample.sequential import SequentialSample
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
 from asr_gate.corpus.speech.decoding import Decoder
-from asr_gate.corpus.text.markup import markup
-from asr_gate.corpus.text.mend import mended
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 from asr_gate.tracking.git import git_commit
 
@@ -114,7 +113,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             minimum = min(policy.sampling.minimum, MIN_PLANTED)
             sample = SequentialSample(corpus.utterances, plan, minimum=minimum)
         pool = plan.sample if sample is None else sample.pool
-        engine = _engine(pool, plan, model, identity, settings, shards, progress)
+        engine = _engine(corpus, pool, plan, model, identity, settings, shards, progress)
         with _kept_on_interrupt(engine):
             if sample is not None:
                 measured, ending = _until_decided(engine, sample, judge, settings, lengths)
@@ -175,6 +174,7 @@ def _lengths(corpus: Corpus) -> dict[str, Seconds]:
 
 
 def _engine(
+    corpus: Corpus,
     pool: Sequence[Utterance],
     plan: Plan,
     model: AcousticModel,
@@ -202,12 +202,20 @@ def _engine(
     }
     shards.begin(key, resume=settings.resume)
     # Tags and notes of sounds are not said: the rules speak of them, the aligner passes them over.
-    said = {u.id: mended(u.text) if markup(u.text) else u.text for u in pool}
-    transcripts = {u.id: model.spell(said[u.id], u.lang) for u in pool}
+    transcripts = {u.id: model.spell(said(u.text), u.lang) for u in pool}
     # Nobody knows then how many will be sampled: each carries its controls.
     planted = len(pool) if settings.until_decided and per_kind else per_kind
     plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)
-    measurer = Measurer(model, transcripts, plantings, settings.batch_seconds, identity)
+    search = TextSearch(model, [*corpus.utterances, *corpus.others])
+    measurer = Measurer(
+        model,
+        transcripts,
+        plantings,
+        settings.batch_seconds,
+        identity,
+        search,
+        compared(transcripts, settings.seed),
+    )
     kept = shards.read(transcripts)
     return LocalEngine(measurer, shards, kept, progress, len(plan.sample))
 

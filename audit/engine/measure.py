@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import MappingProxyType
 
@@ -14,9 +14,11 @@ from asr_gate.audit.align.greedy import heard_words
 from asr_gate.audit.align.times import lag_profile
 from asr_gate.audit.controls.measure import measure_controls, median_cohort_loss
 from asr_gate.audit.controls.plant import Planting
+from asr_gate.audit.pairing.search import SUSPECT, TextSearch
 from asr_gate.audit.records.alignment import Alignment, HeardWord, Unalignable
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.audit.records.pairing import OtherText
 from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
@@ -44,6 +46,8 @@ class Measurer:
         plantings: Mapping[str, Planting],
         batch_seconds: Seconds,
         identity: Fingerprint | None = None,
+        search: TextSearch | None = None,
+        compared: Collection[str] = (),
     ) -> None:
         """Prepare.
 
@@ -53,12 +57,17 @@ class Measurer:
             plantings: the controls, by utterance id.
             batch_seconds: padded audio in one batch.
             identity: whose digests the audio must have; None: any audio is measured.
+            search: finds texts of other rows for audio that its own text does not fit; None: they
+                are not searched.
+            compared: utterances for which they are searched whatever their own text costs.
         """
         self._model = model
         self._transcripts = transcripts
         self._plantings = plantings
         self._batch_seconds = batch_seconds
         self._identity = identity
+        self._search = search
+        self._compared = compared
         # Threads, because decoding and alignment release the interpreter lock; the order of results
         # is that of the utterances, whatever the number of workers. In one queue, a group would be
         # decoded only after the group before it is aligned. One core is left to whoever feeds the
@@ -128,6 +137,8 @@ class Measurer:
             pool.shutdown(wait=False, cancel_futures=True)
         for decoder in self._processes:
             decoder.stop()
+        if self._search is not None:
+            self._search.stop()
 
     def _decoder_of_thread(self) -> Decoder:
         """The process that decodes for this thread."""
@@ -154,6 +165,7 @@ class Measurer:
         aligned: Alignment | None = None
         cohort_loss: float | None = None
         controls: tuple[Control, ...] = ()
+        others: tuple[OtherText, ...] = ()
         if isinstance(recording, Recording) and emission is not None:
             active = speech_activity(recording.samples, recording.sample_rate)
             level = level_db(recording.samples, recording.sample_rate)
@@ -172,6 +184,9 @@ class Measurer:
                 lags = tuple(lag_profile(found, level).tolist())
                 cohort_loss = median_cohort_loss(prepared, planting, model)
                 controls = tuple(measure_controls(prepared, found, planting, cohort_loss, model))
+            sure = cohort_loss and aligned and aligned.loss <= SUSPECT * cohort_loss
+            if self._search and (not sure or utterance.id in self._compared):
+                others = self._search.others(prepared, heard, utterance.text)
         return Measured(
             id=utterance.id,
             domain=utterance.domain,
@@ -195,5 +210,6 @@ class Measurer:
             tokens=tokens,
             lags=lags,
             controls=controls,
+            others=others,
             fault=fault,
         )

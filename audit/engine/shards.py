@@ -26,6 +26,7 @@ from typing import Any
 from asr_gate.audit.records.alignment import AlignedWord, Gap, HeardWord
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.audit.records.pairing import OtherText
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, held, make_private, state_home, write_atomically
 from asr_gate.corpus.speech.stored import Signal
@@ -36,13 +37,23 @@ MEASURING = (
     "audit/align",
     "audit/controls",
     "audit/engine",
+    "audit/pairing",
     "audit/records",
     "corpus/speech",
     "corpus/text",
 )
 """Packages whose code decides what is measured."""
 
-LIBRARIES = ("numpy", "onnxruntime", "soundfile", "soxr", "torch", "transformers")
+LIBRARIES = (
+    "numpy",
+    "onnxruntime",
+    "rapidfuzz",
+    "soundfile",
+    "soxr",
+    "tantivy",
+    "torch",
+    "transformers",
+)
 """Libraries whose version may change what is measured, where they are installed."""
 
 
@@ -216,6 +227,7 @@ def _measured(row: dict[str, Any]) -> Measured:
             "heard": tuple(HeardWord(**word) for word in row["heard"]),
             "unaligned": tuple((start, end) for start, end in row["unaligned"]),
             "lags": tuple(row["lags"]),
+            "others": tuple(OtherText(**text) for text in row["others"]),
         },
         fault=Fault(**fault) if fault else None,
         signal=Signal(**signal) if signal else None,

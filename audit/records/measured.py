@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from asr_gate.audit.records.alignment import AlignedWord, Gap, HeardWord
 from asr_gate.audit.records.controls import Control, Evidence
+from asr_gate.audit.records.pairing import OtherText
 from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.utterance import Seconds, Span
 
@@ -60,6 +61,8 @@ class Measured:
     """What `asr_gate.audit.align.times.lag_profile` gives."""
     controls: tuple[Control, ...]
     """Defects planted in this utterance; they count for nothing but the detection power."""
+    others: tuple[OtherText, ...]
+    """Texts of other rows that fit best, the best first; empty: not searched, or none fits."""
     fault: Fault | None
 
     @property
