@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.align.coverage import coverage
@@ -41,10 +41,10 @@ class JudgedSample:
     """By domain, the estimated share of right transcripts that look like swapped ones."""
     untold: dict[str, str]
     """Domains of which nothing can be told, and why."""
-    pairing: Pairing
-    """Rows whose text was found elsewhere."""
     delay: Delay
     """The aligner's, taken out of all times."""
+    pairing: Pairing = field(default_factory=Pairing)
+    """Rows whose text was found elsewhere."""
 
 
 class SampleJudge:
@@ -93,7 +93,7 @@ class SampleJudge:
         )
         findings = list(run_rules(judged, context, errors_only=errors_only))
         return JudgedSample(
-            judged, findings, calibration, in_force, alarms, unclear, pairing, delay
+            judged, findings, calibration, in_force, alarms, unclear, delay, pairing
         )
 
 

@@ -10,9 +10,7 @@ from asr_gate.audit.records.pairing import Partner, Pattern
 from asr_gate.corpus.utterance import Corpus
 
 FEW = 3
-"""Rows with the same shift that make a pattern."""
-APART = 2
-"""Rows in turn that contradict a shift before it counts as ended."""
+"""Rows that make a pattern: so many more than contradict it in its range."""
 
 
 @dataclass(frozen=True)
@@ -82,37 +80,44 @@ def _runs(wanted: Mapping[int, Collection[int]], sure: Collection[int]) -> Itera
     while left:
         votes = Counter(to - at for at, tos in left.items() for to in tos)
         best: list[int] = []
-        by = 0
-        # Of as many votes the smaller shift is the likelier accident.
+        by, most = 0, FEW - 1
+        # Of runs as long the smaller shift is the likelier accident.
         for shift, count in sorted(votes.items(), key=lambda one: (-one[1], abs(one[0]), one[0])):
-            if count < max(FEW, len(best) + 1):
+            if count <= most:
                 break
-            run = max(_unbroken(shift, left, sure), key=len)
-            if len(run) > len(best):
-                best, by = run, shift
-        if len(best) < FEW:
+            places, surplus = _run(shift, left, wanted, sure)
+            if surplus > most:
+                best, by, most = places, shift, surplus
+        if not best:
             return
         yield _Run(best, by)
         for at in best:
             del left[at]
 
 
-def _unbroken(
-    shift: int, wanted: Mapping[int, Collection[int]], sure: Collection[int]
-) -> Iterator[list[int]]:
-    """Stretches of rows with this shift; rows of which nothing is known do not end one."""
+def _run(
+    shift: int,
+    left: Mapping[int, Collection[int]],
+    wanted: Mapping[int, Collection[int]],
+    sure: Collection[int],
+) -> tuple[list[int], int]:
+    """The stretch in which most more rows have a shift than have another text (Kadane's search).
+
+    Rows of which nothing is known count for neither. Returned are the rows with the shift, and how
+    many more they are.
+    """
+    best: list[int] = []
+    most = surplus = 0
     run: list[int] = []
-    against = 0
     for at in sorted({*wanted, *sure}):
-        if at + shift in wanted.get(at, ()):
+        if at in left and at + shift in left[at]:
             run.append(at)
-            against = 0
-        elif run:
-            against += 1
-            if against == APART:
-                yield run
-                run, against = [], 0
-    yield run
+            surplus += 1
+            if surplus > most:
+                best, most = list(run), surplus
+        elif (surplus := surplus - 1) <= 0:
+            run, surplus = [], 0
+    return best, most
 
 
 def _in_runs(at: int, runs: Sequence[_Run]) -> bool:

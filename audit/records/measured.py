@@ -61,9 +61,9 @@ class Measured:
     """What `asr_gate.audit.align.times.lag_profile` gives."""
     controls: tuple[Control, ...]
     """Defects planted in this utterance; they count for nothing but the detection power."""
-    others: tuple[OtherText, ...]
-    """Texts of other rows that fit best, the best first; empty: not searched, or none fits."""
     fault: Fault | None
+    others: tuple[OtherText, ...] = ()
+    """Texts of other rows that fit best, the best first; empty: not searched, or none fits."""
 
     @property
     def mismatch(self) -> float | None:

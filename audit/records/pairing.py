@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import Field
+
 from asr_gate.audit.records.finding import Frozen
 
 
@@ -58,14 +60,14 @@ class FoundRow(Frozen):
 class Pairing(Frozen):
     """What the search for texts of other rows found."""
 
-    searched: int
+    searched: int = 0
     """Utterances whose audio was held against the texts of all rows."""
-    ratio: float
+    ratio: float = 0.0
     """Cost of the best text over the next best, at most, for a text to be taken for the right one;
     where there are 25 letters or more."""
-    ratio_short: float
+    ratio_short: float = 0.0
     """The same where there are fewer."""
-    compared: int
+    compared: int = 0
     """Utterances whose second and third best text showed how far wrong texts lie apart."""
-    found: list[FoundRow]
-    patterns: list[Pattern]
+    found: list[FoundRow] = Field(default_factory=list)
+    patterns: list[Pattern] = Field(default_factory=list)

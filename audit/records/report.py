@@ -250,7 +250,7 @@ class Report(Frozen):
     """By the name of the split, which is empty for rows without one; empty: no row has one."""
     rules: dict[str, int]
     findings: list[Finding]
-    pairing: Pairing
+    pairing: Pairing = Field(default_factory=Pairing)
     """Rows whose audio says the text of another row."""
     controls: dict[str, ControlPower]
     domain_controls: dict[str, dict[str, ControlPower]]
