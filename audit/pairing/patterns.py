@@ -60,7 +60,14 @@ def find_patterns(
         text_of |= {ids[at]: ids[to] for at, to in pairs.items()}
         if pairs:
             patterns.append(_swapped(pairs, manifest, ids))
-        mixed = [at for at in rest if at not in pairs]
+        # Where the text of the other row of a pair was not found, nothing is known of that row.
+        apart = {abs(to - at) for at, to in pairs.items()}
+        half = {
+            at
+            for at, tos in rest.items()
+            if any(abs(to - at) in apart and to not in rest.keys() | sure for to in tos)
+        }
+        mixed = [at for at in rest if at not in pairs.keys() | half]
         if len(mixed) >= FEW:
             patterns.append(_permuted(mixed, manifest, ids))
     return Astray(patterns, text_of)
@@ -101,10 +108,11 @@ def _run(
     wanted: Mapping[int, Collection[int]],
     sure: Collection[int],
 ) -> tuple[list[int], int]:
-    """The stretch in which most more rows have a shift than have another text (Kadane's search).
+    """The stretch in which a shift explains the most rows (Kadane's search).
 
-    Rows of which nothing is known count for neither. Returned are the rows with the shift, and how
-    many more they are.
+    Rows that have another text count twice against it: of rows that are swapped in pairs every
+    other one has the same shift. Rows of which nothing is known do not count. Returned are the rows
+    with the shift, and how many are left of them after what counts against it.
     """
     best: list[int] = []
     most = surplus = 0
@@ -115,7 +123,7 @@ def _run(
             surplus += 1
             if surplus > most:
                 best, most = list(run), surplus
-        elif (surplus := surplus - 1) <= 0:
+        elif (surplus := surplus - 2) <= 0:
             run, surplus = [], 0
     return best, most
 

@@ -86,6 +86,13 @@ def test_pairs_swapped() -> None:
     assert kinds(written) == [("swapped", "r00", "r39")]
 
 
+def test_pairs_of_which_some_are_not_heard_are_no_shift() -> None:
+    written = [n + 1 if n % 2 == 0 else n - 1 for n in RIGHT]
+    found = kinds(written, frozenset({3, 9, 15, 16, 21, 33}))
+    assert ("swapped", "r00", "r39") in found
+    assert {kind for kind, _, _ in found} <= {"swapped", "permuted"}
+
+
 def test_a_third_mixed() -> None:
     rng = random.Random(3)
     chosen = rng.sample(RIGHT, 13)
