@@ -15,7 +15,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,10 +55,8 @@ def ways(texts: Sequence[str]) -> dict[str, list[str]]:
     """The texts of all rows, moved in each way."""
     many, half = len(texts), len(texts) // 2
     pairs = list(texts)
-    pairs[0 : half * 2 : 2], pairs[1 : half * 2 : 2] = (
-        texts[1 : half * 2 : 2],
-        texts[0 : half * 2 : 2],
-    )
+    for at in range(0, many - 1, 2):
+        pairs[at], pairs[at + 1] = texts[at + 1], texts[at]
     chosen = random.Random(SEED).sample(range(many), round(MIXED * many))
     mixed = list(texts)
     for at, to in zip(chosen, chosen[1:] + chosen[:1], strict=True):
@@ -75,8 +73,8 @@ def ways(texts: Sequence[str]) -> dict[str, list[str]]:
 
 
 def measured(
-    rows: Sequence[Mapping[str, Any]],
-    moved: Sequence[Mapping[str, Any]],
+    rows: Sequence[dict[str, Any]],
+    moved: Sequence[dict[str, Any]],
     aligner: str,
     root: Path,
 ) -> list[str]:

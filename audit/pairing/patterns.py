@@ -144,7 +144,8 @@ def _shifts_and_exchanges(
             yield _shifted(run, manifest, ids)
         else:
             left.remove(other)
-            yield _exchanged(*sorted((run, other), key=lambda r: r.places[0]), manifest, ids)
+            earlier, later = sorted((run, other), key=lambda r: r.places[0])
+            yield _exchanged(earlier, later, manifest, ids)
 
 
 def _meets(run: _Run, other: _Run) -> bool:
