@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.align.coverage import coverage
@@ -13,12 +13,15 @@ from asr_gate.audit.checks.rule import Context
 from asr_gate.audit.controls.absolute_thresholds import absolute_thresholds_in_force
 from asr_gate.audit.controls.calibrate import calibrate
 from asr_gate.audit.controls.untold import false_alarms_by_domain, untold
+from asr_gate.audit.pairing.match import Matches, match
+from asr_gate.audit.pairing.patterns import find_patterns
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.alignment import AlignedWord, HeardWord
 from asr_gate.audit.records.controls import LIKELY
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
 from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.pairing import FoundRow, Pairing
 from asr_gate.audit.records.power import Calibration
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Seconds, Span
@@ -40,6 +43,8 @@ class JudgedSample:
     """Domains of which nothing can be told, and why."""
     delay: Delay
     """The aligner's, taken out of all times."""
+    pairing: Pairing = field(default_factory=Pairing)
+    """Rows whose text was found elsewhere."""
 
 
 class SampleJudge:
@@ -63,13 +68,18 @@ class SampleJudge:
         """
         policy = self._policy
         ordered = sorted(rows, key=lambda row: (row.domain, row.id))
+        matches = match(ordered, self._corpus, false_alarm=policy.controls.false_alarm)
         calibration = calibrate(
-            ordered, false_alarm=policy.controls.false_alarm, floors=policy.controls.floors()
+            ordered,
+            false_alarm=policy.controls.false_alarm,
+            floors=policy.controls.floors(),
+            found=matches.mismatches,
         )
         judged, delay = judge(ordered, calibration, self._model.delay)
         in_force = absolute_thresholds_in_force(judged, calibration, policy)
-        alarms = false_alarms_by_domain(ordered, calibration)
+        alarms = false_alarms_by_domain(ordered, calibration, matches.mismatches)
         unclear = untold(calibration, alarms, policy.controls)
+        pairing = _pairing(ordered, matches, calibration, self._corpus)
         context = Context(
             policy=policy,
             corpus=self._corpus,
@@ -79,9 +89,37 @@ class SampleJudge:
             calibration=calibration,
             absolute_thresholds=in_force,
             untold=unclear,
+            pairing=pairing,
         )
         findings = list(run_rules(judged, context, errors_only=errors_only))
-        return JudgedSample(judged, findings, calibration, in_force, alarms, unclear, delay)
+        return JudgedSample(
+            judged, findings, calibration, in_force, alarms, unclear, delay, pairing
+        )
+
+
+def _pairing(
+    rows: Sequence[Measured], matches: Matches, calibration: Calibration, corpus: Corpus
+) -> Pairing:
+    right = {
+        row.id
+        for row in rows
+        if row.id not in matches.partners
+        and row.mismatch is not None
+        and calibration.recognises_enough(row)
+        and not calibration.passes(row.domain, "mismatch", row.mismatch)
+    }
+    astray = find_patterns(matches.partners, right, corpus)
+    return Pairing(
+        searched=matches.searched,
+        ratio=round(matches.ratio[False], 6),
+        ratio_short=round(matches.ratio[True], 6),
+        compared=matches.compared,
+        found=[
+            FoundRow(id=identity, text_of=astray.text_of[identity], ratio=round(partner.ratio, 6))
+            for identity, partner in sorted(matches.partners.items())
+        ],
+        patterns=astray.patterns,
+    )
 
 
 def judge(

@@ -25,6 +25,7 @@ from asr_gate.audit.engine.local import LocalEngine, Progress
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.engine.shards import Shards, code_version, only_one
 from asr_gate.audit.judge import SampleJudge
+from asr_gate.audit.pairing.search import TextSearch, compared, said
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED
@@ -38,8 +39,6 @@ from asr_gate.corpus.cache import Cache, open_cache
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
 from asr_gate.corpus.speech.decoding import Decoder
-from asr_gate.corpus.text.markup import markup
-from asr_gate.corpus.text.mend import mended
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 from asr_gate.tracking.git import git_commit
 
@@ -121,7 +120,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         # Sampled digests do not tell whether audio is what was measured once.
         use_cache = settings.cache and identity.audio == "full"
         cache = open_cache(progress.say) if use_cache else None
-        engine = _engine(pool, plan, model, identity, settings, shards, cache, progress)
+        engine = _engine(corpus, pool, plan, model, identity, settings, shards, cache, progress)
         with _kept_on_interrupt(engine):
             if sample is not None:
                 measured, ending = _until_decided(engine, sample, judge, settings, lengths)
@@ -186,6 +185,7 @@ def _lengths(corpus: Corpus) -> dict[str, Seconds]:
 
 
 def _engine(
+    corpus: Corpus,
     pool: Sequence[Utterance],
     plan: Plan,
     model: AcousticModel,
@@ -214,12 +214,21 @@ def _engine(
     }
     shards.begin(key, resume=settings.resume)
     # Tags and notes of sounds are not said: the rules speak of them, the aligner passes them over.
-    said = {u.id: mended(u.text) if markup(u.text) else u.text for u in pool}
-    transcripts = {u.id: model.spell(said[u.id], u.lang) for u in pool}
+    transcripts = {u.id: model.spell(said(u.text), u.lang) for u in pool}
     # Nobody knows then how many will be sampled: each carries its controls.
     planted = len(pool) if settings.until_decided and per_kind else per_kind
     plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)
-    measurer = Measurer(model, transcripts, plantings, settings.batch_seconds, identity, cache)
+    search = TextSearch(model, [*corpus.utterances, *corpus.others])
+    measurer = Measurer(
+        model,
+        transcripts,
+        plantings,
+        settings.batch_seconds,
+        identity,
+        cache,
+        search,
+        compared(transcripts, settings.seed),
+    )
     kept = shards.read(transcripts)
     return LocalEngine(measurer, shards, kept, progress, len(plan.sample))
 

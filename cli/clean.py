@@ -53,6 +53,11 @@ OF_THE_CORPUS = frozenset({"D009", "D010"})
     "spaces.",
 )
 @click.option(
+    "--repair",
+    is_flag=True,
+    help="Give rows that say another row's text (A012) that text, and keep them.",
+)
+@click.option(
     "--all-rows",
     is_flag=True,
     help="First audit what the sample left out, as the sample was; run again, it goes on.",
@@ -71,6 +76,7 @@ def command(
     drop: tuple[str, ...],
     keep: tuple[str, ...],
     fix: bool,
+    repair: bool,
     all_rows: bool,
     dry_run: bool,
     write_settings: bool,
@@ -87,7 +93,7 @@ def command(
     of low quality, and those that could not be audited. --drop and --keep choose more or fewer. Of
     rules about texts, copies and splits, --drop finds all rows, sampled or not; other rows that the
     audit did not sample stay. A file beside each copy, OUT.dropped.jsonl, lists what was left out,
-    and why; OUT.fixed.jsonl lists what --fix corrected.
+    and why; OUT.fixed.jsonl lists what --fix and --repair corrected.
 
     Exit codes: 0 written, even if the verdict is STOP; 30 no verdict (the report is missing,
     altered, or for other data); 2 bad usage or input.
@@ -102,6 +108,7 @@ def command(
     from asr_gate.audit.report.next_steps import Data, audit_again, read_options
     from asr_gate.cli.all_rows import audit_all_rows
     from asr_gate.cli.write_settings import last_lines, name_instead
+    from asr_gate.corpus.text.mend import mended
     from asr_gate.corpus.write import write_without
 
     project = load_project()
@@ -126,9 +133,13 @@ def command(
     findings = dropping.with_whole_corpus(found, str(path), corpus, content, choice)
     texts = dropping.corrections(corpus) if fix else {}
     findings = dropping.after_correction(findings, texts)
+    repaired = dropping.repairs(found, corpus) if repair else {}
+    findings = dropping.after_repair(findings, repaired)
+    texts |= {id: mended(text) if fix else text for id, text in repaired.items()}
     dropped = dropping.rows_to_drop(found, str(path), findings, choice)
     groups = list(dropping.grouped(dropped, findings, choice))
-    fixed = len(texts.keys() - dropped.keys())
+    fixed = len(texts.keys() - dropped.keys() - repaired.keys())
+    given = len(repaired.keys() - dropped.keys())
     written: list[Written] = []
     following = None
     if not dry_run:
@@ -158,6 +169,7 @@ def command(
             "not_sampled": unsampled,
             "dropped": [{**group._asdict(), "rows": rows} for group, rows in groups],
             "fixed": fixed,
+            "repaired": given,
             "next": following,
             "written": [_as_json(one) for one in written],
         }
@@ -165,6 +177,10 @@ def command(
         return 0
     lines = [f"by the report {path}"] if path != report else []
     lines += _table(groups, len(dropped), len(corpus.utterances) + len(corpus.skipped), dry_run)
+    if repair:
+        lines.append(f"rows that got the text they say: {given}")
+    elif astray := len(found.pairing.found):
+        lines.append(f"{astray} rows say another row's text; --repair gives them that text")
     if fix:
         lines.append(f"corrected texts: {fixed}")
     if staying := dropping.staying(findings, dropped, choice):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from asr_gate.audit.policy import Policy
     from asr_gate.audit.records.judged import Judged
     from asr_gate.audit.records.measured import Measured
+    from asr_gate.audit.records.pairing import Pairing
     from asr_gate.audit.records.power import Calibration
 
 
@@ -36,6 +37,8 @@ class Context:
     """All rows: those that were not sampled and those of other splits too."""
     untold: Container[str] = frozenset()
     """Domains in which nothing can be told of a text by its sound."""
+    pairing: Pairing | None = None
+    """Rows whose text was found elsewhere."""
 
     @cached_property
     def utterances(self) -> dict[str, Utterance]:

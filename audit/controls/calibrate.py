@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import NormalDist
+from types import MappingProxyType
 
 import numpy as np
 
@@ -52,7 +53,11 @@ little, as with speech, for which there is always some: 3 nats are odds of 20 to
 
 
 def calibrate(
-    rows: Sequence[Measured], *, false_alarm: float, floors: Mapping[Kind, float]
+    rows: Sequence[Measured],
+    *,
+    false_alarm: float,
+    floors: Mapping[Kind, float],
+    found: Mapping[str, float] = MappingProxyType({}),
 ) -> Calibration:
     """Thresholds, probabilities and power from the audited utterances and their controls.
 
@@ -63,6 +68,8 @@ def calibrate(
         rows: the audited utterances.
         false_alarm: share of right transcripts that may pass a threshold.
         floors: power under which a kind counts as underpowered.
+        found: mismatch of the right text, by id of an utterance whose right text is another row's:
+            it shows what right texts cost where the utterance's own is wrong.
     """
     speaking = [row for row in rows if row.speech_seconds]
     tokens_per_second = (
@@ -81,11 +88,12 @@ def calibrate(
         else:  # nothing is found where nothing is recognised
             missed[row.domain].update(control.kind for control in row.controls)
     for evidence in EVIDENCE:
-        everywhere = _Values(recognised, evidence)
+        everywhere = _Values(recognised, evidence, found)
         pooled = everywhere.threshold(false_alarm)
         slopes[evidence] = everywhere.slope()
         for domain in domains:
-            values = _Values([row for row in recognised if row.domain == domain], evidence)
+            here = [row for row in recognised if row.domain == domain]
+            values = _Values(here, evidence, found)
             own = values.threshold(false_alarm) if values.enough(false_alarm) else pooled
             thresholds[domain][evidence] = own
             power[domain] |= values.power(own, missed[domain])
@@ -122,10 +130,17 @@ def _is_underpowered(here: Power, total: Power | None, floor: float) -> bool:
 class _Values:
     """Evidence of one sort, in utterances as they are and in planted defects."""
 
-    def __init__(self, rows: Sequence[Measured], evidence: Evidence) -> None:
+    def __init__(
+        self, rows: Sequence[Measured], evidence: Evidence, found: Mapping[str, float]
+    ) -> None:
         self.evidence = evidence
-        values = (row.evidence(evidence) for row in rows)
-        self.natural = np.array([value for value in values if value is not None])
+        values = [(row.id, row.evidence(evidence)) for row in rows]
+        self.written = np.array([value for _, value in values if value is not None])
+        """Of the texts as they are."""
+        known = found if evidence == "mismatch" else {}
+        right = [known.get(identity, value) for identity, value in values]
+        self.natural = np.array([value for value in right if value is not None])
+        """The same, with the right text where it was found in another row."""
         self.planted = {
             kind: np.array([c.value for row in rows for c in row.controls if c.kind == kind])
             for kind in EVIDENCE[evidence]
@@ -198,9 +213,9 @@ class _Values:
 
     def power(self, threshold: float, missed: Counter[Kind]) -> dict[Kind, Power]:
         """How many planted and natural utterances pass, by kind; `missed` were planted besides."""
-        flagged = int((self.natural > threshold).sum())
+        flagged = int((self.written > threshold).sum())
         return {
-            kind: Power(count, int((values > threshold).sum()), flagged, len(self.natural))
+            kind: Power(count, int((values > threshold).sum()), flagged, len(self.written))
             for kind, values in self.planted.items()
             if (count := len(values) + missed[kind])
         }

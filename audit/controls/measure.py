@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -74,9 +74,15 @@ class Trials:
 def all_known(planting: Planting, known: Known) -> bool:
     """Whether nothing of a planting has to be tried."""
     swapped = [p.transcript for p in planting.planted if p.kind == "swapped"]
-    names = [_name("loss", text) for text in (*planting.cohort, *swapped)]
-    names += [_name(p.kind, p.transcript, p.at) for p in planting.planted if p.kind != "swapped"]
-    return all(name in known for name in names)
+    words = [p for p in planting.planted if p.kind != "swapped"]
+    return losses_known((*planting.cohort, *swapped), known) and all(
+        _name(p.kind, p.transcript, p.at) in known for p in words
+    )
+
+
+def losses_known(texts: Iterable[Transcript], known: Known) -> bool:
+    """Whether it is known of each text what it costs."""
+    return all(_name("loss", text) in known for text in texts)
 
 
 def _name(kind: str, text: Transcript, at: int = 0) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -13,7 +14,11 @@ from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration
 
 
-def false_alarms_by_domain(rows: Sequence[Measured], calibration: Calibration) -> dict[str, float]:
+def false_alarms_by_domain(
+    rows: Sequence[Measured],
+    calibration: Calibration,
+    mismatches: Mapping[str, float] = MappingProxyType({}),
+) -> dict[str, float]:
     """Estimated share of each domain's right transcripts that pass the threshold of swapped ones.
 
     A domain with too few rows to say has the share of all of them together.
@@ -21,6 +26,7 @@ def false_alarms_by_domain(rows: Sequence[Measured], calibration: Calibration) -
     Args:
         rows: the audited utterances.
         calibration: what their controls showed.
+        mismatches: of the right text, by id of an utterance whose right text is another row's.
     """
     # Much speech before or after its text: a part of a text is no right one, and not like a
     # swapped one either.
@@ -32,13 +38,18 @@ def false_alarms_by_domain(rows: Sequence[Measured], calibration: Calibration) -
     found = {}
     for domain, thresholds in calibration.thresholds.items():
         own = [row for row in whole if row.domain == domain]
-        share = _share(own, thresholds["mismatch"])
-        found[domain] = _share(whole, thresholds["mismatch"]) if share is None else share
+        share = _share(own, thresholds["mismatch"], mismatches)
+        if share is None:
+            share = _share(whole, thresholds["mismatch"], mismatches)
+        found[domain] = share
     return {domain: share or 0.0 for domain, share in found.items()}
 
 
-def _share(rows: Sequence[Measured], threshold: float) -> float | None:
-    natural = np.array([row.mismatch for row in rows if row.evidence("mismatch") is not None])
+def _share(
+    rows: Sequence[Measured], threshold: float, mismatches: Mapping[str, float]
+) -> float | None:
+    values = (mismatches.get(row.id, row.evidence("mismatch")) for row in rows)
+    natural = np.array([value for value in values if value is not None])
     planted = np.array([c.value for row in rows for c in row.controls if c.kind == "swapped"])
     if min(len(natural), len(planted)) < MIN_PLANTED:
         return None

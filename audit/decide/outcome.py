@@ -117,11 +117,12 @@ def conclude(
     )
     # Where nothing can be told, what else cannot is no news.
     notes = [] if unfit else undetectable(sample.calibration, policy.controls, sample.in_force)
+    astray = [pattern.sentence for pattern in sample.pairing.patterns]
     ended = [] if ending is None else [why_it_ended(ending, len(sample.rows), policy.decision)]
     return Outcome(
         verdict=Verdict(
             verdict.decision,
-            [*verdict.reasons, *ended, *notes],
+            [*verdict.reasons, *astray, *ended, *notes],
             verdict.recommendation or RECOMMENDATIONS[verdict.decision],
         ),
         samples=samples,

@@ -7,10 +7,9 @@ one, and only the rest is done.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from types import MappingProxyType
 
 from asr_gate.audit.acoustic import AcousticModel, Emission
@@ -23,6 +22,7 @@ from asr_gate.audit.controls.measure import (
     Known,
     Trials,
     all_known,
+    losses_known,
     measure_controls,
     median_cohort_loss,
 )
@@ -30,6 +30,7 @@ from asr_gate.audit.controls.plant import Planting
 from asr_gate.audit.engine.keys import Keys, group
 from asr_gate.audit.engine.shards import code_version
 from asr_gate.audit.engine.stored import Entry, emission_from_bytes, emission_to_bytes
+from asr_gate.audit.pairing.search import SUSPECT, TextSearch, best_of
 from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.cache import Cache
@@ -59,14 +60,13 @@ class _Job:
     emission: Emission | None = None
     recording: Recording | Fault | None = None
     known: Known = field(default_factory=dict)
+    complete: bool = False
+    """Whether nothing has to be heard."""
     _prepared: PreparedEmission | None = None
 
-    @cached_property
-    def complete(self) -> bool:
-        """Whether nothing has to be heard."""
-        if self.entry is None:
-            return False
-        return self.entry.row.fault is not None or all_known(self.planting, self.entry.known)
+    def trials(self, model: ModelInfo, row: Measured) -> Trials:
+        """Of other texts on its audio."""
+        return Trials(lambda: self.prepared(model, row.activity), model, self.known)
 
     def prepared(self, model: ModelInfo, activity: tuple[Span, ...]) -> PreparedEmission:
         """The emission for the lattice."""
@@ -91,6 +91,8 @@ class Measurer:
         batch_seconds: Seconds,
         identity: Fingerprint | None = None,
         cache: Cache | None = None,
+        search: TextSearch | None = None,
+        compared: Collection[str] = (),
     ) -> None:
         """Prepare.
 
@@ -101,6 +103,9 @@ class Measurer:
             batch_seconds: padded audio in one batch.
             identity: whose digests the audio must have; None: any audio is measured.
             cache: of earlier audits, with an identity over every byte; closed when this is stopped.
+            search: finds texts of other rows for audio that its own text does not fit; None: they
+                are not searched.
+            compared: utterances for which they are searched whatever their own text costs.
         """
         self._model = model
         self._transcripts = transcripts
@@ -111,6 +116,8 @@ class Measurer:
         self._keys = Keys(model.info, model.device, code_version())
         self.from_cache = 0
         """Utterances whose own measurements came from the cache."""
+        self._search = search
+        self._compared = compared
         # Threads, because decoding and alignment release the interpreter lock; the order of results
         # is that of the utterances, whatever the number of workers. In one queue, a group would be
         # decoded only after the group before it is aligned. One core is left to whoever feeds the
@@ -186,6 +193,8 @@ class Measurer:
             decoder.stop()
         if self._cache is not None:
             self._cache.close()
+        if self._search is not None:
+            self._search.stop()
 
     def _recalled(
         self, utterances: Sequence[Utterance], kept: Mapping[str, Measured]
@@ -209,9 +218,27 @@ class Measurer:
             job.entry = Entry.from_bytes(cache.find(job.row_key))
             if job.entry is not None:
                 job.known = dict(job.entry.known)
+                job.complete = self._is_complete(job, job.entry.row)
             if not job.complete:
                 job.emission = emission_from_bytes(cache.find(job.audio_key), tokens)
         return jobs
+
+    def _is_complete(self, job: _Job, row: Measured) -> bool:
+        """Whether earlier audits tried all that this one would try."""
+        if row.fault is None and not all_known(job.planting, job.known):
+            return False
+        row = _named(row, job.utterance)
+        if row.fault is None:
+            cohort_loss = median_cohort_loss(job.trials(self._model.info, row), job.planting)
+            row = replace(row, cohort_loss=cohort_loss)
+        return losses_known(self._near(row).values(), job.known)
+
+    def _near(self, row: Measured) -> Mapping[str, Transcript]:
+        """The texts of other rows that are tried on an utterance."""
+        sure = row.fault is None and row.mismatch is not None and row.mismatch <= SUSPECT
+        if self._search is None or (sure and row.id not in self._compared):
+            return {}
+        return self._search.near(row)
 
     def _decode(self, utterance: Utterance) -> Recording | Fault:
         decoder = self._decoder_of_thread()
@@ -240,17 +267,22 @@ class Measurer:
             return _unheard(job, job.recording)
         model, tried = self._model.info, len(job.known)
         row = job.entry.row if job.entry else _own_text(job, model)
-        u = job.utterance
-        row = replace(row, id=u.id, domain=u.domain, lang=u.lang, text=u.text)
+        row = _named(row, job.utterance)
+        trials = job.trials(model, row)
         if row.fault is None:
-            trials = Trials(lambda: job.prepared(model, row.activity), model, job.known)
             own = Alignment(row.words, row.gaps, row.unaligned, (), (), row.loss)
             cohort_loss = median_cohort_loss(trials, job.planting)
             controls = tuple(measure_controls(trials, own, job.planting, cohort_loss))
             row = replace(row, cohort_loss=cohort_loss, controls=controls)
+        row = replace(row, others=best_of(self._near(row), trials))
         if self._cache is not None and (job.entry is None or len(job.known) > tried):
             self._cache.keep(job.row_key, Entry(row, job.known).to_bytes())
         return row
+
+
+def _named(row: Measured, u: Utterance) -> Measured:
+    """A measurement with what is the corpus's own of its utterance."""
+    return replace(row, id=u.id, domain=u.domain, lang=u.lang, text=u.text)
 
 
 def _unheard(job: _Job, fault: Fault | None) -> Measured:

@@ -14,6 +14,7 @@ from asr_gate.audit.controls.measure import Known
 from asr_gate.audit.records.alignment import AlignedWord, Gap, HeardWord
 from asr_gate.audit.records.controls import Control
 from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.audit.records.pairing import OtherText
 from asr_gate.corpus.speech.stored import Signal
 
 
@@ -42,6 +43,7 @@ def from_json(row: dict[str, Any]) -> Measured:
             "heard": tuple(HeardWord(**word) for word in row["heard"]),
             "unaligned": tuple((start, end) for start, end in row["unaligned"]),
             "lags": tuple(row["lags"]),
+            "others": tuple(OtherText(**text) for text in row["others"]),
         },
         fault=Fault(**fault) if fault else None,
         signal=Signal(**signal) if signal else None,
@@ -53,13 +55,14 @@ class Entry:
     """What is known of one transcript on one recording."""
 
     row: Measured
-    """Without id, domain, language and text, cohort and controls, which are the audit's."""
+    """Without id, domain, language and text, cohort, controls and others, which are the audit's."""
     known: Known
     """What other texts showed on it."""
 
     def to_bytes(self) -> bytes:
         """For the cache."""
-        row = replace(self.row, id="", domain="", lang=None, text="", cohort_loss=None, controls=())
+        row = replace(self.row, id="", domain="", lang=None, text="")
+        row = replace(row, cohort_loss=None, controls=(), others=())
         return json.dumps({"row": row, "known": self.known}, default=to_json).encode()
 
     @staticmethod

@@ -19,6 +19,8 @@ from asr_gate.corpus.utterance import Corpus
 SKIPPED = "skipped"
 """In the place of a code: the row could not be audited."""
 
+ELSEWHERE = "A012"
+"""The rule for rows whose right text is another row's."""
 _MENDED: Mapping[str, Callable[[str], object]] = {"T008": markup, "T009": broken_characters}
 """Rules whose findings a correction may resolve: what they still find in the corrected text."""
 
@@ -103,6 +105,26 @@ def corrections(corpus: Corpus) -> dict[str, str]:
     """Corrected transcripts by id, of the rows that have anything to correct."""
     found = {u.id: mended(u.text) for u in corpus.utterances}
     return {u.id: found[u.id] for u in corpus.utterances if found[u.id] != u.text}
+
+
+def repairs(report: Report, corpus: Corpus) -> dict[str, str]:
+    """The text that each row says, by id, of the rows that have another one's."""
+    texts = {row.id: row.text for row in (*corpus.utterances, *corpus.others)}
+    rows = {row.id for row in corpus.utterances}
+    return {
+        one.id: texts[one.text_of]
+        for one in report.pairing.found
+        if one.id in rows and one.text_of in texts
+    }
+
+
+def after_repair(findings: Iterable[Finding], repaired: Container[str]) -> list[Finding]:
+    """The findings that are left where rows have got the text that they say."""
+    return [
+        one
+        for one in findings
+        if one.id not in repaired or not (one.code == ELSEWHERE or explained(one.code, [ELSEWHERE]))
+    ]
 
 
 def after_correction(findings: Iterable[Finding], texts: Mapping[str, str]) -> list[Finding]:

@@ -28,7 +28,7 @@ CAUSES: tuple[Cause, ...] = (
         ("T006", "T010", "T005", "T007"),
     ),
     Cause("cut", "The text or the audio is cut off", ("A009",)),
-    Cause("other text", "The text belongs to other audio", ("A008",)),
+    Cause("other text", "The text belongs to other audio", ("A012", "A008")),
     Cause("markup", "The text has markup or broken characters", ("T008", "T009")),
     Cause(
         "not judged",
@@ -64,6 +64,7 @@ _EXPLAINS: Mapping[str, frozenset[str]] = {
     "T006": _WORDS | {"A008", "A010", "T002", "T003", "T004", "T007"},
     "T010": _WORDS | {"A008", "A010", "T004"},
     "T005": _WORDS | {"A010", "T002", "T003", "T004"},
+    "A012": _WORDS | {"A008", "A009", "A010"},
     "A009": _WORDS,
     "A008": _WORDS,
     "T008": _WORDS | {"T003", "T004"},

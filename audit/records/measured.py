@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from asr_gate.audit.records.alignment import AlignedWord, Gap, HeardWord
 from asr_gate.audit.records.controls import Control, Evidence
+from asr_gate.audit.records.pairing import OtherText
 from asr_gate.corpus.speech.stored import Signal
 from asr_gate.corpus.utterance import Seconds, Span
 
@@ -61,6 +62,8 @@ class Measured:
     controls: tuple[Control, ...]
     """Defects planted in this utterance; they count for nothing but the detection power."""
     fault: Fault | None
+    others: tuple[OtherText, ...] = ()
+    """Texts of other rows that fit best, the best first; empty: not searched, or none fits."""
 
     @property
     def mismatch(self) -> float | None:

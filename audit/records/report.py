@@ -12,8 +12,9 @@ from typing import Any, Literal
 from pydantic import Field
 
 from asr_gate.audit.records.finding import Finding, Frozen
+from asr_gate.audit.records.pairing import Pairing
 
-SCHEMA_VERSION = "6"
+SCHEMA_VERSION = "7"
 
 REPORT_FILE = "alignment_report.json"
 AUDITED_FILE = "alignment_report.audited.json"
@@ -249,6 +250,8 @@ class Report(Frozen):
     """By the name of the split, which is empty for rows without one; empty: no row has one."""
     rules: dict[str, int]
     findings: list[Finding]
+    pairing: Pairing = Field(default_factory=Pairing)
+    """Rows whose audio says the text of another row."""
     controls: dict[str, ControlPower]
     domain_controls: dict[str, dict[str, ControlPower]]
     thresholds: dict[str, dict[str, float]]

@@ -121,6 +121,7 @@ def build(
             (_rounded(finding) for finding in sample.findings),
             key=lambda finding: (finding.id, finding.code, finding.start or 0.0),
         ),
+        pairing=sample.pairing,
         controls={
             kind: _power(
                 total,

@@ -1,0 +1,73 @@
+"""Whose text an utterance says, beside its own: what is measured of it, and what is found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import Field
+
+from asr_gate.audit.records.finding import Frozen
+
+
+@dataclass(frozen=True, slots=True)
+class OtherText:
+    """A text of another row, aligned to an utterance's audio."""
+
+    row: str
+    """Id of the first row that has this text."""
+    letters: int
+    loss: float
+    """What it costs over the model's greedy output, nats a letter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """The text that an utterance says, where that is another row's."""
+
+    rows: tuple[str, ...]
+    """Ids of the rows that have it, in the order of the corpus."""
+    ratio: float
+    """Its cost over that of the next best text: near 0 where it is surely this one."""
+    mismatch: float
+    """Its cost over that of texts of others, as the mismatch of an utterance's own text."""
+
+
+class Pattern(Frozen):
+    """Rows whose texts went astray together."""
+
+    kind: Literal["shifted", "exchanged", "swapped", "permuted"]
+    manifest: str
+    first: str
+    last: str
+    """Ids of the first and the last row of it, in the order of the manifest."""
+    by: int | None
+    """Shifted: how many rows later the right text stands; negative: earlier."""
+    rows: int
+    """Rows whose text was found in this way."""
+    sentence: str
+
+
+class FoundRow(Frozen):
+    """One row whose audio says the text of another one."""
+
+    id: str
+    text_of: str
+    """Id of the row that has the text; of several, the one that fits the pattern, or the first."""
+    ratio: float
+
+
+class Pairing(Frozen):
+    """What the search for texts of other rows found."""
+
+    searched: int = 0
+    """Utterances whose audio was held against the texts of all rows."""
+    ratio: float = 0.0
+    """Cost of the best text over the next best, at most, for a text to be taken for the right one;
+    where there are 25 letters or more."""
+    ratio_short: float = 0.0
+    """The same where there are fewer."""
+    compared: int = 0
+    """Utterances whose second and third best text showed how far wrong texts lie apart."""
+    found: list[FoundRow] = Field(default_factory=list)
+    patterns: list[Pattern] = Field(default_factory=list)

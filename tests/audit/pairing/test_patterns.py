@@ -1,0 +1,118 @@
+"""How texts went astray together."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from asr_gate.audit.pairing.patterns import find_patterns
+from asr_gate.audit.records.pairing import Partner
+from asr_gate.corpus.utterance import Corpus, Utterance
+
+ROWS = 40
+
+
+def corpus() -> Corpus:
+    """Rows 0 to 39 of one manifest."""
+    rows = [
+        Utterance(f"r{n:02}", f"text {n}", Path(f"{n}.wav"), f"{n}.wav", f"/data/m.jsonl:{n + 1}")
+        for n in range(ROWS)
+    ]
+    return Corpus(rows, ["/data/m.jsonl"])
+
+
+def astray(
+    written: list[int], unheard: frozenset[int] = frozenset()
+) -> tuple[dict[str, Partner], set[str]]:
+    """Of rows that say text n and have `written[n]`: where the right text stands, and who is right.
+
+    Rows with equal text share their partners.
+    """
+    partners = {}
+    right = set()
+    for row, text in enumerate(written):
+        if row in unheard:
+            continue
+        if text == row:
+            right.add(f"r{row:02}")
+        else:
+            places = tuple(f"r{n:02}" for n, other in enumerate(written) if other == row)
+            if places:
+                partners[f"r{row:02}"] = Partner(places, 0.1, 0.05)
+    return partners, right
+
+
+def kinds(written: list[int], unheard: frozenset[int] = frozenset()) -> list[tuple[str, str, str]]:
+    partners, right = astray(written, unheard)
+    found = find_patterns(partners, right, corpus())
+    for row, text_of in found.text_of.items():
+        assert written[int(text_of[1:])] == int(row[1:])
+    return [(p.kind, p.first, p.last) for p in found.patterns]
+
+
+RIGHT = list(range(ROWS))
+
+
+@pytest.mark.parametrize("by", [1, 3, -1, -3])
+def test_a_shift_is_named_with_its_range(by: int) -> None:
+    written = RIGHT[:10] + [(n + by - 10) % 25 + 10 for n in range(10, 35)] + RIGHT[35:]
+    (found,) = kinds(written)[:1]
+    assert found[0] == "shifted"
+    partners, right = astray(written)
+    pattern = find_patterns(partners, right, corpus()).patterns[0]
+    assert pattern.by == -by
+    assert pattern.rows == 25 - abs(by)
+    assert f"{abs(by)} row" in pattern.sentence
+
+
+def test_rows_that_nobody_heard_do_not_end_a_shift() -> None:
+    written = [*RIGHT[1:], 0]
+    assert kinds(written, frozenset(range(0, ROWS, 2))) == [("shifted", "r01", "r39")]
+
+
+def test_a_shift_from_the_middle_on_leaves_the_rows_before_it_alone() -> None:
+    written = [*RIGHT[:20], *RIGHT[21:], 20]
+    assert kinds(written) == [("shifted", "r21", "r39")]
+
+
+def test_two_blocks_exchanged_are_one_pattern() -> None:
+    assert kinds([*RIGHT[20:], *RIGHT[:20]]) == [("exchanged", "r00", "r39")]
+
+
+def test_pairs_swapped() -> None:
+    written = [n + 1 if n % 2 == 0 else n - 1 for n in RIGHT]
+    assert kinds(written) == [("swapped", "r00", "r39")]
+
+
+def test_pairs_of_which_some_are_not_heard_are_no_shift() -> None:
+    written = [n + 1 if n % 2 == 0 else n - 1 for n in RIGHT]
+    found = kinds(written, frozenset({3, 9, 15, 16, 21, 33}))
+    assert ("swapped", "r00", "r39") in found
+    assert {kind for kind, _, _ in found} <= {"swapped", "permuted"}
+
+
+def test_a_third_mixed() -> None:
+    rng = random.Random(3)
+    chosen = rng.sample(RIGHT, 13)
+    written = list(RIGHT)
+    for at, to in zip(chosen, chosen[1:] + chosen[:1], strict=True):
+        written[at] = to
+    found = kinds(written)
+    assert {kind for kind, _, _ in found} == {"permuted"}
+
+
+def test_two_wrong_rows_are_no_pattern_and_a_right_corpus_has_none() -> None:
+    written = list(RIGHT)
+    written[3], written[9] = 39, 38
+    assert kinds(written) == []
+    assert kinds(RIGHT) == []
+
+
+def test_of_rows_with_equal_text_the_one_in_the_pattern_is_named() -> None:
+    written = [*RIGHT[1:], 0]
+    partners, right = astray(written)
+    # Row 5's text stands in row 30 too.
+    partners["r05"] = Partner(("r30", "r04"), 0.1, 0.05)
+    assert find_patterns(partners, right, corpus()).text_of["r05"] == "r04"
