@@ -8,7 +8,7 @@ utterances give.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -64,17 +64,11 @@ class MmsModel(AcousticModel):
             delay=0.0,
         )
 
-    @cached_property
-    def _uroman(self) -> Any:
-        import uroman
-
-        return uroman.Uroman()
-
     def romanise(self, word: str) -> str:
         """A word in Latin letters (Hermjakob et al., "Out-of-the-box Universal Romanization")."""
         if word.isascii():
             return word
-        return str(self._uroman.romanize_string(word, lcode=self._uroman_code))
+        return str(_uroman().romanize_string(word, lcode=self._uroman_code))
 
     @cached_property
     def _uroman_code(self) -> str | None:
@@ -100,3 +94,11 @@ class MmsModel(AcousticModel):
             np.asarray(row[:count].float().log_softmax(-1).cpu().numpy(), dtype=np.float32)
             for row, count in zip(logits, frames.tolist(), strict=True)
         ]
+
+
+@cache
+def _uroman() -> Any:
+    """The romaniser, which takes seconds to load, once a process."""
+    import uroman
+
+    return uroman.Uroman()

@@ -55,7 +55,7 @@ def page(
             size += len(encoded)
             sounds[id] = {"inline": encoded, "peaks": clip.peaks}
         else:
-            name = f"{number:05d}.opus"
+            name = f"{number:05d}.ogg"
             beside[name] = clip.sound
             sounds[id] = {"file": f"{FOLDER}/{name}", "peaks": clip.peaks}
     title = f"{data['decision']}: audit of {data['about']['data']}"

@@ -22,7 +22,7 @@ from threading import Lock, Thread
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from asr_gate.audit.report.clips import RATE, opus
+from asr_gate.audit.report.clips import RATE, vorbis
 from asr_gate.audit.report.page import served_page
 from asr_gate.audit.review.shown import Shown
 from asr_gate.audit.review.store import ReviewFile
@@ -140,7 +140,7 @@ class ReviewServer(ThreadingHTTPServer):
             raise Refused(HTTPStatus.INSUFFICIENT_STORAGE, why) from error
 
     def clip(self, number: int) -> bytes:
-        """The audio of a row as Opus in Ogg, checked against what was audited.
+        """The audio of a row as Vorbis in Ogg, checked against what was audited.
 
         Raises:
             Refused: there is no such row, or its audio cannot be decoded or is another one now.
@@ -155,7 +155,7 @@ class ReviewServer(ThreadingHTTPServer):
                     samples = self._decoder.load(utterance, RATE, expected).samples
                 except AudioError as error:
                     raise Refused(HTTPStatus.NOT_FOUND, str(error)) from error
-                self._clips[identity] = opus(samples)
+                self._clips[identity] = vorbis(samples)
                 if len(self._clips) > KEPT_CLIPS:
                     self._clips.popitem(last=False)
             self._clips.move_to_end(identity)

@@ -177,7 +177,7 @@ def test_a_killed_audit_goes_on_where_it_was(audited: Path, tmp_path: Path) -> N
     other = asr_here("audit", STOP, *arguments[2:], "--resume", cwd=tmp_path)
     assert other.returncode == 2
     assert "another dataset" in one_line(other)
-    done = asr(*arguments, "--resume", cwd=tmp_path)
+    done = asr_here(*arguments, "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "kept from before" in done.stderr
     again, before = (

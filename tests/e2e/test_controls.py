@@ -16,7 +16,7 @@ import torchaudio
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import load
 from tests.audit.acoustic.test_adapters import nemo_folder
-from tests.e2e.asr import asr, report_in
+from tests.e2e.asr import asr_here, report_in
 from tests.speech import PROCEED, SHARED
 
 MODEL = SHARED / "models" / "quartznet15x5-en"
@@ -50,7 +50,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The audit of real English speech with a real English model."""
     folder = tmp_path_factory.mktemp("heard")
     manifest = write(folder / "english.jsonl", english())
-    done = asr(
+    done = asr_here(
         "audit", manifest, "--all", "--aligner", f"nemo:{MODEL}", "--no-wandb",
         "--audio-root", SPEECH.parent, cwd=folder,
     )  # fmt: skip
@@ -93,7 +93,7 @@ def test_single_digits_beside_sentences_are_not_judged(tmp_path: Path) -> None:
         if r["id"].startswith("fsdd_")
     ]  # fmt: skip
     assert len(digits) == 30
-    done = asr(
+    done = asr_here(
         "audit", write(tmp_path / "mixed.jsonl", sentences + digits), "--all",
         "--aligner", f"nemo:{MODEL}", "--no-wandb", "--audio-root", SPEECH.parent, cwd=tmp_path,
     )  # fmt: skip
@@ -120,7 +120,7 @@ def test_in_loud_noise_there_is_no_verdict(tmp_path: Path) -> None:
         path = tmp_path / f"{n}.flac"
         soundfile.write(path, (0.5 * noisy / noisy.abs().max()).numpy(), 16000)
         rows.append({"audio_filepath": path.name, "text": row.text})
-    done = asr(
+    done = asr_here(
         "audit", write(tmp_path / "noisy.jsonl", rows), "--all", "--aligner", f"nemo:{MODEL}",
         "--no-wandb", cwd=tmp_path,
     )  # fmt: skip
@@ -134,7 +134,7 @@ def refused(folder: Path) -> None:
     assert report["decision"] == "NO_VERDICT"
     assert "cannot tell right transcripts from wrong ones" in report["reasons"][0]
     assert report["controls"]["swapped"]["underpowered"]
-    assert asr("gate", "reports/phase0", "--accept-caution", cwd=folder).returncode == 30
+    assert asr_here("gate", "reports/phase0", "--accept-caution", cwd=folder).returncode == 30
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -143,7 +143,7 @@ def test_a_model_that_learned_nothing_has_no_verdict(seed: int, tmp_path: Path) 
     rows = [json.loads(line) for line in PROCEED.read_text(encoding="utf-8").splitlines()[:40]]
     for row in rows:
         row["audio_filepath"] = str(PROCEED.parent / row["audio_filepath"])
-    done = asr(
+    done = asr_here(
         "audit", write(tmp_path / "forty.jsonl", rows), "--all", "--aligner", f"nemo:{model}",
         "--language", "en", "--no-wandb", "--audio-root", PROCEED.parent, cwd=tmp_path,
     )  # fmt: skip

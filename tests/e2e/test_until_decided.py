@@ -39,14 +39,14 @@ def grown(manifest: Path, folder: Path, times: int) -> Path:
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return grown(STOP, tmp_path_factory.mktemp("large"), 3)
+    return grown(STOP, tmp_path_factory.mktemp("large"), 2)
 
 
 def test_a_bad_corpus_is_stopped_early_and_a_killed_audit_goes_on(
     large: Path, tmp_path: Path
 ) -> None:
     run = ["audit", large, "--until-decided", "--all", "--no-wandb", "--batch-seconds", "20"]
-    whole = asr(*run, "--name", "whole", cwd=tmp_path)
+    whole = asr_here(*run, "--name", "whole", cwd=tmp_path)
     assert whole.returncode == 20, whole.stderr
     report = report_in(tmp_path / "reports" / "whole")
     sequential = report["sampling"]["sequential"]
@@ -64,7 +64,7 @@ def test_a_bad_corpus_is_stopped_early_and_a_killed_audit_goes_on(
     finally:
         process.wait(60)
     assert list(parts.glob("shard-*.json")), "it was killed in the middle"
-    resumed = asr(*run, "--name", "killed", "--resume", cwd=tmp_path)
+    resumed = asr_here(*run, "--name", "killed", "--resume", cwd=tmp_path)
     assert resumed.returncode == 20, resumed.stderr
     assert report_in(tmp_path / "reports" / "killed")["digest"] == report["digest"]
 

@@ -17,7 +17,7 @@ import pytest
 from bench.first_corpus import PAGE, WIDTH, walk
 from bench.week import Mistake, Row, build
 from tests.e2e.asr import asr_here, report_in
-from tests.e2e.conftest import made_once
+from tests.once import made_once
 
 STAYING = {Mistake.WORDS, Mistake.MARKUP}
 """A missing word is a warning, and markup is taken out of its text."""

@@ -1,4 +1,4 @@
-"""Thousands of damaged files for one reader: each ends in a value or in a line for the user.
+"""Hundreds of damaged files for one reader: each ends in a value or in a line for the user.
 
 A case that a reader failed on is kept as a folder `corpus/READER/NAME`, whose files take the place
 of the sound ones, and is read first each time. The files of a new failure are left in

@@ -64,7 +64,7 @@ def test_damaged_audio_is_measured_or_refused(
     kind: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     name = f"u.{kind}"
-    ends = fuzz(Reader(kind, {name: encoded(kind)}, partial(measure, name), 300), tmp_path)
+    ends = fuzz(Reader(kind, {name: encoded(kind)}, partial(measure, name), 150), tmp_path)
     record_property(f"fuzzed audio: {kind}", dict(ends))
     assert ends["read"] > 0  # Ogg has checksums
     assert ends["refused"] > 10

@@ -71,7 +71,7 @@ def test_damaged_corrections(
     name: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     file, content = FILES[name]
-    reader = Reader(f"work_{name}", {file: content}, reads(file), 120)
+    reader = Reader(f"work_{name}", {file: content}, reads(file), 60)
     record_property(f"fuzzed corrections, {name}", dict(fuzz(reader, tmp_path)))
 
 
@@ -98,6 +98,6 @@ def test_damaged_corrections_of_a_sound_corpus(
     rows: list[dict[str, object]] = [
         {"id": id, "audio_filepath": "x.wav", "text": "t", "duration": 2.0} for id in "abcd"
     ]
-    reader = Reader("applied", {"c.jsonl": lines(CORRECTIONS)}, applies, 120)
+    reader = Reader("applied", {"c.jsonl": lines(CORRECTIONS)}, applies, 60)
     (tmp_path / "m.jsonl").write_bytes(lines(rows))
     record_property("fuzzed corrections, applied", dict(fuzz(reader, tmp_path)))

@@ -48,11 +48,11 @@ def saved() -> dict[str, bytes]:
 
 READERS = {
     "parquet": lambda: Reader(
-        "parquet", {"data.parquet": parquet()}, partial(read, "data.parquet"), 100
+        "parquet", {"data.parquet": parquet()}, partial(read, "data.parquet"), 50
     ),
-    "saved": lambda: Reader("saved", saved(), partial(read, "."), 150),
+    "saved": lambda: Reader("saved", saved(), partial(read, "."), 75),
     "card": lambda: Reader(
-        "card", {"data.parquet": parquet(), "README.md": CARD}, partial(read, "."), 100
+        "card", {"data.parquet": parquet(), "README.md": CARD}, partial(read, "."), 50
     ),
 }
 

@@ -18,7 +18,7 @@ def test_damaged_manifests_lose_no_row(
     name: str, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     kind = KINDS[name]
-    ends = fuzz(Reader(name, kind.files, partial(check, kind), 400), tmp_path)
+    ends = fuzz(Reader(name, kind.files, partial(check, kind), 200), tmp_path)
     record_property(f"fuzzed manifest, no row lost: {name}", dict(ends))
     assert ends["read"] > 10
     assert ends.total() - ends["read"] > 10

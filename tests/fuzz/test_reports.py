@@ -120,17 +120,17 @@ REVIEW = b"".join(
 )
 SOUND = to_lines({"u1": RowDigest("a", "b", "c", "d"), "u2": None})
 READERS = {
-    "report": lambda: Reader("report", {REPORT_FILE: REPORT.to_bytes()}, read, 600),
-    "forged": lambda: Reader("forged", {"forged.json": REPORT.to_bytes()}, run_gate, 500),
-    "rows": lambda: Reader("rows", {"rows.jsonl": SOUND}, read_rows, 300),
+    "report": lambda: Reader("report", {REPORT_FILE: REPORT.to_bytes()}, read, 300),
+    "forged": lambda: Reader("forged", {"forged.json": REPORT.to_bytes()}, run_gate, 250),
+    "rows": lambda: Reader("rows", {"rows.jsonl": SOUND}, read_rows, 150),
     "signature": lambda: Reader(
         "signature",
         {SIGNATURE_FILE: signed()[0], "key.pub": signed()[1]},
         check_signature,
-        500,
+        250,
     ),
-    "review": lambda: Reader("review", {REVIEW_FILE: REVIEW}, read_review, 500),
-    "table": lambda: Reader("table", {"utterances.parquet": table()}, read_tables, 400),
+    "review": lambda: Reader("review", {REVIEW_FILE: REVIEW}, read_review, 250),
+    "table": lambda: Reader("table", {"utterances.parquet": table()}, read_tables, 200),
 }
 
 

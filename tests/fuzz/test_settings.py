@@ -96,18 +96,18 @@ def record() -> bytes:
 
 
 READERS = {
-    "policy": Reader("policy", {"policy.toml": DEFAULT_FILE.read_bytes()}, read_policy, 700),
-    "recipe": Reader("recipe", {"recipe.yaml": RECIPE}, read_recipe, 300),
-    "project": Reader("project", {str(PROJECT_FILE): PROJECT}, read_project, 500),
+    "policy": Reader("policy", {"policy.toml": DEFAULT_FILE.read_bytes()}, read_policy, 350),
+    "recipe": Reader("recipe", {"recipe.yaml": RECIPE}, read_recipe, 150),
+    "project": Reader("project", {str(PROJECT_FILE): PROJECT}, read_project, 250),
     "state": Reader(
         "state",
         {STATE_FILE: json.dumps(STATE).encode()},
         read_state,
-        400,
+        200,
     ),
-    "result": Reader("result", results(), read_results, 400),
+    "result": Reader("result", results(), read_results, 200),
     "record": Reader(
-        "record", {RUN_FILE: record()}, lambda folder: read_record(folder) and None, 400
+        "record", {RUN_FILE: record()}, lambda folder: read_record(folder) and None, 200
     ),
 }
 

@@ -19,8 +19,9 @@ from asr_gate.train import launch
 from asr_gate.train.distributed import Ranks, ranks
 from asr_gate.train.loop.resume import restore_parameters
 from asr_gate.train.model.load import load_pretrained
+from tests.once import made_once
 from tests.speech import ROOT
-from tests.train.trainings import SMALL
+from tests.train.trainings import SMALL, train
 
 pytestmark = pytest.mark.slow
 
@@ -81,12 +82,16 @@ SCRIPT = Path(__file__).with_name("two_ranks.py")
 @pytest.fixture(scope="module")
 def two(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run of two processes with DDP, as `asr train --processes 2` starts them."""
-    out = tmp_path_factory.mktemp("ddp") / "two"
-    with pytest.MonkeyPatch.context() as patch:
+    with (
+        made_once(tmp_path_factory, "ddp") as (folder, there),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        out = folder / "two"
         patch.setattr(launch, "COMMAND", (sys.executable, str(SCRIPT)))
         patch.setenv("PYTHONPATH", str(ROOT))
-        patch.chdir(out.parent)
-        assert launch.start(2, [str(manifest), str(report.parent), str(out), *WEIGHTED]) == 0
+        patch.chdir(folder)
+        start = [str(manifest), str(report.parent), str(out), *WEIGHTED]
+        assert there or launch.start(2, start) == 0
     return out
 
 
@@ -94,11 +99,7 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
     two: Path, manifest: Path, report: Path, tmp_path: Path
 ) -> None:
     one = tmp_path / "one"
-    done = subprocess.run(
-        [sys.executable, SCRIPT, manifest, report.parent, one, *WEIGHTED, "optimizer.accumulate=2"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    train(manifest, report.parent, *WEIGHTED, "optimizer.accumulate=2", out=one)
     digests = [json.loads((two.parent / f"two-rank{n}.json").read_text()) for n in (0, 1)]
     assert digests[0] == digests[1], "equal to the bit on both ranks, in both phases"
     assert len({d for (d,) in digests[0]}) == 3, "and trained in every epoch"
