@@ -32,8 +32,8 @@ def test_audio_is_encoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len({clip.peaks for clip in first.values()}) == 2
     record("b", 0.75)
     times: list[int] = []
-    opus = clips_module.opus
-    monkeypatch.setattr(clips_module, "opus", lambda samples: times.append(1) or opus(samples))
+    vorbis = clips_module.vorbis
+    monkeypatch.setattr(clips_module, "vorbis", lambda samples: times.append(1) or vorbis(samples))
     second = encoded(Cache(tmp_path / "cache", 10**9))
     assert len(times) == 1
     assert (first["a"], first["part"]) == (second["a"], second["part"])
