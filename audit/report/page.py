@@ -66,13 +66,22 @@ def page(data: Mapping[str, Any], title: str) -> tuple[bytes, str]:
     return _filled(data, title, script), _policy(script)
 
 
+DETAILS = ("words", "heard", "gaps", "activity", "unaligned", "changes")
+"""Of a row, what the list does not need: most of a large page. The browser reads these lines one by
+one, when their row is chosen."""
+
+
 def _filled(data: Mapping[str, Any], title: str, script: str) -> bytes:
+    rows = data["rows"]
+    brief = [{name: row[name] for name in row if name not in DETAILS} for row in rows]
+    details = [{name: row[name] for name in DETAILS if name in row} for row in rows]
     content = Template(_read("page.html")).substitute(
         policy=html.escape(_policy(script)),
         title=html.escape(title),
         style=_read("page.css"),
         nonce=NONCE,
-        data=_inside_script(data),
+        data=_inside_script({**data, "rows": brief}),
+        details="\n".join(map(_inside_script, details)),
         script=script,
     )
     return content.encode()

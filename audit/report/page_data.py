@@ -109,7 +109,7 @@ def page_data(
         "hidden": len(order) - len(shown),
         "rows": [
             _row(id, by_id[id], known.get(id), *(part.get(id, []) for part in parts))
-            | {"people": _people(report.review, id)}
+            | _people(report.review, id)
             for id in shown
         ],
     }
@@ -127,14 +127,14 @@ def _review(review: Review | None) -> dict[str, Any] | None:
     }
 
 
-def _people(review: Review | None, id: str) -> str | None:
+def _people(review: Review | None, id: str) -> dict[str, Any]:
     """What people said of a row; of a wrong one a finding says it."""
     if review is not None and id in review.conflicts:
-        return "People disagree on it."
+        return {"people": "People disagree on it.", "conflict": True}
     if review is not None and id in review.right:
         who = review.right[id]
-        return f"People call it right{f': {plain(who)}' if who else ''}."
-    return None
+        return {"people": f"People call it right{f': {plain(who)}' if who else ''}."}
+    return {}
 
 
 def _worst_first(findings: Sequence[Finding], row: Row | None) -> tuple[object, ...]:

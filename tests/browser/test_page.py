@@ -51,7 +51,7 @@ def rows_like(data: dict[str, Any], texts: list[str]) -> dict[str, Any]:
     found["rows"] = [
         {**like, "id": f"row-{n}", "text": text, "words": [[plain(text), 0.1, 0.5, "unsaid"]],
          "heard": [[text, 0.1, 0.5]],
-         "findings": [["A001", "error", text, 0.1, 0.5]]}
+         "findings": [[next(iter(data["rules"])), "error", text, 0.1, 0.5]]}
         for n, text in enumerate(texts)
     ]  # fmt: skip
     return found

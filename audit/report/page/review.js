@@ -1,5 +1,7 @@
 /* Verdicts: kept in this browser and exported, or sent to `asr review`, which serves the page. */
 
+const SAME_EDGE = 0.25; // seconds that two people's spans may differ by and still be the same
+
 class Review {
   constructor(digest, server, onChange) {
     Object.assign(this, { digest, server, onChange, given: new Map() });
@@ -33,6 +35,14 @@ class Review {
     return [...new Map(last).values()];
   }
 
+  /* Whether two people want different things done; as `Judgement.conflict` has it. */
+  conflict(id) {
+    const last = [...new Map((this.given.get(id) ?? []).map((one) => [one.who, one])).values()];
+    const [first, ...rest] = last.filter((one) => one.verdict !== "unsure");
+    return rest.some((one) => one.verdict !== first.verdict || one.text !== first.text ||
+      Math.abs(one.start - first.start) > SAME_EDGE || Math.abs(one.end - first.end) > SAME_EDGE);
+  }
+
   give(verdict) {
     const one = { report: this.digest, ...verdict, who: this.who, at: new Date().toISOString() };
     this.put(one);
@@ -56,16 +66,25 @@ class Review {
         .catch(() => this.onChange(one.id, "Not saved: asr review does not answer. Is it still running?"));
       return;
     }
+    this.store();
+    this.onChange(one.id, this.lost ? "This browser keeps nothing for this page: export before you close it." : "");
+  }
+
+  store() {
     try {
       localStorage.setItem(this.place, JSON.stringify([...this.given.values()].flat()));
     } catch {
       this.lost = true;
     }
-    this.onChange(one.id, this.lost ? "This browser keeps nothing for this page: export before you close it." : "");
   }
 
   setWho(name) {
     this.who = name.trim();
+    if (!this.server) {
+      // What was said in this browser before the name was given was said by the same person.
+      for (const [id, all] of this.given) this.given.set(id, all.map((one) => (one.who ? one : { ...one, who: this.who })));
+      this.store();
+    }
     try {
       localStorage.setItem("asr-reviewer", this.who);
     } catch {

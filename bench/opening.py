@@ -1,0 +1,112 @@
+"""How long a browser needs to open `report.html` with 5,000 findings.
+
+Run: python -m bench.opening; needs Debian's chromium.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import statistics
+import sys
+import tempfile
+from itertools import islice
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+import asr_gate
+from asr_gate.audit.policy import load_policy
+from asr_gate.audit.report.clips import clips
+from asr_gate.audit.report.next_steps import Data
+from asr_gate.audit.report.page import FOLDER, PAGE_FILE, page, placed
+from asr_gate.audit.review.page_file import content_of
+from asr_gate.corpus.read import read_corpus
+from bench.docs import replace_figures
+
+ROOT = Path(__file__).parents[1]
+CORPUS = ROOT / "audit" / "example" / "stop.jsonl"
+PAGE = ROOT / "docs" / "report.md"
+ROWS = 5000
+OPENED = 7
+"""Times; the median counts."""
+
+_WATCH = """
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries())
+    if (entry.name === "first-contentful-paint") window.painted = entry.startTime;
+}).observe({type: "paint", buffered: true});
+const look = () => {
+  if (document.querySelector("#list [aria-selected=true]")) window.listed = performance.now();
+  else requestAnimationFrame(look);
+};
+look();
+"""
+"""Runs before the page does. Times count from the start of the navigation."""
+
+
+def write(folder: Path) -> Path:
+    """The page of the bundled bad corpus, with its rows as often as make 5,000."""
+    report = asr_gate.audit_corpus(CORPUS, out=folder, fraction=1.0, page_audio=False)
+    limits = load_policy().report
+    content = content_of(report, Data([str(CORPUS)]), ROWS)
+    rows = content["rows"]
+    many = [{**rows[n % len(rows)], "id": f"{rows[n % len(rows)]['id']}-{n}"} for n in range(ROWS)]
+    wanted = {row["id"] for row in rows}
+    known = dict(clips([u for u in read_corpus([str(CORPUS)]).utterances if u.id in wanted]))
+    heard = [(row["id"], known[i]) for row in many if (i := row["id"].rpartition("-")[0]) in known]
+    content["rows"] = many
+    first = list(islice(heard, limits.clips))
+    sounds, files = placed(content, first, round(limits.inline_megabytes * 1_000_000))
+    (folder / FOLDER).mkdir()
+    for name, sound in files.items():
+        (folder / FOLDER / name).write_bytes(sound)
+    path = folder / PAGE_FILE
+    path.write_bytes(page({**content, "sounds": sounds}, "5,000 findings")[0])
+    return path
+
+
+def opened(browser: Browser, path: Path) -> tuple[float, float]:
+    """Seconds from the start of the navigation to the first text, and to the list."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    tab = context.new_page()
+    tab.add_init_script(_WATCH)
+    tab.goto(path.as_uri())
+    tab.wait_for_function("window.painted && window.listed")
+    painted, listed = tab.evaluate("[window.painted, window.listed]")
+    context.close()
+    return painted / 1000, listed / 1000
+
+
+def _machine() -> str:
+    """What it ran on: `AMD EPYC, 2 cores`."""
+    names = re.findall(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.M)
+    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores"
+
+
+def main() -> None:
+    """Write the page, open it several times, and put the figures into the documentation."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        sys.exit("chromium is not installed: apt-get install chromium")
+    with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
+        path = write(Path(place))
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        painted, listed = zip(*(opened(browser, path) for _ in range(OPENED)), strict=True)
+        version = browser.version
+        browser.close()
+        size = path.stat().st_size / 1_000_000
+    text = (
+        f"A page with {ROWS:,} findings ({size:.0f} MB) opens in {statistics.median(listed):.2f} s: "
+        f"so long after the start of the navigation its list is there. The first text is there "
+        f"after {statistics.median(painted):.2f} s. Medians of {OPENED} times from disk, in Chromium "
+        f"{version.partition('.')[0]} on {_machine()} (`python -m bench.opening`).\n"
+    )
+    print(text)
+    replace_figures(PAGE, "opening", text)
+
+
+if __name__ == "__main__":
+    main()
