@@ -1,9 +1,7 @@
-"""A real browser, and pages of reports to open in it."""
+"""Pages of reports to open in a browser."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import soundfile
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from asr_gate.audit.report.clips import clips
 from asr_gate.audit.report.next_steps import Data
@@ -24,44 +21,6 @@ from tests.audit.controls.rows import normal_rows, row
 from tests.audit.report.test_build import corpus_of, result_of
 
 RATE = 16000
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """Debian's chromium; `make test` installs it."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("chromium is not installed: apt-get install chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
-        )
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def tab(browser: Browser) -> Iterator[Page]:
-    """A page in which nothing may go wrong and that may ask for nothing elsewhere."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    opened = context.new_page()
-    wrong: list[str] = []
-    opened.on("console", lambda told: wrong.append(told.text) if told.type == "error" else None)
-    opened.on("pageerror", lambda error: wrong.append(str(error)))
-    opened.on("dialog", lambda dialog: wrong.append("a dialog"))
-    opened.on(
-        "request",
-        lambda asked: (
-            None
-            if asked.url.startswith(("file:", "blob:", "http://127.0.0.1:"))
-            else wrong.append(asked.url)
-        ),
-    )
-    opened.wrong = wrong  # type: ignore[attr-defined]
-    yield opened
-    context.close()
-    assert wrong == []
 
 
 @pytest.fixture(scope="session")

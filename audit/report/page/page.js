@@ -131,10 +131,9 @@ function numbers() {
 }
 
 function reviewing() {
-  const review = new Review(DATA.digest, DATA.server || null, (id, problem) => {
+  const review = new Review(DATA.digest, DATA.server || null, (id) => {
     list.refresh(id);
     count.textContent = many(review.count(), "verdict");
-    if (problem) utterance.say(problem);
   });
   const box = document.getElementById("list");
   const utterance = new Utterance(document.getElementById("utterance"), DATA.sounds, review, box);

@@ -57,7 +57,8 @@ function colour(name) {
 function plot(title, labels, counts, unit, names = labels, onPick = null) {
   const canvas = make("canvas", { role: "img", "aria-label": `${title}; the numbers are in the table below` });
   const place = make("div", { class: "plot" }, canvas);
-  const box = make("figure", {}, make("figcaption", {}, title), place);
+  const box = make("figure", {}, make("figcaption", {}, title, onPick ? make("span", { class: "soft" }, " (a bar leads to its rows)") : null), place);
+  if (onPick) box.classList.add("lying");
   if (onPick && labels.length > 8) {
     place.style.height = `${1.4 * labels.length + 2}rem`;
     box.classList.add("tall");
@@ -66,7 +67,7 @@ function plot(title, labels, counts, unit, names = labels, onPick = null) {
   labels.forEach((label, index) => {
     if (counts[index]) table.append(make("tr", {}, make("td", {}, label), make("td", { class: "number" }, String(counts[index]))));
   });
-  box.append(make("details", {}, make("summary", {}, "as a table"), table));
+  box.append(make("details", { class: "scroll" }, make("summary", {}, "as a table"), table));
   const seen = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     seen.disconnect();

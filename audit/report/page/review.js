@@ -43,31 +43,45 @@ class Review {
       Math.abs(one.start - first.start) > SAME_EDGE || Math.abs(one.end - first.end) > SAME_EDGE);
   }
 
+  /* Returns, once it is known, what went wrong; empty: it is kept. */
   give(verdict) {
     const one = { report: this.digest, ...verdict, who: this.who, at: new Date().toISOString() };
+    const before = this.given.get(one.id) ?? [];
     this.put(one);
-    this.keep(one);
+    return this.keep(one, before);
   }
 
+  /* As `give`; null: there is nothing to undo. */
   undo(id) {
     const last = this.of(id);
-    if (!last) return false;
-    this.given.set(id, this.given.get(id).filter((one) => one !== last));
+    if (!last) return null;
+    const before = this.given.get(id);
+    this.given.set(id, before.filter((one) => one !== last));
     const again = this.of(id);
-    this.keep(again ? { ...again, at: new Date().toISOString() }
-      : { report: this.digest, id, verdict: "withdrawn", text: null, start: null, end: null, note: "", who: last.who, at: new Date().toISOString() });
-    return true;
+    const at = new Date().toISOString();
+    return this.keep(again ? { ...again, at }
+      : { report: this.digest, id, verdict: "withdrawn", text: null, start: null, end: null, note: "", who: last.who, at }, before);
   }
 
-  keep(one) {
-    if (this.server) {
-      fetch("verdicts", { method: "POST", headers: { "Content-Type": "application/json", "X-Token": this.server.token }, body: JSON.stringify(one) })
-        .then((answer) => this.onChange(one.id, answer.ok ? "" : "Not saved: asr review refused it; look at its terminal."))
-        .catch(() => this.onChange(one.id, "Not saved: asr review does not answer. Is it still running?"));
-      return;
+  async keep(one, before) {
+    this.onChange(one.id);
+    if (!this.server) return this.store();
+    const problem = await this.send(one);
+    if (problem) {
+      this.given.set(one.id, before);
+      this.onChange(one.id);
     }
-    this.store();
-    this.onChange(one.id, this.lost ? "This browser keeps nothing for this page: export before you close it." : "");
+    return problem;
+  }
+
+  async send(one) {
+    const headers = { "Content-Type": "application/json", "X-Token": this.server.token };
+    try {
+      const answer = await fetch("verdicts", { method: "POST", headers, body: JSON.stringify(one) });
+      return answer.ok ? "" : "Not saved: asr review refused it. Open the address that it prints.";
+    } catch {
+      return "Not saved: asr review does not answer. Is it still running?";
+    }
   }
 
   store() {
@@ -76,6 +90,7 @@ class Review {
     } catch {
       this.lost = true;
     }
+    return this.lost ? "This browser keeps nothing for this page: export before you close it." : "";
   }
 
   setWho(name) {

@@ -314,13 +314,22 @@ class Utterance {
   }
 
   give(verdict, text, start, end) {
-    this.review.give({ id: this.row.id, verdict, text, start, end, note: this.note.value.trim() });
-    this.redraw();
-    this.say(`${verdict.replace("_", " ")}: kept.`);
+    const keeping = this.review.give({ id: this.row.id, verdict, text, start, end, note: this.note.value.trim() });
+    return this.kept(keeping, `${verdict.replace("_", " ")}: kept.`);
   }
 
   undo() {
-    this.say(this.review.undo(this.row.id) ? "Undone." : "There is nothing to undo.");
+    const keeping = this.review.undo(this.row.id);
+    return keeping ? this.kept(keeping, "Undone.") : this.say("There is nothing to undo.");
+  }
+
+  /* Show what was decided, and say that it is kept when it is. */
+  async kept(keeping, done) {
+    const row = this.row;
     this.redraw();
+    const problem = await keeping;
+    if (this.row !== row) return problem && this.say(`${row.id}: ${problem}`);
+    if (problem) this.redraw();
+    return this.say(problem || done);
   }
 }
