@@ -114,9 +114,9 @@ def main() -> None:
     seconds = {name: f"{statistics.median(times):.2f} s" for name, times in times.items()}
     text = (
         f"A page with {ROWS:,} findings ({size:.0f} MB) opens in {seconds['list']}: from the start "
-        f"of the navigation until its list is there, of which its thread works for "
-        f"{seconds['work']}. Its first text is there after {seconds['text']}. Medians of {OPENED} "
-        f"times from disk, in Chromium {version.partition('.')[0]} on {_machine()} (`python -m bench.opening`).\n"
+        f"of the navigation until its list is there. Its thread works for {seconds['work']} of it. "
+        f"Its first text is there after {seconds['text']}. Medians of {OPENED} times from disk, in "
+        f"Chromium {version.partition('.')[0]} on {_machine()} (`python -m bench.opening`).\n"
     )
     print(text)
     replace_figures(PAGE, "opening", text)

@@ -29,7 +29,7 @@ class _Sound(Frozen):
     """Audio as a page of ours names it."""
 
     inline: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]*={0,2}$")] | None = None
-    file: Annotated[str, Field(pattern=rf"^{FOLDER}/[0-9]{{5,9}}\.opus$")] | None = None
+    file: Annotated[str, Field(pattern=rf"^{FOLDER}/[0-9]{{5,9}}\.[a-z]{{3,5}}$")] | None = None
     peaks: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{0,10000}={0,2}$")]
 
 
