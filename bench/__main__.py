@@ -7,6 +7,7 @@ from bench import (
     example,
     first_corpus,
     limits,
+    opening,
     propose,
     real_speech,
     review,
@@ -32,7 +33,7 @@ if __name__ == "__main__":
     state.main()
     training_time.main()
     tracking.main()
-    for measurement in (real_speech, short_utterances, limits, propose, detection):
+    for measurement in (opening, real_speech, short_utterances, limits, propose, detection):
         try:
             measurement.main()
         except Missing as reason:

@@ -10,7 +10,6 @@ import platform
 import re
 import shutil
 import statistics
-import sys
 import tempfile
 from itertools import islice
 from pathlib import Path
@@ -25,6 +24,7 @@ from asr_gate.audit.report.page import FOLDER, PAGE_FILE, page, placed
 from asr_gate.audit.review.page_file import content_of
 from asr_gate.corpus.read import read_corpus
 from bench.docs import replace_figures
+from bench.needed import Missing
 
 ROOT = Path(__file__).parents[1]
 CORPUS = ROOT / "audit" / "example" / "stop.jsonl"
@@ -102,7 +102,7 @@ def main() -> None:
     """Write the page, open it several times, and put the figures into the documentation."""
     chromium = shutil.which("chromium")
     if chromium is None:
-        sys.exit("chromium is not installed: apt-get install chromium")
+        raise Missing("chromium is not installed: apt-get install chromium")
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright:
         path = write(Path(place))
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

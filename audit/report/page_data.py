@@ -228,10 +228,12 @@ def _changes(text: str, proposed: str) -> list[list[str]]:
 
 def _state(word: Row) -> str:
     """What was found of a word: the page has a colour and a name for each."""
-    if not word["kept"] or word["spoken"] <= LIKELY:
+    if word["spoken"] <= LIKELY:
         return "unsaid"
     if word["replaced"] > LIKELY:
         return "replaced"
+    if not word["kept"]:
+        return "unsaid"
     return "unsure" if word["confidence"] < LIKELY else ""
 
 

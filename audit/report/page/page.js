@@ -179,7 +179,10 @@ function keys(utterance, save) {
   };
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, select, textarea") || document.getElementById("help").open;
-    if (event.key === "Escape" && event.target.matches("input, select")) list.show();
+    if (event.key === "Escape" && event.target.matches("input, select")) {
+      event.preventDefault(); // it would empty the search
+      list.show();
+    }
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === " " && event.target.matches("button, a, summary")) return;
     const act = acts[event.key];

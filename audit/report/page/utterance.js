@@ -108,12 +108,11 @@ class Utterance {
         return span;
       }));
     this.trimLane = lane("trim", "marked span", []);
-    this.drawTrim();
     const flagged = this.flagged(row);
     const words = row.words.map(([text, start, end, state]) => [start, end, text, state]);
     const heard = row.heard.map(([text, start, end]) => [start, end, text, this.unwritten(row, start, end) ? "added" : ""]);
-    const used = new Set([...words, ...heard].map((span) => span[3]).concat("speech", flagged.length ? "flags" : "", this.trimmed() ? "trim" : ""));
-    return make("div", { class: "timeline" },
+    const used = new Set([...words, ...heard].map((span) => span[3]).concat("speech", flagged.length ? "flags" : ""));
+    const timeline = make("div", { class: "timeline" },
       this.wave,
       lane("speech", "speech activity", row.activity),
       flagged.length ? lane("flags", "flagged spans", flagged) : null,
@@ -121,7 +120,9 @@ class Utterance {
       heard.length ? lane("heard", "what the aligner heard, at its times", heard) : null,
       this.trimLane,
       make("p", { class: "soft legend" }, make("span", {}, this.clock, ` of ${row.duration} s`),
-        ...Object.entries(LANES).filter(([name]) => used.has(name)).map(([name, said]) => make("span", {}, make("i", { class: name }), said))));
+        ...Object.entries(LANES).map(([name, said]) => make("span", { hidden: !used.has(name) }, make("i", { class: name }), said))));
+    this.drawTrim();
+    return timeline;
   }
 
   trimmed() {
@@ -135,6 +136,7 @@ class Utterance {
     span.style.left = `${(100 * from) / this.row.duration}%`;
     span.style.width = `${(100 * Math.max(0, to - from)) / this.row.duration}%`;
     this.trimLane.replaceChildren(span);
+    this.trimLane.parentElement.querySelector("i.trim").parentElement.hidden = false;
   }
 
   unwritten(row, start, end) {
@@ -255,6 +257,7 @@ class Utterance {
       const span = spans.find((one) => one[1] > this.audio.currentTime) ?? spans[0];
       this.loop = [Math.max(0, span[0] - 0.3), Math.min(end, span[1] + 0.3)];
     }
+    else this.say("No span is flagged or marked.");
     if (this.loop) {
       this.seek(this.loop[0]);
       if (this.audio.paused) this.toggle();
