@@ -137,6 +137,21 @@ def test_a_text_is_corrected_and_an_audio_trimmed(
     assert (second["verdict"], second["start"], second["end"]) == ("trim", 0.5, 1.0)
 
 
+def test_a_row_that_nobody_sampled_takes_every_key(
+    tab: Page, data: dict[str, Any], sound: Path, tmp_path: Path
+) -> None:
+    known = ("id", "origin", "domain", "speaker", "split", "cause", "excluded", "findings")
+    rows = [{name: data["rows"][0][name] for name in known}]
+    tab.goto(write_page(tmp_path, {**data, "rows": rows}, sound).as_uri())
+    for key in (" ", "f", "l", "s", "[", "]", "4", "p", "ArrowLeft", "n", "u", "m", "Escape", "2"):
+        tab.keyboard.press(key)
+    expect(tab.get_by_text("1 verdict", exact=True)).to_be_visible()
+    tab.goto(write_page(tmp_path, {**data, "rows": []}, sound).as_uri())
+    for key in ("j", "n", "2", "p", "x"):
+        tab.keyboard.press(key)
+    expect(tab.get_by_text("No utterance matches.")).to_be_visible()
+
+
 def test_every_hostile_text_is_shown_as_text(
     tab: Page, data: dict[str, Any], sound: Path, tmp_path: Path
 ) -> None:

@@ -28,6 +28,7 @@ def judge(tab: Page, identity: str) -> None:
         tab.keyboard.type(SAID[identity])
         tab.keyboard.press("Enter")
     elif identity == "clean-001":
+        expect(tab.locator("del").first).to_be_visible()
         tab.keyboard.press("p")
         expect(tab.get_by_label("What is said")).not_to_have_value(SAID[identity])
         tab.keyboard.press("Escape")

@@ -43,12 +43,13 @@ class List {
       speaker: make("select", { onchange: change }, ...options(of((row) => [row.speaker]))),
       state: make("select", { onchange: change }, ...options(Object.keys(this.states))),
       text: make("input", { type: "search", oninput: change, dir: "auto" }),
-      order: make("select", { onchange: change }, ...Object.keys(SORTS).map((name) => make("option", { value: name }, name))),
+      order: make("select", { onchange: change }, ...Object.keys(SORTS).map((name) => make("option", { value: name }, DATA.blind && !SORTS[name] ? "as drawn" : name))),
     };
     const names = { rule: "Rule", domain: "Domain", speaker: "Speaker", state: "State", text: "Text or id", order: "Order" };
     for (const [name, field] of Object.entries(this.fields)) {
       field.id = `filter-${name}`;
-      place.append(make("label", {}, names[name], field));
+      // Of which there is nothing to choose is not shown: speakers where nobody names them.
+      if (field.options?.length !== 1) place.append(make("label", {}, names[name], field));
     }
     this.count = make("span", { role: "status", class: "soft" });
     place.append(this.count);

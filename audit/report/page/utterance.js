@@ -145,7 +145,8 @@ class Utterance {
 
   flagged(row) {
     const found = row.findings.filter((finding) => finding[3] !== null && finding[4] !== null).map((finding) => [finding[3], finding[4]]);
-    return found.length ? found : [...row.unaligned, ...row.words.filter((word) => word[3]).map((word) => [word[1], word[2]])];
+    if (found.length || !row.words) return found; // of a row that was not in the sample no words are known
+    return [...row.unaligned, ...row.words.filter((word) => word[3]).map((word) => [word[1], word[2]])];
   }
 
   buttons(row) {
@@ -155,7 +156,7 @@ class Utterance {
     this.speed = button("Speed 1", "s", () => this.nextSpeed());
     this.audio.playbackRate = 1;
     return make("div", { class: "buttons" }, this.play,
-      button("To the flagged span", "f", () => this.jump()), this.looping, this.speed,
+      row.blind ? null : button("To the flagged span", "f", () => this.jump()), this.looping, this.speed,
       button("Trim from here", "[", () => this.mark(0)), button("Trim to here", "]", () => this.mark(1)));
   }
 
@@ -251,13 +252,13 @@ class Utterance {
   toggleLoop() {
     const spans = this.flagged(this.row);
     const end = this.row.duration;
+    if (!end) return;
     if (this.loop) this.loop = null;
     else if (this.trimmed()) this.loop = [this.trim[0] ?? 0, this.trim[1] ?? end];
     else if (spans.length) {
       const span = spans.find((one) => one[1] > this.audio.currentTime) ?? spans[0];
       this.loop = [Math.max(0, span[0] - 0.3), Math.min(end, span[1] + 0.3)];
-    }
-    else this.say("No span is flagged or marked.");
+    } else this.say("No span is flagged or marked.");
     if (this.loop) {
       this.seek(this.loop[0]);
       if (this.audio.paused) this.toggle();
@@ -266,15 +267,17 @@ class Utterance {
   }
 
   nextSpeed() {
+    if (!this.row.duration) return;
     const speed = SPEEDS[(SPEEDS.indexOf(this.audio.playbackRate) + 1) % SPEEDS.length];
     this.audio.playbackRate = speed;
     this.speed.textContent = `Speed ${speed}`;
   }
 
   mark(end) {
+    if (!this.row.duration) return this.say("There is no audio of this row in this report.");
     this.trim[end] = Math.round(100 * this.audio.currentTime) / 100;
     this.drawTrim();
-    this.say(`Marked ${this.trim[0] ?? 0} to ${this.trim[1] ?? this.row.duration} s; l plays it, 4 trims to it.`);
+    return this.say(`Marked ${this.trim[0] ?? 0} to ${this.trim[1] ?? this.row.duration} s; l plays it, 4 trims to it.`);
   }
 
   decide(verdict) {
