@@ -11,6 +11,7 @@ import re
 import shutil
 import statistics
 import tempfile
+import textwrap
 from itertools import islice
 from pathlib import Path
 
@@ -113,13 +114,14 @@ def main() -> None:
         size = path.stat().st_size / 1_000_000
     seconds = {name: f"{statistics.median(times):.2f} s" for name, times in times.items()}
     text = (
-        f"A page with {ROWS:,} findings ({size:.0f} MB) opens in {seconds['list']}: from the start "
-        f"of the navigation until its list is there. Its thread works for {seconds['work']} of it. "
-        f"Its first text is there after {seconds['text']}. Medians of {OPENED} times from disk, in "
-        f"Chromium {version.partition('.')[0]} on {_machine()} (`python -m bench.opening`).\n"
+        f"A page with {ROWS:,} findings ({size:.0f} MB) costs the browser {seconds['work']} of "
+        f"processor time, from the start of the navigation until its list is there. By the clock "
+        f"that was {seconds['list']}, and {seconds['text']} until its first text, on {_machine()} "
+        f"with a load of {os.getloadavg()[0]:.0f}. Medians of {OPENED} times from disk, in "
+        f"Chromium {version.partition('.')[0]} (`python -m bench.opening`)."
     )
     print(text)
-    replace_figures(PAGE, "opening", text)
+    replace_figures(PAGE, "opening", textwrap.fill(text, 100) + "\n")
 
 
 if __name__ == "__main__":
