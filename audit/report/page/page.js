@@ -81,7 +81,7 @@ function people(review) {
   const counts = Object.entries(review.counts).map(([word, rows]) => `${word.replace("_", " ")} ${rows}`).join(", ");
   const who = review.reviewers.filter(Boolean).join(", ");
   const section = make("section", {}, make("h2", {}, "What people said"),
-    make("p", {}, "Rows judged", who ? [" by ", who].join("") : "", `: ${counts}. Not excluded, since people call them right: ${review.right}. Excluded, since they call them wrong: ${review.wrong}.`),
+    make("p", {}, who ? "Rows judged by " : "Rows judged", make("bdi", {}, who), `: ${counts}. Not excluded, since people call them right: ${review.right}. Excluded, since they call them wrong: ${review.wrong}.`),
     review.conflicts ? make("p", {}, `They disagree on ${many(review.conflicts, "row")}.`) : null,
     make("p", {}, review.decides ? `Their estimate decides; the audit alone said ${review.decision.replace("_", " ")}.` : "The decision is the audit's."));
   const shares = [["wrong rows in the corpus", review.estimate], ["wrong among the excluded (precision)", review.precision],
