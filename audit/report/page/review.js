@@ -37,6 +37,7 @@ class Review {
 
   /* Whether two people want different things done; as `Judgement.conflict` has it. */
   conflict(id) {
+    if (DATA.blind) return false; // what others say is not to be known
     const last = [...new Map((this.given.get(id) ?? []).map((one) => [one.who, one])).values()];
     const [first, ...rest] = last.filter((one) => one.verdict !== "unsure");
     return rest.some((one) => one.verdict !== first.verdict || one.text !== first.text ||
