@@ -97,8 +97,8 @@ def audit_corpus(
     """
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import load_policy
-    from asr_gate.audit.report.next_steps import Data, next_commands, read_options
-    from asr_gate.audit.report.page_file import write_page
+    from asr_gate.audit.report.next_steps import Data, read_options
+    from asr_gate.audit.review.page_file import write_page
     from asr_gate.corpus.labels import LabelRule
     from asr_gate.corpus.read import read_corpus
 
@@ -129,8 +129,7 @@ def audit_corpus(
         raise KeyboardInterrupt(str(error)) from error
     folder = settings.out / settings.name
     data = Data([os.fspath(one) for one in names], read_options(root, split))
-    following = next_commands(result.report, folder, data)
-    write_page(result, corpus, folder, limits, following, audio=page_audio, cache=cache)
+    write_page(folder, corpus, limits.report, data, audio=page_audio, cache=cache)
     return AuditReport(folder / REPORT_FILE, result.report)
 
 

@@ -8,6 +8,7 @@ from bench import (
     first_corpus,
     incremental,
     limits,
+    opening,
     propose,
     real_speech,
     review,
@@ -33,7 +34,15 @@ if __name__ == "__main__":
     state.main()
     training_time.main()
     tracking.main()
-    for measurement in (real_speech, short_utterances, limits, propose, incremental, detection):
+    for measurement in (
+        opening,
+        real_speech,
+        short_utterances,
+        limits,
+        propose,
+        incremental,
+        detection,
+    ):
         try:
             measurement.main()
         except Missing as reason:

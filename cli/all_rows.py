@@ -42,8 +42,8 @@ def audit_all_rows(
     """
     from asr_gate.audit.gate.leaks import policy_of
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
-    from asr_gate.audit.report.next_steps import NO_LANGUAGE, Data, audit_again, next_commands
-    from asr_gate.audit.report.page_file import write_page
+    from asr_gate.audit.report.next_steps import NO_LANGUAGE, Data, audit_again
+    from asr_gate.audit.review.page_file import write_page
     from asr_gate.cli.progress import AuditProgress
     from asr_gate.corpus.errors import UserError
 
@@ -78,11 +78,10 @@ def audit_all_rows(
             with AuditProgress() as progress:
                 unheard = report.dataset.utterances - report.total_samples
                 progress.say(f"hears the {unheard} rows that the sample left out, into {new}")
-                result = audit(corpus, settings, progress)
+                audit(corpus, settings, progress)
         except Interrupted as interrupt:
             end_interrupted(interrupt, "the same command goes on")
-    following = next_commands(result.report, new, data)
-    write_page(result, corpus, new, policy, following)
+    write_page(new, corpus, policy.report, data)
     return new
 
 

@@ -176,9 +176,9 @@ def command(
     from asr_gate.audit.records.report import REPORT_FILE
     from asr_gate.audit.report.history import HISTORY
     from asr_gate.audit.report.next_steps import Data, next_commands, read_options
-    from asr_gate.audit.report.page_file import write_page
     from asr_gate.audit.report.publish import coverage_histogram, publish, rows_of, run_config
     from asr_gate.audit.report.terminal import print_report
+    from asr_gate.audit.review.page_file import write_page
     from asr_gate.cli.progress import AuditProgress
     from asr_gate.corpus.labels import unmatched
     from asr_gate.tracking import Tracker, TrackerSettings
@@ -244,8 +244,7 @@ def command(
     data = Data(source.manifests, read_options(source.audio_root, source.split))
     if not manifests and project.corpus.manifests:  # later commands read asr.toml, too
         data = Data([], read_options(audio_root, split))
-    following = next_commands(result.report, folder, data)
-    page = write_page(result, corpus, folder, rules, following, audio=page_audio, cache=cache)
+    page = write_page(folder, corpus, rules.report, data, audio=page_audio, cache=cache)
     with tracker:
         tracker.init(config=run_config(result.report))
         publish(result.report, rows, folder, tracker, corpus.utterances)
@@ -256,7 +255,7 @@ def command(
         else:
             print_report(result.report, _Console(), coverage_histogram(result.report, rows))
             click.echo(f"\nReport: {page}")
-            click.echo(f"\n{_next(following)}")
+            click.echo(f"\n{_next(next_commands(result.report, folder, data))}")
         if demonstration:
             click.secho(demonstration, fg="yellow", bold=True, err=as_json)
 

@@ -178,7 +178,7 @@ def _given(
 
     digest = texts = None
     if report is not None:
-        digest = report.content.digest
+        digest = report.content.audit_digest
         table = report.arrow("utterances")
         texts = dict(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
     given = read_work(files, digest, texts)

@@ -9,7 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.chromium import browser, tab
 from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_environment
+
+__all__ = ["browser", "tab"]
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read once, when the hub's client is imported
 os.environ["ASR_CACHE_GB"] = "0"  # tests measure; those of the cache switch it on

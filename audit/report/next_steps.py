@@ -42,30 +42,44 @@ def read_options(audio_root: Path | None, split: str | None) -> list[str]:
 
 
 def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, str]]:
-    """The three commands that help most now, each with what it does.
+    """The commands that help most now, each with what it does.
 
     Args:
         report: the report.
         folder: of the audit.
         data: what was audited.
     """
-    see = (_line("findings", folder), "every row with a finding, its file and line")
+    see = [(_line("findings", folder), "every row with a finding, its file and line")]
+    if report.findings:
+        see.append((review_command(folder, data), "listen to them, and say which are right"))
     check = (_line("clean", folder, *data.others(), "--dry-run"), "what cleaning would drop")
     least = report.policy.get("decision", {}).get("min_sampled", 0)
     few = report.total_samples < min(least, report.dataset.utterances)
     if report.decision == "NO_VERDICT" and few:
         more = audit_again(report, data, everything=True)
-        return [(more, "sample all of it"), see, check]
+        return [(more, "sample all of it"), *see, check]
     if report.decision == "NO_VERDICT":
-        other = _line("audit", *data.audit(), "--aligner", "mms", "--language", "CODE")
+        known = report.aligner.language
+        language = "CODE" if known in NO_LANGUAGE else known
+        other = _line("audit", *data.audit(), "--aligner", "mms", "--language", language)
         why = (_line("explain", "A010"), "why an aligner cannot tell")
-        return [(other, "with a better aligner"), see, why]
+        return [(other, "with a better aligner"), *see, why]
     if report.decision == "STOP":
         explain = _line("explain", _commonest_cause(report))
-        return [see, (explain, "why most rows are excluded"), check]
+        return [*see, (explain, "why most rows are excluded"), check]
     accepted = ["--accept-caution"] if report.decision == "CAUTION" else []
     train = _line("train", "round2", *data.others(), "--report", folder, *accepted)
-    return [see, check, (train, "train on what is not excluded")]
+    return [*see, check, (train, "train on what is not excluded")]
+
+
+def review_command(folder: Path, data: Data) -> str:
+    """The command that serves the rows of this audit to listeners."""
+    return _line("review", folder, *data.options)
+
+
+def correct_command(folder: Path, data: Data) -> str:
+    """The command that writes what the page exports into a copy of the corpus."""
+    return _line("correct", *data.others(), "--report", folder, "--corrections", "review.jsonl")
 
 
 def _commonest_cause(report: Report) -> str:

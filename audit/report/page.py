@@ -7,7 +7,6 @@ import hashlib
 import html
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
 from typing import Any
@@ -23,31 +22,26 @@ LIBRARIES = ("chart.min.js", "wavesurfer.min.js")
 OURS = ("plots.js", "list.js", "review.js", "utterance.js", "page.js")
 
 
-@dataclass(frozen=True)
-class Page:
-    """The page and the files beside it."""
-
-    html: bytes
-    files: dict[str, bytes]
-    """By name in `FOLDER`."""
+Sounds = dict[str, dict[str, str | None]]
+"""By the id of a row: `inline` (base64 of Opus) or `file` (its address), and `peaks`."""
 
 
-def page(
-    data: Mapping[str, Any],
-    clips: Sequence[tuple[str, Clip]],
-    inline_bytes: int,
-) -> Page:
-    """Put the page together.
+def placed(
+    data: Mapping[str, Any], clips: Sequence[tuple[str, Clip]], inline_bytes: int
+) -> tuple[Sounds, dict[str, bytes]]:
+    """Where the audio of a page goes: into it, as long as there is room, or beside it.
 
     Args:
-        data: from `page_data.page_data`.
+        data: what the page shows.
         clips: audio by the id of its row, in the order of the list.
-        inline_bytes: how large the page may become; audio beyond goes into files beside it.
+        inline_bytes: how large the page may become.
+
+    Returns:
+        The sounds, and the files of `FOLDER` by name.
     """
-    script = _script()
-    size = len(script) + len(json.dumps(data, ensure_ascii=True))
+    size = len(_script()) + len(json.dumps(data, ensure_ascii=True))
+    sounds: Sounds = {}
     beside: dict[str, bytes] = {}
-    sounds: dict[str, dict[str, str]] = {}
     for number, (id, clip) in enumerate(clips):
         encoded = base64.b64encode(clip.sound).decode()
         size += len(clip.peaks)
@@ -58,28 +52,36 @@ def page(
             name = f"{number:05d}.ogg"
             beside[name] = clip.sound
             sounds[id] = {"file": f"{FOLDER}/{name}", "peaks": clip.peaks}
-    title = f"{data['decision']}: audit of {data['about']['data']}"
-    return Page(_filled({**data, "sounds": sounds}, title, script), beside)
+    return sounds, beside
 
 
-def served_page(data: Mapping[str, Any], title: str) -> tuple[bytes, str]:
-    """The page as `asr review` serves it, and its content security policy.
+def page(data: Mapping[str, Any], title: str) -> tuple[bytes, str]:
+    """The page, and its content security policy.
 
     Args:
-        data: as of `page`, with `sounds` (where each row's audio is) and `server`.
+        data: from `page_data.page_data`, with `sounds`; as `asr review` serves it, with `server`.
         title: of the page.
     """
     script = _script()
     return _filled(data, title, script), _policy(script)
 
 
+DETAILS = ("words", "heard", "gaps", "activity", "unaligned", "changes")
+"""Of a row, what the list does not need: most of a large page. The browser reads these lines one by
+one, when their row is chosen."""
+
+
 def _filled(data: Mapping[str, Any], title: str, script: str) -> bytes:
+    rows = data["rows"]
+    brief = [{name: row[name] for name in row if name not in DETAILS} for row in rows]
+    details = [{name: row[name] for name in DETAILS if name in row} for row in rows]
     content = Template(_read("page.html")).substitute(
         policy=html.escape(_policy(script)),
         title=html.escape(title),
         style=_read("page.css"),
         nonce=NONCE,
-        data=_inside_script(data),
+        data=_inside_script({**data, "rows": brief}),
+        details="\n".join(map(_inside_script, details)),
         script=script,
     )
     return content.encode()

@@ -5,8 +5,10 @@ Nothing in it is markup: the page puts every string in as text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,11 +16,15 @@ from asr_gate.audit.records.causes import cause_of, strongest_first
 from asr_gate.audit.records.controls import LIKELY
 from asr_gate.audit.records.excluded import excludes
 from asr_gate.audit.records.finding import Finding
-from asr_gate.audit.records.report import Report
+from asr_gate.audit.records.report import Report, Review
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.headline import sentence
+from asr_gate.audit.report.next_steps import Data, correct_command, next_commands
 from asr_gate.audit.report.propose import propose
 from asr_gate.corpus.text.plain import plain
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Row = Mapping[str, Any]
 
@@ -37,24 +43,21 @@ MEASURES = {
 
 def page_data(
     report: Report,
-    utterances: Sequence[Row],
-    words: Iterable[Row],
-    gaps: Iterable[Row],
-    heard: Iterable[Row],
-    next_commands: Sequence[tuple[str, str]],
+    tables: Mapping[str, pa.Table],
+    folder: Path,
+    data: Data,
     limit: int,
 ) -> dict[str, Any]:
     """Everything on the page but the audio.
 
     Args:
         report: the report.
-        utterances: rows of `utterances.parquet`.
-        words: of `words.parquet`.
-        gaps: of `gaps.parquet`.
-        heard: of `heard.parquet`.
-        next_commands: what to run next, and what it does.
+        tables: `utterances`, `words`, `gaps` and `heard` beside it.
+        folder: of the audit.
+        data: what was audited.
         limit: most rows in the list.
     """
+    utterances = tables["utterances"].to_pylist()
     by_id: dict[str, list[Finding]] = {}
     for finding in report.findings:
         by_id.setdefault(finding.id, []).append(finding)
@@ -62,11 +65,11 @@ def page_data(
     order = sorted(by_id, key=lambda id: _worst_first(by_id[id], known.get(id)))
     shown = order[:limit]
     chosen = set(shown)
-    parts = [_grouped(table, chosen) for table in (words, gaps, heard)]
+    parts = [_grouped(tables[name], chosen) for name in ("words", "gaps", "heard")]
     rules = catalogue()
     codes = {finding.code for finding in report.findings}
     return {
-        "digest": report.digest,
+        "digest": report.audit_digest,
         "decision": report.decision,
         "recommendation": report.recommendation,
         "reasons": report.reasons,
@@ -89,7 +92,9 @@ def page_data(
             for code, rule in rules.items()
             if code in codes
         },
-        "next": [list(pair) for pair in next_commands],
+        "next": [list(pair) for pair in next_commands(report, folder, data)],
+        "correct": correct_command(folder, data),
+        "review": _review(report.review),
         "histograms": [one for name in MEASURES if (one := _histogram(name, utterances))],
         "skipped": [one.model_dump() for one in report.skipped],
         "about": {
@@ -104,9 +109,32 @@ def page_data(
         "hidden": len(order) - len(shown),
         "rows": [
             _row(id, by_id[id], known.get(id), *(part.get(id, []) for part in parts))
+            | _people(report.review, id)
             for id in shown
         ],
     }
+
+
+def _review(review: Review | None) -> dict[str, Any] | None:
+    """What people said, as a whole."""
+    if review is None:
+        return None
+    found = review.model_dump(exclude={"right", "wrong", "conflicts", "verdicts", "method"})
+    return found | {
+        "right": len(review.right),
+        "wrong": len(review.wrong),
+        "conflicts": len(review.conflicts),
+    }
+
+
+def _people(review: Review | None, id: str) -> dict[str, Any]:
+    """What people said of a row; of a wrong one a finding says it."""
+    if review is not None and id in review.conflicts:
+        return {"people": "People disagree on it.", "conflict": True}
+    if review is not None and id in review.right:
+        who = review.right[id]
+        return {"people": f"People call it right{f': {plain(who)}' if who else ''}."}
+    return {}
 
 
 def _worst_first(findings: Sequence[Finding], row: Row | None) -> tuple[object, ...]:
@@ -120,11 +148,15 @@ def _worst_first(findings: Sequence[Finding], row: Row | None) -> tuple[object, 
     )
 
 
-def _grouped(rows: Iterable[Row], ids: set[str]) -> dict[str, list[Row]]:
+def _grouped(table: pa.Table, ids: Collection[str]) -> dict[str, list[Row]]:
+    """The rows of these utterances; of the others, most of a large table, no object is made."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     found: dict[str, list[Row]] = {}
-    for row in rows:
-        if row["id"] in ids:
-            found.setdefault(row["id"], []).append(row)
+    wanted = pc.is_in(table["id"], value_set=pa.array(sorted(ids), pa.string()))
+    for row in table.filter(wanted).to_pylist():
+        found.setdefault(row["id"], []).append(row)
     return found
 
 
@@ -158,6 +190,7 @@ def _row(
     if proposal is not None:
         shown["proposed"] = plain(proposal.text)
         shown["proposed_confidence"] = _seconds(proposal.confidence)
+        shown["changes"] = _changes(plain(row["text"]), shown["proposed"])
     return shown | {
         "text": plain(row["text"]),
         "language": row["language"],
@@ -181,12 +214,26 @@ def _row(
     }
 
 
+def _changes(text: str, proposed: str) -> list[list[str]]:
+    """Both texts in one: words, and whether they stay (""), go or come."""
+    old, new = text.split(), proposed.split()
+    found = []
+    for kind, start, end, begin, stop in SequenceMatcher(None, old, new, False).get_opcodes():
+        if kind == "equal":
+            found.append(["", " ".join(old[start:end])])
+        else:
+            found += [["goes", " ".join(old[start:end])], ["comes", " ".join(new[begin:stop])]]
+    return [one for one in found if one[1]]
+
+
 def _state(word: Row) -> str:
     """What was found of a word: the page has a colour and a name for each."""
-    if not word["kept"] or word["spoken"] <= LIKELY:
+    if word["spoken"] <= LIKELY:
         return "unsaid"
     if word["replaced"] > LIKELY:
         return "replaced"
+    if not word["kept"]:
+        return "unsaid"
     return "unsure" if word["confidence"] < LIKELY else ""
 
 

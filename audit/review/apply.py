@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from asr_gate.audit.decide.estimate import Interval
 from asr_gate.audit.decide.verdict import RECOMMENDATIONS, decide
+from asr_gate.audit.gate.leaks import policy_of
 from asr_gate.audit.gate.read import NoVerdict, read_report
 from asr_gate.audit.gate.tables import AuditReport, load
 from asr_gate.audit.policy import Policy
@@ -30,8 +29,10 @@ from asr_gate.audit.records.report import (
     Review,
     Share,
 )
+from asr_gate.audit.report.next_steps import Data, read_options
 from asr_gate.audit.report.write import write_views
 from asr_gate.audit.review.estimate import METHOD, Measured, by_domain, measure
+from asr_gate.audit.review.page_file import content_of, renew_page
 from asr_gate.audit.review.sample import audited_rows
 from asr_gate.audit.review.verdicts import (
     REVIEW_FILE,
@@ -87,7 +88,8 @@ def audited(path: Path) -> tuple[AuditReport, Report]:
 def apply(path: Path, files: Iterable[Path]) -> Applied:
     """Put the verdicts of the folder's `review.jsonl`, and of other files, into a report.
 
-    The report as the audit made it stays beside it, and so does its signature.
+    The report as the audit made it stays beside it, and so does its signature. `report.html` is
+    made anew, with the audio that it has.
 
     Args:
         path: `alignment_report.json`, or the folder of the audit.
@@ -109,14 +111,13 @@ def apply(path: Path, files: Iterable[Path]) -> Applied:
             f"{own}: no verdicts about this audit; give some with asr review {path}, or name the "
             "file that report.html exported"
         )
-    try:
-        policy = Policy.model_validate(before.policy)
-    except ValidationError as error:
-        raise NoVerdict(f"{found.path}: its policy cannot be read; audit again") from error
+    policy = policy_of(before, str(found.path))
+    data = Data(before.dataset.manifests, read_options(None, before.dataset.split))
     rows = found.arrow("utterances").to_pylist()
     try:
         report = reviewed(before, rows, given, policy)
         sampled = {row["id"]: (float(row["coverage"]), str(row["text"])) for row in rows}
+        shown = content_of(replace(found, content=report), data, policy.report.rows)
     except (KeyError, TypeError, ValueError) as error:  # the digests of a forged one may be right
         raise NoVerdict(f"{folder}: the tables are not those of an audit; audit again") from error
     signed = (folder / SIGNATURE_FILE).exists()
@@ -129,6 +130,7 @@ def apply(path: Path, files: Iterable[Path]) -> Applied:
         (folder / stale).unlink(missing_ok=True)
     write_atomically(folder / REPORT_FILE, report.to_bytes())
     write_views(report, sampled, folder)
+    renew_page(folder, shown)
     return Applied(report, conflicts(merge(given)), len(kept) - len(ours), signed)
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from asr_gate.audit.report.clips import RATE, vorbis
-from asr_gate.audit.report.page import served_page
+from asr_gate.audit.report.page import page
 from asr_gate.audit.review.shown import Shown
 from asr_gate.audit.review.store import ReviewFile
 from asr_gate.audit.review.verdicts import LONGEST_LINE, Verdict, parse_verdict
@@ -71,9 +71,9 @@ class ReviewServer(ThreadingHTTPServer):
         self._known = frozenset(self.ids)
         self._decoder, self._lock = Decoder(), Lock()
         self._clips: OrderedDict[str, bytes] = OrderedDict()
-        super().__init__((HOST, 0), _Handler)
         # Starting the decoder takes seconds on a busy machine: not when the first row is played.
-        Thread(target=self._warm_up, daemon=True).start()
+        self._warm = Thread(target=self._warm_up, daemon=True)
+        super().__init__((HOST, 0), _Handler)
 
     @property
     def address(self) -> str:
@@ -87,6 +87,9 @@ class ReviewServer(ThreadingHTTPServer):
 
     def page(self) -> tuple[bytes, str]:
         """The page with the verdicts given so far, and its content security policy."""
+        with self._lock:
+            if self._warm.ident is None:
+                self._warm.start()
         sounds = {
             identity: {"file": f"audio/{number}?token={self.token}", "peaks": None}
             for number, identity in enumerate(self.ids)
@@ -97,9 +100,7 @@ class ReviewServer(ThreadingHTTPServer):
             "reviewer": self.reviewer,
             "verdicts": [one.model_dump(mode="json") for one in self._visible()],
         }
-        return served_page(
-            {**self.shown.data, "sounds": sounds, "server": server}, self.shown.title
-        )
+        return page({**self.shown.data, "sounds": sounds, "server": server}, self.shown.title)
 
     def _warm_up(self) -> None:
         first = next((n for n, one in enumerate(self.ids) if one in self.shown.audio), None)

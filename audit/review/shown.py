@@ -9,12 +9,11 @@ from typing import Any
 
 from asr_gate.audit.gate.admission import require_same_data
 from asr_gate.audit.gate.read import NoVerdict
-from asr_gate.audit.gate.tables import AuditReport
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.report import Report
-from asr_gate.audit.report.next_steps import Data, next_commands
-from asr_gate.audit.report.page_data import page_data
+from asr_gate.audit.report.next_steps import Data
 from asr_gate.audit.review.apply import audited
+from asr_gate.audit.review.page_file import content_of
 from asr_gate.audit.review.sample import audited_rows, draw_blind
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.speech.decoding import Expected
@@ -60,7 +59,7 @@ def shown(
     rows = found.arrow("utterances").to_pylist()
     try:
         if sample is None:
-            content = _page(found, rows, data, folder)
+            content = content_of(found, data, load_policy().report.rows)
         else:
             content = _blind(before, rows, sample, f"{before.digest}:{seed}")
     except (KeyError, TypeError, ValueError) as error:  # the digests of a forged one may be right
@@ -73,22 +72,6 @@ def shown(
     about = plain(", ".join(before.dataset.manifests))
     title = f"Blind sample of {about}" if sample else f"{before.decision}: review of {about}"
     return Shown(folder, before.digest, title, content, sample is not None, audio)
-
-
-def _page(
-    found: AuditReport, rows: Sequence[Mapping[str, Any]], data: Data, folder: Path
-) -> dict[str, Any]:
-    report = found.content
-    content = page_data(
-        report,
-        rows,
-        words=found.arrow("words").to_pylist(),
-        gaps=found.arrow("gaps").to_pylist(),
-        heard=found.arrow("heard").to_pylist(),
-        next_commands=next_commands(report, folder, data),
-        limit=load_policy().report.rows,
-    )
-    return content | {"digest": report.audit_digest}
 
 
 def _blind(

@@ -51,7 +51,7 @@ def rows_like(data: dict[str, Any], texts: list[str]) -> dict[str, Any]:
     found["rows"] = [
         {**like, "id": f"row-{n}", "text": text, "words": [[plain(text), 0.1, 0.5, "unsaid"]],
          "heard": [[text, 0.1, 0.5]],
-         "findings": [["A001", "error", text, 0.1, 0.5]]}
+         "findings": [[next(iter(data["rules"])), "error", text, 0.1, 0.5]]}
         for n, text in enumerate(texts)
     ]  # fmt: skip
     return found
@@ -87,7 +87,6 @@ def test_from_the_first_to_the_last_by_keyboard(
     tab: Page, data: dict[str, Any], sound: Path, tmp_path: Path
 ) -> None:
     tab.goto(write_page(tmp_path, data, sound).as_uri())
-    tab.get_by_label("Your name").fill("dana")
     tab.locator("#list").focus()
     count = len(data["rows"])
     for number in range(count):
@@ -99,6 +98,9 @@ def test_from_the_first_to_the_last_by_keyboard(
     tab.keyboard.press("Enter")
     tab.keyboard.press("u")
     tab.keyboard.press("k")
+    # A name that is given late is that of what was said before.
+    tab.get_by_label("Your name").fill("dana")
+    tab.keyboard.press("Escape")
     with tab.expect_download() as download:
         tab.keyboard.press("x")
     lines = [json.loads(one) for one in Path(download.value.path()).read_text().splitlines()]
@@ -133,6 +135,21 @@ def test_a_text_is_corrected_and_an_audio_trimmed(
     first, second = map(json.loads, Path(download.value.path()).read_text().splitlines())
     assert (first["verdict"], first["text"]) == ("correct", "what is said")
     assert (second["verdict"], second["start"], second["end"]) == ("trim", 0.5, 1.0)
+
+
+def test_a_row_that_nobody_sampled_takes_every_key(
+    tab: Page, data: dict[str, Any], sound: Path, tmp_path: Path
+) -> None:
+    known = ("id", "origin", "domain", "speaker", "split", "cause", "excluded", "findings")
+    rows = [{name: data["rows"][0][name] for name in known}]
+    tab.goto(write_page(tmp_path, {**data, "rows": rows}, sound).as_uri())
+    for key in (" ", "f", "l", "s", "[", "]", "4", "p", "ArrowLeft", "n", "u", "m", "Escape", "2"):
+        tab.keyboard.press(key)
+    expect(tab.get_by_text("1 verdict", exact=True)).to_be_visible()
+    tab.goto(write_page(tmp_path, {**data, "rows": []}, sound).as_uri())
+    for key in ("j", "n", "2", "p", "x"):
+        tab.keyboard.press(key)
+    expect(tab.get_by_text("No utterance matches.")).to_be_visible()
 
 
 def test_every_hostile_text_is_shown_as_text(

@@ -247,7 +247,7 @@ def test_all_rows_are_audited_as_the_sample_was_once(
         return SimpleNamespace(report=read_report(report_about(manifest, folder, *found)))
 
     monkeypatch.setattr("asr_gate.audit.pipeline.audit", audit)
-    monkeypatch.setattr("asr_gate.audit.report.page_file.write_page", lambda *given: None)
+    monkeypatch.setattr("asr_gate.audit.review.page_file.write_page", lambda *given: None)
     given = ("clean", "reports/phase0", "--data", manifest, "--all-rows")
     code, out, err = asr(*given)
     assert code == 0, err

@@ -45,6 +45,16 @@ def test_verdicts_of_the_folder_and_of_files_are_put_in(folder: Path, asr: Asr) 
     assert read_report(folder).digest in out
 
 
+def test_what_was_put_in_can_be_corrected_after(folder: Path, asr: Asr) -> None:
+    (folder / REVIEW_FILE).write_bytes(about(folder, "u00", "wrong", "Dana").line())
+    assert asr("review", folder, "--apply")[0] == 0
+    given = ("--report", folder, "--corrections", folder / REVIEW_FILE)
+    code, out, err = asr("correct", "--data", "train.jsonl", *given)
+    assert code == 0, err
+    assert "train.corrected.jsonl" in out
+    assert len(Path("train.corrected.jsonl").read_text().splitlines()) == 19
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

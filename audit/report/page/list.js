@@ -10,8 +10,8 @@ const SORTS = {
 };
 
 class List {
-  constructor(rows, box, filters, onChoose, verdictOf) {
-    Object.assign(this, { all: rows, rows, box, onChoose, verdictOf, chosen: null });
+  constructor(rows, box, filters, onChoose, review) {
+    Object.assign(this, { all: rows, rows, box, onChoose, review, chosen: null });
     this.sizer = make("div", { role: "presentation" });
     box.append(this.sizer);
     this.drawn = new Map();
@@ -31,18 +31,25 @@ class List {
     const options = (values) => [make("option", { value: "" }, "all"), ...values.map((value) => make("option", { value }, value))];
     const of = (pick) => [...new Set(this.all.flatMap(pick))].filter((value) => value !== null && value !== undefined).sort();
     const change = () => this.filter();
+    this.states = {
+      excluded: (row) => row.excluded,
+      "not decided": (row) => !this.review.of(row.id),
+      decided: (row) => this.review.of(row.id),
+      "in conflict": (row) => this.review.conflict(row.id) || row.conflict,
+    };
     this.fields = {
       rule: make("select", { onchange: change }, ...options(of((row) => row.findings.map((finding) => finding[0])))),
       domain: make("select", { onchange: change }, ...options(of((row) => [row.domain]))),
       speaker: make("select", { onchange: change }, ...options(of((row) => [row.speaker]))),
-      state: make("select", { onchange: change }, ...options(["excluded", "not decided", "decided"])),
+      state: make("select", { onchange: change }, ...options(Object.keys(this.states))),
       text: make("input", { type: "search", oninput: change, dir: "auto" }),
-      order: make("select", { onchange: change }, ...Object.keys(SORTS).map((name) => make("option", { value: name }, name))),
+      order: make("select", { onchange: change }, ...Object.keys(SORTS).map((name) => make("option", { value: name }, DATA.blind && !SORTS[name] ? "as drawn" : name))),
     };
     const names = { rule: "Rule", domain: "Domain", speaker: "Speaker", state: "State", text: "Text or id", order: "Order" };
     for (const [name, field] of Object.entries(this.fields)) {
       field.id = `filter-${name}`;
-      place.append(make("label", {}, names[name], field));
+      // Of which there is nothing to choose is not shown: speakers where nobody names them.
+      if (field.options?.length !== 1) place.append(make("label", {}, names[name], field));
     }
     this.count = make("span", { role: "status", class: "soft" });
     place.append(this.count);
@@ -55,7 +62,7 @@ class List {
       (!rule || row.findings.some((finding) => finding[0] === rule)) &&
       (!domain || row.domain === domain) &&
       (!speaker || row.speaker === speaker) &&
-      (!state || (state === "excluded" ? row.excluded : (this.verdictOf(row.id) !== null) === (state === "decided"))) &&
+      (!state || this.states[state](row)) &&
       (!wanted || row.id.toLowerCase().includes(wanted) || (row.text ?? "").toLowerCase().includes(wanted)));
     const key = SORTS[order];
     if (key) this.rows = [...this.rows].sort((a, b) => (key(a) < key(b) ? -1 : key(a) > key(b) ? 1 : 0));
@@ -90,7 +97,8 @@ class List {
 
   option(index) {
     const row = this.rows[index];
-    const verdict = this.verdictOf(row.id);
+    const verdict = this.review.of(row.id);
+    const mark = (this.review.conflict(row.id) || row.conflict ? "⚡ conflict · " : "") + (verdict ? `✓ ${verdict.verdict.replace("_", " ")} · ` : "");
     const codes = [...new Set(row.findings.map((finding) => finding[0]))].slice(0, 4).join(" ");
     const option = make("div", {
       class: "option", role: "option", id: `row-${index}`,
@@ -98,9 +106,9 @@ class List {
       onclick: () => this.choose(row),
     },
       make("div", { class: "top" },
-        make("bdi", {}, `${verdict ? `✓ ${verdict.verdict} · ` : ""}${row.id}`),
+        make("span", {}, mark, make("bdi", {}, row.id)),
         make("span", { class: row.excluded ? "STOP" : "soft" }, codes)),
-      make("div", { dir: "auto" }, row.text ?? row.findings[0][2]));
+      make("div", { dir: "auto" }, row.text || make("span", { class: "soft" }, row.findings[0]?.[2] ?? "no text")));
     option.style.top = `${index * ROW}px`;
     return option;
   }
@@ -122,6 +130,27 @@ class List {
     }
     this.draw();
     this.onChoose(row);
+  }
+
+  /* The next row without a verdict, from the beginning again after the last. */
+  moveOn() {
+    const after = this.rows.indexOf(this.chosen) + 1;
+    const open = (row) => !this.review.of(row.id);
+    const row = this.rows.slice(after).find(open) ?? this.rows.find(open);
+    if (row) this.choose(row);
+    return row !== undefined;
+  }
+
+  /* Show what belongs to one value of a filter, and nothing else. */
+  pick(name, value) {
+    for (const [other, field] of Object.entries(this.fields)) if (other !== "order") field.value = other === name ? value : "";
+    this.filter();
+    this.show();
+  }
+
+  show() {
+    this.box.scrollIntoView({ block: "nearest" });
+    this.box.focus();
   }
 
   move(step) {

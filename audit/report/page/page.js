@@ -1,17 +1,23 @@
 /* Puts the page together. */
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
+const DETAILS = document.getElementById("details").textContent.split("\n");
+DATA.rows.forEach((row, index) => { row.index = index; });
 const KEYS = [
-  ["Space", "play or pause"], ["j or ↓", "next utterance"], ["k or ↑", "utterance before"],
-  ["← →", "half a second back or on"], ["f", "jump to the flagged span"], ["l", "loop it"],
-  ["s", "speed"], ["[ ]", "mark where a trim begins and ends"],
+  ["Space", "play or pause"], ["j", "next utterance; in the list also ↓"], ["k", "utterance before; in the list also ↑"],
+  ["n", "next utterance without a verdict"], ["/", "search"],
+  ["← →", "half a second back or on; with Shift a twentieth"], ["f", "jump to the flagged span"],
+  ["l", "play the flagged span again and again, or the marked one"], ["s", "speed"], ["[ ]", "mark where a trim begins and ends"],
   ...VERDICTS.map(([, title, key, what]) => [key, `${title}: ${what}`]),
-  ["m", "note"], ["u", "undo the verdict"], ["x", "export the verdicts"], ["?", "this help"],
+  ["p", "correct the text, beginning with the proposed one"], ["m", "note"], ["u", "undo the verdict"],
+  ...(DATA.server ? [] : [["x", "export the verdicts"]]), ["?", "this help"],
 ];
+let list = null;
 
 function top() {
   const { estimate, limits, decision } = DATA;
-  const most = Math.max(20, 1.3 * Math.max(100 * estimate.high, limits.stop_above ?? 0, ...Object.values(DATA.domains).map((one) => one.high ?? 0)));
+  const highs = Object.values(DATA.domains).map((one) => one.high ?? 0);
+  const most = Math.min(100, Math.max(20, 1.3 * Math.max(100 * estimate.high, limits.stop_above ?? 0, ...highs)));
   const header = document.getElementById("top");
   const judged = decision !== "NO_VERDICT";
   header.append(
@@ -22,22 +28,36 @@ function top() {
   );
   if (judged) {
     header.append(intervalBar(100 * estimate.rate, 100 * estimate.low, 100 * estimate.high, most, limits,
-      `${percent(estimate.rate)} of low quality, from ${percent(estimate.low)} to ${percent(estimate.high)}`),
-    make("p", { class: "soft" }, `Of low quality, 0 to ${most.toFixed(0)} %. The line is the interval. Dashed: PROCEED below ${limits.proceed_below} %, STOP above ${limits.stop_above} %.`));
+      `${percent(estimate.rate)} of low quality, from ${percent(estimate.low)} to ${percent(estimate.high)}`), ticks(most, limits),
+    make("p", { class: "soft" }, `The square is the estimate, the line its interval. PROCEED is below ${limits.proceed_below} %, STOP above ${limits.stop_above} %.`));
   }
-  header.append(make("div", { class: "first" }, domains(most, limits), make("div", {}, power(), next())));
-  if (DATA.rows.length) header.append(make("p", {}, make("a", { href: "#review" }, `Review ${DATA.rows.length} utterances`)));
+  if (DATA.rows.length) header.append(make("p", {}, make("a", { href: "#review" }, `Listen to the ${many(DATA.rows.length, "utterance")} with findings`)));
+  header.append(make("div", { class: "first" },
+    make("div", {}, shareTable("Domains", "Domain", DATA.domains, most, limits),
+      Object.keys(DATA.splits).length ? shareTable("Splits", "Split", DATA.splits, most, limits) : null, next()),
+    make("div", {}, DATA.review ? people(DATA.review) : null, power())));
 }
 
-function domains(most, limits) {
-  const table = make("table", {}, make("tr", {}, ...["Domain", "Sampled", "Low quality", "As a bar"].map((name) => make("th", { scope: "col" }, name))));
-  for (const [name, one] of Object.entries(DATA.domains)) {
+function many(count, what) {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
+}
+
+function table(heads, rows) {
+  return make("div", { class: "scroll", tabindex: 0, role: "group", "aria-label": heads[0] },
+    make("table", {}, make("tr", {}, ...heads.map((name) => make("th", { scope: "col" }, name))), ...rows));
+}
+
+function shareTable(title, head, statistics, most, limits) {
+  const length = (hours) => (hours < 1 ? `${(60 * hours).toFixed(1)} min` : `${hours.toFixed(1)} h`);
+  const timed = Object.values(statistics).some((one) => one.hours !== undefined);
+  const rows = Object.entries(statistics).map(([name, one]) => {
     const untold = one.low_quality_pct === null;
     const said = untold ? `cannot tell: ${one.cannot_tell ?? "not judged"}` : `${one.low_quality_pct.toFixed(1)} % (${one.low.toFixed(1)}–${one.high.toFixed(1)})`;
-    table.append(make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, name)), make("td", {}, `${one.count} of ${one.population}`), make("td", {}, said),
-      make("td", {}, untold ? "" : intervalBar(one.low_quality_pct, one.low, one.high, most, limits, `${name}: ${said}`))));
-  }
-  return make("section", { class: "scroll", tabindex: 0, "aria-label": "Domains" }, make("h2", {}, "Domains"), table);
+    return make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, name || "(none)")), make("td", {}, `${one.count} of ${one.population}`),
+      timed ? make("td", { class: "figure" }, length(one.hours)) : null, make("td", { class: untold ? "" : "figure" }, said),
+      make("td", {}, untold ? "" : intervalBar(one.low_quality_pct, one.low, one.high, most, limits, `${name}: ${said}`)));
+  });
+  return make("section", {}, make("h2", {}, title), table([head, "Sampled", ...(timed ? ["Length"] : []), "Low quality", "As a bar"], rows));
 }
 
 function power() {
@@ -47,14 +67,32 @@ function power() {
     section.append(make("p", {}, "Nothing was planted: how much this audit finds is not known."));
     return section;
   }
-  const table = make("table", {}, make("tr", {}, ...["Planted defect", "Found", "Power", "As a bar"].map((name) => make("th", { scope: "col" }, name))));
-  for (const [name, one] of kinds) {
+  section.append(table(["Planted defect", "Found", "Power", "As a bar"], kinds.map(([name, one]) => {
     const said = `${percent(one.power, 0)} (${percent(one.low, 0)}–${percent(one.high, 0)})`;
-    table.append(make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, `${one.detected} of ${one.n}`),
-      make("td", {}, said + (one.underpowered ? ": too weak, not counted" : "")),
-      make("td", {}, intervalBar(100 * one.power, 100 * one.low, 100 * one.high, 100, {}, `${name}: ${said}`))));
-  }
-  section.append(table);
+    return make("tr", {}, make("th", { scope: "row" }, name), make("td", { class: "figure" }, `${one.detected} of ${one.n}`),
+      make("td", {}, make("span", { class: "figure" }, said), one.underpowered ? ": too weak, not counted" : ""),
+      make("td", {}, intervalBar(100 * one.power, 100 * one.low, 100 * one.high, 100, {}, `${name}: ${said}`)));
+  })));
+  return section;
+}
+
+/* What verdicts that were put into the report say of the corpus and of the audit. */
+function people(review) {
+  const counts = Object.entries(review.counts).map(([word, rows]) => `${word.replace("_", " ")} ${rows}`).join(", ");
+  const who = review.reviewers.filter(Boolean).join(", ");
+  const section = make("section", {}, make("h2", {}, "What people said"),
+    make("p", {}, who ? "Rows judged by " : "Rows judged", make("bdi", {}, who), `: ${counts}. Not excluded, since people call them right: ${review.right}. Excluded, since they call them wrong: ${review.wrong}.`),
+    review.conflicts ? make("p", {}, `They disagree on ${many(review.conflicts, "row")}.`) : null,
+    make("p", {}, review.decides ? `Their estimate decides; the audit alone said ${review.decision.replace("_", " ")}.` : "The decision is the audit's."));
+  const shares = [["wrong rows in the corpus", review.estimate], ["wrong among the excluded (precision)", review.precision],
+    ["excluded among the wrong (recall)", review.recall], ["wrong among the rest", review.missed],
+    ...Object.entries(review.domains).map(([name, one]) => [`wrong in ${name}`, one])].filter(([, one]) => one);
+  if (!shares.length) section.append(make("p", { class: "soft" }, "Nothing is estimated from them: that needs a blind sample (asr review --sample)."));
+  else section.append(table(["Share", "By the blind sample", "As a bar"], shares.map(([name, one]) => {
+    const said = `${percent(one.rate)} (${percent(one.low)}–${percent(one.high)})`;
+    return make("tr", {}, make("th", { scope: "row" }, make("bdi", {}, name)), make("td", { class: "figure" }, said),
+      make("td", {}, intervalBar(100 * one.rate, 100 * one.low, 100 * one.high, 100, {}, `${name}: ${said}`)));
+  })));
   return section;
 }
 
@@ -67,16 +105,25 @@ function numbers() {
   const section = document.getElementById("numbers");
   const plots = make("div", { class: "plots" });
   const rules = Object.entries(DATA.rules).filter(([, rule]) => rule.rows);
-  if (rules.length) plots.append(plot("Findings by rule", rules.map(([code, rule]) => `${code} ${rule.name}`), rules.map(([, rule]) => rule.rows), "utterances"));
+  if (rules.length) plots.append(plot("Findings by rule", rules.map(([code, rule]) => `${code} ${rule.name}`), rules.map(([, rule]) => rule.rows), "utterances",
+    undefined, (index) => list.pick("rule", rules[index][0])));
   const found = {};
   for (const row of DATA.rows) found[row.domain] = (found[row.domain] ?? 0) + 1;
-  if (Object.keys(found).length) plots.append(plot("Utterances with findings by domain", Object.keys(found), Object.values(found), "utterances"));
-  for (const { name, counts, edges } of DATA.histograms) plots.append(plot(name, counts.map((_, index) => `${edges[index]}–${edges[index + 1]}`), counts, "utterances"));
+  const domains = Object.keys(found);
+  if (domains.length) plots.append(plot("Utterances with findings by domain", domains, Object.values(found), "utterances", undefined, (index) => list.pick("domain", domains[index])));
+  for (const { name, counts, edges } of DATA.histograms) {
+    const short = edges.map((edge) => String(Number(edge.toPrecision(3))));
+    plots.append(plot(name, counts.map((_, index) => `${short[index]} to ${short[index + 1]}`), counts, "utterances", short.slice(0, -1)));
+  }
   section.append(plots);
+  if (rules.length) section.append(make("details", {}, make("summary", {}, "What the rules find, and what to do"),
+    table(["Rule", "Utterances", "What it finds", "What to do"], rules.map(([code, rule]) => make("tr", {},
+      make("th", { scope: "row" }, `${code} ${rule.name}`), make("td", { class: "number" }, String(rule.rows)), make("td", {}, rule.summary), make("td", {}, rule.fix))))));
   const copies = DATA.rows.filter((row) => ["leak", "copy"].includes(row.cause));
-  section.append(make("details", {}, make("summary", {}, `Leaks and duplicates: ${copies.length} rows`),
-    make("ul", {}, ...copies.map((row) => make("li", {}, make("bdi", {}, row.id), `: ${row.findings[0][2]}`)))));
-  if (DATA.skipped.length) section.append(make("details", {}, make("summary", {}, `Skipped: ${DATA.skipped.length} rows`),
+  section.append(make("details", {}, make("summary", {}, `Leaks and duplicates: ${many(copies.length, "row")}`),
+    make("ul", {}, ...copies.map((row) => make("li", {},
+      make("button", { type: "button", class: "link", onclick: () => list.pick("text", row.id) }, make("bdi", {}, row.id)), ": ", make("bdi", {}, row.findings[0][2]))))));
+  if (DATA.skipped.length) section.append(make("details", {}, make("summary", {}, `Skipped: ${many(DATA.skipped.length, "row")}`),
     make("ul", {}, ...DATA.skipped.map((row) => make("li", {}, make("bdi", {}, row.origin), ": ", make("bdi", {}, row.reason))))));
   section.append(make("details", {}, make("summary", {}, "What was audited"),
     make("dl", {}, ...Object.entries(DATA.about).flatMap(([name, value]) => [make("dt", {}, name), make("dd", {}, String(value))]),
@@ -84,27 +131,30 @@ function numbers() {
 }
 
 function reviewing() {
-  const review = new Review(DATA.digest, DATA.server || null, (id, problem) => {
+  const review = new Review(DATA.digest, DATA.server || null, (id) => {
     list.refresh(id);
-    count.textContent = `${review.count()} verdicts`;
-    if (problem) utterance.say(problem);
+    count.textContent = many(review.count(), "verdict");
   });
-  const utterance = new Utterance(document.getElementById("utterance"), DATA.sounds, review);
-  document.getElementById("utterance").tabIndex = -1;
-  const who = make("input", { id: "who", autocomplete: "name", value: review.who, onchange: () => review.setWho(who.value) });
-  const count = make("span", { role: "status", class: "soft" }, `${review.count()} verdicts`);
+  const box = document.getElementById("list");
+  const utterance = new Utterance(document.getElementById("utterance"), DATA.sounds, review, box);
+  const who = make("input", { id: "who", autocomplete: "name", value: review.who, onchange: () => { review.setWho(who.value); list.filter(); } });
+  const count = make("span", { role: "status", class: "soft" }, many(review.count(), "verdict"));
+  const exported = make("div", { role: "status" });
   const save = () => {
+    if (!review.count()) return utterance.say("There are no verdicts to export yet.");
     const link = make("a", { href: URL.createObjectURL(new Blob([review.lines()], { type: "application/x-ndjson" })), download: "review.jsonl" });
     link.click();
     utterance.say("Exported review.jsonl.");
+    return exported.replaceChildren(make("p", {}, `${many(review.count(), "verdict")} went into review.jsonl, where your browser keeps downloads. From there, a corrected copy of the corpus:`),
+      make("pre", { tabindex: 0, "aria-label": "the command that corrects" }, DATA.correct));
   };
   const filters = document.getElementById("filters");
-  const list = new List(DATA.rows, document.getElementById("list"), filters, (row) => utterance.show(row), (id) => review.of(id));
-  filters.append(make("label", {}, "Your name", who), count);
-  if (!DATA.server) filters.append(make("button", { type: "button", id: "export", onclick: save }, "Export verdicts"));
-  filters.append(make("button", { type: "button", onclick: () => help() }, "Keys (?)"));
+  list = new List(DATA.rows, box, filters, (row) => utterance.show(row && { ...row, ...JSON.parse(DETAILS[row.index]) }), review);
+  filters.after(make("div", { class: "reviewer" }, make("label", {}, "Your name", who), count,
+    DATA.server ? null : make("button", { type: "button", id: "export", onclick: save }, "Export verdicts (x)"),
+    make("button", { type: "button", onclick: () => help() }, "Keys (?)")), exported);
   if (DATA.hidden) document.getElementById("review-title").after(make("p", {}, `The worst ${DATA.rows.length} rows; asr findings lists the other ${DATA.hidden}.`));
-  keys(list, utterance, save);
+  keys(utterance, save);
 }
 
 function help() {
@@ -115,24 +165,30 @@ function help() {
   dialog.showModal();
 }
 
-function keys(list, utterance, save) {
+function keys(utterance, save) {
+  const step = (event, way) => utterance.seek(utterance.audio.currentTime + way * (event.shiftKey ? 0.05 : 0.5));
   const acts = {
     " ": () => utterance.toggle(), j: () => list.move(1), k: () => list.move(-1),
-    ArrowLeft: () => utterance.seek(utterance.audio.currentTime - 0.5), ArrowRight: () => utterance.seek(utterance.audio.currentTime + 0.5),
+    n: () => list.moveOn() || utterance.say("Every row that is listed has a verdict."),
+    "/": () => list.fields.text.focus(),
+    ArrowLeft: (event) => step(event, -1), ArrowRight: (event) => step(event, 1),
     f: () => utterance.jump(), l: () => utterance.toggleLoop(), s: () => utterance.nextSpeed(),
     "[": () => utterance.mark(0), "]": () => utterance.mark(1),
-    u: () => utterance.undo(), m: () => utterance.note.focus(), x: () => DATA.server || save(), "?": () => help(),
+    p: () => utterance.takeProposal(), u: () => utterance.undo(), m: () => utterance.note.focus(), x: () => DATA.server || save(), "?": () => help(),
     ...Object.fromEntries(VERDICTS.map(([name, , key]) => [key, () => utterance.decide(name)])),
   };
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, select, textarea") || document.getElementById("help").open;
-    if (event.key === "Escape" && event.target.matches("input")) event.target.blur();
+    if (event.key === "Escape" && event.target.matches("input, select")) {
+      event.preventDefault(); // it would empty the search
+      list.show();
+    }
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === " " && event.target.matches("button, a, summary")) return;
     const act = acts[event.key];
-    if (!act || (!utterance.row && event.key !== "?" && event.key !== "x")) return;
+    if (!act || (!utterance.row && !["?", "x", "/"].includes(event.key))) return;
     event.preventDefault();
-    act();
+    act(event);
   });
 }
 

@@ -36,33 +36,54 @@ function intervalBar(rate, low, high, most, limits, said) {
   return bar;
 }
 
+/* Figures under the bar, where they belong. */
+function ticks(most, limits) {
+  const row = make("div", { class: "ticks", "aria-hidden": "true" });
+  const named = [[0, "0 %", ""], ...Object.entries(limits).filter(([, value]) => value !== null).map(([name, value]) => [value, `${value} %`, name]), [most, `${most.toFixed(0)} %`, ""]];
+  for (const [value, text, name] of named) {
+    const tick = make("span", { class: name }, text);
+    tick.style.left = `${(100 * value) / most}%`;
+    row.append(tick);
+  }
+  return row;
+}
+
 function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-/* A bar chart, drawn when it comes into view, with its numbers as a table behind it. */
-function plot(title, labels, counts, unit) {
+/* A bar chart, drawn when it comes into view, with its numbers as a table behind it.
+   `names` are what stands at the axis; with `onPick` the bars lie, and lead to their rows. */
+function plot(title, labels, counts, unit, names = labels, onPick = null) {
   const canvas = make("canvas", { role: "img", "aria-label": `${title}; the numbers are in the table below` });
-  const box = make("figure", {}, make("figcaption", {}, title), make("div", { class: "plot" }, canvas));
+  const place = make("div", { class: "plot" }, canvas);
+  const box = make("figure", {}, make("figcaption", {}, title, onPick ? make("span", { class: "soft" }, " (a bar leads to its rows)") : null), place);
+  if (onPick) box.classList.add("lying");
+  if (onPick && labels.length > 8) {
+    place.style.height = `${1.4 * labels.length + 2}rem`;
+    box.classList.add("tall");
+  }
   const table = make("table", {}, make("tr", {}, make("th", {}, title), make("th", { class: "number" }, unit)));
   labels.forEach((label, index) => {
     if (counts[index]) table.append(make("tr", {}, make("td", {}, label), make("td", { class: "number" }, String(counts[index]))));
   });
-  box.append(make("details", {}, make("summary", {}, "as a table"), table));
+  box.append(make("details", { class: "scroll" }, make("summary", {}, "as a table"), table));
   const seen = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     seen.disconnect();
     const ink = colour("--ink");
     new Chart(canvas, {
       type: "bar",
-      data: { labels, datasets: [{ data: counts, backgroundColor: colour("--link"), categoryPercentage: 1, barPercentage: 0.95 }] },
+      data: { labels: names, datasets: [{ data: counts, backgroundColor: colour("--link"), categoryPercentage: 1, barPercentage: 0.95 }] },
       options: {
-        animation: false, responsive: true, maintainAspectRatio: false,
-        plugins: { legend: { display: false } },
+        animation: false, responsive: true, maintainAspectRatio: false, indexAxis: onPick ? "y" : "x",
+        plugins: { legend: { display: false }, tooltip: { callbacks: { title: ([bar]) => labels[bar.dataIndex] } } },
         scales: {
-          x: { ticks: { color: ink, maxRotation: 60 }, grid: { display: false } },
-          y: { ticks: { color: ink, precision: 0 }, grid: { color: colour("--line") } },
+          [onPick ? "y" : "x"]: { ticks: { color: ink, maxRotation: 0, autoSkip: !onPick, autoSkipPadding: 12 }, grid: { display: false } },
+          [onPick ? "x" : "y"]: { ticks: { color: ink, precision: 0 }, grid: { color: colour("--line") } },
         },
+        onClick: (_, [bar]) => bar && onPick?.(bar.index),
+        onHover: (_, bars) => { canvas.style.cursor = onPick && bars.length ? "pointer" : ""; },
       },
     });
   });

@@ -1,5 +1,7 @@
 /* Verdicts: kept in this browser and exported, or sent to `asr review`, which serves the page. */
 
+const SAME_EDGE = 0.25; // seconds that two people's spans may differ by and still be the same
+
 class Review {
   constructor(digest, server, onChange) {
     Object.assign(this, { digest, server, onChange, given: new Map() });
@@ -33,39 +35,72 @@ class Review {
     return [...new Map(last).values()];
   }
 
+  /* Whether two people want different things done; as `Judgement.conflict` has it. */
+  conflict(id) {
+    if (DATA.blind) return false; // what others say is not to be known
+    const last = [...new Map((this.given.get(id) ?? []).map((one) => [one.who, one])).values()];
+    const [first, ...rest] = last.filter((one) => one.verdict !== "unsure");
+    return rest.some((one) => one.verdict !== first.verdict || one.text !== first.text ||
+      Math.abs(one.start - first.start) > SAME_EDGE || Math.abs(one.end - first.end) > SAME_EDGE);
+  }
+
+  /* Returns, once it is known, what went wrong; empty: it is kept. */
   give(verdict) {
     const one = { report: this.digest, ...verdict, who: this.who, at: new Date().toISOString() };
+    const before = this.given.get(one.id) ?? [];
     this.put(one);
-    this.keep(one);
+    return this.keep(one, before);
   }
 
+  /* As `give`; null: there is nothing to undo. */
   undo(id) {
     const last = this.of(id);
-    if (!last) return false;
-    this.given.set(id, this.given.get(id).filter((one) => one !== last));
+    if (!last) return null;
+    const before = this.given.get(id);
+    this.given.set(id, before.filter((one) => one !== last));
     const again = this.of(id);
-    this.keep(again ? { ...again, at: new Date().toISOString() }
-      : { report: this.digest, id, verdict: "withdrawn", text: null, start: null, end: null, note: "", who: last.who, at: new Date().toISOString() });
-    return true;
+    const at = new Date().toISOString();
+    return this.keep(again ? { ...again, at }
+      : { report: this.digest, id, verdict: "withdrawn", text: null, start: null, end: null, note: "", who: last.who, at }, before);
   }
 
-  keep(one) {
-    if (this.server) {
-      fetch("verdicts", { method: "POST", headers: { "Content-Type": "application/json", "X-Token": this.server.token }, body: JSON.stringify(one) })
-        .then((answer) => this.onChange(one.id, answer.ok ? "" : "Not saved: asr review refused it; look at its terminal."))
-        .catch(() => this.onChange(one.id, "Not saved: asr review does not answer. Is it still running?"));
-      return;
+  async keep(one, before) {
+    this.onChange(one.id);
+    if (!this.server) return this.store();
+    const problem = await this.send(one);
+    if (problem) {
+      this.given.set(one.id, before);
+      this.onChange(one.id);
     }
+    return problem;
+  }
+
+  async send(one) {
+    const headers = { "Content-Type": "application/json", "X-Token": this.server.token };
+    try {
+      const answer = await fetch("verdicts", { method: "POST", headers, body: JSON.stringify(one) });
+      return answer.ok ? "" : "Not saved: asr review refused it. Open the address that it prints.";
+    } catch {
+      return "Not saved: asr review does not answer. Is it still running?";
+    }
+  }
+
+  store() {
     try {
       localStorage.setItem(this.place, JSON.stringify([...this.given.values()].flat()));
     } catch {
       this.lost = true;
     }
-    this.onChange(one.id, this.lost ? "This browser keeps nothing for this page: export before you close it." : "");
+    return this.lost ? "This browser keeps nothing for this page: export before you close it." : "";
   }
 
   setWho(name) {
     this.who = name.trim();
+    if (!this.server) {
+      // What was said in this browser before the name was given was said by the same person.
+      for (const [id, all] of this.given) this.given.set(id, all.map((one) => (one.who ? one : { ...one, who: this.who })));
+      this.store();
+    }
     try {
       localStorage.setItem("asr-reviewer", this.who);
     } catch {

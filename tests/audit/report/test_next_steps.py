@@ -10,7 +10,13 @@ import click
 import pytest
 
 from asr_gate.audit.policy import load_policy
-from asr_gate.audit.report.next_steps import Data, audit_again, next_commands
+from asr_gate.audit.report.next_steps import (
+    Data,
+    audit_again,
+    correct_command,
+    next_commands,
+    review_command,
+)
 from asr_gate.cli.main import group
 from tests.audit.report.reports import finding, report_of, sound
 
@@ -29,17 +35,21 @@ def parsed(line: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("decision", ["PROCEED", "CAUTION", "STOP", "NO_VERDICT"])
-def test_three_commands_each_of_which_is_one(decision: str) -> None:
+def test_each_command_is_one(decision: str) -> None:
     swapped = [finding(row, code) for row in ("u1", "u2") for code in ("A001", "A008")]
     report = report_of(*swapped, finding("u3", "A001"), decision=decision)
     commands = next_commands(report, Path("reports/a b"), DATA)
-    assert len(commands) == 3
-    for line, _ in commands:
+    assert len(commands) == 4
+    review = review_command(Path("reports/a b"), DATA)
+    assert review in dict(commands)
+    for line in (*dict(commands), review, correct_command(Path("reports/a b"), DATA)):
         found = parsed(line)
         assert found.get("report", Path("reports/a b")) in (Path("reports/a b"), "reports/a b")
         data = found.get("data") or found.get("manifests")
         assert data in (None, ("my train.jsonl",))
     assert ("asr explain A008" in dict(commands)) == (decision == "STOP")
+    nothing = next_commands(report_of(decision=decision), Path("reports/a b"), DATA)
+    assert review not in dict(nothing), "there is nothing to listen to"
 
 
 def test_where_too_few_were_sampled_more_are() -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +15,12 @@ from asr_gate.audit.gate.signature import sign
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import AUDITED_FILE, AUDITED_SIGNATURE_FILE, SIGNATURE_FILE
+from asr_gate.audit.report.next_steps import Data
 from asr_gate.audit.review.apply import apply
+from asr_gate.audit.review.page_file import write_page
 from asr_gate.audit.review.verdicts import REVIEW_FILE, Verdict
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.read import read_corpus
 from tests.audit.gate.test_binding import write_keys
 from tests.audit.report.reports import finding
 from tests.audit.review.audits import FLAGGED, ROWS, write_audit
@@ -69,6 +75,38 @@ def test_right_rows_are_kept_with_the_reason_and_wrong_ones_are_excluded(tmp_pat
     assert "a dog barks" in (folder / "report.md").read_text()
     assert "a dog barks" in (folder / "junit.xml").read_text()
     assert not (folder / "clean.jsonl").exists(), "it holds what the report excludes now"
+
+
+def data_of(page: Path) -> dict[str, Any]:
+    """What a page shows."""
+    found = re.search(r'id="data">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_the_page_is_made_anew_with_the_audio_that_it_has(tmp_path: Path) -> None:
+    folder = write_audit(tmp_path)
+    manifest = tmp_path / "train.jsonl"
+    page = write_page(folder, read_corpus([manifest]), load_policy().report, Data([str(manifest)]))
+    audited = data_of(page)
+    assert audited["sounds"].keys() == set(FLAGGED) and audited["review"] is None
+    give(folder, [verdict("u00", who="Dana"), verdict("u19", "wrong", who="Dana")])
+    (tmp_path / "u01.wav").unlink()  # nobody needs the audio again
+    apply(folder, [])
+    shown = data_of(page)
+    assert shown["sounds"] == audited["sounds"]
+    assert shown["digest"] == audited["digest"], "verdicts name the audit"
+    assert (shown["review"]["right"], shown["review"]["wrong"]) == (1, 1)
+    rows = {row["id"]: row for row in shown["rows"]}
+    assert not rows["u00"]["excluded"] and "Dana" in rows["u00"]["people"]
+    assert rows["u19"]["excluded"] and "Dana" in rows["u19"]["findings"][0][2]
+    # Of another audit's page, or of what is none, nothing is taken over.
+    other = page.read_text().replace(audited["digest"], f"sha256:{'0' * 64}")
+    for content in (other, "<html>", other.replace("inline", "onload")):
+        page.write_text(content)
+        apply(folder, [])
+        assert data_of(page)["sounds"] == {}
 
 
 def test_copies_are_no_matter_of_listening(tmp_path: Path) -> None:
