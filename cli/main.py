@@ -47,6 +47,7 @@ GROUPS = {
     },
     "Rounds": {
         "cases": "Collect what models get wrong, and make data of it.",
+        "model": "Decide whether a model is better than another one.",
     },
     "Setting up": {
         "init": "Look at the data and write asr.toml.",

@@ -47,7 +47,7 @@ def spoiled(rows: list[dict], share: float, seed: int = 1, domain: str | None = 
     return made
 
 
-def write(path: Path, rows: list[dict], checkpoint: str = "runs/r/final") -> Path:
+def write(path: Path, rows: list[dict], checkpoint: str = "runs/r/final", **more) -> Path:
     rates = FiniteRates(loss=1.0, wer=0.1, cer=0.1, utterances=9, words=9)
     result = Result(
         checkpoint=checkpoint, manifests=["m.jsonl"], split=None, overall=rates, domains={},
@@ -55,5 +55,5 @@ def write(path: Path, rows: list[dict], checkpoint: str = "runs/r/final") -> Pat
         batch_seconds=60, max_new_tokens=448, predictions=write_predictions(path, rows),
         tool="0", created_at="2026-01-01T00:00:00+00:00",
     )  # fmt: skip
-    write_result(path, result)
+    write_result(path, result.model_copy(update=more))
     return path
