@@ -47,7 +47,7 @@ GROUPS = {
     },
     "Rounds": {
         "cases": "Collect what models get wrong, and make data of it.",
-        "model": "Decide whether a model is better than another one.",
+        "model": "Decide whether a model is better than another one, and put it into use.",
     },
     "Setting up": {
         "init": "Look at the data and write asr.toml.",
