@@ -47,6 +47,7 @@ GROUPS = {
     },
     "Rounds": {
         "cases": "Collect what models get wrong, and make data of it.",
+        "dataset": "Note what a dataset is now, as a version of it.",
         "model": "Decide whether a model is better than another one, and put it into use.",
     },
     "Setting up": {

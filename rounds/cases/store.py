@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Any, cast
 
 from asr_gate.corpus.corrections import Correction
 from asr_gate.corpus.errors import UserError
-from asr_gate.rounds.cases.case import Case, Kind, Operation, Status
+from asr_gate.rounds.cases.case import KINDS, Case, Kind, Operation, Status
 
 FILE = Path("cases.sqlite3")
 PATIENCE = 30.0
@@ -199,6 +200,14 @@ class CaseStore:
             ):
                 counts.setdefault(domain, {})[cast(Kind, kind)] = count
         return counts
+
+    def count_kinds_of(self, rows: Collection[str]) -> dict[Kind, int]:
+        """How many errors of each kind there are in some rows, by their ids; as `find`."""
+        counts: Counter[Kind] = Counter()
+        with self._reading() as db:
+            for row, kind in db.execute("select row, kind from operations join cases using (key)"):
+                counts[kind] += row in rows
+        return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
     def count_statuses(self, chosen: Chosen = Chosen()) -> dict[Status, int]:
         """How many cases have each status; errors as in `find`."""

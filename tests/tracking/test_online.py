@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from asr_gate.corpus.datasets import add_version
+from asr_gate.corpus.read import read_corpus
 from asr_gate.tracking import Tracker, TrackingError
+from asr_gate.tracking.datasets import log_dataset, use_dataset
 from asr_gate.tracking.sync import pending
 from asr_gate.tracking.sync_state import SyncState, read_sync_state
 from asr_gate.tracking.wandb_private import kill_service
@@ -245,3 +248,21 @@ def test_a_run_that_the_server_does_not_have(server: Loopback) -> None:
     with begin(run_id="abcd1234", resume="allow") as tracker:
         # The server could not take two runs with one id.
         assert (tracker.mode, tracker.run_id == "abcd1234") == ("offline", False)
+
+
+def test_a_dataset_is_an_input_of_the_runs_that_use_it(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"audio_filepath": "a.wav", "text": "x", "split": "dev"}')
+    made, _ = add_version("calls", read_corpus([tmp_path / "rows.jsonl"]), {"deletion": 3})
+    with begin() as tracker:
+        log_dataset(tracker, made)
+    with begin() as tracker:
+        use_dataset(tracker, made.fingerprint)
+        use_dataset(tracker, "sha256:of other rows")
+        use_dataset(tracker, None)
+    assert server.versions("dataset-calls", "speech") == {"v0": ["latest", "version-1"]}
+    (dataset,) = [one for one in server.artifacts if one["artifactTypeName"] == "dataset"]
+    assert server.runs[tracker.run_id]["used"] == [dataset["id"]]
+    assert json.loads(dataset["metadata"])["splits"] == {"dev": 1}
