@@ -12,6 +12,7 @@ from bench import (
     propose,
     real_speech,
     review,
+    rounds,
     rules,
     short_utterances,
     signals,
@@ -29,6 +30,7 @@ if __name__ == "__main__":
     first_corpus.main()
     estimate.main()
     review.main()
+    rounds.main()
     train.main()
     signals.main()
     state.main()

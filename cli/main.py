@@ -45,6 +45,11 @@ GROUPS = {
         "transcribe": "Write down what a checkpoint hears in audio files.",
         "runs": "List audits, trainings and evaluations on this disk.",
     },
+    "Rounds": {
+        "cases": "Collect what models get wrong, and make data of it.",
+        "dataset": "Note what a dataset is now, as a version of it.",
+        "model": "Decide whether a model is better than another one, and put it into use.",
+    },
     "Setting up": {
         "init": "Look at the data and write asr.toml.",
         "config": "Show every setting in force and where it comes from.",
@@ -180,7 +185,7 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, ModuleNotFoundError) and error.name:
         module = error.name.partition(".")[0]
         if extra := extra_of(module):
-            if {"train", "eval", "transcribe"} & set(sys.argv[1:]):
+            if {"cases", "eval", "model", "train", "transcribe"} & set(sys.argv[1:]):
                 extra = "train"  # which includes `align`
             _tell(
                 f"{module} is not installed; install what this command needs: "

@@ -111,7 +111,7 @@ class TrackerSettings(_Section):
     keep: int = Field(default=3, ge=1)
     """How many versions of a run's model stay online, besides `best` and `final`."""
     registry: str | None = None
-    """Collection that the best (or final) model is linked to, such as
+    """Collection that `asr model promote` links the model to, such as
     `wandb-registry-model/hebrew-asr`."""
     save_code: bool = False
     """Keep the main script and the uncommitted changes of the repository with the run."""

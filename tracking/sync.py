@@ -20,7 +20,7 @@ from asr_gate.tracking.settings import TrackerSettings
 from asr_gate.tracking.sync_state import FILE, SyncState, read_sync_state
 from asr_gate.tracking.wandb_client import open_api, server_errors
 from asr_gate.tracking.wandb_run import sync_command
-from asr_gate.tracking.wandb_server import find_artifact, link_models, missing_artifacts
+from asr_gate.tracking.wandb_server import find_artifact, missing_artifacts
 
 if TYPE_CHECKING:
     import wandb
@@ -97,13 +97,8 @@ def sync(folders: Iterable[Path]) -> Iterator[Synced]:
         project = f"{state.entity}/{state.project}"
         run = f"{project}/{state.run_id}"
         linked, unlinked, problem = _link(api, run, state.uses)
-        refused = link_models(api, project, state.links)
-        links = {name: state.links[name] for name in refused}
-        if linked or len(links) < len(state.links):
-            replace(state, uses=unlinked, links=links).write(folder)
-        for name, why in refused.items():
-            again = f"{name} cannot be linked to {links[name]} ({why}); try asr sync again"
-            problem = problem or again
+        if linked:
+            replace(state, uses=unlinked).write(folder)
         yield Synced(str(folder), run, host, must_send, linked, problem)
 
 

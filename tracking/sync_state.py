@@ -40,8 +40,6 @@ class SyncState:
     """`running`, `sent`, `unsent`, or `continued`: a later folder continues the same run."""
     artifacts: dict[str, str] = field(default_factory=dict)
     """The artifacts that the run logged: digest by NAME:ALIAS."""
-    links: dict[str, str] = field(default_factory=dict)
-    """Models that are still to be linked: collection by NAME:ALIAS."""
     uses: list[dict[str, str]] = field(default_factory=list)
     """Artifacts that the run used and that are still to be linked: `reference` and `digest`."""
 
@@ -66,7 +64,7 @@ class SyncState:
             return not self.is_being_written
         if self.state == "continued":
             return False
-        return self.state == "unsent" or bool(self.uses or self.links)
+        return self.state == "unsent" or bool(self.uses)
 
     def write(self, folder: Path) -> None:
         """Write it to a run's folder in one step: the file is never half written.
@@ -171,8 +169,8 @@ class SyncStateFile:
             self._notices.warn("earlier start", f"W&B: {error}")
             return
         if earlier.state != "continued":
-            self._write(replace(earlier, state="continued", uses=[], links={}), folder)
-            self.update(uses=earlier.uses, links={**earlier.links, **self._state.links})
+            self._write(replace(earlier, state="continued", uses=[]), folder)
+            self.update(uses=earlier.uses)
 
     def _write(self, state: SyncState, folder: Path) -> None:
         try:

@@ -405,13 +405,12 @@ class Tracker:
         """Log a model's folder; as `log_artifact`, with the type `model`.
 
         Online, `finish` deletes versions of this run beyond the newest `settings.keep`, but none
-        with an alias that a person gave it, or `best` or `final`. `settings.registry` is linked.
+        with an alias that a person gave it, or `best` or `final`.
         """
         run = self._open_wandb()
         if run is None:
             return ""
-        registry = self.settings.registry
-        return run.artifacts.log_model(Path(path), name, _as_list(aliases), metadata, registry)
+        return run.artifacts.log_model(Path(path), name, _as_list(aliases), metadata)
 
     def is_there(self, reference: str, digest: str) -> bool:
         """Whether an artifact is on the server, or waits on this disk for `asr sync`.

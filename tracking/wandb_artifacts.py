@@ -38,8 +38,6 @@ class RunArtifacts:
         """W&B's digest by NAME:ALIAS of what was logged."""
         self.models: set[str] = set()
         """Names of the models that were logged."""
-        self.links: dict[str, str] = {}
-        """Models to link to the registry: collection by NAME:ALIAS."""
         self._run = run
         self._api = api
         self._state = state
@@ -94,18 +92,12 @@ class RunArtifacts:
         name: str,
         aliases: Sequence[str],
         metadata: Mapping[str, object] | None,
-        registry: str | None,
     ) -> str:
-        """Log a model's folder, and note the link from the registry; returns as `log`."""
+        """Log a model's folder; returns as `log`."""
         metadata = {**(metadata or {}), "run_id": self._run.id}
         reference = self.log([path], "model", name, aliases, metadata)
         if reference:
             self.models.add(name)
-        if reference and registry and {"best", "final"} & set(aliases):
-            # The best one, or the final one if no best one is logged.
-            alias = "best" if "best" in aliases or f"{name}:best" in self.links else "final"
-            self.links = {f"{name}:{alias}": registry}
-            self._state.update(links=self.links)
         return reference
 
     def is_there(self, reference: str, digest: str) -> bool:

@@ -24,7 +24,7 @@ from asr_gate.tracking.redact import one_line, redact
 from asr_gate.tracking.settings import TrackerSettings
 from asr_gate.tracking.wandb_client import client_errors, client_settings, log_in, require_client
 from asr_gate.tracking.wandb_private import kill_service, quiet_debug_log, share_api
-from asr_gate.tracking.wandb_server import delete_old_versions, link_models, missing_artifacts
+from asr_gate.tracking.wandb_server import delete_old_versions, missing_artifacts
 
 if TYPE_CHECKING:
     import wandb
@@ -174,7 +174,6 @@ def finish_run(
     *,
     exit_code: int,
     artifacts: dict[str, str],
-    links: dict[str, str],
     keep: dict[str, int],
 ) -> Finished:
     """Finish a run within FINISH_LIMIT_SECONDS. What is not sent stays on disk for `asr sync`.
@@ -184,7 +183,6 @@ def finish_run(
         api: of the server; None: the run is offline.
         exit_code: 0, or the run failed.
         artifacts: what was logged: digest by NAME:ALIAS.
-        links: models to link: collection by NAME:ALIAS.
         keep: by artifact name, how many versions of this run's models stay online.
     """
     problems: list[str] = []
@@ -199,11 +197,6 @@ def finish_run(
             problems.extend(missing_artifacts(api, project, artifacts))
             if not problems:
                 sent.set()
-                refused = link_models(api, project, links)
-                problems.extend(
-                    f"{name} is not linked to {links[name]} ({why})"
-                    for name, why in refused.items()
-                )
                 delete_old_versions(api, project, run.id, keep)
         except TimeoutError:
             limit = wandb_client.FINISH_SECONDS

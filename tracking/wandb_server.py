@@ -139,26 +139,6 @@ def missing_artifacts(api: wandb.Api, project: str, artifacts: Mapping[str, str]
     return problems
 
 
-def link_models(api: wandb.Api, project: str, links: Mapping[str, str]) -> dict[str, str]:
-    """Link models to collections of the registry.
-
-    Args:
-        api: of the server.
-        project: `ENTITY/PROJECT`.
-        links: collection by NAME:ALIAS of a model.
-
-    Returns:
-        The reason by NAME:ALIAS for each link that was refused.
-    """
-    refused = {}
-    for name, target in links.items():
-        try:
-            api.artifact(f"{project}/{name}").link(target)
-        except server_errors() as error:
-            refused[name] = one_line(error)
-    return refused
-
-
 def delete_old_versions(api: wandb.Api, project: str, run_id: str, keep: Mapping[str, int]) -> None:
     """Delete older versions of a run's models.
 

@@ -188,13 +188,9 @@ class WandbSink:
             self._api,
             exit_code=exit_code,
             artifacts=artifacts.digests,
-            links=artifacts.links,
             keep=dict.fromkeys(artifacts.models, self._settings.keep),
         )
-        self._state.update(
-            state="sent" if end.sent else "unsent",
-            links={} if end.sent and end.problem is None else artifacts.links,
-        )
+        self._state.update(state="sent" if end.sent else "unsent")
         if end.problem is not None:
             self._notices.warn(
                 "finish",

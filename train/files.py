@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
+from asr_gate.corpus.digests import digests
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import write_atomically
 
@@ -50,3 +52,24 @@ def claim_folder(folder: Path) -> Path:
             number += 1
         except OSError as error:
             raise UserError(f"{candidate}: cannot be created ({error.strerror})") from error
+
+
+def folder_digest(folder: Path, *, cached: bool = True) -> str | None:
+    """`sha256:…` over the names and bytes of all files in a folder; None: it is no folder.
+
+    Args:
+        folder: as of a checkpoint; where it lies and what it is called do not matter.
+        cached: whether digests of unchanged files may come from the user's cache.
+
+    Raises:
+        UserError: a file in it cannot be read.
+    """
+    if not folder.is_dir():
+        return None
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    found = digests(files, "full", cached=cached)
+    for path, digest in found.items():
+        if digest in ("missing", "unreadable"):
+            raise UserError(f"{path}: cannot be read; check its permissions")
+    names = [[path.relative_to(folder).as_posix(), found[path]] for path in files]
+    return "sha256:" + hashlib.sha256(json.dumps(sorted(names)).encode()).hexdigest()

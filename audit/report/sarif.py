@@ -5,15 +5,10 @@ Section numbers are those of the standard.
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections import Counter
 from collections.abc import Iterator
-from importlib.metadata import version
-from pathlib import PurePath
 from typing import Any
-from urllib.parse import quote
 
 from asr_gate.audit.records.report import Report
 from asr_gate.audit.records.rules import catalogue
@@ -23,13 +18,16 @@ from asr_gate.audit.report.locations import (
     Location,
     Locations,
     locate_findings,
-    shortened,
+)
+from asr_gate.audit.report.sarif_document import (
+    document,
+    identity_of,
+    location_of,
+    message_of,
+    rule_of,
+    run_of,
 )
 
-SCHEMA = (
-    "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-)
-ROOT = "%SRCROOT%"
 VERDICT = "verdict"
 """The rule of the decision itself."""
 MOST_RESULTS = 5_000
@@ -76,8 +74,8 @@ def sarif(report: Report, places: Locations, *, signed: bool = False) -> dict[st
             f"Rows that could not be audited: {len(report.skipped)}; the first: "
             f"{first.origin}: {first.reason}"
         )
-    notifications = [{"level": "warning", "message": _message(text)} for text in told]
-    run = _run(rules, results, notifications, successful=True)
+    notifications = [{"level": "warning", "message": message_of(text)} for text in told]
+    run = run_of(rules, results, notifications, successful=True)
     run["properties"] = {
         "decision": report.decision,
         "signed": signed,
@@ -85,7 +83,7 @@ def sarif(report: Report, places: Locations, *, signed: bool = False) -> dict[st
         "digest": report.digest,
         "datasetFingerprint": report.dataset.fingerprint,
     }
-    return _log(run)
+    return document(run)
 
 
 def sarif_of_refusal(reason: str, report: Location) -> dict[str, Any]:
@@ -99,65 +97,30 @@ def sarif_of_refusal(reason: str, report: Location) -> dict[str, Any]:
         "ruleId": VERDICT,
         "ruleIndex": 0,
         "level": "error",
-        "message": _message(reason),
-        "locations": [_location(report)],
+        "message": message_of(reason),
+        "locations": [location_of(report)],
     }
-    notification = {"level": "error", "message": _message(reason)}
-    return _log(_run([_verdict_rule()], [result], [notification], successful=False))
-
-
-def _log(run: dict[str, Any]) -> dict[str, Any]:
-    return {"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}
-
-
-def _run(
-    rules: list[dict[str, Any]],
-    results: list[dict[str, Any]],
-    notifications: list[dict[str, Any]],
-    *,
-    successful: bool,
-) -> dict[str, Any]:
-    written = version("asr-gate")
-    return {
-        "tool": {"driver": {"name": "asr", "version": written, "rules": rules}},
-        "invocations": [
-            {"executionSuccessful": successful, "toolExecutionNotifications": notifications}
-        ],
-        "originalUriBaseIds": {ROOT: {"description": {"text": "The root of the checkout."}}},
-        "columnKind": "unicodeCodePoints",
-        "results": results,
-    }
+    notification = {"level": "error", "message": message_of(reason)}
+    return document(run_of([_verdict_rule()], [result], [notification], successful=False))
 
 
 def _rules(report: Report) -> Iterator[dict[str, Any]]:
     yield _verdict_rule()
     for rule in catalogue().values():
-        yield _rule(rule.code, rule.name, LEVEL_OF[rule.severity], rule.summary, rule.fix)
+        yield rule_of(rule.code, rule.name, LEVEL_OF[rule.severity], rule.summary, rule.fix)
     unknown = {f.code: LEVEL_OF[f.severity] for f in report.findings}
     for code in sorted(unknown.keys() - catalogue().keys()):
-        yield _rule(code, code, unknown[code], "A rule that this version does not know.", "")
+        yield rule_of(code, code, unknown[code], "A rule that this version does not know.", "")
 
 
 def _verdict_rule() -> dict[str, Any]:
-    return _rule(
+    return rule_of(
         VERDICT,
         VERDICT,
         "error",
         "The decision on the corpus as a whole.",
         "Fix what the findings name, then audit again.",
     )
-
-
-def _rule(code: str, name: str, level: Level, summary: str, fix: str) -> dict[str, Any]:
-    return {
-        "id": code,
-        "name": name,
-        "shortDescription": {"text": summary},
-        "fullDescription": {"text": f"{summary} {fix}".strip()},
-        "help": {"text": fix or summary},
-        "defaultConfiguration": {"level": level},
-        "properties": {"tags": ["data-quality"]},
-    }
 
 
 def _verdict(report: Report, places: Locations, index: dict[str, int]) -> Iterator[dict[str, Any]]:
@@ -167,9 +130,9 @@ def _verdict(report: Report, places: Locations, index: dict[str, int]) -> Iterat
         "ruleId": VERDICT,
         "ruleIndex": index[VERDICT],
         "level": "error" if report.decision == "STOP" else "warning",
-        "message": _message(f"{report.decision}: {'; '.join(report.reasons)}"),
-        "locations": [_location(place) for place in places.manifests()[:MOST_MANIFESTS]],
-        "partialFingerprints": {"asrVerdict/v1": _hash(VERDICT)},
+        "message": message_of(f"{report.decision}: {'; '.join(report.reasons)}"),
+        "locations": [location_of(place) for place in places.manifests()[:MOST_MANIFESTS]],
+        "partialFingerprints": {"asrVerdict/v1": identity_of(VERDICT)},
     }
 
 
@@ -180,13 +143,13 @@ def _result(
     which = (finding.code, finding.id)
     seen[which] += 1
     # Of rule and utterance and not of the line: rows move.
-    identity = f"{_hash(*which)}:{seen[which]}"
+    identity = f"{identity_of(*which)}:{seen[which]}"
     result: dict[str, Any] = {
         "ruleId": finding.code,
         "ruleIndex": index[finding.code],
         "level": row.level,
-        "message": _message(row.says),
-        "locations": [_location(row.place)],
+        "message": message_of(row.says),
+        "locations": [location_of(row.place)],
         "partialFingerprints": {"asrUtteranceRule/v1": identity},
         "properties": {
             "utterance": finding.id,
@@ -203,31 +166,3 @@ def _result(
         why = "This audit cannot tell here, or another row is the one to take out."
         result["suppressions"] = [{"kind": "external", "status": "accepted", "justification": why}]
     return result
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-
-
-def _location(place: Location) -> dict[str, Any]:
-    physical: dict[str, Any] = {"artifactLocation": _artifact(place.file)}
-    if place.line is not None:
-        physical["region"] = {"startLine": place.line}
-    return {"physicalLocation": physical}
-
-
-def _artifact(file: str) -> dict[str, str]:
-    path = PurePath(file)
-    if path.is_absolute():
-        return {"uri": path.as_uri()}
-    return {"uri": quote(file), "uriBaseId": ROOT}
-
-
-def _message(text: str) -> dict[str, str]:
-    """Plain text (3.11.3) that holds no placeholder (3.11.5) and no link (3.11.6).
-
-    Braces are doubled. Brackets stand for themselves but where `](` would make a link; there the
-    bracket is escaped, and so are backslashes before it, which would escape the escape.
-    """
-    flat = shortened(text, 2_000).replace("{", "{{").replace("}", "}}")
-    return {"text": re.sub(r"(\\*)\](?=\()", lambda found: 2 * found[1] + r"\]", flat)}

@@ -176,6 +176,9 @@ class State:
             "UseArtifact": self._use,
             "DeleteArtifact": self._delete_artifact,
             "LinkArtifact": self._link,
+            "AddAliases": self._change_aliases,
+            "DeleteAliases": self._change_aliases,
+            "UpdateArtifact": self._update_artifact,
             **dict.fromkeys(read_artifact.split(), self._read_artifact),
             **dict.fromkeys(read_project.split(), self._read_project),
         }
@@ -363,6 +366,26 @@ class State:
         member = collection.add(artifact, ["latest", *(item["alias"] for item in given["aliases"])])
         membership = self._member(collection, member)
         return {"result": {"versionIndex": member.index, "artifactMembership": membership}}
+
+    def _change_aliases(self, variables: Json) -> Json:
+        """Add or delete aliases; which of both is the name of the last operation."""
+        given = variables["input"]
+        artifact = _known(self._all_artifacts, given["artifactID"])
+        adds = self.operations[-1][0] == "AddAliases"
+        for item in given["aliases"]:
+            where = (item["entityName"], item["projectName"], item["artifactCollectionName"])
+            collection, alias = self.collections[where], item["alias"]
+            (member,) = [one for one in collection.members if one.artifact is artifact]
+            if adds:
+                collection.move([alias], member)
+            else:
+                member.aliases.remove(alias)
+        return {"result": {"success": True}}
+
+    def _update_artifact(self, variables: Json) -> Json:
+        artifact = _known(self._all_artifacts, variables["input"]["artifactID"])
+        artifact["metadata"] = variables["input"]["metadata"]
+        return {"result": {"artifact": self._artifact(artifact)}}
 
     def _collection(self, kind: str, given: Json, name: str, of_type: str) -> Collection:
         key = (given["entityName"] or ENTITY, given["projectName"], name)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.asr import asr_here
 from tests.tracking.offline import read_run
-from tests.train.test_compare import lines, spoiled, write
+from tests.train.results import lines, spoiled, write
 
 
 def test_a_comparison_has_its_outcome_rates_charts_and_table(

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from asr_gate.corpus.datasets import add_version
+from asr_gate.corpus.read import read_corpus
 from asr_gate.tracking import Tracker, TrackingError
-from asr_gate.tracking.sync import pending, sync
+from asr_gate.tracking.datasets import log_dataset, use_dataset
+from asr_gate.tracking.sync import pending
 from asr_gate.tracking.sync_state import SyncState, read_sync_state
 from asr_gate.tracking.wandb_private import kill_service
 from tests.tracking.loopback import ENTITY, ORGANISATION, Loopback
@@ -151,38 +154,10 @@ def test_a_version_that_cannot_be_deleted_stays(
     assert state(tracker).state == "sent"
 
 
-@pytest.mark.parametrize("best", [True, False])
-def test_the_best_or_else_the_final_model_is_linked_to_the_registry(
-    best: bool, server: Loopback, tmp_path: Path
-) -> None:
+def test_a_training_links_nothing_to_the_registry(server: Loopback, tmp_path: Path) -> None:
     with begin(registry=REGISTRY) as tracker:
-        log_model(tracker, tmp_path, 1, "epoch-1", *(["best"] if best else []))
-        log_model(tracker, tmp_path, 3, "final")
-    (member,) = server.collections[ORGANISATION, "wandb-registry-model", "asr"].members
-    assert json.loads(member.artifact["metadata"])["step"] == (1 if best else 3)
-    assert state(tracker).links == {}
-
-
-def test_a_refused_link_is_made_by_sync(
-    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    said: list[str] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(server, "_link", refuse)
-        with begin(said, registry=REGISTRY) as tracker:
-            log_model(tracker, tmp_path, 1, "best")
-        (line,) = said
-        assert "asr-model:best is not linked" in line
-        (still,) = sync(pending())
-        assert "asr-model:best cannot be linked" in still.problem
-    # Everything else is there, and is not sent again.
-    assert (state(tracker).state, state(tracker).links) == ("sent", {"asr-model:best": REGISTRY})
-    rows = len(server.history(tracker.run_id))
-    (done,) = sync(pending())
-    assert (done.sent, done.problem) == (False, "")
-    assert server.versions("asr", "wandb-registry-model", ORGANISATION) == {"v0": ["latest"]}
-    assert (state(tracker).links, pending()) == ({}, [])
-    assert len(server.history(tracker.run_id)) == rows
+        log_model(tracker, tmp_path, 1, "best", "final")
+    assert (ORGANISATION, "wandb-registry-model", "asr") not in server.collections
 
 
 def test_an_alias_that_another_run_took_is_no_loss(server: Loopback, tmp_path: Path) -> None:
@@ -273,3 +248,21 @@ def test_a_run_that_the_server_does_not_have(server: Loopback) -> None:
     with begin(run_id="abcd1234", resume="allow") as tracker:
         # The server could not take two runs with one id.
         assert (tracker.mode, tracker.run_id == "abcd1234") == ("offline", False)
+
+
+def test_a_dataset_is_an_input_of_the_runs_that_use_it(
+    server: Loopback, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.jsonl").write_text('{"audio_filepath": "a.wav", "text": "x", "split": "dev"}')
+    made, _ = add_version("calls", read_corpus([tmp_path / "rows.jsonl"]), {"deletion": 3})
+    with begin() as tracker:
+        log_dataset(tracker, made)
+    with begin() as tracker:
+        use_dataset(tracker, made.fingerprint)
+        use_dataset(tracker, "sha256:of other rows")
+        use_dataset(tracker, None)
+    assert server.versions("dataset-calls", "speech") == {"v0": ["latest", "version-1"]}
+    (dataset,) = [one for one in server.artifacts if one["artifactTypeName"] == "dataset"]
+    assert server.runs[tracker.run_id]["used"] == [dataset["id"]]
+    assert json.loads(dataset["metadata"])["splits"] == {"dev": 1}

@@ -19,11 +19,10 @@ from asr_gate.tracking import sync as syncing
 from asr_gate.tracking.sync import link, pending, sync
 from asr_gate.tracking.sync_state import SyncState, read_sync_state
 from tests.tracking.isolation import FAKE_KEY
-from tests.tracking.loopback import ENTITY, ORGANISATION, Loopback
+from tests.tracking.loopback import ENTITY, Loopback
 from tests.tracking.loopback_state import Refused
 
 ROOT = Path(__file__).parents[2]
-REGISTRY = "wandb-registry-model/asr"
 
 
 def make_audit(tmp_path: Path, **given: Any) -> tuple[Tracker, str]:
@@ -41,7 +40,7 @@ def make_audit(tmp_path: Path, **given: Any) -> tuple[Tracker, str]:
 
 def make_training(reference: str, digest: str = "abc", **given: Any) -> Path:
     """The folder of an offline training that used the report."""
-    given = {"mode": "offline", "registry": REGISTRY} | given
+    given = {"mode": "offline"} | given
     Path("weights").write_text("w")
     with Tracker(enabled=True, project="speech", silent=True, **given) as tracker:
         tracker.init(run_name="train", config={"phase0": {"artifact": reference, "digest": digest}})
@@ -95,14 +94,13 @@ def test_pending_runs_come_oldest_first(tmp_path: Path) -> None:
     to_link = bare(
         tmp_path, "run-20260105_000000-e", state="sent", uses=[{"reference": "x", "digest": ""}]
     )
-    to_register = bare(tmp_path, "run-20260106_000000-f", state="sent", links={"m:best": "x"})
     bare(tmp_path, "run-20260107_000000-g", **live)
     bare(tmp_path, "run-20260108_000000-h", state="sent")
     (tmp_path / "wandb" / "run-20260109_000000-i").mkdir()  # not ours
     damaged = bare(tmp_path, "run-20260110_000000-j")
     (damaged / "asr.json").write_text("{")
     (tmp_path / "wandb" / "latest-run").symlink_to(unsent)
-    waiting = [killed, online, unsent, reused, to_link, to_register, damaged]
+    waiting = [killed, online, unsent, reused, to_link, damaged]
     assert pending(tmp_path) == waiting
     assert pending(tmp_path / "nowhere") == []
 
@@ -155,7 +153,7 @@ GOOD = {"run_id": "r", "entity": "", "project": "p", "process": 1, "began": 0.0}
     "content",
     [
         "", "{", "[]", "null", '{"run_id": 5}', "\x00", "[" * 100_000,
-        *(json.dumps(GOOD | more) for more in ({"uses": [{"reference": "x"}]}, {"links": []})),
+        *(json.dumps(GOOD | more) for more in ({"uses": [{"reference": "x"}]}, {"uses": 5})),
     ],
 )  # fmt: skip
 def test_a_damaged_state_holds_up_nothing_else(content: str, tmp_path: Path) -> None:
@@ -245,7 +243,6 @@ def test_an_audit_and_a_training_are_sent_and_linked_once(
     assert list(server.runs) == ids
     assert server.runs[ids[1]]["used"] == [server.artifacts[0]["id"]]
     assert read_sync_state(training).uses == []
-    assert server.versions("asr", "wandb-registry-model", ORGANISATION) == {"v0": ["latest"]}
     assert pending() == []
 
     before = len(server.artifacts), [len(server.history(run_id)) for run_id in ids]
@@ -319,7 +316,7 @@ def test_what_the_server_does_not_take_is_sent_again(
 ) -> None:
     """`wandb sync` ends with 0 and marks the run as sent all the same."""
     monkeypatch.setenv("WANDB__FILE_STREAM_RETRY_MAX", "0")
-    training = make_training("wandb-offline:none/report:proceed", registry=None)
+    training = make_training("wandb-offline:none/report:proceed")
     with refusing(server, part):
         (refused,) = sync([training])
     assert not refused.sent

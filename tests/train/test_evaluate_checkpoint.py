@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.fingerprint import fingerprint
+from asr_gate.corpus.read import read_corpus
 from asr_gate.train.evaluation import evaluate_checkpoint as evaluating
 from asr_gate.train.evaluation.evaluate_checkpoint import evaluate_checkpoint
 from asr_gate.train.evaluation.result_file import read_result
 from asr_gate.train.evaluation.scoring import count_errors, score
+from asr_gate.train.files import folder_digest
 from tests.train.layouts import write_older, write_small
 from tests.train.support import write_corpus
 
@@ -49,6 +52,8 @@ def test_a_result_holds_every_row(checkpoint: Path, manifest: Path) -> None:
     assert sum(one.utterances for one in result.domains.values()) == 12
     assert result.overall.words == sum(one.words for one in result.domains.values())
     assert result.numbers == "spoken"
+    assert result.checkpoint_sha256 == folder_digest(checkpoint, cached=False)
+    assert result.fingerprint == fingerprint(read_corpus([manifest])).digest
     assert result.unfinished == 12
     assert result.audio == pytest.approx(sum(one.seconds for one in transcripts))
     lines = [
@@ -67,7 +72,6 @@ def test_a_result_holds_every_row(checkpoint: Path, manifest: Path) -> None:
 
 
 def test_the_loss_is_the_models_own(checkpoint: Path, manifest: Path, processor) -> None:
-    from asr_gate.corpus.read import read_corpus
     from asr_gate.train import recipes
     from asr_gate.train.data.collation import collate
     from asr_gate.train.data.examples import Encoder

@@ -9,7 +9,7 @@ import pytest
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.evaluation.worst_rows import worst_rows
-from tests.train.test_compare import write
+from tests.train.results import write
 
 HEARD = {
     "right": ("red green", "red green"),

@@ -16,6 +16,7 @@ from typing import Literal, Protocol
 
 from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.fingerprint import fingerprint
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import LONGEST
@@ -32,7 +33,7 @@ from asr_gate.train.evaluation.result_file import (
     write_predictions,
     write_result,
 )
-from asr_gate.train.files import claim_folder
+from asr_gate.train.files import claim_folder, folder_digest
 from asr_gate.train.plan import Refused
 from asr_gate.train.record import Rates
 
@@ -153,8 +154,10 @@ def evaluate_checkpoint(
     rates = found.rates()
     result = Result(
         checkpoint=checkpoint,
+        checkpoint_sha256=folder_digest(Path(checkpoint)),
         manifests=list(map(str, manifests)),
         split=split,
+        fingerprint=fingerprint(corpus).digest,
         overall=_finite(rates),
         domains={name: _finite(one) for name, one in rates.domains.items()},
         unfinished=found.unfinished(),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from asr_gate.train.evaluation.scoring import Errors
 
@@ -96,6 +96,36 @@ def changes(
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Gain:
+    """By what share the second side's WER is lower: 0.05 is 5 % of the first side's."""
+
+    share: float
+    low: float | None
+    """Lower bound of its interval; None: too few utterances for an interval."""
+    high: float | None
+
+
+def gain(errors: Sequence[tuple[Errors, Errors]], confidence: float, seed: int, least: int) -> Gain:
+    """The relative gain in WER, and its interval by the same bootstrap as for `changes`.
+
+    Where the first side makes no error it counts as one, so that no gain is infinite.
+    """
+    import numpy as np
+
+    def share(first: NDArray[np.float64], second: NDArray[np.float64], axis: int = -1) -> Any:
+        before, after = first.sum(axis=axis), second.sum(axis=axis)
+        return (before - after) / np.maximum(before, 1)
+
+    counts = np.array([(a.word_errors, b.word_errors) for a, b in errors], dtype=np.float64)
+    sides = tuple(np.ascontiguousarray(counts.T))
+    whole = float(share(*sides))
+    if len(counts) < least:
+        return Gain(whole, None, None)
+    interval = _resampled(sides, share, confidence, seed).confidence_interval
+    return Gain(whole, float(interval.low), float(interval.high))
+
+
 def _bootstrap(
     counts: NDArray[np.float64], confidence: float, seed: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
@@ -105,18 +135,29 @@ def _bootstrap(
         counts: shape (utterances, 6): word errors of both sides, words; the same of characters.
     """
     import numpy as np
-    from scipy import stats
 
     def change(*columns: NDArray[np.float64], axis: int = -1) -> NDArray[np.float64]:
         more, words, more_characters, characters = (c.sum(axis=axis) for c in columns)
         return np.stack([more / words, more_characters / characters])
 
     a, b, words, c, d, characters = np.ascontiguousarray(counts.T)
-    n = len(counts)
+    found = _resampled((b - a, words, d - c, characters), change, confidence, seed)
+    interval = found.confidence_interval
+    return interval.low, interval.high, found.bootstrap_distribution
+
+
+def _resampled(
+    columns: Sequence[NDArray[np.float64]], statistic: Any, confidence: float, seed: int
+) -> Any:
+    """What scipy finds for a statistic of these columns, each of one value an utterance."""
+    import numpy as np
+    from scipy import stats
+
+    n = len(columns[0])
     tail = stats.norm.cdf(-math.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, n - 1))
-    found = stats.bootstrap(
-        (b - a, words, d - c, characters),
-        change,
+    return stats.bootstrap(
+        columns,
+        statistic,
         paired=True,
         vectorized=True,
         n_resamples=RESAMPLES,
@@ -125,5 +166,3 @@ def _bootstrap(
         method="percentile",
         rng=np.random.default_rng(seed),
     )
-    interval = found.confidence_interval
-    return interval.low, interval.high, found.bootstrap_distribution

@@ -63,8 +63,12 @@ class Result(Section):
     schema_version: Literal[1] = 1
     checkpoint: str
     """Folder or hub id."""
+    checkpoint_sha256: str | None = None
+    """`sha256:…` over the files of the folder; None: a hub id, or a result from before 0.3."""
     manifests: list[str]
     split: str | None
+    fingerprint: str | None = None
+    """Of the rows, their texts and audio, as that of an audited corpus; None: from before 0.3."""
     overall: FiniteRates
     domains: dict[str, FiniteRates]
     unfinished: int

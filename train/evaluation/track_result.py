@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from asr_gate.tracking import Tracker
+from asr_gate.tracking.datasets import use_dataset
 from asr_gate.train.data.normalise import normalise
 from asr_gate.train.evaluation.result_file import Result, Transcript, predictions_file
 from asr_gate.train.evaluation.scoring import error_types, perplexity
@@ -57,6 +58,7 @@ def log_result(
     )
     if logged := logged_model(Path(result.checkpoint)):
         tracker.use_artifact(*logged)
+    use_dataset(tracker, result.fingerprint)
     overall = result.overall
     metadata = {"checkpoint": result.checkpoint, "wer": overall.wer, "cer": overall.cer}
     files = [path, predictions_file(path)]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from asr_gate.audit.records.report import Report
 from asr_gate.tracking import Tracker, TrackerSettings
+from asr_gate.tracking.datasets import use_dataset
 from asr_gate.tracking.git import git_state
 from asr_gate.tracking.system import gpu_names, hardware, hardware_tag
 from asr_gate.train import recipes
@@ -130,6 +131,9 @@ def start_tracking(
         return record
     record = use_report(tracker, record, authorised)
     _use_base_model(tracker, recipe)
+    use_dataset(tracker, record.phase0.dataset_fingerprint)
+    for own in record.plan.own.values():
+        use_dataset(tracker, own.fingerprint)
     metadata = {"report_digest": authorised.report.digest}
     tracker.log_artifact(out / RECIPE_FILE, "config", f"{record.recipe}-config", metadata=metadata)
     return record

@@ -1,0 +1,1 @@
+"""The loop around training: what models get wrong, whether one is better, which one is in use."""

@@ -1,0 +1,1 @@
+"""Which model is in use: the log of promotions, and what a promotion needs."""
