@@ -46,7 +46,8 @@ def as_computed(
 
     Recordings longer than the model's window are cut into windows with context on both sides, and
     the frames of the context are dropped where the windows are joined. Batches hold at most
-    `batch_seconds` of padded audio (always at least one window), alike in length; what is in a
+    `batch_seconds` of padded audio, less where the model is faster so (always at least one window),
+    alike in length; what is in a
     batch depends on the recordings alone, wanted or not, so that a second run gives the same
     figures. Only batches that hold something wanted are computed.
 
@@ -64,7 +65,7 @@ def as_computed(
     for index, window in enumerate(windows):
         windows_of.setdefault(window.owner, []).append(index)
     order = sorted(range(len(windows)), key=lambda i: (len(windows[i].samples), i))
-    limit = batch_seconds * model.info.sample_rate
+    limit = min(batch_seconds, model.most_seconds) * model.info.sample_rate
     batches = [
         batch
         for batch in _batches(windows, order, limit, equal=not model.pads)

@@ -11,15 +11,17 @@ import numpy as np
 import torch
 
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from asr_gate.audit.acoustic.torch_models import pick_device, sha256_of_state
+from asr_gate.audit.acoustic.torch_models import CPU_BATCH, pick_device, sha256_of_state
 from asr_gate.corpus.errors import UserError
+from asr_gate.networks.features import exact_features, exact_when_padded, feature_encoder
+from asr_gate.networks.processor import FeatureEncoder, prefer_numpy, quicken
 
 
 class HuggingFaceModel(AcousticModel):
     """A model that `AutoModelForCTC` loads, with the feature extractor and tokens beside it.
 
-    Models of the wav2vec2 family whose feature extractor uses layer norm take an attention mask and
-    are exact. The others read the padding of a batch; they get batches of equal lengths only.
+    Models of the wav2vec2 family take an attention mask, and features that no padding changes. The
+    others may read the padding of a batch; they get batches of equal lengths only.
     """
 
     def __init__(self, name: str, language: str | None, device: str) -> None:
@@ -61,9 +63,7 @@ class HuggingFaceModel(AcousticModel):
         if space is not None:
             tokens[space] = " "
         self._model.to(self._device).eval()
-        # wav2vec2 and its kin with layer norm are known to be exact under a mask; of models whose
-        # features or subsampling see the padding, batches of equal lengths are all that is.
-        self.pads = getattr(config, "feat_extract_norm", None) == "layer"
+        self.pads = exact_when_padded(config)
         rate = int(self._extractor.sampling_rate)
         self.info = ModelInfo(
             name=f"hf:{Path(name).name if Path(name).is_dir() else name}",
@@ -77,6 +77,13 @@ class HuggingFaceModel(AcousticModel):
             sample_rate=rate,
             delay=0.0,
         )
+        if self.pads:
+            self._encoder = feature_encoder(self._model)
+        if self.device == "cpu":
+            self.most_seconds = CPU_BATCH
+            if self.pads:
+                self._alone = FeatureEncoder(self._encoder, by_numpy=prefer_numpy())
+            quicken(self._model)
 
     def _samples_a_frame(self, rate: int) -> int:
         """Samples from one frame to the next: from the convolutions, or measured."""
@@ -95,18 +102,30 @@ class HuggingFaceModel(AcousticModel):
             return_attention_mask=True,
             return_tensors="pt",
         ).to(self._device)
-        if not self.pads:
-            inputs.pop("attention_mask", None)  # equal lengths: nothing is padded
+        mask = inputs.pop("attention_mask", None)
+        if self.pads:
+            inputs["input_values"] = self._features(inputs["input_values"], mask)
+            # Equal lengths need no mask, and attention is faster without.
+            inputs["attention_mask"] = None if mask.all() else mask
         # On a GPU only; see MmsModel.
         with torch.autocast("cuda", torch.float16, self._device.type == "cuda"):
             logits = self._model(**inputs).logits.float()
         if not self.pads:
-            return list(logits)
+            return list(logits)  # equal lengths: nothing is padded
         counts = [
             int(self._model._get_feat_extract_output_lengths(torch.tensor(len(w))))
             for w in waveforms
         ]
         return [row[:count] for row, count in zip(logits, counts, strict=True)]
+
+    def _features(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        """What the feature encoder makes of each row as if alone, (rows, channels, frames)."""
+        samples = mask.sum(-1)
+        if self.device == "cpu":
+            rows = [row[:count] for row, count in zip(values, samples.tolist(), strict=True)]
+            return self._alone.batch(rows).transpose(1, 2)
+        with torch.autocast("cuda", torch.float16):
+            return exact_features(self._encoder, values, samples)
 
     def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:
         """Run one batch with an attention mask, or of equal lengths without one."""

@@ -5,6 +5,7 @@ A new adapter is one file with a class of its own and one line in `load_model`.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,6 +59,8 @@ class AcousticModel(ABC):
     """`cpu` or `cuda`: where `forward` computes; on a CPU it is called from several threads."""
     pads: bool = True
     """Whether a padded batch gives what single utterances give; else equal lengths share one."""
+    most_seconds: Seconds = math.inf
+    """Padded audio in one batch above which it is no faster, whatever the user allows."""
     context: Seconds = 2.0
     """How much sound beside a window the frames at its edges need."""
     window: Seconds = 40.0

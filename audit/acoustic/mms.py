@@ -14,19 +14,20 @@ from typing import Any
 import numpy as np
 import torch
 import torchaudio
+from torch import nn
+from torch.nn import functional as F
 
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from asr_gate.audit.acoustic.torch_models import pick_device, sha256_of_state
+from asr_gate.audit.acoustic.torch_models import CPU_BATCH, pick_device, sha256_of_state
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.language import parse_language
+from asr_gate.networks.processor import FeatureEncoder, prefer_numpy, quicken
 
 
 class MmsModel(AcousticModel):
     """MMS_FA with uroman romanisation."""
 
-    def __init__(
-        self, language: str | None, device: str, network: torch.nn.Module | None = None
-    ) -> None:
+    def __init__(self, language: str | None, device: str, network: nn.Module | None = None) -> None:
         """Load the weights (1.2 GB, kept in torch's hub folder after the first time).
 
         Args:
@@ -63,6 +64,10 @@ class MmsModel(AcousticModel):
             sample_rate=int(bundle.sample_rate),
             delay=0.0,
         )
+        if self.device == "cpu":
+            self.most_seconds = CPU_BATCH
+            self._encoder = FeatureEncoder(self._model.feature_extractor, by_numpy=prefer_numpy())
+            quicken(self._model)
 
     @cached_property
     def _uroman(self) -> Any:
@@ -86,16 +91,24 @@ class MmsModel(AcousticModel):
     def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:
         """Run one batch, zero-padded, with the lengths as mask."""
         least = self.info.sample_rate // 20
-        lengths = torch.tensor([max(least, len(w)) for w in waveforms])
-        batch = torch.zeros(len(waveforms), int(lengths.max()))
-        for row, wave in zip(batch, waveforms, strict=True):
-            sound = torch.from_numpy(wave)
-            row[: len(wave)] = torch.nn.functional.layer_norm(sound, sound.shape)
-        # Half precision on a GPU only: in bf16 on a CPU the padding of a batch shows in the third
-        # decimal, and without AMX it is slower than float32 by far.
-        cuda = self._device.type == "cuda"
-        with torch.autocast("cuda", torch.float16, cuda):
-            logits, frames = self._model(batch.to(self._device), lengths.to(self._device))
+        sounds = [torch.from_numpy(wave) for wave in waveforms]
+        rows = [
+            F.pad(F.layer_norm(sound, sound.shape), (0, max(0, least - len(sound))))
+            for sound in sounds
+        ]
+        lengths = torch.tensor([len(row) for row in rows], device=self._device)
+        if self.device == "cpu":
+            features = self._encoder.batch(rows)
+            frames = self._encoder.frames(lengths)
+            # Equal lengths need no mask, and attention is faster without.
+            masked = None if len(set(frames.tolist())) == 1 else frames
+            logits = self._model.aux(self._model.encoder(features, masked))
+        else:
+            batch = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self._device)
+            # Half precision on a GPU only: in bf16 on a CPU the padding of a batch shows in the
+            # third decimal, and without AMX it is slower than float32 by far.
+            with torch.autocast("cuda", torch.float16):
+                logits, frames = self._model(batch, lengths)
         return [
             np.asarray(row[:count].float().log_softmax(-1).cpu().numpy(), dtype=np.float32)
             for row, count in zip(logits, frames.tolist(), strict=True)

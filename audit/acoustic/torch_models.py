@@ -7,15 +7,24 @@ import hashlib
 import torch
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.utterance import Seconds
+from asr_gate.networks.processor import one_thread
+
+CPU_BATCH: Seconds = 10.0
+"""Padded audio in one batch on a CPU at most: more of it leaves the cache, and pads more.
+
+Short rows share a batch, because a product of few frames only waits for the weights; rows of 5 s
+and more are alone.
+"""
 
 
 def pick_device(wish: str) -> torch.device:
-    """The device of `auto`, `cpu` or `cuda`; on a CPU, torch computes on one thread from now on.
+    """The device of `auto`, `cpu` or `cuda`; torch computes on one thread from now on.
 
     Raises:
         UserError: `cuda` was asked for and is not there.
     """
-    torch.set_num_threads(1)  # see asr_gate.audit.acoustic.batching
+    one_thread()
     if wish == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: no CUDA device here; use --device cpu or auto")
     return torch.device("cuda" if wish != "cpu" and torch.cuda.is_available() else "cpu")
