@@ -56,6 +56,7 @@ def audit_corpus(
     controls: int | None = None,
     resume: bool = False,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto",
     batch_seconds: float = 60.0,
     page_audio: bool = True,
     progress: Progress | None = None,
@@ -81,6 +82,7 @@ def audit_corpus(
         resume: continue an interrupted audit.
         page_audio: whether `report.html` holds audio.
         device: where the acoustic model runs.
+        precision: of the matrix products of `mms` and `hf:` models.
         batch_seconds: padded audio in one batch, in seconds.
         progress: is told how far the audit is; from several threads, one at a time.
 
@@ -118,6 +120,7 @@ def audit_corpus(
         device=device,
         batch_seconds=batch_seconds,
         until_decided=until_decided,
+        precision=precision,
     )
     try:
         result = audit(corpus, settings, progress or _Quiet())

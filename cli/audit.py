@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -18,6 +18,9 @@ from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
 from asr_gate.cli.project import Project, Reading, load_project, reading
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.text.plain import plain
+
+if TYPE_CHECKING:
+    from asr_gate.audit.acoustic.interface import Precision
 
 
 class _Console(Console):
@@ -100,12 +103,19 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
 @click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16", "int8"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of mms and hf models; auto: float32, on a GPU float16.",
+)
+@click.option(
     "--batch-seconds",
     type=click.FloatRange(1, 36000),
     callback=_number,
     default=60.0,
     show_default=True,
-    help="Padded audio in one batch, in seconds.",
+    help="Padded audio in one batch, in seconds; mms and hf models take at most 10 on a CPU.",
 )
 @click.option(
     "--controls",
@@ -142,6 +152,7 @@ def command(
     audio_root: Path | None,
     resume: bool,
     device: str,
+    precision: Precision,
     batch_seconds: float,
     controls: int | None,
     page_audio: bool,
@@ -202,6 +213,7 @@ def command(
         device=device,
         batch_seconds=batch_seconds,
         until_decided=until_decided,
+        precision=precision,
     )
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(

@@ -37,7 +37,7 @@ def feature_encoder(model: Any) -> nn.Module:
         model: of a type in `EXACT`.
     """
     encoder: nn.Module = model.base_model.feature_extractor
-    encoder.forward = partial(_encode_once, encoder)  # type: ignore[method-assign]
+    encoder.forward = partial(_encode_once, encoder)
     return encoder
 
 

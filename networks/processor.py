@@ -28,8 +28,7 @@ def prefer_numpy() -> bool:
     same digits. Processors on which nobody has measured it keep torch's products.
     """
     return (
-        torch.backends.mkl.is_available()
-        and torch.backends.cpu.get_cpu_capability() == "AVX2"
+        torch.backends.cpu.get_cpu_capability() == "AVX2"
         and any(one["internal_api"] == "openblas" for one in threadpoolctl.threadpool_info())
         and _maker() == "AuthenticAMD"
     )
@@ -70,7 +69,7 @@ def quicken(model: nn.Module) -> None:
             bias = None if module.bias is None else module.bias.detach()
             module.forward = partial(_linear, weight, bias)  # type: ignore[method-assign]
         if isinstance(module, nn.Conv1d) and PositionalConvolution.suits(module):
-            module.forward = PositionalConvolution(module)  # type: ignore[method-assign]
+            module.forward = PositionalConvolution(module)  # type: ignore[assignment, method-assign]
 
 
 def _linear(weight: Tensor, bias: Tensor | None, values: Tensor) -> Tensor:
@@ -126,7 +125,7 @@ class _Layer:
         self.stride = layer.conv.stride[0]
         self._weight = weight.permute(2, 1, 0).reshape(-1, channels).contiguous()
         self._bias = None if layer.conv.bias is None else layer.conv.bias.detach()
-        self._norm = getattr(layer, "layer_norm", None)
+        self._norm: Any = getattr(layer, "layer_norm", None)
         self.over_time = isinstance(self._norm, nn.GroupNorm)
         self._by_numpy = by_numpy
 
@@ -218,5 +217,5 @@ class PositionalConvolution:
         left = grouped.permute(4, 1, 0, 3, 2).flatten(2, 3)  # frequency, group, row and block, in
         product = (left @ self._spectrum).unflatten(2, (rows, blocks))
         back = torch.fft.irfft(product.permute(2, 1, 4, 3, 0), self.SIZE)[..., :step]
-        result = back.reshape(rows, channels, blocks * step)[..., :made]
+        result: Tensor = back.reshape(rows, channels, blocks * step)[..., :made]
         return result if self._bias is None else result + self._bias[:, None]

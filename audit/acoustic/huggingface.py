@@ -10,8 +10,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from asr_gate.audit.acoustic.torch_models import CPU_BATCH, pick_device, sha256_of_state
+from asr_gate.audit.acoustic.interface import (
+    AcousticModel,
+    Emission,
+    ModelInfo,
+    Precision,
+    Waveform,
+)
+from asr_gate.audit.acoustic.torch_models import (
+    CPU_BATCH,
+    in_eight_bits,
+    lower_precision,
+    pick_device,
+    pick_precision,
+    sha256_of_state,
+)
 from asr_gate.corpus.errors import UserError
 from asr_gate.networks.features import exact_features, exact_when_padded, feature_encoder
 from asr_gate.networks.processor import FeatureEncoder, prefer_numpy, quicken
@@ -24,11 +37,14 @@ class HuggingFaceModel(AcousticModel):
     others may read the padding of a batch; they get batches of equal lengths only.
     """
 
-    def __init__(self, name: str, language: str | None, device: str) -> None:
+    def __init__(
+        self, name: str, language: str | None, device: str, precision: Precision = "auto"
+    ) -> None:
         """Load the model; only safetensors, never code from the hub.
 
         Raises:
-            UserError: no such model, or it is not a CTC model with a character vocabulary.
+            UserError: no such model, it is not a CTC model with a character vocabulary, or it or
+                the device has no such precision.
         """
         from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
         from transformers.utils.logging import disable_progress_bar
@@ -38,6 +54,7 @@ class HuggingFaceModel(AcousticModel):
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         self._device = pick_device(device)
         self.device = self._device.type
+        self._precision = pick_precision(precision, self._device)
         try:
             self._extractor: Any = AutoFeatureExtractor.from_pretrained(name)
             tokenizer: Any = AutoTokenizer.from_pretrained(name)
@@ -73,14 +90,25 @@ class HuggingFaceModel(AcousticModel):
             tokens=tuple(tokens),
             blank=int(config.pad_token_id if config.pad_token_id is not None else 0),
             space=space,
+            precision=self._precision,
             stride=self._samples_a_frame(rate) / rate,
             sample_rate=rate,
             delay=0.0,
         )
         if self.pads:
             self._encoder = feature_encoder(self._model)
+        self._alone: FeatureEncoder | None = None
         if self.device == "cpu":
             self.most_seconds = CPU_BATCH
+        if self._precision == "int8":
+            if config.model_type == "wavlm":
+                raise UserError(
+                    f"--precision int8: hf:{name} is a WavLM, whose attention has no int8; "
+                    "leave it out"
+                )
+            self.most_seconds = 0.0
+            self._model = in_eight_bits(self._model)
+        if self.device == "cpu" and self._precision != "bfloat16":
             if self.pads:
                 self._alone = FeatureEncoder(self._encoder, by_numpy=prefer_numpy())
             quicken(self._model)
@@ -107,8 +135,7 @@ class HuggingFaceModel(AcousticModel):
             inputs["input_values"] = self._features(inputs["input_values"], mask)
             # Equal lengths need no mask, and attention is faster without.
             inputs["attention_mask"] = None if mask.all() else mask
-        # On a GPU only; see MmsModel.
-        with torch.autocast("cuda", torch.float16, self._device.type == "cuda"):
+        with lower_precision(self._device, self._precision):
             logits = self._model(**inputs).logits.float()
         if not self.pads:
             return list(logits)  # equal lengths: nothing is padded
@@ -121,10 +148,10 @@ class HuggingFaceModel(AcousticModel):
     def _features(self, values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """What the feature encoder makes of each row as if alone, (rows, channels, frames)."""
         samples = mask.sum(-1)
-        if self.device == "cpu":
+        if self._alone is not None:
             rows = [row[:count] for row, count in zip(values, samples.tolist(), strict=True)]
             return self._alone.batch(rows).transpose(1, 2)
-        with torch.autocast("cuda", torch.float16):
+        with lower_precision(self._device, self._precision):
             return exact_features(self._encoder, values, samples)
 
     def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:

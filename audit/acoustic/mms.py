@@ -17,8 +17,21 @@ import torchaudio
 from torch import nn
 from torch.nn import functional as F
 
-from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from asr_gate.audit.acoustic.torch_models import CPU_BATCH, pick_device, sha256_of_state
+from asr_gate.audit.acoustic.interface import (
+    AcousticModel,
+    Emission,
+    ModelInfo,
+    Precision,
+    Waveform,
+)
+from asr_gate.audit.acoustic.torch_models import (
+    CPU_BATCH,
+    in_eight_bits,
+    lower_precision,
+    pick_device,
+    pick_precision,
+    sha256_of_state,
+)
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.language import parse_language
 from asr_gate.networks.processor import FeatureEncoder, prefer_numpy, quicken
@@ -27,18 +40,26 @@ from asr_gate.networks.processor import FeatureEncoder, prefer_numpy, quicken
 class MmsModel(AcousticModel):
     """MMS_FA with uroman romanisation."""
 
-    def __init__(self, language: str | None, device: str, network: nn.Module | None = None) -> None:
+    def __init__(
+        self,
+        language: str | None,
+        device: str,
+        network: nn.Module | None = None,
+        precision: Precision = "auto",
+    ) -> None:
         """Load the weights (1.2 GB, kept in torch's hub folder after the first time).
 
         Args:
             network: weights in place of the published ones, of the same architecture.
+            precision: of the matrix products.
 
         Raises:
-            UserError: the weights cannot be downloaded.
+            UserError: the device has no such precision, or the weights cannot be downloaded.
         """
         bundle = torchaudio.pipelines.MMS_FA
         self._device = pick_device(device)
         self.device = self._device.type
+        self._precision = pick_precision(precision, self._device)
         if network is None:
             try:
                 # The bundle's wrapper brings a whole batch to one mean and variance, so that what
@@ -60,12 +81,18 @@ class MmsModel(AcousticModel):
             tokens=tuple(tokens),
             blank=tokens.index("-"),
             space=None,
+            precision=self._precision,
             stride=320 / bundle.sample_rate,
             sample_rate=int(bundle.sample_rate),
             delay=0.0,
         )
+        self._encoder: FeatureEncoder | None = None
         if self.device == "cpu":
             self.most_seconds = CPU_BATCH
+        if self._precision == "int8":
+            self.most_seconds = 0.0
+            self._model = in_eight_bits(self._model)
+        if self.device == "cpu" and self._precision != "bfloat16":
             self._encoder = FeatureEncoder(self._model.feature_extractor, by_numpy=prefer_numpy())
             quicken(self._model)
 
@@ -97,7 +124,7 @@ class MmsModel(AcousticModel):
             for sound in sounds
         ]
         lengths = torch.tensor([len(row) for row in rows], device=self._device)
-        if self.device == "cpu":
+        if self._encoder is not None:
             features = self._encoder.batch(rows)
             frames = self._encoder.frames(lengths)
             # Equal lengths need no mask, and attention is faster without.
@@ -105,9 +132,7 @@ class MmsModel(AcousticModel):
             logits = self._model.aux(self._model.encoder(features, masked))
         else:
             batch = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self._device)
-            # Half precision on a GPU only: in bf16 on a CPU the padding of a batch shows in the
-            # third decimal, and without AMX it is slower than float32 by far.
-            with torch.autocast("cuda", torch.float16):
+            with lower_precision(self._device, self._precision):
                 logits, frames = self._model(batch, lengths)
         return [
             np.asarray(row[:count].float().log_softmax(-1).cpu().numpy(), dtype=np.float32)

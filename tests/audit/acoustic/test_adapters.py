@@ -292,3 +292,27 @@ def test_a_real_nemo_export_reads_real_speech() -> None:
     path = path[np.insert(path[1:] != path[:-1], 0, True)]
     heard = "".join(model.info.tokens[i] for i in path if i != model.info.blank)
     assert "dashwood" in heard
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+@pytest.mark.parametrize("kind", ["hf", "mms"])
+def test_lower_precision_is_near_and_named(kind: str, precision: Any, tmp_path: Path) -> None:
+    sounds = [babble(0.5), babble(1.0)]
+    if kind == "mms":
+        exact: AcousticModel = mms()
+        lower: AcousticModel = MmsModel("he", "cpu", mms_network(), precision)
+    else:
+        spec = f"hf:{hf_folder(tmp_path / 'm', 'group')}"
+        exact = load_model(spec, device="cpu")
+        lower = load_model(spec, device="cpu", precision=precision)
+    assert (exact.info.precision, lower.info.precision) == ("float32", precision)
+    assert exact.info.weights_sha256 == lower.info.weights_sha256
+    pairs = list(zip(emissions(exact, sounds, 60), emissions(lower, sounds, 60), strict=True))
+    for one, other in pairs:
+        np.testing.assert_allclose(np.exp(one), np.exp(other), atol=0.05)
+    assert any((one != other).any() for one, other in pairs)
+
+
+def test_onnx_models_have_one_precision() -> None:
+    with pytest.raises(UserError, match="--precision int8"):
+        load_model("embedded", device="cpu", precision="int8")
