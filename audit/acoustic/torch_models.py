@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+from typing import Any
 
 import torch
 from torch import nn
@@ -63,12 +64,11 @@ def in_eight_bits(model: nn.Module) -> nn.Module:
     Weights are rounded once, with a scale for each matrix; values in each call, with a scale for
     the whole batch, so that a row must be alone to be what it is alone.
     """
+    quantize: Any = torch.ao.quantization.quantize_dynamic
     with warnings.catch_warnings():
         # Deprecated for torchao, which has these products for GPUs and newer processors.
         warnings.simplefilter("ignore", DeprecationWarning)
-        quantized: nn.Module = torch.ao.quantization.quantize_dynamic(
-            model, {nn.Linear}, inplace=True
-        )
+        quantized: nn.Module = quantize(model, {nn.Linear}, inplace=True)
     return quantized
 
 
