@@ -59,7 +59,7 @@ class HuggingFaceModel(AcousticModel):
             self._extractor: Any = AutoFeatureExtractor.from_pretrained(name)
             tokenizer: Any = AutoTokenizer.from_pretrained(name)
             self._model: Any = AutoModelForCTC.from_pretrained(
-                name, use_safetensors=True, trust_remote_code=False
+                name, use_safetensors=True, trust_remote_code=False, dtype=torch.float32
             )
         # What the library raises for "no such model", "no network", "wrong kind", "bad file".
         except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:

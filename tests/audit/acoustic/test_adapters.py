@@ -313,6 +313,17 @@ def test_lower_precision_is_near_and_named(kind: str, precision: Any, tmp_path: 
     assert any((one != other).any() for one, other in pairs)
 
 
+def test_weights_in_half_precision_are_read_as_float32(tmp_path: Path) -> None:
+    import transformers as t
+
+    folder = hf_folder(tmp_path / "m", "layer")
+    t.AutoModelForCTC.from_pretrained(folder).to(torch.bfloat16).save_pretrained(folder)
+    model = load_model(f"hf:{folder}", device="cpu")
+    assert model.info.precision == "float32"
+    (emission,) = emissions(model, [babble(0.5)], 60)
+    assert np.isfinite(emission).all()
+
+
 def test_onnx_models_have_one_precision() -> None:
     with pytest.raises(UserError, match="--precision int8"):
         load_model("embedded", device="cpu", precision="int8")
