@@ -45,6 +45,7 @@ from bench.docs import replace_figures
 from bench.needed import SHARED
 from bench.train import PAGE
 
+ROOT = Path(__file__).parents[1]
 RATE = 16_000
 DEFAULT_BATCH = 60.0
 """Of `asr audit`, in seconds."""
@@ -65,7 +66,7 @@ Loop = Callable[[], list[Emission]]
 def speech(seconds: float) -> list[Waveform]:
     """Recordings of 2 to 30 s that make about so many seconds, mixed in length."""
     path = SHARED / "speech" / "manifest.jsonl"
-    manifest = path if path.is_file() else Path("audit/example/proceed.jsonl")
+    manifest = path if path.is_file() else ROOT / "audit" / "example" / "proceed.jsonl"
     rows = read_corpus([manifest]).utterances
     sounds: list[Waveform] = []
     left = seconds
@@ -261,7 +262,6 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--models", default="base,large,mms", help="Which shapes, by comma.")
     options = parser.parse_args()
-    torch.set_grad_enabled(False)
     sounds = speech(options.seconds)
     seconds = sum(len(one) for one in sounds) / RATE
     load_before = os.getloadavg()[0]
