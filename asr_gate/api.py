@@ -57,6 +57,7 @@ def audit_corpus(
     resume: bool = False,
     cache: bool = True,
     device: Literal["auto", "cpu", "cuda"] = "auto",
+    precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto",
     batch_seconds: float = 60.0,
     page_audio: bool = True,
     progress: Progress | None = None,
@@ -83,6 +84,7 @@ def audit_corpus(
         cache: use what earlier audits measured of the same audio and text, and keep what this one
             measures.
         device: where the acoustic model runs.
+        precision: of the matrix products of `mms` and `hf:` models.
         batch_seconds: padded audio in one batch on a GPU, in seconds.
         page_audio: whether `report.html` holds audio.
         progress: is told how far the audit is; from several threads, one at a time.
@@ -122,6 +124,7 @@ def audit_corpus(
         device=device,
         batch_seconds=batch_seconds,
         until_decided=until_decided,
+        precision=precision,
     )
     try:
         result = audit(corpus, settings, progress or _Quiet())

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from asr_gate.audit.acoustic import AcousticModel, load_model
+from asr_gate.audit.acoustic.interface import Precision
 from asr_gate.audit.controls.plant import plan_controls
 from asr_gate.audit.decide.outcome import (
     conclude,
@@ -65,6 +66,8 @@ class Settings:
     """Whether measurements of earlier audits are used, and kept for later ones."""
     until_decided: bool = False
     """Stop when the decision is settled; `fraction` is then the most that is sampled."""
+    precision: Precision = "auto"
+    """Of the acoustic model's matrix products."""
 
     def __post_init__(self) -> None:
         # A name is a folder of its own under `out`, whoever gives it.
@@ -97,7 +100,12 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
     policy = settings.policy
     folder = settings.out / settings.name
     with only_one(folder):
-        model = load_model(settings.aligner, language=settings.language, device=settings.device)
+        model = load_model(
+            settings.aligner,
+            language=settings.language,
+            device=settings.device,
+            precision=settings.precision,
+        )
         identity = fingerprint(corpus, audio=policy.gate.audio)
         _require_audio(corpus, identity)
         plan = draw(
@@ -206,6 +214,7 @@ def _engine(
         "sample": [u.id for u in pool],
         "aligner": [model.info.name, model.info.weights_sha256, settings.language],
         "device": settings.device,
+        "precision": model.info.precision,
         "measuring code": code_version(),
         "controls": per_kind,
         "seed": settings.seed,

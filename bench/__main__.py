@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench import (
+    emissions,
     estimate,
     example,
     first_corpus,
@@ -49,3 +50,4 @@ if __name__ == "__main__":
             measurement.main()
         except Missing as reason:
             print(f"{measurement.__name__.removesuffix('.__main__')}: left out: {reason}")
+    emissions.main()  # the last, for it leaves torch with one thread

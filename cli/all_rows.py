@@ -60,6 +60,7 @@ def audit_all_rows(
             f"{new}"
         )
     language = report.aligner.language
+    precision = report.aligner.precision
     policy = policy_of(report, str(folder))
     settings = Settings(
         name=name,
@@ -72,6 +73,7 @@ def audit_all_rows(
         resume=True,
         device="auto",
         batch_seconds=60.0,
+        precision="auto" if precision == "float16" else precision,
     )
     with one_interrupt():
         try:

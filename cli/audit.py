@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -18,6 +18,9 @@ from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
 from asr_gate.cli.project import Project, Reading, load_project, reading
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.text.plain import plain
+
+if TYPE_CHECKING:
+    from asr_gate.audit.acoustic.interface import Precision
 
 
 class _Console(Console):
@@ -108,6 +111,13 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     "--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True
 )
 @click.option(
+    "--precision",
+    type=click.Choice(["auto", "float32", "bfloat16", "int8"]),
+    default="auto",
+    show_default=True,
+    help="Arithmetic of mms and hf models; auto: float32, on a GPU float16.",
+)
+@click.option(
     "--batch-seconds",
     type=click.FloatRange(1, 36000),
     callback=_number,
@@ -151,6 +161,7 @@ def command(
     resume: bool,
     cache: bool,
     device: str,
+    precision: Precision,
     batch_seconds: float,
     controls: int | None,
     page_audio: bool,
@@ -212,6 +223,7 @@ def command(
         device=device,
         batch_seconds=batch_seconds,
         until_decided=until_decided,
+        precision=precision,
     )
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(

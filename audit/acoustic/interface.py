@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,12 @@ Waveform: TypeAlias = NDArray[np.float32]
 
 Emission: TypeAlias = NDArray[np.float32]
 """Natural log-probabilities, shape (frames, tokens); each frame sums to 1."""
+
+
+Arithmetic: TypeAlias = Literal["float32", "float16", "bfloat16", "int8"]
+"""In which matrix products are computed. Nobody asks for float16: a GPU takes it by itself."""
+
+Precision: TypeAlias = Arithmetic | Literal["auto"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,7 @@ class ModelInfo:
     """How late its tokens come behind the sound, as far as its maker says; an audit measures it."""
     temperature: float = 1.0
     """What its logits were divided by; the lattice's prices are brought to the same scale."""
+    precision: Arithmetic = "float32"
 
 
 class AcousticModel(ABC):
@@ -93,21 +100,28 @@ class AcousticModel(ABC):
         return spell(text, letters, self.romanise, language)
 
 
-def load_model(spec: str, *, language: str | None = None, device: str = "auto") -> AcousticModel:
+def load_model(
+    spec: str,
+    *,
+    language: str | None = None,
+    device: str = "auto",
+    precision: Precision = "auto",
+) -> AcousticModel:
     """The acoustic model of a spec: `embedded`, `mms`, `hf:ID`, `hf:FOLDER`, `nemo:FOLDER`.
 
     Args:
         spec: which model.
         language: ISO 639 code or English name; models for many languages need it.
         device: `auto`, `cpu` or `cuda`.
+        precision: of the matrix products; ONNX models have float32 only.
 
     Raises:
-        UserError: unknown spec or language, weights that cannot be had or read, or a model of
-            another language.
+        UserError: unknown spec or language, weights that cannot be had or read, a model of another
+            language, or one that has no such precision.
     """
     if language is not None:
         require_language(language, "--language")
-    model = _adapter(spec, language, device)
+    model = _adapter(spec, language, device, precision)
     if language is not None and not same_language(language, model.info.language):
         raise UserError(
             f"--language {language}: {spec} is a model of '{model.info.language}'; "
@@ -116,8 +130,13 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
     return model
 
 
-def _adapter(spec: str, language: str | None, device: str) -> AcousticModel:
+def _adapter(spec: str, language: str | None, device: str, precision: Precision) -> AcousticModel:
     kind, _, name = spec.partition(":")
+    if kind in ("embedded", "nemo") and precision not in ("auto", "float32"):
+        raise UserError(
+            f"--precision {precision}: {kind} models compute in float32 only; leave it out, or use "
+            "--aligner mms or hf:ID"
+        )
     if kind == "embedded" and not name:
         from asr_gate.audit.acoustic.embedded.adapter import EmbeddedModel
 
@@ -125,11 +144,11 @@ def _adapter(spec: str, language: str | None, device: str) -> AcousticModel:
     if kind == "mms" and not name:
         from asr_gate.audit.acoustic.mms import MmsModel
 
-        return MmsModel(language, device)
+        return MmsModel(language, device, precision=precision)
     if kind == "hf" and name:
         from asr_gate.audit.acoustic.huggingface import HuggingFaceModel
 
-        return HuggingFaceModel(name, language, device)
+        return HuggingFaceModel(name, language, device, precision)
     if kind == "nemo" and name:
         from asr_gate.audit.acoustic.nemo import NemoModel
 

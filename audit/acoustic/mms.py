@@ -14,30 +14,51 @@ from typing import Any
 import numpy as np
 import torch
 import torchaudio
+from torch import nn
+from torch.nn import functional as F
 
-from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from asr_gate.audit.acoustic.torch_models import pick_device, sha256_of_state
+from asr_gate.audit.acoustic.interface import (
+    AcousticModel,
+    Emission,
+    ModelInfo,
+    Precision,
+    Waveform,
+)
+from asr_gate.audit.acoustic.torch_models import (
+    in_eight_bits,
+    lower_precision,
+    pick_device,
+    pick_precision,
+    sha256_of_state,
+)
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.language import parse_language
+from asr_gate.networks.processor import FeatureEncoder, prefer_numpy, quicken
 
 
 class MmsModel(AcousticModel):
     """MMS_FA with uroman romanisation."""
 
     def __init__(
-        self, language: str | None, device: str, network: torch.nn.Module | None = None
+        self,
+        language: str | None,
+        device: str,
+        network: nn.Module | None = None,
+        precision: Precision = "auto",
     ) -> None:
         """Load the weights (1.2 GB, kept in torch's hub folder after the first time).
 
         Args:
             network: weights in place of the published ones, of the same architecture.
+            precision: of the matrix products.
 
         Raises:
-            UserError: the weights cannot be downloaded.
+            UserError: the device has no such precision, or the weights cannot be downloaded.
         """
         bundle = torchaudio.pipelines.MMS_FA
         self._device = pick_device(device)
         self.device = self._device.type
+        self._precision = pick_precision(precision, self._device)
         if network is None:
             try:
                 # The bundle's wrapper brings a whole batch to one mean and variance, so that what
@@ -59,10 +80,17 @@ class MmsModel(AcousticModel):
             tokens=tuple(tokens),
             blank=tokens.index("-"),
             space=None,
+            precision=self._precision,
             stride=320 / bundle.sample_rate,
             sample_rate=int(bundle.sample_rate),
             delay=0.0,
         )
+        self._encoder: FeatureEncoder | None = None
+        if self._precision == "int8":
+            self._model = in_eight_bits(self._model)
+        if self.device == "cpu" and self._precision != "bfloat16":
+            self._encoder = FeatureEncoder(self._model.feature_extractor, by_numpy=prefer_numpy())
+            quicken(self._model)
 
     def romanise(self, word: str) -> str:
         """A word in Latin letters (Hermjakob et al., "Out-of-the-box Universal Romanization")."""
@@ -80,16 +108,22 @@ class MmsModel(AcousticModel):
     def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:
         """Run one batch, zero-padded, with the lengths as mask."""
         least = self.info.sample_rate // 20
-        lengths = torch.tensor([max(least, len(w)) for w in waveforms])
-        batch = torch.zeros(len(waveforms), int(lengths.max()))
-        for row, wave in zip(batch, waveforms, strict=True):
-            sound = torch.from_numpy(wave)
-            row[: len(wave)] = torch.nn.functional.layer_norm(sound, sound.shape)
-        # Half precision on a GPU only: in bf16 on a CPU the padding of a batch shows in the third
-        # decimal, and without AMX it is slower than float32 by far.
-        cuda = self._device.type == "cuda"
-        with torch.autocast("cuda", torch.float16, cuda):
-            logits, frames = self._model(batch.to(self._device), lengths.to(self._device))
+        sounds = [torch.from_numpy(wave) for wave in waveforms]
+        rows = [
+            F.pad(F.layer_norm(sound, sound.shape), (0, max(0, least - len(sound))))
+            for sound in sounds
+        ]
+        lengths = torch.tensor([len(row) for row in rows], device=self._device)
+        if self._encoder is not None:
+            features = self._encoder.batch(rows)
+            frames = self._encoder.frames(lengths)
+            # Equal lengths need no mask, and attention is faster without.
+            masked = None if len(set(frames.tolist())) == 1 else frames
+            logits = self._model.aux(self._model.encoder(features, masked))
+        else:
+            batch = nn.utils.rnn.pad_sequence(rows, batch_first=True).to(self._device)
+            with lower_precision(self._device, self._precision):
+                logits, frames = self._model(batch, lengths)
         return [
             np.asarray(row[:count].float().log_softmax(-1).cpu().numpy(), dtype=np.float32)
             for row, count in zip(logits, frames.tolist(), strict=True)

@@ -26,7 +26,15 @@ class Keys:
             code: version of what measures, as of `code_version`.
         """
         self._model = digest_of(
-            [model.name, model.revision, model.weights_sha256, device, *processors(), dict(code)]
+            [
+                model.name,
+                model.revision,
+                model.weights_sha256,
+                model.precision,
+                device,
+                *processors(),
+                dict(code),
+            ]
         )
 
     def audio(self, sound: str, utterance: Utterance, beside: str) -> str:

@@ -179,6 +179,10 @@ class Aligner(Frozen):
     delay: float
     """How late its letters come behind the sound, measured on the data where it says enough."""
     delay_measured: bool
+    precision: Literal["float32", "float16", "bfloat16", "int8"] = Field(
+        default="float32", exclude_if=lambda one: one == "float32"
+    )
+    """Of its matrix products; left out where it is float32."""
 
 
 class Blind(Frozen):

@@ -183,6 +183,7 @@ def build(
             stride=model.stride,
             delay=_r(delay.delay),
             delay_measured=delay.measured,
+            precision=model.precision,
         ),
         policy=policy.model_dump(mode="json"),
         tables={},

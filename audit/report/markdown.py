@@ -152,9 +152,11 @@ def _lines(
     yield "## What was audited"
     yield ""
     yield f"- data: {escape(', '.join(report.dataset.manifests))}, `{report.dataset.fingerprint}`"
+    precision = report.aligner.precision
     yield (
         f"- aligner: {escape(report.aligner.name)}, revision {escape(report.aligner.revision)}, "
         f"weights `{report.aligner.weights_sha256[:16]}`"
+        + (f", computed in {precision}" if precision != "float32" else "")
     )
     yield f"- sample: {report.sampling.method}, seed {report.sampling.seed}"
     yield f"- made: {report.created_at} by asr-gate {report.tool.version}"

@@ -98,11 +98,16 @@ def nemo_folder(folder: Path, seed: int = 0) -> Path:
 
 
 def mms() -> AcousticModel:
+    """MMS_FA's adapter with a small network."""
+    return MmsModel("he", "cpu", mms_network())
+
+
+def mms_network() -> torch.nn.Module:
     """MMS_FA's architecture, two narrow layers, random weights."""
     from torchaudio.models import wav2vec2_model
 
     torch.manual_seed(0)
-    network = wav2vec2_model(
+    network: torch.nn.Module = wav2vec2_model(
         extractor_mode="layer_norm",
         extractor_conv_layer_config=[(32, 10, 5), *[(32, 3, 2)] * 4, *[(32, 2, 2)] * 2],
         extractor_conv_bias=True,
@@ -120,7 +125,7 @@ def mms() -> AcousticModel:
         encoder_layer_drop=0.0,
         aux_num_out=28,
     )
-    return MmsModel("he", "cpu", network)
+    return network.eval()
 
 
 ADAPTERS: dict[str, Callable[[Path], AcousticModel]] = {
@@ -156,6 +161,34 @@ def test_a_batch_gives_what_single_utterances_give(model: AcousticModel) -> None
         np.testing.assert_allclose(np.exp(batched), np.exp(single), atol=1e-3)
         likely = single > -10  # below, a difference in the log is none in probability
         np.testing.assert_allclose(batched[likely], single[likely], atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["group", "layer"])
+def test_emissions_are_those_of_transformers_itself(kind: str, tmp_path: Path) -> None:
+    """The sums are in another order on a processor, and no others."""
+    import transformers as t
+
+    folder = hf_folder(tmp_path / "m", kind)
+    sounds = [*spoken(3), babble(0.4)]
+    plain: Any = t.AutoModelForCTC.from_pretrained(folder).eval()
+    extractor: Any = t.AutoFeatureExtractor.from_pretrained(folder)
+    ours = emissions(load_model(f"hf:{folder}", device="cpu"), sounds, 60)
+    for sound, emission in zip(sounds, ours, strict=True):
+        inputs = extractor(sound, sampling_rate=16000, return_tensors="pt")
+        with torch.inference_mode():
+            theirs = plain(input_values=inputs["input_values"]).logits[0].log_softmax(-1)
+        np.testing.assert_allclose(emission, theirs.numpy(), atol=1e-3)
+
+
+def test_emissions_are_those_of_torchaudio_itself() -> None:
+    model = mms()
+    assert isinstance(model, MmsModel)
+    sound = spoken(1)[0]
+    (emission,) = emissions(model, [sound], 60)
+    wave = torch.from_numpy(sound)
+    with torch.inference_mode():
+        logits, _ = mms_network()(torch.nn.functional.layer_norm(wave, wave.shape)[None])
+    np.testing.assert_allclose(emission, logits[0].log_softmax(-1).numpy(), atol=1e-3)
 
 
 def test_the_same_weights_have_the_same_digest(model: AcousticModel) -> None:
@@ -259,3 +292,38 @@ def test_a_real_nemo_export_reads_real_speech() -> None:
     path = path[np.insert(path[1:] != path[:-1], 0, True)]
     heard = "".join(model.info.tokens[i] for i in path if i != model.info.blank)
     assert "dashwood" in heard
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+@pytest.mark.parametrize("kind", ["hf", "mms"])
+def test_lower_precision_is_near_and_named(kind: str, precision: Any, tmp_path: Path) -> None:
+    sounds = [babble(0.5), babble(1.0)]
+    if kind == "mms":
+        exact: AcousticModel = mms()
+        lower: AcousticModel = MmsModel("he", "cpu", mms_network(), precision)
+    else:
+        spec = f"hf:{hf_folder(tmp_path / 'm', 'group')}"
+        exact = load_model(spec, device="cpu")
+        lower = load_model(spec, device="cpu", precision=precision)
+    assert (exact.info.precision, lower.info.precision) == ("float32", precision)
+    assert exact.info.weights_sha256 == lower.info.weights_sha256
+    pairs = list(zip(emissions(exact, sounds, 60), emissions(lower, sounds, 60), strict=True))
+    for one, other in pairs:
+        np.testing.assert_allclose(np.exp(one), np.exp(other), atol=0.05)
+    assert any((one != other).any() for one, other in pairs)
+
+
+def test_weights_in_half_precision_are_read_as_float32(tmp_path: Path) -> None:
+    import transformers as t
+
+    folder = hf_folder(tmp_path / "m", "layer")
+    t.AutoModelForCTC.from_pretrained(folder).to(torch.bfloat16).save_pretrained(folder)
+    model = load_model(f"hf:{folder}", device="cpu")
+    assert model.info.precision == "float32"
+    (emission,) = emissions(model, [babble(0.5)], 60)
+    assert np.isfinite(emission).all()
+
+
+def test_onnx_models_have_one_precision() -> None:
+    with pytest.raises(UserError, match="--precision int8"):
+        load_model("embedded", device="cpu", precision="int8")

@@ -1,0 +1,1 @@
+"""Parts of wav2vec2-like networks that audits and training share; needs torch."""
