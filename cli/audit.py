@@ -76,7 +76,8 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
 @click.option(
     "--aligner",
     metavar="SPEC",
-    help="mms, hf:ID, hf:FOLDER, nemo:FOLDER, or embedded (English, small: demos and tests).",
+    help="mms, hf:ID, hf:FOLDER, nemo:FOLDER, embedded (English, small: demos and tests), or "
+    "embedded:FOLDER (trained from it).",
 )
 @click.option("--language", metavar="CODE", help="ISO 639 code of the transcripts.")
 @click.option(

@@ -11,7 +11,9 @@ import numpy as np
 import torch
 
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
+from asr_gate.audit.acoustic.lineage import lineage
 from asr_gate.audit.acoustic.torch_models import pick_device, sha256_of_state
+from asr_gate.audit.records.report import LOCAL
 from asr_gate.corpus.errors import UserError
 
 
@@ -67,7 +69,7 @@ class HuggingFaceModel(AcousticModel):
         rate = int(self._extractor.sampling_rate)
         self.info = ModelInfo(
             name=f"hf:{Path(name).name if Path(name).is_dir() else name}",
-            revision=str(getattr(config, "_commit_hash", None) or "local"),
+            revision=str(getattr(config, "_commit_hash", None) or LOCAL),
             weights_sha256=sha256_of_state(self._model.state_dict()),
             language=language or "und",
             tokens=tuple(tokens),
@@ -76,6 +78,7 @@ class HuggingFaceModel(AcousticModel):
             stride=self._samples_a_frame(rate) / rate,
             sample_rate=rate,
             delay=0.0,
+            trained=lineage(Path(name)) if Path(name).is_dir() else None,
         )
 
     def _samples_a_frame(self, rate: int) -> int:

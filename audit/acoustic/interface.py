@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_gate.audit.records.report import Lineage
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.language import require_language, same_language
 from asr_gate.corpus.text.letters import Transcript, spell
@@ -48,6 +49,8 @@ class ModelInfo:
     """How late its tokens come behind the sound, as far as its maker says; an audit measures it."""
     temperature: float = 1.0
     """What its logits were divided by; the lattice's prices are brought to the same scale."""
+    trained: Lineage | None = None
+    """The run that made it, where its record lies beside it."""
 
 
 class AcousticModel(ABC):
@@ -94,7 +97,7 @@ class AcousticModel(ABC):
 
 
 def load_model(spec: str, *, language: str | None = None, device: str = "auto") -> AcousticModel:
-    """The acoustic model of a spec: `embedded`, `mms`, `hf:ID`, `hf:FOLDER`, `nemo:FOLDER`.
+    """The acoustic model of a spec: `embedded`, `embedded:FOLDER`, `mms`, `hf:ID`, `nemo:FOLDER`…
 
     Args:
         spec: which model.
@@ -118,10 +121,10 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
 
 def _adapter(spec: str, language: str | None, device: str) -> AcousticModel:
     kind, _, name = spec.partition(":")
-    if kind == "embedded" and not name:
-        from asr_gate.audit.acoustic.embedded.adapter import EmbeddedModel
+    if kind == "embedded" and (name or spec == kind):
+        from asr_gate.audit.acoustic.embedded import EmbeddedModel
 
-        return EmbeddedModel(device)
+        return EmbeddedModel(name, device)
     if kind == "mms" and not name:
         from asr_gate.audit.acoustic.mms import MmsModel
 
@@ -136,5 +139,5 @@ def _adapter(spec: str, language: str | None, device: str) -> AcousticModel:
         return NemoModel(name, language, device)
     raise UserError(
         f"--aligner {spec}: unknown acoustic model; "
-        "known: embedded, mms, hf:ID, hf:FOLDER, nemo:FOLDER"
+        "known: embedded, embedded:FOLDER, mms, hf:ID, hf:FOLDER, nemo:FOLDER"
     )

@@ -39,6 +39,7 @@ MEASURING = (
     "audit/records",
     "corpus/speech",
     "corpus/text",
+    "embedded",
 )
 """Packages whose code decides what is measured."""
 

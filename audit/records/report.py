@@ -167,6 +167,22 @@ class Sampling(Frozen):
     sequential: Sequential | None
 
 
+LOCAL = "local"
+"""Revision of a model in a folder that has no other."""
+
+
+class Lineage(Frozen):
+    """The run of `asr train` that made an aligner, as its `run.json` says."""
+
+    recipe: str = Field(max_length=300)
+    dataset: str = Field(max_length=200)
+    """Fingerprint of the data that it was trained on."""
+    report: str = Field(max_length=200)
+    """Digest of the audit that allowed the run."""
+    began_with: str = Field(max_length=1000)
+    """The model that the training began with."""
+
+
 class Aligner(Frozen):
     """The acoustic model that aligned."""
 
@@ -178,6 +194,8 @@ class Aligner(Frozen):
     delay: float
     """How late its letters come behind the sound, measured on the data where it says enough."""
     delay_measured: bool
+    trained: Lineage | None = Field(default=None, exclude_if=lambda lineage: lineage is None)
+    """Null where no record of a run lies beside the model."""
 
 
 class Blind(Frozen):

@@ -182,6 +182,7 @@ def build(
             stride=model.stride,
             delay=_r(delay.delay),
             delay_measured=delay.measured,
+            trained=model.trained,
         ),
         policy=policy.model_dump(mode="json"),
         tables={},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from asr_gate.audit.records.report import DomainStatistics, Report, Review
+from asr_gate.audit.records.report import DomainStatistics, Lineage, Report, Review
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.audit.report.headline import low_quality, sentence
 from asr_gate.audit.report.locations import Locations
@@ -154,11 +154,20 @@ def _lines(
     yield f"- data: {escape(', '.join(report.dataset.manifests))}, `{report.dataset.fingerprint}`"
     yield (
         f"- aligner: {escape(report.aligner.name)}, revision {escape(report.aligner.revision)}, "
-        f"weights `{report.aligner.weights_sha256[:16]}`"
+        f"weights `{report.aligner.weights_sha256[:16]}`{_trained(report.aligner.trained)}"
     )
     yield f"- sample: {report.sampling.method}, seed {report.sampling.seed}"
     yield f"- made: {report.created_at} by asr-gate {report.tool.version}"
     yield f"- digest: `{report.digest}`"
+
+
+def _trained(lineage: Lineage | None) -> str:
+    if lineage is None:
+        return ""
+    return (
+        f"; trained by recipe {escape(lineage.recipe)} from {escape(lineage.began_with)} on data "
+        f"{escape(lineage.dataset)}, allowed by the audit {escape(lineage.report)}"
+    )
 
 
 def _review(review: Review) -> Iterator[str]:
