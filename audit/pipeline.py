@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from asr_gate.audit.acoustic import AcousticModel, load_model
+from asr_gate.audit.adapt.adapt import Adapted, adapt, require_adaptable
 from asr_gate.audit.controls.plant import plan_controls
 from asr_gate.audit.decide.outcome import (
     conclude,
@@ -29,7 +30,7 @@ from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED
 from asr_gate.audit.records.report import Tool
-from asr_gate.audit.report.build import AuditResult, build
+from asr_gate.audit.report.build import AuditResult, build, with_adaptation
 from asr_gate.audit.report.write import write
 from asr_gate.audit.sample.plan import Plan, draw
 from asr_gate.audit.sample.sequential import SequentialSample
@@ -60,6 +61,8 @@ class Settings:
     resume: bool
     device: str
     batch_seconds: Seconds
+    adapt: float | None = None
+    """Minutes of one core to train the aligner for this corpus; None: it stays as it is."""
     until_decided: bool = False
     """Stop when the decision is settled; `fraction` is then the most that is sampled."""
 
@@ -68,6 +71,11 @@ class Settings:
         if not re.fullmatch(r"[\w+-][\w .+-]*", self.name):
             raise UserError(
                 f"--name {self.name!r}: letters, digits, and . + - _ only; see asr audit --help"
+            )
+        if self.adapt is not None and self.until_decided:
+            raise UserError(
+                "--adapt judges all rows a second time, and --until-decided stops before all are "
+                "judged; leave out one of them"
             )
 
 
@@ -95,6 +103,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
     folder = settings.out / settings.name
     with only_one(folder):
         model = load_model(settings.aligner, language=settings.language, device=settings.device)
+        base = None if settings.adapt is None else require_adaptable(model)
         identity = fingerprint(corpus, audio=policy.gate.audio)
         _require_audio(corpus, identity)
         plan = draw(
@@ -108,13 +117,14 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         lengths = _lengths(corpus)
         judge = SampleJudge(corpus, identity, policy, model.info)
         shards = Shards(folder)
+        adapted: Adapted | None = None
         ending: Ending | None = None
         sample: SequentialSample | None = None
         if settings.until_decided:
             minimum = min(policy.sampling.minimum, MIN_PLANTED)
             sample = SequentialSample(corpus.utterances, plan, minimum=minimum)
         pool = plan.sample if sample is None else sample.pool
-        engine = _engine(pool, plan, model, identity, settings, shards, progress)
+        engine = _engine(pool, len(plan.sample), model, identity, settings, shards, progress)
         with _kept_on_interrupt(engine):
             if sample is not None:
                 measured, ending = _until_decided(engine, sample, judge, settings, lengths)
@@ -122,10 +132,28 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             else:
                 groups = _groups(plan.sample, _group_seconds(settings), lengths)
                 measured = [row for rows in engine.run(groups) for row in rows]
+            if base is not None:
+                adapted = adapt(
+                    base,
+                    judge.judge(measured),
+                    plan.sample,
+                    identity,
+                    lengths=lengths,
+                    minutes=settings.adapt or 0.0,
+                    seed=settings.seed,
+                    keep=shards.folder,
+                    say=progress.say,
+                )
+                measured = _second_pass(
+                    adapted, plan, lengths, identity, settings, shards, progress
+                )
             judged = judge.judge(measured)
             outcome = conclude(corpus, plan, judged, lengths, model.info, policy, ending)
             tool = Tool(version=version("asr-gate"), git_commit=source_commit())
             result = build(corpus, plan, judged, outcome, model.info, policy, identity, tool)
+            if adapted is not None:
+                summary = adapted.summary(policy.decision.confidence)
+                result = with_adaptation(result, summary, adapted.folds.of)
             result = write(result, corpus, folder)
         shards.remove()
     return result
@@ -176,14 +204,14 @@ def _lengths(corpus: Corpus) -> dict[str, Seconds]:
 
 def _engine(
     pool: Sequence[Utterance],
-    plan: Plan,
+    total: int,
     model: AcousticModel,
     identity: Fingerprint,
     settings: Settings,
     shards: Shards,
     progress: Progress,
 ) -> LocalEngine:
-    """The engine that measures utterances of the pool, with controls planted in them.
+    """The engine that measures so many utterances of the pool, with controls planted in them.
 
     Raises:
         UserError: shards are there, and must not or cannot be resumed.
@@ -209,7 +237,7 @@ def _engine(
     plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)
     measurer = Measurer(model, transcripts, plantings, settings.batch_seconds, identity)
     kept = shards.read(transcripts)
-    return LocalEngine(measurer, shards, kept, progress, len(plan.sample))
+    return LocalEngine(measurer, shards, kept, progress, total)
 
 
 @contextmanager
@@ -226,6 +254,31 @@ def _kept_on_interrupt(engine: LocalEngine) -> Iterator[None]:
         raise Interrupted(engine.done, engine.total) from interrupt
     finally:
         engine.stop()
+
+
+def _second_pass(
+    adapted: Adapted,
+    plan: Plan,
+    lengths: Mapping[str, Seconds],
+    identity: Fingerprint,
+    settings: Settings,
+    shards: Shards,
+    progress: Progress,
+) -> list[Measured]:
+    """Measure the sample again, with the same controls in it, each fold by its own model.
+
+    Raises:
+        Interrupted: by Ctrl-C, with what is kept.
+    """
+    measured: list[Measured] = []
+    for number, fold in enumerate(adapted.models):
+        rows = [u for u in plan.sample if adapted.folds.of[u.id] == number]
+        part = shards.part(f"fold-{number}")
+        engine = _engine(plan.sample, len(rows), fold.model, identity, settings, part, progress)
+        with _kept_on_interrupt(engine):
+            groups = _groups(rows, _group_seconds(settings), lengths)
+            measured += [row for found in engine.run(groups) for row in found]
+    return measured
 
 
 def _until_decided(

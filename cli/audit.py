@@ -93,6 +93,20 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     help="Align in random order and stop when the decision is certain; --fraction is then the "
     "limit.",
 )
+@click.option(
+    "--adapt",
+    is_flag=True,
+    help="Train the aligner on rows that a first pass trusts, and judge all rows by models that "
+    "heard neither them nor their speaker (aligner embedded; extra torch).",
+)
+@click.option(
+    "--adapt-minutes",
+    type=click.FloatRange(0, min_open=True),
+    callback=_number,
+    default=10.0,
+    show_default=True,
+    help="Bound of that training, in minutes of one core.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
 @corpus_options
@@ -137,6 +151,8 @@ def command(
     fraction: float | None,
     everything: bool,
     until_decided: bool,
+    adapt: bool,
+    adapt_minutes: float,
     seed: int,
     policy: Path | None,
     split: str | None,
@@ -203,6 +219,7 @@ def command(
         device=device,
         batch_seconds=batch_seconds,
         until_decided=until_decided,
+        adapt=adapt_minutes if adapt else None,
     )
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(

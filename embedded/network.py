@@ -234,16 +234,11 @@ def load(folder: Path = files.SHIPPED) -> EmbeddedNet:
     Raises:
         UserError: as `files.read`.
     """
-    found = files.read(folder)
+    return net_of(files.read(folder))
+
+
+def net_of(found: files.Files) -> EmbeddedNet:
+    """The network of a model that was read."""
     net = build(Shape(), found.weights())
     net.card = found.card.model_dump(mode="json")
     return net
-
-
-def weights_of(net: EmbeddedNet) -> dict[str, NDArray[np.float16]]:
-    """The weights as `build` takes them and `files.write` writes them."""
-    return {
-        name: tensor.detach().cpu().half().numpy().ravel()
-        for name, tensor in net.state_dict().items()
-        if tensor.is_floating_point()
-    }

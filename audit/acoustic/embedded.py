@@ -14,31 +14,53 @@ import numpy as np
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
 from asr_gate.audit.acoustic.lineage import lineage
 from asr_gate.audit.acoustic.onnx_session import open_session
+from asr_gate.audit.records.report import Lineage
 from asr_gate.embedded import files
 from asr_gate.embedded.encoding import FFT, frames_out, spectra
+
+
+def open_embedded(folder: str, device: str) -> EmbeddedModel:
+    """The model that ships with the project, or a trained one.
+
+    Args:
+        folder: of a trained one; empty: the one that ships with the project.
+        device: `auto`, `cpu` or `cuda`.
+
+    Raises:
+        UserError: the folder holds no model of this network.
+    """
+    if not folder:
+        return EmbeddedModel(files.read(), device)
+    path = Path(folder)
+    return EmbeddedModel(files.read(path), device, f"embedded:{path.name}", lineage(path))
 
 
 class EmbeddedModel(AcousticModel):
     """The small English model that ships with the project, or one trained from it."""
 
-    def __init__(self, folder: str, device: str) -> None:
+    def __init__(
+        self,
+        found: files.Files,
+        device: str,
+        name: str = "embedded",
+        trained: Lineage | None = None,
+    ) -> None:
         """Load a model.
 
         Args:
-            folder: of a trained one; empty: the one that ships with the project.
+            found: its files.
             device: `auto`, `cpu` or `cuda`.
-
-        Raises:
-            UserError: the folder holds no model of this network.
+            name: of the model in reports.
+            trained: the run that made it.
         """
-        found = files.read(Path(folder) if folder else files.SHIPPED)
         card = found.card
+        self.files = found
         self._session, self.device = open_session(found.graph, device)
         # A small model is surer of itself than it is right: temperature scaling (Guo et al., 2017)
         # brings its posteriors to where the policy's thresholds mean what they say.
         self._temperature = np.float32(card.temperature)
         self.info = ModelInfo(
-            name=f"embedded:{Path(folder).name}" if folder else "embedded",
+            name=name,
             revision=card.revision,
             weights_sha256=found.sha256,
             language=card.language,
@@ -49,7 +71,7 @@ class EmbeddedModel(AcousticModel):
             sample_rate=card.sample_rate,
             delay=card.delay,
             temperature=card.temperature,
-            trained=lineage(Path(folder)) if folder else None,
+            trained=trained,
         )
 
     def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:

@@ -122,9 +122,9 @@ def load_model(spec: str, *, language: str | None = None, device: str = "auto") 
 def _adapter(spec: str, language: str | None, device: str) -> AcousticModel:
     kind, _, name = spec.partition(":")
     if kind == "embedded" and (name or spec == kind):
-        from asr_gate.audit.acoustic.embedded import EmbeddedModel
+        from asr_gate.audit.acoustic.embedded import open_embedded
 
-        return EmbeddedModel(name, device)
+        return open_embedded(name, device)
     if kind == "mms" and not name:
         from asr_gate.audit.acoustic.mms import MmsModel
 

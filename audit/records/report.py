@@ -243,6 +243,33 @@ class Review(Frozen):
     """Whether the decision rests on `estimate` (decision.review_decides_from)."""
 
 
+class AdaptedFold(Frozen):
+    """The model that judged one fold, and what it learned from."""
+
+    rows: int
+    """That it judged."""
+    learned: int
+    """Rows of other folds that it learned from, all trusted by the first pass."""
+    seconds: float
+    """Of their audio."""
+    passes: int
+    """Over these rows."""
+    weights_sha256: str
+
+
+class Adaptation(Frozen):
+    """How the aligner was trained for this corpus before it judged."""
+
+    by: Literal["speaker", "recording"]
+    """What no two folds share."""
+    trusted: int
+    """Rows with which the first pass found nothing wrong."""
+    folds: list[AdaptedFold]
+    """By number; `utterances.parquet` says which fold a row is of."""
+    before: dict[str, ControlPower]
+    """What the same planted defects showed in the first pass; `controls` says it of the second."""
+
+
 class Tool(Frozen):
     """What wrote the report."""
 
@@ -278,6 +305,8 @@ class Report(Frozen):
     aligner: Aligner
     policy: dict[str, Any]
     tables: dict[str, str]
+    adaptation: Adaptation | None = Field(default=None, exclude_if=lambda one: one is None)
+    """Null where the aligner stayed as it was."""
     review: Review | None = None
     """Null until people's verdicts are put in."""
     tool: Tool

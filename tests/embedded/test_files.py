@@ -12,7 +12,8 @@ import torch
 from asr_gate.audit.acoustic import load_model
 from asr_gate.corpus.errors import UserError
 from asr_gate.embedded import files
-from asr_gate.embedded.network import load, weights_of
+from asr_gate.embedded.network import load
+from asr_gate.embedded.training import halved
 from tests.speech import babble, spoken
 
 
@@ -39,7 +40,7 @@ def test_an_audit_emits_what_the_network_does(spec: str, tmp_path: Path) -> None
 def test_weights_survive_the_file(tmp_path: Path) -> None:
     trained(tmp_path, 1.1)
     net = load(tmp_path)
-    files.write(tmp_path / "again", weights_of(net), {"delay": 0.02, "temperature": 2.0})
+    files.write(tmp_path / "again", halved(net.state_dict()), {"delay": 0.02, "temperature": 2.0})
     names = (files.WEIGHTS_FILE, files.CARD_FILE)
     first, again = (
         [(f / name).read_bytes() for name in names] for f in (tmp_path, tmp_path / "again")
