@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import launch
 from asr_gate.train.distributed import Ranks, ranks
+from asr_gate.train.families.qwen3_asr.load import load_pretrained
 from asr_gate.train.loop.resume import restore_parameters
-from asr_gate.train.model.load import load_pretrained
 from tests.speech import ROOT
 from tests.train.trainings import SMALL
 
