@@ -15,6 +15,10 @@ def family(name: FamilyName) -> Family:
             from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
 
             return Qwen3ASR()
+        case "ctc-embedded":
+            from asr_gate.train.families.ctc_embedded import EmbeddedCtc
+
+            return EmbeddedCtc()
 
 
 def family_of(checkpoint: str) -> Family:

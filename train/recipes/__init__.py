@@ -17,6 +17,7 @@ from asr_gate.train.recipes.machine import Need, Sizes, resolve_as_before, resol
 from asr_gate.train.recipes.model import (
     FAMILIES,
     Attention,
+    EmbeddedCtcModel,
     FamilyName,
     Kernels,
     Lora,
@@ -50,6 +51,7 @@ __all__ = [
     "CheckpointType",
     "Checkpoints",
     "Data",
+    "EmbeddedCtcModel",
     "Evaluation",
     "FamilyName",
     "Gpu",

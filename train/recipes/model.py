@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from asr_gate.train.recipes.section import Section
 
-FamilyName = Literal["qwen3-asr"]
+FamilyName = Literal["qwen3-asr", "ctc-embedded"]
 """Families of models, as `train.families` has them."""
 FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
 DEFAULT_FAMILY: FamilyName = "qwen3-asr"
@@ -84,6 +84,17 @@ class Qwen3ASRModel(Model):
     """Compile the language model's layers: a minute or more at first, less time for each step."""
 
 
+class EmbeddedCtcModel(Model):
+    """The small English CTC model that comes with asr-gate."""
+
+    family: Literal["ctc-embedded"]
+    pretrained: str = "embedded"
+    """`embedded`, the model that comes with asr-gate, or a folder of a checkpoint."""
+    strength: float = Field(default=0.5, ge=0, le=1)
+    """How strongly the features are changed where `data.augment` changes anything: voice, room,
+    noise, microphone and masks; 0: not at all."""
+
+
 def _family(content: Any) -> Any:
     """Of a section as it is read, or as it is."""
     if isinstance(content, Model):
@@ -92,7 +103,7 @@ def _family(content: Any) -> Any:
 
 
 AnyModel = Annotated[
-    Annotated[Qwen3ASRModel, Tag("qwen3-asr")],
+    Annotated[Qwen3ASRModel, Tag("qwen3-asr")] | Annotated[EmbeddedCtcModel, Tag("ctc-embedded")],
     Discriminator(
         _family,
         custom_error_type="family",
