@@ -53,8 +53,8 @@ def trainable(net: EmbeddedNet) -> TrainedNet:
 
 def on_meta() -> TrainedNet:
     """Names and shapes of the parameters, without memory."""
-    with torch.device("meta"):
-        return TrainedNet(Shape())
+    # Moved there, since the mel filters cannot be computed there.
+    return TrainedNet(Shape()).to("meta")
 
 
 class Features:

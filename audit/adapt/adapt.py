@@ -163,6 +163,7 @@ def adapt(
         if not _is_there(folder, key):
             chosen = [lessons[id] for id in ids]
             _train(model, chosen, folder, key, passes=passes, seed=seed + fold, stop=stop)
+            say(f"trained fold {fold + 1} of {folds.count}, on {len(ids)} rows")
         found = EmbeddedModel(files.read(folder), model.device, model.info.name)
         return Fold(found, ids, seconds[fold], passes)
 

@@ -182,6 +182,7 @@ class EmbeddedCtc(Family):
     title = "the embedded CTC model"
     generates = False
     audio = ""  # all of it
+    bundled = SHIPPED
 
     def recognises(self, config: Mapping[str, Any]) -> bool:
         """By `model_type`."""

@@ -114,6 +114,8 @@ class Family(ABC):
     """Whether a transcript is written token by token, so that it must be cut off somewhere."""
     audio: ClassVar[str]
     """Begins the names of the audio encoder's parameters."""
+    bundled: ClassVar[str | None] = None
+    """Name of a checkpoint that comes with asr-gate; `open` and `load` know it."""
     timed: ClassVar[bool] = False
     """Whether `loop.expected_time` knows how long a GPU takes."""
     sizes: ClassVar[recipes.Sizes] = recipes.Sizes()

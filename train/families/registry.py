@@ -22,11 +22,14 @@ def family(name: FamilyName) -> Family:
 
 
 def family_of(checkpoint: str) -> Family:
-    """The family of a checkpoint: a folder, or an id on the Hugging Face hub.
+    """The family of a checkpoint: a folder, an id on the Hugging Face hub, or one that is bundled.
 
     Raises:
         UserError: not there, not reachable, or of no family.
     """
+    for name in FAMILIES:
+        if checkpoint == family(name).bundled:
+            return family(name)
     config = read_config(checkpoint, None)
     for name in FAMILIES:
         one = family(name)
