@@ -17,11 +17,13 @@ from asr_gate.train.recipes.machine import Need, Sizes, resolve_as_before, resol
 from asr_gate.train.recipes.model import (
     FAMILIES,
     Attention,
+    CtcModel,
     FamilyName,
     Kernels,
     Lora,
     Model,
     Qwen3ASRModel,
+    TinyCtc,
     TinyModel,
 )
 from asr_gate.train.recipes.schema import (
@@ -49,6 +51,7 @@ __all__ = [
     "Budget",
     "CheckpointType",
     "Checkpoints",
+    "CtcModel",
     "Data",
     "Evaluation",
     "FamilyName",
@@ -68,6 +71,7 @@ __all__ = [
     "RecipeError",
     "Sizes",
     "SpecAugment",
+    "TinyCtc",
     "TinyModel",
     "changes",
     "chosen",
