@@ -1,4 +1,4 @@
-"""What every training of the network shares: features, targets, loss, and the files it leaves.
+"""What every training of the network shares: features, targets, and the card that it leaves.
 
 Batch normalisation keeps its statistics, as little speech is trained on at a time: so a row's
 output does not depend on the other rows of its batch.
@@ -12,14 +12,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asr_gate.corpus.text.letters import spell
 from asr_gate.embedded import files
 from asr_gate.embedded.augment import Augment, Batch
-from asr_gate.embedded.encoding import LETTERS, TOKENS, encode, spectra
+from asr_gate.embedded.encoding import LETTERS, encode, spectra
 from asr_gate.embedded.network import EmbeddedNet, LogMel, Shape, standardise
 
 KEPT = ("language", "delay", "temperature")
@@ -113,25 +112,6 @@ def frames_needed(tokens: list[int]) -> int:
     """Frames of output without which CTC cannot write these tokens: one each, and one between
     two that are the same."""
     return len(tokens) + sum(a == b for a, b in pairwise(tokens))
-
-
-def losses(logits: Tensor, lengths: Tensor, target: Tensor, sizes: Tensor) -> Tensor:
-    """CTC loss (Graves et al. 2006) of each row in nats, shape (rows,), float32.
-
-    Args:
-        logits: shape (rows, frames, tokens).
-        lengths: frames of each row.
-        target: tokens, padded, shape (rows, longest).
-        sizes: tokens of each row.
-    """
-    logs = logits.float().log_softmax(-1).transpose(0, 1)
-    return F.ctc_loss(logs, target, lengths, sizes, reduction="none", zero_infinity=True)
-
-
-def greedy(logits: Tensor) -> str:
-    """The best token of every frame, repeats and blanks left out: (frames, tokens) to text."""
-    best = torch.unique_consecutive(logits.argmax(-1)).tolist()
-    return " ".join("".join(TOKENS[token] for token in best if token).split())
 
 
 def pad(rows: list[Tensor], value: float = 0.0) -> tuple[Tensor, Tensor]:

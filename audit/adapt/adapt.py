@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -194,7 +195,7 @@ def _lessons(
     """Features and letters of the rows whose text the network has letters for, by id."""
     from asr_gate.embedded.adapt import Lesson
     from asr_gate.embedded.encoding import SAMPLE_RATE, frames_out
-    from asr_gate.embedded.training import Features, frames_needed, targets
+    from asr_gate.embedded.training import Features, targets
 
     features, wanted, found = Features(), set(teachers), {}
     decoder = Decoder()
@@ -209,7 +210,9 @@ def _lessons(
             except AudioError:
                 continue
             mel = features.of(recording.samples)
-            if frames_needed(target) <= frames_out(len(mel)):
+            # CTC needs a frame a token, and one more between two that are the same.
+            needed = len(target) + sum(a == b for a, b in pairwise(target))
+            if needed <= frames_out(len(mel)):
                 found[row.id] = Lesson(mel, target)
     finally:
         decoder.stop()

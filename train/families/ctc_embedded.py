@@ -24,16 +24,18 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.embedded import files, training
 from asr_gate.embedded.encoding import HOP, SAMPLE_RATE, TOKENS, frames_out
 from asr_gate.embedded.network import Shape, load
-from asr_gate.embedded.training import Features, TrainedNet, frames_needed, targets
+from asr_gate.embedded.training import Features, TrainedNet, targets
 from asr_gate.train import recipes
 from asr_gate.train.data.augmentation import Augmentation
 from asr_gate.train.data.examples import Batch, Encoder, Example
 from asr_gate.train.data.rows import Row
 from asr_gate.train.families.interface import Family, Heard, Objective, Source, TokenMemory
+from asr_gate.train.model.ctc import best_path, ctc_losses, fewest_frames
 from asr_gate.train.plan import Refused
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "model.safetensors"
+BLANK = 0
 MODEL_TYPE = "asr-gate-embedded-ctc"
 SHIPPED = "embedded"
 """`model.pretrained` of the model that comes with the project."""
@@ -82,6 +84,8 @@ class LetterExample(Example):
             given = self.features.changed(
                 self.mel, len(self.target), seed=augmentation.seed, strength=self.strength
             )
+            if frames_out(len(given)) < fewest_frames(self.target.tolist()):
+                return self
         return replace(self, given=given)
 
 
@@ -102,7 +106,7 @@ class LetterEncoder(Encoder):
 
     def count_tokens(self, row: Row) -> int:
         """Frames of output."""
-        return frames_out(int(row.seconds * SAMPLE_RATE) // HOP + 1)
+        return frames_out(round(row.seconds * SAMPLE_RATE) // HOP + 1)
 
     def check(self, row: Row) -> Refused | None:
         """A text that the network has no letters for, or that CTC cannot write in this time."""
@@ -110,7 +114,7 @@ class LetterEncoder(Encoder):
         if tokens is None:
             reason = "its text has other letters than a to z and apostrophes"
             return Refused(row.utterance.id, "unknown_letters", reason)
-        needed, there = frames_needed(tokens), self.count_tokens(row)
+        needed, there = fewest_frames(tokens), self.count_tokens(row)
         if needed > there:
             reason = f"its text needs {needed} frames, and {row.seconds:.2f} s are {there}"
             return Refused(row.utterance.id, "text_too_long", reason)
@@ -169,7 +173,7 @@ class LetterLoss(Objective):
             inputs: as `LetterEncoder.batch` makes them.
         """
         logits, _, lengths = self.model.logits(inputs["mel"], inputs["frames"])
-        losses = training.losses(logits, lengths, inputs["target"], inputs["sizes"])
+        losses = _losses(logits, lengths, inputs)
         # A row without letters is `silence`: every parameter takes part, and nothing is learned.
         losses = losses * (inputs["sizes"] > 0)
         return (losses if weights is None else losses * weights).sum()
@@ -181,7 +185,6 @@ class EmbeddedCtc(Family):
     name = "ctc-embedded"
     title = "the embedded CTC model"
     generates = False
-    audio = ""  # all of it
     bundled = SHIPPED
 
     def recognises(self, config: Mapping[str, Any]) -> bool:
@@ -255,11 +258,9 @@ class EmbeddedCtc(Family):
         """Loss and greedy transcript of each row."""
         inputs = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
         logits, _, lengths = model.logits(inputs["mel"], inputs["frames"])
-        losses = training.losses(logits, lengths, inputs["target"], inputs["sizes"])
-        return [
-            Heard(training.greedy(row[:length]), loss=float(loss))
-            for row, length, loss in zip(logits, lengths.tolist(), losses, strict=True)
-        ]
+        losses = _losses(logits, lengths, inputs).tolist()
+        texts = _texts(logits, lengths)
+        return [Heard(text, loss=loss) for text, loss in zip(texts, losses, strict=True)]
 
     def transcribe(
         self,
@@ -273,14 +274,21 @@ class EmbeddedCtc(Family):
         """Greedy transcripts."""
         inputs = encoder.batch(examples).inputs
         logits, _, lengths = model.logits(inputs["mel"].to(device), inputs["frames"].to(device))
-        return [
-            Heard(training.greedy(row[:length]))
-            for row, length in zip(logits, lengths.tolist(), strict=True)
-        ]
+        return [Heard(text) for text in _texts(logits, lengths)]
 
     def token_memory(self, model: TrainedNet, trained: Sequence[str]) -> TokenMemory:
         """A frame of output."""
         return TokenMemory(ACTIVATIONS, ACTIVATIONS)
+
+
+def _losses(logits: Tensor, lengths: Tensor, inputs: Mapping[str, Tensor]) -> Tensor:
+    return ctc_losses(logits, lengths, inputs["target"], inputs["sizes"], blank=BLANK)
+
+
+def _texts(logits: Tensor, lengths: Tensor) -> list[str]:
+    """Greedy transcripts."""
+    found = best_path(logits, lengths.tolist(), blank=BLANK)
+    return [" ".join("".join(TOKENS[token] for token in row).split()) for row in found]
 
 
 def _opened(checkpoint: str) -> TrainedNet:

@@ -112,12 +112,12 @@ class Family(ABC):
     """As users know it."""
     generates: ClassVar[bool]
     """Whether a transcript is written token by token, so that it must be cut off somewhere."""
-    audio: ClassVar[str]
-    """Begins the names of the audio encoder's parameters."""
     bundled: ClassVar[str | None] = None
     """Name of a checkpoint that comes with asr-gate; `open` and `load` know it."""
     timed: ClassVar[bool] = False
     """Whether `loop.expected_time` knows how long a GPU takes."""
+    audio: ClassVar[str] = ""
+    """Begins the names of the audio encoder's parameters, for that."""
     sizes: ClassVar[recipes.Sizes] = recipes.Sizes()
     """What `auto` in a recipe goes by."""
     rounded: ClassVar[tuple[type[nn.Module], ...]] = (nn.Linear, nn.Conv1d, nn.Conv2d)

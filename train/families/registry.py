@@ -19,6 +19,10 @@ def family(name: FamilyName) -> Family:
             from asr_gate.train.families.ctc_embedded import EmbeddedCtc
 
             return EmbeddedCtc()
+        case "ctc":
+            from asr_gate.train.families.ctc.family import Ctc
+
+            return Ctc()
 
 
 def family_of(checkpoint: str) -> Family:

@@ -17,12 +17,14 @@ from asr_gate.train.recipes.machine import Need, Sizes, resolve_as_before, resol
 from asr_gate.train.recipes.model import (
     FAMILIES,
     Attention,
+    CtcModel,
     EmbeddedCtcModel,
     FamilyName,
     Kernels,
     Lora,
     Model,
     Qwen3ASRModel,
+    TinyCtc,
     TinyModel,
 )
 from asr_gate.train.recipes.schema import (
@@ -50,6 +52,7 @@ __all__ = [
     "Budget",
     "CheckpointType",
     "Checkpoints",
+    "CtcModel",
     "Data",
     "EmbeddedCtcModel",
     "Evaluation",
@@ -70,6 +73,7 @@ __all__ = [
     "RecipeError",
     "Sizes",
     "SpecAugment",
+    "TinyCtc",
     "TinyModel",
     "changes",
     "chosen",
