@@ -92,7 +92,7 @@ bench-gpu: $(READY)
 
 embedded: $(READY)
 	$(BIN)/python -m recipes.embedded --out build/embedded --minutes 60
-	cp build/embedded/model.onnx build/embedded/model.json audit/acoustic/embedded/
+	cp build/embedded/model.onnx build/embedded/model.json embedded/
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url

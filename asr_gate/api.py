@@ -70,7 +70,7 @@ def audit_corpus(
         manifests: one manifest or several, in any format that `asr audit` reads.
         name: of the audit, the folder under `out`.
         out: folder of all audits.
-        aligner: `embedded`, `mms`, `hf:ID`, `hf:FOLDER` or `nemo:FOLDER`.
+        aligner: `embedded`, `embedded:FOLDER`, `mms`, `hf:ID`, `hf:FOLDER` or `nemo:FOLDER`.
         language: ISO 639 code of the transcripts.
         fraction: share of the corpus to sample, 0 to 1; None: the policy's.
         until_decided: stop as soon as the decision is certain; `fraction` is then the most.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from asr_gate.audit.acoustic import AcousticModel, load_model
 from asr_gate.audit.acoustic.interface import Precision
+from asr_gate.audit.adapt.adapt import Adapted, adapt, require_adaptable
 from asr_gate.audit.controls.plant import plan_controls
 from asr_gate.audit.decide.outcome import (
     conclude,
@@ -31,7 +32,7 @@ from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED
 from asr_gate.audit.records.report import Tool
-from asr_gate.audit.report.build import AuditResult, build
+from asr_gate.audit.report.build import AuditResult, build, with_adaptation
 from asr_gate.audit.report.write import write
 from asr_gate.audit.sample.lot import lot
 from asr_gate.audit.sample.plan import Plan, draw
@@ -64,6 +65,8 @@ class Settings:
     batch_seconds: Seconds
     cache: bool = True
     """Whether measurements of earlier audits are used, and kept for later ones."""
+    adapt: float | None = None
+    """Minutes of one core to train the aligner for this corpus; None: it stays as it is."""
     until_decided: bool = False
     """Stop when the decision is settled; `fraction` is then the most that is sampled."""
     precision: Precision = "auto"
@@ -74,6 +77,11 @@ class Settings:
         if not re.fullmatch(r"[\w+-][\w .+-]*", self.name):
             raise UserError(
                 f"--name {self.name!r}: letters, digits, and . + - _ only; see asr audit --help"
+            )
+        if self.adapt is not None and self.until_decided:
+            raise UserError(
+                "--adapt judges all rows a second time, and --until-decided stops before all are "
+                "judged; leave out one of them"
             )
 
 
@@ -106,6 +114,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             device=settings.device,
             precision=settings.precision,
         )
+        base = None if settings.adapt is None else require_adaptable(model)
         identity = fingerprint(corpus, audio=policy.gate.audio)
         _require_audio(corpus, identity)
         plan = draw(
@@ -119,6 +128,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         lengths = _lengths(corpus)
         judge = SampleJudge(corpus, identity, policy, model.info)
         shards = Shards(folder)
+        adapted: Adapted | None = None
         ending: Ending | None = None
         sample: SequentialSample | None = None
         if settings.until_decided:
@@ -128,7 +138,9 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         # Sampled digests do not tell whether audio is what was measured once.
         use_cache = settings.cache and identity.audio == "full"
         cache = open_cache(progress.say) if use_cache else None
-        engine = _engine(corpus, pool, plan, model, identity, settings, shards, cache, progress)
+        engine = _engine(
+            corpus, pool, len(plan.sample), model, identity, settings, shards, cache, progress
+        )
         with _kept_on_interrupt(engine):
             if sample is not None:
                 measured, ending = _until_decided(engine, sample, judge, settings, lengths)
@@ -138,10 +150,28 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
                 measured = [row for rows in engine.run(groups) for row in rows]
             if engine.from_cache:
                 progress.say(f"measured {engine.new}, kept {engine.from_cache} from earlier audits")
+            if base is not None:
+                adapted = adapt(
+                    base,
+                    judge.judge(measured),
+                    plan.sample,
+                    identity,
+                    lengths=lengths,
+                    minutes=settings.adapt or 0.0,
+                    seed=settings.seed,
+                    keep=shards.folder,
+                    say=progress.say,
+                )
+                measured = _second_pass(
+                    adapted, corpus, plan, lengths, identity, settings, shards, progress
+                )
             judged = judge.judge(measured)
             outcome = conclude(corpus, plan, judged, lengths, model.info, policy, ending)
             tool = Tool(version=version("asr-gate"), git_commit=source_commit())
             result = build(corpus, plan, judged, outcome, model.info, policy, identity, tool)
+            if adapted is not None:
+                summary = adapted.summary(policy.decision.confidence)
+                result = with_adaptation(result, summary, adapted.folds.of)
             result = write(result, corpus, folder)
         if cache is not None and cache.trouble:
             progress.say(f"not all is kept for later audits: {cache.trouble}")
@@ -195,7 +225,7 @@ def _lengths(corpus: Corpus) -> dict[str, Seconds]:
 def _engine(
     corpus: Corpus,
     pool: Sequence[Utterance],
-    plan: Plan,
+    total: int,
     model: AcousticModel,
     identity: Fingerprint,
     settings: Settings,
@@ -203,7 +233,7 @@ def _engine(
     cache: Cache | None,
     progress: Progress,
 ) -> LocalEngine:
-    """The engine that measures utterances of the pool, with controls planted in them.
+    """The engine that measures so many utterances of the pool, with controls planted in them.
 
     Raises:
         UserError: shards are there, and must not or cannot be resumed.
@@ -239,7 +269,7 @@ def _engine(
         compared(transcripts, settings.seed),
     )
     kept = shards.read(transcripts)
-    return LocalEngine(measurer, shards, kept, progress, len(plan.sample))
+    return LocalEngine(measurer, shards, kept, progress, total)
 
 
 @contextmanager
@@ -256,6 +286,35 @@ def _kept_on_interrupt(engine: LocalEngine) -> Iterator[None]:
         raise Interrupted(engine.done, engine.total) from interrupt
     finally:
         engine.stop()
+
+
+def _second_pass(
+    adapted: Adapted,
+    corpus: Corpus,
+    plan: Plan,
+    lengths: Mapping[str, Seconds],
+    identity: Fingerprint,
+    settings: Settings,
+    shards: Shards,
+    progress: Progress,
+) -> list[Measured]:
+    """Measure the sample again, with the same controls in it, each fold by its own model.
+
+    Raises:
+        Interrupted: by Ctrl-C, with what is kept.
+    """
+    measured: list[Measured] = []
+    for number, fold in enumerate(adapted.models):
+        rows = [u for u in plan.sample if adapted.folds.of[u.id] == number]
+        part = shards.part(f"fold-{number}")
+        # What its own models measure, no later audit needs.
+        engine = _engine(
+            corpus, plan.sample, len(rows), fold.model, identity, settings, part, None, progress
+        )
+        with _kept_on_interrupt(engine):
+            groups = _groups(rows, _group_seconds(settings), lengths)
+            measured += [row for found in engine.run(groups) for row in found]
+    return measured
 
 
 def _until_decided(

@@ -12,9 +12,15 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from asr_gate.train import recipes
-from asr_gate.train.data.tokenizer import build_processor
-from asr_gate.train.model.build import build_on_meta, build_random, set_attention, tiny_config
-from asr_gate.train.model.loss import TranscriptLoss, moved
+from asr_gate.train.families.qwen3_asr.build import (
+    build_on_meta,
+    build_random,
+    set_attention,
+    tiny_config,
+)
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
+from asr_gate.train.families.qwen3_asr.tokenizer import build_processor
+from asr_gate.train.model.arithmetic import moved
 from bench.gpu_steps import Batch, Waiting, batches
 
 WAITS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal")
@@ -99,7 +105,7 @@ def counts() -> list[str]:
 
 
 def _forward(objective: TranscriptLoss, batch: Batch, device: str) -> Counter[str]:
-    packed = moved(objective.pack(batch), torch.device(device))
+    packed = moved(objective.pack(batch), torch.device(device), objective.on_host)
     with torch.no_grad(), _counted(device) as found:
         objective(**packed)
     return found

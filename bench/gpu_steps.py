@@ -15,28 +15,29 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
 
 from asr_gate.train import recipes
-from asr_gate.train.data.batches import audio_tokens
-from asr_gate.train.data.collation import IGNORE
-from asr_gate.train.data.tokenizer import build_processor
-from asr_gate.train.loop.optimizer import build_optimizer
-from asr_gate.train.model import loss as objectives
-from asr_gate.train.model.build import (
+from asr_gate.train.families.qwen3_asr import loss as objectives
+from asr_gate.train.families.qwen3_asr.build import (
     build_on_meta,
     build_random,
     set_attention,
     tiny_config,
 )
-from asr_gate.train.model.fast import (
+from asr_gate.train.families.qwen3_asr.encoder import IGNORE, audio_tokens
+from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
+from asr_gate.train.families.qwen3_asr.fast import (
     choose_kernels,
     compile_layers,
-    only_frozen,
     use_fused_kernels,
 )
-from asr_gate.train.model.loss import TranscriptLoss, compute_type, moved
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
+from asr_gate.train.families.qwen3_asr.tokenizer import build_processor
+from asr_gate.train.loop.optimizer import build_optimizer
+from asr_gate.train.model.arithmetic import compute_type, moved
+from asr_gate.train.model.frozen import only_frozen
+from asr_gate.train.model.layers import set_gradient_checkpointing
 from asr_gate.train.model.parameter_groups import (
     freeze_all_but,
     match,
-    set_gradient_checkpointing,
 )
 
 Batch = dict[str, Tensor]
@@ -227,7 +228,7 @@ def _model(setting: Setting, way: Way) -> Qwen3ASRForConditionalGeneration:
     if way.frozen and setting.device.type == "cuda":
         # In this phase; of what only another one trains, both ways hold the same.
         phases = match(model, setting.recipe.phases).values()
-        for parameter in only_frozen(model, phases).values():
+        for parameter in only_frozen(model, phases, Qwen3ASR.rounded).values():
             parameter.data = parameter.data.to(torch.bfloat16)
     if choose_kernels(way.kernels, setting.device) == "liger":
         use_fused_kernels(model)
@@ -256,7 +257,7 @@ def _ours(
     objective = TranscriptLoss(model) if way.packed else Waiting(model)
 
     def loss(batch: Batch) -> Tensor:
-        packed = moved(objective.pack(batch), device)
+        packed = moved(objective.pack(batch), device, objective.on_host)
         with compute_type(device):
             found: Tensor = objective(**packed) / len(packed["loss_at"])
         return found
@@ -280,7 +281,7 @@ def count_flops(setting: Setting) -> int:
     freeze_all_but(model, match(model, [setting.phase])[setting.phase.name])
     set_attention(model, "sdpa")
     objective = TranscriptLoss(model)
-    packed = moved(objective.pack(setting.batches[0]), torch.device("meta"))
+    packed = moved(objective.pack(setting.batches[0]), torch.device("meta"), objective.on_host)
     before, objectives.CHUNK = objectives.CHUNK, len(packed["loss_at"])
     try:
         with FlopCounterMode(display=False) as counter:

@@ -19,11 +19,14 @@ from torch import Tensor
 from transformers import Qwen3ASRConfig
 
 from asr_gate.train import recipes
-from asr_gate.train.model import memory
-from asr_gate.train.model.build import build_on_meta, build_random
+from asr_gate.train.families.qwen3_asr import memory
+from asr_gate.train.families.qwen3_asr.build import build_on_meta, build_random
+from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
+from asr_gate.train.model.layers import set_gradient_checkpointing
 from asr_gate.train.model.lora import add_adapters
-from asr_gate.train.model.loss import TranscriptLoss
-from asr_gate.train.model.parameter_groups import match, set_gradient_checkpointing
+from asr_gate.train.model.parameter_groups import match
+from asr_gate.train.prepare import memory_needs
 from bench.docs import replace_figures
 
 PAGE = Path(__file__).parents[1] / "docs" / "training.md"
@@ -66,10 +69,11 @@ def config(text_layers: int = 28, audio_layers: int = 24, part: int = 1) -> Qwen
 
 def needs_of(recipe: recipes.Recipe) -> dict[str, recipes.Need]:
     """What the phases of a recipe need with the 1.7B."""
+    assert isinstance(recipe.model, recipes.Qwen3ASRModel)
     model = build_on_meta(config(), untie=recipe.model.untie_embeddings)
     if recipe.model.lora is not None:
         add_adapters(model, recipe.model.lora, seed=1)
-    return memory.memory_needs(model, match(model, recipe.phases))
+    return memory_needs(Qwen3ASR(), model, match(model, recipe.phases))
 
 
 def table(names: Sequence[str] = RECIPES) -> list[str]:
@@ -83,7 +87,9 @@ def table(names: Sequence[str] = RECIPES) -> list[str]:
         recipe = recipes.load(name)[1]
         needs = needs_of(recipe)
         for gib, processes in MACHINES:
-            one = recipes.resolve_for_machine(recipe, needs, memory=gib, processes=processes)
+            one = recipes.resolve_for_machine(
+                recipe, needs, Qwen3ASR.sizes, memory=gib, processes=processes
+            )
             machine = "CPU" if gib is None else f"{processes} × {'40' if gib < 50 else '80'} GB"
             data, many = one.data, one.optimizer.accumulate
             kept = [phase.name for phase in one.phases if phase.gradient_checkpointing]

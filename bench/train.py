@@ -33,16 +33,17 @@ from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import load_samples
 from asr_gate.train import recipes
-from asr_gate.train.data.audio_cache import AudioCache
 from asr_gate.train.data.batches import batches
-from asr_gate.train.data.collation import IGNORE, Batch, collate
-from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.examples import Batch
 from asr_gate.train.data.rows import Row
-from asr_gate.train.data.tokenizer import build_processor
-from asr_gate.train.model import loss as objectives
-from asr_gate.train.model.build import build_random, tiny_config
-from asr_gate.train.model.loss import TranscriptLoss, supervised_tokens
-from asr_gate.train.model.parameter_groups import expand, set_gradient_checkpointing
+from asr_gate.train.families.qwen3_asr import loss as objectives
+from asr_gate.train.families.qwen3_asr.audio_cache import AudioCache
+from asr_gate.train.families.qwen3_asr.build import build_random, tiny_config
+from asr_gate.train.families.qwen3_asr.encoder import IGNORE, PromptEncoder, collate, supervised
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
+from asr_gate.train.families.qwen3_asr.tokenizer import build_processor
+from asr_gate.train.model.layers import set_gradient_checkpointing
+from asr_gate.train.model.parameter_groups import expand
 from bench.docs import replace_figures
 
 ROOT = Path(__file__).parents[1]
@@ -153,7 +154,7 @@ def our_loss(model: Qwen3ASRForConditionalGeneration) -> Callable[..., Tensor]:
     objective = TranscriptLoss(model)
 
     def loss(**inputs: Tensor) -> Tensor:
-        found: Tensor = objective(**inputs) / supervised_tokens(inputs["labels"])
+        found: Tensor = objective(**inputs) / supervised(inputs["labels"]).sum()
         return found
 
     return loss
@@ -188,9 +189,9 @@ def pipeline(
 ) -> list[str]:
     """Batches a second, an epoch a turn."""
     official = Official(processor)
-    kept = Encoder(processor, recipes.Data())
+    kept = PromptEncoder(processor, recipes.Data())
 
-    def ours(encoder: Encoder) -> None:
+    def ours(encoder: PromptEncoder) -> None:
         for batch in planned:
             collate([encoder.read(rows[index]) for index in batch], pad_id=encoder.pad_id)
 
@@ -199,7 +200,7 @@ def pipeline(
             official([rows[index] for index in batch])
 
     def first_epoch() -> None:
-        ours(Encoder(processor, recipes.Data()))
+        ours(PromptEncoder(processor, recipes.Data()))
 
     seconds = in_turn([theirs, first_epoch, lambda: ours(kept)], rounds)
     names = ("official, every epoch", "ours, first epoch", "ours, second epoch on")
@@ -213,7 +214,7 @@ def steps(
     rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
 ) -> list[str]:
     """Seconds of a step, all parameters training."""
-    encoder, official = Encoder(processor, recipes.Data()), Official(processor)
+    encoder, official = PromptEncoder(processor, recipes.Data()), Official(processor)
     lines = [
         "| model | parameters | official, s a step | ours, s a step | ratio |",
         "|---|---:|---:|---:|---:|",
@@ -240,7 +241,7 @@ def steps(
         )
         verdicts.append(_verdict(shape.name, first / second, 1.5))
     labels = [_batch(encoder, batch).inputs["labels"] for batch in chosen]
-    share = sum(map(supervised_tokens, labels)) / sum(one.numel() for one in labels)
+    share = sum(int(supervised(one).sum()) for one in labels) / sum(one.numel() for one in labels)
     said = f"{len(chosen[0])} rows in the batch; {share:.0%} of its positions have loss."
     return [*lines, "", said, "", *verdicts]
 
@@ -334,7 +335,7 @@ def cached(
     rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
 ) -> list[str]:
     """Seconds of a step of phase B with the audio tower's outputs on disk, and without."""
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     lines = [
         "| model | tower, of all parameters | without, s a step | first epoch | with | ratio |",
         "|---|---:|---:|---:|---:|---:|",
@@ -376,7 +377,7 @@ def whole_steps(
     rows: Sequence[Row], planned: list[list[int]], processor: Qwen3ASRProcessor, rounds: int
 ) -> list[str]:
     """Seconds of phase B a batch, from audio files to AdamW, from the second epoch on."""
-    encoder, official = Encoder(processor, recipes.Data()), Official(processor)
+    encoder, official = PromptEncoder(processor, recipes.Data()), Official(processor)
     lines = ["| model | official, s | ours with the cache, s | ratio |", "|---|---:|---:|---:|"]
     verdicts = []
     chosen = [[rows[index] for index in batch] for batch in _typical(planned, 2)]
@@ -411,7 +412,7 @@ def _from_files(
 
 def _from_memory(
     stepped: Callable[..., None],
-    encoder: Encoder,
+    encoder: PromptEncoder,
     cache: AudioCache,
     chosen: Sequence[Sequence[Row]],
 ) -> None:
@@ -452,7 +453,7 @@ def _typical(planned: list[list[int]], count: int) -> list[list[int]]:
     return sorted(planned, key=len)[first : first + count]
 
 
-def _batch(encoder: Encoder, rows: Sequence[Row]) -> Batch:
+def _batch(encoder: PromptEncoder, rows: Sequence[Row]) -> Batch:
     return collate([encoder.read(row) for row in rows], pad_id=encoder.pad_id)
 
 

@@ -16,13 +16,13 @@ from transformers import Qwen3ASRConfig
 from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipes
 from asr_gate.train.data.rows import Row, Selection
+from asr_gate.train.families.qwen3_asr.build import build_on_meta
+from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
 from asr_gate.train.loop.batch_plan import plan_steps
 from asr_gate.train.loop.expected_time import expected_time
-from asr_gate.train.model.build import build_on_meta
-from asr_gate.train.model.memory import memory_needs
 from asr_gate.train.model.parameter_groups import match
 from asr_gate.train.plan import PlannedTime
-from asr_gate.train.recipes.machine import TOKENS_PER_SECOND
+from asr_gate.train.prepare import memory_needs
 from bench.docs import replace_figures
 
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
@@ -50,7 +50,7 @@ def synthetic_rows(repeated: int) -> list[Row]:
             Utterance(f"u{n}", "a b", Path("a.flac"), "a.flac", f"corpus.jsonl:{n}"),
             min(30.0, seconds * scale),
             "Hebrew",
-            tokens=round(TOKENS_PER_SECOND * min(30.0, seconds * scale)),
+            tokens=round(Qwen3ASR.sizes.tokens_per_second * min(30.0, seconds * scale)),
         )
         for n, seconds in enumerate(lengths, start=1)
     ]
@@ -89,7 +89,8 @@ class Counter:
         groups = match(self.model, recipe.phases)
         recipe = recipes.resolve_for_machine(
             recipe,
-            memory_needs(self.model, groups),
+            memory_needs(Qwen3ASR(), self.model, groups),
+            Qwen3ASR.sizes,
             memory=recipes.GPU_MEMORY[gpu],
             processes=world,
         )
@@ -98,6 +99,7 @@ class Counter:
             recipe,
             plan_steps(self.selection, recipe, world),
             groups,
+            audio=Qwen3ASR.audio,
             parameters=sum(parameter.numel() for parameter in self.model.parameters()),
             world=world,
             gpu=gpu,

@@ -42,7 +42,7 @@ def audit_all_rows(
     """
     from asr_gate.audit.gate.leaks import policy_of
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
-    from asr_gate.audit.report.next_steps import NO_LANGUAGE, Data, audit_again
+    from asr_gate.audit.report.next_steps import NO_LANGUAGE, Data, aligner_spec, audit_again
     from asr_gate.audit.review.page_file import write_page
     from asr_gate.cli.progress import AuditProgress
     from asr_gate.corpus.errors import UserError
@@ -53,7 +53,7 @@ def audit_all_rows(
         click.echo(f"all rows were audited before: {new}", err=True)
         return new
     data = Data(others, options)
-    if report.aligner.name.startswith("nemo:"):
+    if aligner_spec(report).endswith(":FOLDER"):
         again = audit_again(report, data, everything=True, name=name)
         raise UserError(
             f"{folder}: the report does not say where its aligner lies; run {again} and clean by "

@@ -79,7 +79,8 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
 @click.option(
     "--aligner",
     metavar="SPEC",
-    help="mms, hf:ID, hf:FOLDER, nemo:FOLDER, or embedded (English, small: demos and tests).",
+    help="mms, hf:ID, hf:FOLDER, nemo:FOLDER, embedded (English, small: demos and tests), or "
+    "embedded:FOLDER (trained from it).",
 )
 @click.option("--language", metavar="CODE", help="ISO 639 code of the transcripts.")
 @click.option(
@@ -94,6 +95,20 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     is_flag=True,
     help="Align in random order and stop when the decision is certain; --fraction is then the "
     "limit.",
+)
+@click.option(
+    "--adapt",
+    is_flag=True,
+    help="Train the aligner on rows that a first pass trusts, and judge all rows by models that "
+    "heard neither them nor their speaker (aligner embedded; extra torch).",
+)
+@click.option(
+    "--adapt-minutes",
+    type=click.FloatRange(0, min_open=True),
+    callback=_number,
+    default=10.0,
+    show_default=True,
+    help="Bound of that training, in minutes of one core.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
@@ -154,6 +169,8 @@ def command(
     fraction: float | None,
     everything: bool,
     until_decided: bool,
+    adapt: bool,
+    adapt_minutes: float,
     seed: int,
     policy: Path | None,
     split: str | None,
@@ -224,6 +241,7 @@ def command(
         batch_seconds=batch_seconds,
         until_decided=until_decided,
         precision=precision,
+        adapt=adapt_minutes if adapt else None,
     )
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(

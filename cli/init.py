@@ -93,7 +93,7 @@ def command(
         require_language(language, "--language")
     aligner = aligner or ask("Aligner (mms, hf:ID, nemo:FOLDER; embedded is for demos)", "mms")
     kind, _, place = aligner.partition(":")
-    if kind == "nemo" and not os.path.isdir(place):  # noqa: PTH112
+    if place and kind in ("embedded", "nemo") and not os.path.isdir(place):  # noqa: PTH112
         raise click.UsageError(f"--aligner {aligner}: there is no such folder")
     rules = [{"manifest": _pattern(name), "split": part} for name, part in named]
     if domains:

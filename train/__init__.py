@@ -1,1 +1,1 @@
-"""Fine-tuning of Qwen3-ASR, from a verified audit report to an evaluated model."""
+"""Training of recognisers, from a verified audit report to an evaluated model."""

@@ -28,8 +28,8 @@ class Refused:
 
     id: str
     rule: str
-    """`too_long`, `too_short`, `too_many_tokens`, `no_words`, `unreadable`, `skipped` or
-    `altered`."""
+    """`too_long`, `too_short`, `too_many_tokens`, `no_words`, `unreadable`, `skipped`,
+    `altered`, or one of the model's family."""
     reason: str
 
 
@@ -180,12 +180,15 @@ class Plan(Section):
     """Ids of the rows that the audit excluded and that train with `excluded_weight`."""
     excluded_weight: float
     refused: list[Refused]
+    family: str = "qwen3-asr"
+    """Of the model."""
     model: str
     parameters: int
     """Size of the whole model."""
     tokens: int
     """Size of the tokenizer's vocabulary."""
-    embeddings: Literal["tied", "untied"]
+    embeddings: Literal["tied", "untied"] | None
+    """Whether output head and word embeddings are one matrix; None: the model has no such pair."""
     phases: list[PlannedPhase]
     steps: int
     device: str

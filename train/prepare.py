@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
+from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from asr_gate.corpus.utterance import Seconds
@@ -18,24 +19,16 @@ from asr_gate.train.authorise import (
 )
 from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.own_sets import OwnSets
-from asr_gate.train.data.rows import Selection, is_slow_to_read, refuse_long_texts, select
-from asr_gate.train.data.tokenizer import build_processor
+from asr_gate.train.data.rows import Selection, is_slow_to_read, refuse_unfit, select
 from asr_gate.train.devices import choose_device
 from asr_gate.train.distributed import Ranks, choose_threads
+from asr_gate.train.families.interface import Family, Source
+from asr_gate.train.families.registry import family
 from asr_gate.train.loop.batch_plan import count_steps, plan_steps
 from asr_gate.train.loop.expected_time import expected_time
-from asr_gate.train.model.build import (
-    build_on_meta,
-    build_random,
-    is_tied,
-    set_attention,
-    tiny_config,
-)
-from asr_gate.train.model.fast import choose_kernels
-from asr_gate.train.model.load import load_config, load_pretrained, load_processor
 from asr_gate.train.model.lora import add_adapters
-from asr_gate.train.model.memory import gpu_memory, memory_needs, static_memory
-from asr_gate.train.model.parameter_groups import match
+from asr_gate.train.model.memory import fixed_memory, gpu_memory, static_memory
+from asr_gate.train.model.parameter_groups import MatchedGroup, count_parameters, match
 from asr_gate.train.plan import Plan, PlannedGroup, PlannedPhase, PlannedTime
 
 
@@ -48,7 +41,7 @@ class Prepared:
     """With a plain value in place of every `auto`."""
     selection: Selection
     encoder: Encoder
-    config: Qwen3ASRConfig
+    source: Source
     device: torch.device
     ranks: Ranks
 
@@ -88,30 +81,36 @@ def prepare(
             require_no_leaks(authorised, audited)
     if own.recorded and not accept_leaks:
         require_apart(authorised, audited, own.rows())
-    source, config, processor = _source(recipe, selection)
-    model = build_on_meta(config, untie=recipe.model.untie_embeddings)
+    kind = family(recipe.model.family)
+    source = kind.source(recipe.model, selection.training)
+    model = kind.on_meta(source, recipe.model)
     if recipe.model.lora is not None:
         add_adapters(model, recipe.model.lora, seed=recipe.seed)
-    groups = match(model, recipe.phases)
+    groups = match(model, recipe.phases, kind.hint)
     shards = ranks.world if recipe.sharding == "fsdp2" else 1
     memory = recipes.GPU_MEMORY[declared] if declared else gpu_memory(device)
     asked = recipe
     recipe = recipes.resolve_for_machine(
-        asked, memory_needs(model, groups, shards=shards), memory=memory, processes=ranks.world
+        asked,
+        memory_needs(kind, model, groups, shards=shards),
+        kind.sizes,
+        memory=memory,
+        processes=ranks.world,
     )
-    encoder = Encoder(processor, recipe.data, authorised.audio.also(own.sounds))
-    selection = refuse_long_texts(selection, encoder.count_tokens, recipe.data)
+    encoder = kind.encoder(source, recipe.data, authorised.audio.also(own.sounds))
+    selection = refuse_unfit(selection, encoder.admit, recipe.data)
     audio = sum(row.seconds for row in selection.training)
-    parameters = sum(parameter.numel() for parameter in model.parameters())
+    parameters = count_parameters(model)
     planned = plan_steps(selection, recipe, ranks.world)
     time = expected_time(
         selection,
         recipe,
         planned,
         groups,
+        audio=kind.audio,
         parameters=parameters,
         world=ranks.world,
-        gpu=recipe.budget.gpu or _nearest(device),
+        gpu=recipe.budget.gpu or _nearest(device) if kind.timed else None,
     )
     hours, cost = _expected(recipe, time, audio, ranks.world)
     training = [row.utterance.id for row in selection.training]
@@ -133,10 +132,11 @@ def prepare(
         weighted=[id for id in training if id in authorised.excluded],
         excluded_weight=recipe.data.excluded_weight,
         refused=selection.refused,
-        model=source,
+        family=kind.name,
+        model=source.title,
         parameters=parameters,
-        tokens=len(processor.tokenizer),
-        embeddings="tied" if is_tied(model) else "untied",
+        tokens=source.tokens,
+        embeddings=kind.embeddings(model),
         phases=[
             PlannedPhase(
                 name=phase.name,
@@ -156,8 +156,11 @@ def prepare(
         arithmetic="bfloat16" if device.type == "cuda" else "float32",
         processes=ranks.world,
         sharding=recipe.sharding,
-        kernels=choose_kernels(recipe.model.kernels, device),
-        memory=max(static_memory(model, groups, gpu=device.type == "cuda").values()) // shards,
+        kernels=kind.kernels(recipe.model, device),
+        memory=max(
+            static_memory(model, groups, kind.rounded if device.type == "cuda" else None).values()
+        )
+        // shards,
         slow_to_read=sum(map(is_slow_to_read, selection.training)),
         gpu_memory=memory,
         chosen=recipes.chosen(asked, recipe),
@@ -166,35 +169,38 @@ def prepare(
         time=time,
     )
     choose_threads(recipe.threads, device, plan.parameters)
-    return Prepared(plan, recipe, selection, encoder, config, device, ranks)
+    return Prepared(plan, recipe, selection, encoder, source, device, ranks)
 
 
-def build_model(recipe: recipes.Recipe, config: Qwen3ASRConfig) -> Qwen3ASRForConditionalGeneration:
+def build_model(recipe: recipes.Recipe, source: Source) -> nn.Module:
     """The model with its weights (loaded, or random), and its adapters if the recipe has any."""
-    source, untie = recipe.model, recipe.model.untie_embeddings
-    if source.pretrained is not None:
-        model = load_pretrained(source.pretrained, source.revision, untie=untie)
-    else:
-        model = build_random(config, untie=untie, seed=recipe.seed)
-    set_attention(model, source.attention)
-    if source.lora is not None:
-        add_adapters(model, source.lora, seed=recipe.seed)
+    model = family(recipe.model.family).build(source, recipe.model, seed=recipe.seed)
+    if recipe.model.lora is not None:
+        add_adapters(model, recipe.model.lora, seed=recipe.seed)
     return model
 
 
-def _source(
-    recipe: recipes.Recipe, selection: Selection
-) -> tuple[str, Qwen3ASRConfig, Qwen3ASRProcessor]:
-    """Name, configuration and processor of the model that training begins with."""
-    tiny = recipe.model.tiny
-    if tiny is not None:
-        texts = (row.utterance.text for row in selection.training)
-        processor = build_processor(texts, tiny.vocabulary)
-        return "tiny random Qwen3-ASR", tiny_config(tiny, processor), processor
-    source, revision = str(recipe.model.pretrained), recipe.model.revision
-    # The configuration first: without a network, each file costs the hub client's retries.
-    config = load_config(source, revision)
-    return source, config, load_processor(source, revision)
+def memory_needs(
+    kind: Family,
+    model: nn.Module,
+    groups: Mapping[str, Sequence[MatchedGroup]],
+    *,
+    shards: int = 1,
+) -> dict[str, recipes.Need]:
+    """What every phase needs on a GPU, counted from shapes; by the phase's name.
+
+    Args:
+        kind: family of the model.
+        model: may be without weights.
+        groups: what each phase trains.
+        shards: processes that share weights, gradients and moments.
+    """
+    needs = {}
+    for phase, fixed in fixed_memory(model, groups, kind.rounded, shards=shards).items():
+        trained = [name for group in groups[phase] for name in group.parameters]
+        token = kind.token_memory(model, trained)
+        needs[phase] = recipes.Need(fixed, token.plain, token.checkpointed)
+    return needs
 
 
 def _nearest(device: torch.device) -> recipes.Gpu | None:

@@ -260,6 +260,7 @@ def _train(
     console: Console | None,
 ) -> TrainResult:
     """Train, or resume, in the run's folder."""
+    from asr_gate.train.families.registry import family
     from asr_gate.train.loop.clock import Clock
     from asr_gate.train.loop.events import Diverged, Stopped
     from asr_gate.train.loop.fit import fit
@@ -302,13 +303,13 @@ def _train(
                 record,
                 authorised,
                 recipe,
-                prepared.config,
+                family(recipe.model.family).architecture(prepared.source.config),
                 out,
                 earlier=earlier,
                 after=None if earlier is None else after,
             )
             with memory_explained(lambda: f"while the weights were loaded to {plan.device}"):
-                model = build_model(recipe, prepared.config).to(prepared.device)
+                model = build_model(recipe, prepared.source).to(prepared.device)
             recorder = RunRecorder(
                 folder,
                 record,

@@ -17,6 +17,7 @@ from asr_gate.audit.acoustic.interface import (
     Precision,
     Waveform,
 )
+from asr_gate.audit.acoustic.lineage import lineage
 from asr_gate.audit.acoustic.torch_models import (
     in_eight_bits,
     lower_precision,
@@ -24,6 +25,7 @@ from asr_gate.audit.acoustic.torch_models import (
     pick_precision,
     sha256_of_state,
 )
+from asr_gate.audit.records.report import LOCAL
 from asr_gate.corpus.errors import UserError
 from asr_gate.networks.features import exact_features, exact_when_padded, feature_encoder
 from asr_gate.networks.processor import FeatureEncoder, prefer_numpy, quicken
@@ -83,7 +85,7 @@ class HuggingFaceModel(AcousticModel):
         rate = int(self._extractor.sampling_rate)
         self.info = ModelInfo(
             name=f"hf:{Path(name).name if Path(name).is_dir() else name}",
-            revision=str(getattr(config, "_commit_hash", None) or "local"),
+            revision=str(getattr(config, "_commit_hash", None) or LOCAL),
             weights_sha256=sha256_of_state(self._model.state_dict()),
             language=language or "und",
             tokens=tuple(tokens),
@@ -93,6 +95,7 @@ class HuggingFaceModel(AcousticModel):
             stride=self._samples_a_frame(rate) / rate,
             sample_rate=rate,
             delay=0.0,
+            trained=lineage(Path(name)) if Path(name).is_dir() else None,
         )
         if self.pads:
             self._encoder = feature_encoder(self._model)

@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_gate.audit.records.report import Lineage
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.language import require_language, same_language
 from asr_gate.corpus.text.letters import Transcript, spell
@@ -55,6 +56,8 @@ class ModelInfo:
     temperature: float = 1.0
     """What its logits were divided by; the lattice's prices are brought to the same scale."""
     precision: Arithmetic = "float32"
+    trained: Lineage | None = None
+    """The run that made it, where its record lies beside it."""
 
 
 class AcousticModel(ABC):
@@ -107,7 +110,7 @@ def load_model(
     device: str = "auto",
     precision: Precision = "auto",
 ) -> AcousticModel:
-    """The acoustic model of a spec: `embedded`, `mms`, `hf:ID`, `hf:FOLDER`, `nemo:FOLDER`.
+    """The acoustic model of a spec: `embedded`, `embedded:FOLDER`, `mms`, `hf:ID`, `nemo:FOLDER`…
 
     Args:
         spec: which model.
@@ -137,10 +140,10 @@ def _adapter(spec: str, language: str | None, device: str, precision: Precision)
             f"--precision {precision}: {kind} models compute in float32 only; leave it out, or use "
             "--aligner mms or hf:ID"
         )
-    if kind == "embedded" and not name:
-        from asr_gate.audit.acoustic.embedded.adapter import EmbeddedModel
+    if kind == "embedded" and (name or spec == kind):
+        from asr_gate.audit.acoustic.embedded import open_embedded
 
-        return EmbeddedModel(device)
+        return open_embedded(name, device)
     if kind == "mms" and not name:
         from asr_gate.audit.acoustic.mms import MmsModel
 
@@ -155,5 +158,5 @@ def _adapter(spec: str, language: str | None, device: str, precision: Precision)
         return NemoModel(name, language, device)
     raise UserError(
         f"--aligner {spec}: unknown acoustic model; "
-        "known: embedded, mms, hf:ID, hf:FOLDER, nemo:FOLDER"
+        "known: embedded, embedded:FOLDER, mms, hf:ID, hf:FOLDER, nemo:FOLDER"
     )

@@ -16,9 +16,9 @@ import yaml
 
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
 from asr_gate.audit.acoustic.onnx_session import open_session
-from asr_gate.audit.acoustic.spectrum import Floats, power_spectra, slaney_bands
 from asr_gate.audit.acoustic.weights import sha256_of_files
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.speech.spectrum import Floats, power_spectra, slaney_bands
 from asr_gate.corpus.strict import read_yaml_text
 
 

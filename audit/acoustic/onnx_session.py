@@ -10,11 +10,11 @@ import onnxruntime
 from asr_gate.corpus.errors import UserError
 
 
-def open_session(weights: Path, device: str) -> tuple[Any, str]:
+def open_session(weights: Path | bytes, device: str) -> tuple[Any, str]:
     """A session on one thread (see `batching`), and where it computes: `cpu` or `cuda`.
 
     Args:
-        weights: the ONNX file.
+        weights: the ONNX file, or its content.
         device: `auto`, `cpu` or `cuda`.
 
     Raises:
@@ -33,7 +33,9 @@ def open_session(weights: Path, device: str) -> tuple[Any, str]:
             "use --device auto"
         )
     try:
-        return onnxruntime.InferenceSession(str(weights), options, providers), there
+        given = weights if isinstance(weights, bytes) else str(weights)
+        return onnxruntime.InferenceSession(given, options, providers), there
     # onnxruntime raises classes of its compiled module, with no base of their own.
     except Exception as error:
-        raise UserError(f"{weights}: not an ONNX model that can be read ({error})") from error
+        name = "the model" if isinstance(weights, bytes) else weights
+        raise UserError(f"{name}: not an ONNX model that can be read ({error})") from error

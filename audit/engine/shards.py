@@ -15,6 +15,7 @@ import json
 import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from copy import copy
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
@@ -37,6 +38,7 @@ MEASURING = (
     "audit/records",
     "corpus/speech",
     "corpus/text",
+    "embedded",
 )
 """Packages whose code decides what is measured."""
 
@@ -124,6 +126,14 @@ class Shards:
         self._plan = self.folder / "plan.json"
         self._number = 0
         """Of the next shard."""
+
+    def part(self, name: str) -> Shards:
+        """Those of a part of the audit, in a folder within: they go when these are removed."""
+        found = copy(self)
+        found.folder = self.folder / name
+        found._plan = found.folder / self._plan.name
+        found._number = 0
+        return found
 
     @property
     def unfinished(self) -> float | None:

@@ -168,6 +168,22 @@ class Sampling(Frozen):
     sequential: Sequential | None
 
 
+LOCAL = "local"
+"""Revision of a model in a folder that has no other."""
+
+
+class Lineage(Frozen):
+    """The run of `asr train` that made an aligner, as its `run.json` says."""
+
+    recipe: str = Field(max_length=300)
+    dataset: str = Field(max_length=200)
+    """Fingerprint of the data that it was trained on."""
+    report: str = Field(max_length=200)
+    """Digest of the audit that allowed the run."""
+    began_with: str = Field(max_length=1000)
+    """The model that the training began with."""
+
+
 class Aligner(Frozen):
     """The acoustic model that aligned."""
 
@@ -183,6 +199,8 @@ class Aligner(Frozen):
         default="float32", exclude_if=lambda one: one == "float32"
     )
     """Of its matrix products; left out where it is float32."""
+    trained: Lineage | None = Field(default=None, exclude_if=lambda lineage: lineage is None)
+    """Null where no record of a run lies beside the model."""
 
 
 class Blind(Frozen):
@@ -230,6 +248,33 @@ class Review(Frozen):
     """Whether the decision rests on `estimate` (decision.review_decides_from)."""
 
 
+class AdaptedFold(Frozen):
+    """The model that judged one fold, and what it learned from."""
+
+    rows: int
+    """That it judged."""
+    learned: int
+    """Rows of other folds that it learned from, all trusted by the first pass."""
+    seconds: float
+    """Of their audio."""
+    passes: int
+    """Over these rows."""
+    weights_sha256: str
+
+
+class Adaptation(Frozen):
+    """How the aligner was trained for this corpus before it judged."""
+
+    by: Literal["speaker", "recording"]
+    """What no two folds share."""
+    trusted: int
+    """Rows with which the first pass found nothing wrong."""
+    folds: list[AdaptedFold]
+    """By number; `utterances.parquet` says which fold a row is of."""
+    before: dict[str, ControlPower]
+    """What the same planted defects showed in the first pass; `controls` says it of the second."""
+
+
 class Tool(Frozen):
     """What wrote the report."""
 
@@ -267,6 +312,8 @@ class Report(Frozen):
     aligner: Aligner
     policy: dict[str, Any]
     tables: dict[str, str]
+    adaptation: Adaptation | None = Field(default=None, exclude_if=lambda one: one is None)
+    """Null where the aligner stayed as it was."""
     review: Review | None = None
     """Null until people's verdicts are put in."""
     tool: Tool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from math import fsum
 from typing import overload
@@ -23,7 +23,7 @@ from asr_gate.audit.records.controls import KINDS
 from asr_gate.audit.records.excluded import excluded_ids
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged
-from asr_gate.audit.records.power import Power
+from asr_gate.audit.records.power import Calibration, Power
 from asr_gate.audit.sample.plan import Plan
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus
@@ -48,6 +48,8 @@ class AuditResult:
     weights: dict[str, float]
     """How many utterances of the corpus a sampled one stands for, by domain."""
     fingerprint: Fingerprint
+    folds: Mapping[str, int] | None = None
+    """By utterance id, which fold's model judged it; None: the aligner was not adapted."""
 
     def codes(self, row: Judged) -> list[str]:
         """Codes of what was found in one utterance, sorted."""
@@ -122,15 +124,7 @@ def build(
             key=lambda finding: (finding.id, finding.code, finding.start or 0.0),
         ),
         pairing=sample.pairing,
-        controls={
-            kind: _power(
-                total,
-                confidence,
-                any(kind in kinds for kinds in calibration.underpowered.values()),
-            )
-            for kind in KINDS
-            if (total := calibration.total(kind)) is not None
-        },
+        controls=control_powers(calibration, confidence),
         domain_controls={
             domain: {
                 kind: _power(one, confidence, kind in calibration.underpowered[domain])
@@ -184,6 +178,7 @@ def build(
             delay=_r(delay.delay),
             delay_measured=delay.measured,
             precision=model.precision,
+            trained=model.trained,
         ),
         policy=policy.model_dump(mode="json"),
         tables={},
@@ -194,6 +189,32 @@ def build(
     )
     weights = {domain: stratum.weight for domain, stratum in plan.strata.items()}
     return AuditResult(report, rows, by_id, weights, fingerprint)
+
+
+def control_powers(calibration: Calibration, confidence: float) -> dict[str, schema.ControlPower]:
+    """What the controls showed, by kind, over all domains.
+
+    Args:
+        calibration: of an audit.
+        confidence: of the intervals, 0 to 1.
+    """
+    return {
+        kind: _power(
+            total,
+            confidence,
+            any(kind in kinds for kinds in calibration.underpowered.values()),
+        )
+        for kind in KINDS
+        if (total := calibration.total(kind)) is not None
+    }
+
+
+def with_adaptation(
+    result: AuditResult, adaptation: schema.Adaptation, folds: Mapping[str, int]
+) -> AuditResult:
+    """The result of an audit whose aligner was adapted; `folds` of the rows, by id."""
+    report = result.report.model_copy(update={"adaptation": adaptation})
+    return replace(result, report=report, folds=folds)
 
 
 @overload

@@ -29,6 +29,23 @@ def headline(report: Report) -> str:
     )
 
 
+def adapted(report: Report) -> str | None:
+    """How the aligner was adapted and what that gave, as a sentence; None: it was not."""
+    one = report.adaptation
+    if one is None:
+        return None
+    power = ", ".join(
+        f"{kind} {one.before[kind].power:.0%} to {now.power:.0%}"
+        for kind, now in report.controls.items()
+        if kind in one.before
+    )
+    return (
+        f"The aligner was trained on rows that a first pass trusts ({one.trusted} of "
+        f"{report.total_samples}), in {len(one.folds)} folds by {one.by}; each row is judged by a "
+        f"model that never heard its like. Power, first pass to second: {power or 'not measured'}."
+    )
+
+
 def low_quality(part: SplitStatistics, to: str) -> tuple[str, str]:
     """The share of low quality of a domain or split and its interval, as tables show them.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from asr_gate.audit.records.report import DomainStatistics, Report, Review
+from asr_gate.audit.records.report import DomainStatistics, Lineage, Report, Review
 from asr_gate.audit.records.rules import catalogue
-from asr_gate.audit.report.headline import low_quality, sentence
+from asr_gate.audit.report.headline import adapted, low_quality, sentence
 from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown_rows import excluded_by_cause, rows_by_rule
 from asr_gate.audit.report.markdown_text import escape
@@ -127,6 +127,9 @@ def _lines(
                 f"| {power.false_alarm_rate:.1%} | {'underpowered' if power.underpowered else ''} |"
             )
         yield ""
+    if line := adapted(report):
+        yield line
+        yield ""
     yield from excluded_by_cause(report, sampled, places)
     yield ""
     yield "## Findings"
@@ -155,12 +158,21 @@ def _lines(
     precision = report.aligner.precision
     yield (
         f"- aligner: {escape(report.aligner.name)}, revision {escape(report.aligner.revision)}, "
-        f"weights `{report.aligner.weights_sha256[:16]}`"
+        f"weights `{report.aligner.weights_sha256[:16]}`{_trained(report.aligner.trained)}"
         + (f", computed in {precision}" if precision != "float32" else "")
     )
     yield f"- sample: {report.sampling.method}, seed {report.sampling.seed}"
     yield f"- made: {report.created_at} by asr-gate {report.tool.version}"
     yield f"- digest: `{report.digest}`"
+
+
+def _trained(lineage: Lineage | None) -> str:
+    if lineage is None:
+        return ""
+    return (
+        f"; trained by recipe {escape(lineage.recipe)} from {escape(lineage.began_with)} on data "
+        f"{escape(lineage.dataset)}, allowed by the audit {escape(lineage.report)}"
+    )
 
 
 def _review(review: Review) -> Iterator[str]:

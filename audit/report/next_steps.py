@@ -12,7 +12,7 @@ from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.causes import strongest_first
 from asr_gate.audit.records.excluded import excludes
 from asr_gate.audit.records.finding import Finding
-from asr_gate.audit.records.report import Report
+from asr_gate.audit.records.report import LOCAL, Report
 
 NO_LANGUAGE = ("und", "mul")
 """What a report says where the audit was given no language."""
@@ -106,9 +106,8 @@ def audit_again(
         everything: whether to sample all of it, whatever was sampled before.
         name: of the new audit; None: it replaces this one.
     """
-    # Where a model of NeMo lies is not in the report.
-    aligner = "nemo:FOLDER" if report.aligner.name.startswith("nemo:") else report.aligner.name
-    arguments = [*data.audit(), *(["--name", name] if name else []), "--aligner", aligner]
+    arguments = [*data.audit(), *(["--name", name] if name else [])]
+    arguments += ["--aligner", aligner_spec(report)]
     if report.aligner.language not in NO_LANGUAGE:
         arguments += ["--language", report.aligner.language]
     default = load_policy().model_dump(mode="json")
@@ -133,3 +132,10 @@ def audit_again(
 
 def _line(*arguments: object) -> str:
     return shlex.join(["asr", *map(str, arguments)])
+
+
+def aligner_spec(report: Report) -> str:
+    """The `--aligner` of a report; with `FOLDER` for a local model, whose place it does not say."""
+    kind, _, place = report.aligner.name.partition(":")
+    local = kind in ("embedded", "nemo") or report.aligner.revision == LOCAL
+    return f"{kind}:FOLDER" if place and local else report.aligner.name

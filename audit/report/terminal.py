@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asr_gate.audit.records.report import Report
-from asr_gate.audit.report.headline import headline, low_quality
+from asr_gate.audit.report.headline import adapted, headline, low_quality
 from asr_gate.corpus.text.plain import plain
 
 COLOURS = {
@@ -86,6 +86,8 @@ def print_report(
                 Text("underpowered", "bold yellow") if power.underpowered else "",
             )
         console.print(table)
+    if line := adapted(report):
+        console.print(line, highlight=False, soft_wrap=True)
     if report.rules:
         found = ", ".join(f"{code} {count}" for code, count in report.rules.items())
         console.print(f"Findings: {found}", highlight=False)

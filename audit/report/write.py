@@ -45,8 +45,11 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     Returns:
         The result with the digests of the tables and of the report filled in.
     """
+    schemas = dict(SCHEMAS)
+    if result.folds is not None:
+        schemas["utterances"] = schemas["utterances"].append(pa.field("fold", pa.int64()))
     tables = {
-        f"{name}.parquet": _parquet(rows, SCHEMAS[name])
+        f"{name}.parquet": _parquet(rows, schemas[name])
         for name, rows in rows_of_tables(result, corpus).items()
     }
     tables[ROWS_FILE] = to_lines(result.fingerprint.rows)
@@ -122,6 +125,7 @@ def _utterances(result: AuditResult, corpus: Corpus) -> list[dict[str, Any]]:
                 "activity": row.measured.activity,
                 "unaligned": row.unaligned,
             }
+            | ({} if result.folds is None else {"fold": result.folds[row.id]})
         )
     return rows
 

@@ -36,6 +36,10 @@ class Remembering(AcousticModel):
             self._known.update(zip(keys, self._model.forward(waveforms), strict=True))
         return [self._known[key] for key in keys]
 
+    def also(self, other: Remembering) -> None:
+        """Know what another model emitted, too; what both know is the other's."""
+        self._known.update(other._known)
+
     def romanise(self, word: str) -> str:
         """As the model does."""
         return self._model.romanise(word)

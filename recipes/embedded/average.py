@@ -14,8 +14,8 @@ from typing import cast
 
 from torch.optim.swa_utils import AveragedModel
 
+from asr_gate.embedded.network import EmbeddedNet
 from recipes.embedded.dataset import read, summary
-from recipes.embedded.network import EmbeddedNet
 from recipes.embedded.onnx_file import load
 from recipes.embedded.train import export, figures
 

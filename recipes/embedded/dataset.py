@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from recipes.embedded.network import HOP, PHONES, SAMPLE_RATE, LogMel
+from asr_gate.embedded.augment import NO_WORD, UNKNOWN_PHONE
+from asr_gate.embedded.encoding import HOP, SAMPLE_RATE
+from asr_gate.embedded.network import PHONES, LogMel
 from recipes.embedded.speech import HELD_OUT, SHARES, as_recorded, synthesize
 from recipes.embedded.spoken import Speech
 from recipes.embedded.text import Sentence, sentences
@@ -21,8 +23,6 @@ JOB = 120
 """Sentences a job, all by one synthesizer."""
 FRAMES_PER_SECOND = SAMPLE_RATE / HOP
 MAX_SECONDS = 10.0
-UNKNOWN_PHONE = -1
-NO_WORD = -1
 
 
 @dataclass

@@ -25,16 +25,12 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from recipes.embedded.network import (
-    SAMPLE_RATE,
-    STRIDE_SECONDS,
-    TOKENS,
-    EmbeddedNet,
-)
+from asr_gate.embedded.encoding import SAMPLE_RATE, STRIDE_SECONDS, TOKENS
+from asr_gate.embedded.files import SHIPPED
+from asr_gate.embedded.network import EmbeddedNet
 from recipes.embedded.onnx_file import load
 from recipes.embedded.text import DIGITS, normalise
 
-COMMITTED = Path("audit/acoustic/embedded")
 BEGIN = "<!-- figures: begin -->"
 END = "<!-- figures: end -->"
 DRAWS = 5
@@ -250,7 +246,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Figures of the embedded model.")
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--doc", type=Path, help="page whose figures are remade in place")
-    parser.add_argument("--model", type=Path, default=COMMITTED, help="folder of the model")
+    parser.add_argument("--model", type=Path, default=SHIPPED, help="folder of the model")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     net = load(options.model)

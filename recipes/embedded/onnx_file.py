@@ -1,7 +1,7 @@
 """The network as one ONNX file: what an audit runs, and the form in which weights are kept.
 
 The graph goes from power spectra and frame counts to logits. Waveforms become spectra in numpy
-(`asr_gate.audit.acoustic.spectrum`), so that an audit needs no torch. Weights are stored in half
+(`asr_gate.embedded.encoding`), so that an audit needs no torch. Weights are stored in half
 precision and cast where they are used; onnxruntime does that once, when it loads the file.
 """
 
@@ -17,10 +17,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
-from recipes.embedded.network import FFT, EmbeddedNet, Shape, standardise
-
-WEIGHTS = "model.onnx"
-CARD = "model.json"
+from asr_gate.embedded.encoding import FFT
+from asr_gate.embedded.files import CARD_FILE, WEIGHTS_FILE, weights_in
+from asr_gate.embedded.network import EmbeddedNet, Shape, build, standardise
 
 OPSET = 17
 HALF = ":half"
@@ -81,25 +80,10 @@ def to_onnx(net: EmbeddedNet) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def weights(path: Path) -> dict[str, Tensor]:
-    """The weights of a file, in single precision, by their names in the network."""
-    return {
-        tensor.name.removeprefix("net.").removesuffix(HALF): torch.from_numpy(
-            numpy_helper.to_array(tensor).astype(np.float32)
-        )
-        for tensor in onnx.load(path).graph.initializer
-        if tensor.name.endswith(HALF)
-    }
-
-
 def load(folder: Path) -> EmbeddedNet:
-    """A trained network, ready to `emit`; its `card` holds `model.json`."""
-    card = json.loads((folder / CARD).read_text("utf-8"))
-    net = EmbeddedNet(Shape(**{**card["shape"], "kernels": tuple(card["shape"]["kernels"])}))
-    # Batch normalisation counts its batches in integers that inference never reads.
-    missing, unexpected = net.load_state_dict(weights(folder / WEIGHTS), strict=False)
-    wrong = [name for name in missing if not name.endswith("num_batches_tracked")] + unexpected
-    if wrong:
-        raise ValueError(f"{WEIGHTS} does not fit network.py: {', '.join(wrong)}")
+    """A network of any shape, ready to `emit`; its `card` holds `model.json`."""
+    card = json.loads((folder / CARD_FILE).read_text("utf-8"))
+    shape = Shape(**{**card["shape"], "kernels": tuple(card["shape"]["kernels"])})
+    net = build(shape, weights_in((folder / WEIGHTS_FILE).read_bytes()))
     net.card = card
-    return net.eval()
+    return net

@@ -16,9 +16,10 @@ import numpy as np
 import soundfile
 import soxr
 
+from asr_gate.embedded.encoding import SAMPLE_RATE
+from asr_gate.embedded.network import PHONES
 from recipes.embedded.espeak import ESPEAK_DATA, Espeak
 from recipes.embedded.kokoro import Kokoro
-from recipes.embedded.network import PHONES, SAMPLE_RATE
 from recipes.embedded.spoken import Speech, floats
 from recipes.embedded.text import Sentence
 

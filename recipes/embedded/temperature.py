@@ -17,7 +17,7 @@ from asr_gate.audit.align.coverage import coverage
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.alignment import Alignment
 from asr_gate.corpus.text.letters import spell
-from recipes.embedded.network import SAMPLE_RATE, STRIDE_SECONDS, TOKENS
+from asr_gate.embedded.encoding import SAMPLE_RATE, STRIDE_SECONDS, TOKENS
 
 TEMPERATURES = [round(0.7 + 0.1 * step, 1) for step in range(34)]
 

@@ -6,8 +6,6 @@ word's letters only near that word. So nothing has to be discovered by alignment
 model emits when a word is heard rather than late.
 """
 
-import hashlib
-import json
 import math
 import random
 import tempfile
@@ -25,19 +23,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.multiprocessing.spawn import spawn
 
-from recipes.embedded.augment import Augment, Batch
-from recipes.embedded.dataset import FRAMES_PER_SECOND, NO_WORD, UNKNOWN_PHONE, Item, read
+from asr_gate.corpus.files import write_atomically
+from asr_gate.embedded.augment import NO_WORD, UNKNOWN_PHONE, Augment, Batch
+from asr_gate.embedded.encoding import TOKENS, encode
+from asr_gate.embedded.files import CARD_FILE, WEIGHTS_FILE, card_text
+from asr_gate.embedded.network import EmbeddedNet, Shape, shape_dict, standardise
+from recipes.embedded.dataset import FRAMES_PER_SECOND, Item, read
 from recipes.embedded.evaluate import align, greedy
-from recipes.embedded.network import (
-    SAMPLE_RATE,
-    STRIDE_SECONDS,
-    TOKENS,
-    EmbeddedNet,
-    Shape,
-    shape_dict,
-    standardise,
-)
-from recipes.embedded.onnx_file import CARD, WEIGHTS, load, to_onnx
+from recipes.embedded.onnx_file import load, to_onnx
 from recipes.embedded.temperature import best_temperature
 
 SPACE = TOKENS.index(" ")
@@ -64,10 +57,6 @@ class Settings:
     tolerance: int = 3
     """Frames of 20 ms that a word's letters may stand before its start or after its end."""
     checkpoint_minutes: float = 4.0
-
-
-def encode(text: str) -> list[int]:
-    return [TOKENS.index(character) for character in text]
 
 
 def collate(items: list[Item]) -> Batch:
@@ -153,20 +142,11 @@ def export(net: EmbeddedNet, folder: Path, card: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     data = to_onnx(net)
     base = {
-        "revision": f"embedded-1-{hashlib.sha256(data).hexdigest()[:12]}",
-        "tokens": list(TOKENS),
-        "blank": 0,
-        "stride": STRIDE_SECONDS,
-        "sample_rate": SAMPLE_RATE,
         "shape": shape_dict(net.shape),
         "parameters": sum(p.numel() for p in net.parameters()),
     }
-    # Renamed into place, so that whoever reads meanwhile finds a whole file.
-    text = json.dumps({**base, **card}, indent=2) + "\n"
-    for name, content in ((WEIGHTS, data), (CARD, text.encode())):
-        part = folder / f"{name}.part"
-        part.write_bytes(content)
-        part.rename(folder / name)
+    write_atomically(folder / WEIGHTS_FILE, data)
+    write_atomically(folder / CARD_FILE, card_text(data, {**base, **card}))
 
 
 class Average:

@@ -16,7 +16,7 @@ from tests.train.support import WORDS, run_record, write_corpus
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `first/`, what `asr eval` made of a random model on `corpus/corpus.jsonl`."""
-    from asr_gate.train.data.tokenizer import build_processor
+    from asr_gate.train.families.qwen3_asr.tokenizer import build_processor
 
     folder = tmp_path_factory.mktemp("evaluated")
     manifest = write_corpus(folder / "corpus", rows=16)

@@ -5,21 +5,18 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from asr_gate.audit.acoustic import load_model
-from asr_gate.audit.acoustic.embedded import adapter
-from recipes.embedded.augment import Augment, Batch
-from recipes.embedded.dataset import NO_WORD
+from asr_gate.embedded import files
+from asr_gate.embedded.augment import NO_WORD, Augment, Batch
+from asr_gate.embedded.encoding import TOKENS, encode
+from asr_gate.embedded.network import MELS, PHONES
 from recipes.embedded.kokoro import FRAME, LATE, RATE, Piece, timed
-from recipes.embedded.network import MELS, PHONES, TOKENS
-from recipes.embedded.onnx_file import WEIGHTS, load, to_onnx, weights
-from recipes.embedded.train import allowed_tokens, encode, windowed_ctc
-from tests.speech import babble, spoken
+from recipes.embedded.onnx_file import load, to_onnx
+from recipes.embedded.train import allowed_tokens, windowed_ctc
 
 
 def losses(logits: torch.Tensor, allowed: torch.Tensor, text: str) -> float:
@@ -28,22 +25,9 @@ def losses(logits: torch.Tensor, allowed: torch.Tensor, text: str) -> float:
     return float(windowed_ctc(logits, frames, allowed, targets, sizes))
 
 
-def test_an_audit_emits_what_the_network_does() -> None:
-    folder = Path(adapter.__file__).parent
-    net, model = load(folder), load_model("embedded", device="cpu")
-    for sound in [*spoken(2), babble(0.3), babble(0.05)]:
-        logs, _ = net.emit(torch.from_numpy(sound)[None], torch.tensor([len(sound)]))
-        expected = (logs[0] / model.info.temperature).softmax(-1).numpy()
-        (emission,) = model.forward([sound])
-        np.testing.assert_allclose(np.exp(emission), expected, atol=1e-4)
-
-
-def test_the_file_keeps_the_weights(tmp_path: Path) -> None:
-    folder = Path(adapter.__file__).parent
-    (tmp_path / WEIGHTS).write_bytes(to_onnx(load(folder)))
-    first, again = weights(folder / WEIGHTS), weights(tmp_path / WEIGHTS)
-    assert first.keys() == again.keys()
-    assert all(torch.equal(first[name], again[name]) for name in first)
+def test_the_recipe_writes_the_file_that_every_model_of_this_network_shares() -> None:
+    shipped = (files.SHIPPED / files.WEIGHTS_FILE).read_bytes()
+    assert to_onnx(load(files.SHIPPED)) == shipped
 
 
 def test_where_all_is_allowed_it_is_ctc() -> None:

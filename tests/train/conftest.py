@@ -47,7 +47,7 @@ def report(manifest: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def processor():
     """A processor of Qwen3-ASR's kind whose tokenizer knows the corpus' words."""
-    from asr_gate.train.data.tokenizer import build_processor
+    from asr_gate.train.families.qwen3_asr.tokenizer import build_processor
 
     return build_processor([" ".join(WORDS)] * 3, vocabulary=290)
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
 
 from asr_gate.train import recipes
-from asr_gate.train.model.build import build_random, tiny_config
+from asr_gate.train.families.qwen3_asr.build import build_random, tiny_config
 
 SMALL = recipes.TinyModel(audio_layers=2, audio_width=16, text_layers=2, text_width=32)
 

@@ -12,12 +12,16 @@ from safetensors.torch import load_file, save_file
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
 from asr_gate.train import recipes
-from asr_gate.train.data.audio_cache import AudioCache, can_cache_audio, default_folder
-from asr_gate.train.data.collation import Batch, collate
-from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.examples import Batch
 from asr_gate.train.data.rows import Row
-from asr_gate.train.model.build import build_random, tiny_config
-from asr_gate.train.model.loss import TranscriptLoss
+from asr_gate.train.families.qwen3_asr.audio_cache import (
+    AudioCache,
+    can_cache_audio,
+    default_folder,
+)
+from asr_gate.train.families.qwen3_asr.build import build_random, tiny_config
+from asr_gate.train.families.qwen3_asr.encoder import PromptEncoder, collate
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
 from tests.train.trainings import THREE_EPOCHS, TWO_EPOCHS, losses, train
 
 CPU = torch.device("cpu")
@@ -42,11 +46,11 @@ def rows(manifest: Path) -> list[Row]:
 
 
 @pytest.fixture(scope="module")
-def encoder(processor) -> Encoder:
-    return Encoder(processor, recipes.Data())
+def encoder(processor) -> PromptEncoder:
+    return PromptEncoder(processor, recipes.Data())
 
 
-def batch_of(encoder: Encoder, rows: list[Row]) -> Batch:
+def batch_of(encoder: PromptEncoder, rows: list[Row]) -> Batch:
     return collate([encoder.read(row) for row in rows], pad_id=encoder.pad_id)
 
 

@@ -13,15 +13,19 @@ from transformers import Qwen3ASREncoder, Qwen3ASREncoderConfig
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
 from asr_gate.train import recipes
-from asr_gate.train.data.batches import audio_tokens
-from asr_gate.train.data.collation import IGNORE, collate
-from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row
-from asr_gate.train.model.audio_tower import ON_HOST, WINDOWED, audio_states, pack
-from asr_gate.train.model.build import build_on_meta, build_random, set_attention, tiny_config
-from asr_gate.train.model.load import load_pretrained
-from asr_gate.train.model.loss import TranscriptLoss, moved
-from asr_gate.train.model.older_layout import config_from_thinker
+from asr_gate.train.families.qwen3_asr.audio_tower import ON_HOST, WINDOWED, audio_states, pack
+from asr_gate.train.families.qwen3_asr.build import (
+    build_on_meta,
+    build_random,
+    set_attention,
+    tiny_config,
+)
+from asr_gate.train.families.qwen3_asr.encoder import IGNORE, PromptEncoder, audio_tokens, collate
+from asr_gate.train.families.qwen3_asr.load import load_pretrained
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
+from asr_gate.train.families.qwen3_asr.older_layout import config_from_thinker
+from asr_gate.train.model.arithmetic import moved
 from tests.train.layouts import thinker_config
 
 SHAPE = recipes.TinyModel(audio_layers=2, audio_width=16, text_layers=2, text_width=32)
@@ -79,7 +83,7 @@ def test_gradients_are_those_of_the_original(tower) -> None:
 
 @pytest.fixture
 def inputs(processor, manifest: Path) -> dict[str, Tensor]:
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     rows = [Row(one, one.duration or 0.0, "English") for one in read_corpus([manifest]).utterances]
     return collate([encoder.read(row) for row in rows[:5]], pad_id=encoder.pad_id).inputs
 
@@ -147,7 +151,7 @@ def test_a_step_never_waits_for_the_device() -> None:
         "input_features": torch.zeros(3, 128, frames.shape[1]),
         "input_features_mask": frames,
     }
-    packed = moved(objective.pack(batch), torch.device("meta"))
+    packed = moved(objective.pack(batch), torch.device("meta"), objective.on_host)
     assert [name for name, one in packed.items() if not one.is_meta] == [ON_HOST]
     objective(**packed, weights=torch.ones(3, device="meta")).backward()
     assert all(parameter.grad is not None for parameter in model.lm_head.parameters())

@@ -10,9 +10,10 @@ import torch
 
 from asr_gate.train import recipes
 from asr_gate.train.data import examples
-from asr_gate.train.data.audio_cache import default_folder
 from asr_gate.train.data.augmentation import Augmentation
-from asr_gate.train.data.examples import Encoder, Example, Examples
+from asr_gate.train.data.examples import Examples
+from asr_gate.train.families.qwen3_asr.audio_cache import default_folder
+from asr_gate.train.families.qwen3_asr.encoder import PromptedExample, PromptEncoder
 from asr_gate.train.recipes import Augment, RecipeError, SpecAugment
 from asr_gate.train.run import TrainResult
 from tests.train.support import RATE, write_tones
@@ -111,25 +112,25 @@ def test_short_rows_and_wide_masks(frames: int) -> None:
 def test_examples_are_whole_and_change_with_the_epoch(processor, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     mine = row(path, write_tones(path, ["red", "green", "blue"]), "red green blue")
-    encoder = Encoder(processor, recipes.Data(augment=ALL))
+    encoder = PromptEncoder(processor, recipes.Data(augment=ALL))
     data = Examples([mine], encoder, seed=1)
     plain = encoder.read(mine)
-    assert isinstance(plain, Example)
+    assert isinstance(plain, PromptedExample)
     seen = []
     for epoch in range(1, 9):
         one = data[epoch, 0]
-        assert isinstance(one, Example)
+        assert isinstance(one, PromptedExample)
         heard = int((one.prompt == processor.audio_token_id).sum())
         frames = int(one.features_mask.sum())
         assert heard == frames // 100 * 13 + -(-(frames % 100) // 8)
         assert torch.equal(one.target, plain.target)
         again = data[epoch, 0]
-        assert isinstance(again, Example)
+        assert isinstance(again, PromptedExample)
         assert torch.equal(one.features, again.features)
         seen.append(frames)
     assert len(set(seen)) > 3
     assert encoder.read(mine) is plain, "as in evaluation"
-    off = Examples([mine], Encoder(processor, recipes.Data()), seed=1)
+    off = Examples([mine], PromptEncoder(processor, recipes.Data()), seed=1)
     assert off[1, 0] is off[2, 0]
 
 
@@ -137,10 +138,10 @@ def test_examples_are_whole_and_change_with_the_epoch(processor, tmp_path: Path)
 def test_no_row_is_stretched_past_a_limit(processor, tmp_path: Path, limit: dict) -> None:
     path = tmp_path / "a.wav"
     mine = row(path, write_tones(path, ["red", "green", "blue"]), "red")
-    encoder = Encoder(processor, recipes.Data(**limit, augment=Augment(speed=(0.5, 0.9))))
+    encoder = PromptEncoder(processor, recipes.Data(**limit, augment=Augment(speed=(0.5, 0.9))))
     assert encoder.count_tokens(mine) == 65
     one = Examples([mine], encoder, seed=1)[1, 0]
-    assert isinstance(one, Example)
+    assert isinstance(one, PromptedExample)
     assert int(one.features_mask.sum()) == 120
 
 

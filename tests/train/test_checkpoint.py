@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from asr_gate.train.model.build import is_tied, untie_embeddings
+from asr_gate.train.families.qwen3_asr.build import is_tied, untie_embeddings
+from asr_gate.train.families.qwen3_asr.load import load_pretrained
 from asr_gate.train.model.checkpoint import checkpoint_type, mark_best, prune, write_checkpoint
-from asr_gate.train.model.load import load_pretrained
 from tests.train.layouts import write_small
 
 SCORES = {"epoch-1": 0.5, "step-4": 0.3, "epoch-2": 0.3, "epoch-3": 0.4}

@@ -10,12 +10,19 @@ from torch import Tensor
 
 from asr_gate.corpus.read import read_corpus
 from asr_gate.train import recipes
-from asr_gate.train.data.collation import collate
-from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row
-from asr_gate.train.model.build import build_random, set_attention, tiny_config
-from asr_gate.train.model.fast import choose_kernels, compile_layers, make_fast, use_fused_kernels
-from asr_gate.train.model.loss import TranscriptLoss, compute_type, moved
+from asr_gate.train.families.qwen3_asr.build import build_random, set_attention, tiny_config
+from asr_gate.train.families.qwen3_asr.encoder import PromptEncoder, collate
+from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
+from asr_gate.train.families.qwen3_asr.fast import (
+    choose_kernels,
+    compile_layers,
+    make_fast,
+    use_fused_kernels,
+)
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
+from asr_gate.train.model.arithmetic import compute_type, moved
+from asr_gate.train.model.frozen import round_frozen
 from asr_gate.train.model.parameter_groups import freeze_all_but, match
 from tests.train.trainings import TWO_EPOCHS, losses, train
 
@@ -29,7 +36,7 @@ SHAPE = recipes.TinyModel(audio_layers=3, audio_width=64, text_layers=4, text_wi
 
 @pytest.fixture
 def inputs(processor, manifest: Path) -> dict[str, Tensor]:
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     rows = [Row(one, one.duration or 0.0, "English") for one in read_corpus([manifest]).utterances]
     return collate([encoder.read(row) for row in rows[:6]], pad_id=encoder.pad_id).inputs
 
@@ -46,7 +53,7 @@ def on_gpu(processor) -> TranscriptLoss:
 def step(objective: TranscriptLoss, inputs: dict[str, Tensor]) -> tuple[float, dict[str, Tensor]]:
     """The loss and the gradients, in the trainer's arithmetic."""
     objective.zero_grad(set_to_none=True)
-    packed = moved(objective.pack(inputs), CUDA)
+    packed = moved(objective.pack(inputs), CUDA, objective.on_host)
     with compute_type(CUDA):
         loss = objective(**packed)
     loss.backward()
@@ -77,7 +84,7 @@ def test_losses_are_those_of_the_cpu(processor, inputs) -> None:
 def test_a_step_never_waits(processor, inputs) -> None:
     objective = on_gpu(processor)
     step(objective, inputs)
-    packed = moved(objective.pack(inputs), CUDA)
+    packed = moved(objective.pack(inputs), CUDA, objective.on_host)
     torch.cuda.synchronize()
     torch.cuda.set_sync_debug_mode("error")
     try:
@@ -93,9 +100,10 @@ def test_frozen_weights_in_bfloat16_change_no_loss(processor, inputs) -> None:
     for stored in (False, True):
         objective = on_gpu(processor)
         phases = match(objective.model, recipes.load("round2-tiny", [])[1].phases)
-        settings = recipes.Model(tiny=SHAPE, untie_embeddings=True, kernels="torch")
+        settings = recipes.Qwen3ASRModel(tiny=SHAPE, untie_embeddings=True, kernels="torch")
         if stored:
-            make_fast(objective.model, settings, phases.values(), CUDA)
+            round_frozen(objective.model, phases.values(), Qwen3ASR.rounded)
+            make_fast(objective.model, settings, CUDA)
             assert objective.model.get_input_embeddings().weight.dtype == torch.bfloat16
         freeze_all_but(objective.model, phases["A"])
         found.append(step(objective, inputs))
@@ -109,7 +117,7 @@ def test_fused_kernels_give_the_same_losses(weighted: bool, processor, inputs) -
     plain, fused = on_gpu(processor), on_gpu(processor)
     use_fused_kernels(fused.model)
     close(step(fused, inputs), step(plain, inputs))
-    packed = moved(plain.pack(inputs), CUDA)
+    packed = moved(plain.pack(inputs), CUDA, plain.on_host)
     weights = {"weights": torch.linspace(0, 1, 6, device=CUDA)} if weighted else {}
     with torch.no_grad(), compute_type(CUDA):
         pair = [float(one(**packed, **weights)) for one in (plain, fused)]

@@ -17,8 +17,8 @@ from safetensors.torch import load_file
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import launch
 from asr_gate.train.distributed import Ranks, ranks
+from asr_gate.train.families.qwen3_asr.load import load_pretrained
 from asr_gate.train.loop.resume import restore_parameters
-from asr_gate.train.model.load import load_pretrained
 from tests.once import made_once
 from tests.speech import ROOT
 from tests.train.trainings import SMALL, train
@@ -90,7 +90,7 @@ def two(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) 
         patch.setattr(launch, "COMMAND", (sys.executable, str(SCRIPT)))
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.chdir(folder)
-        start = [str(manifest), str(report.parent), str(out), *WEIGHTED]
+        start = ["round2-tiny", str(manifest), str(report.parent), str(out), *WEIGHTED]
         assert there or launch.start(2, start) == 0
     return out
 

@@ -73,15 +73,14 @@ def test_a_result_holds_every_row(checkpoint: Path, manifest: Path) -> None:
 
 def test_the_loss_is_the_models_own(checkpoint: Path, manifest: Path, processor) -> None:
     from asr_gate.train import recipes
-    from asr_gate.train.data.collation import collate
-    from asr_gate.train.data.examples import Encoder
     from asr_gate.train.data.rows import to_row
-    from asr_gate.train.model.load import load_pretrained
+    from asr_gate.train.families.qwen3_asr.encoder import PromptEncoder, collate
+    from asr_gate.train.families.qwen3_asr.load import load_pretrained
 
     _, path = evaluate_checkpoint(str(checkpoint), [manifest])
     first = json.loads(path.with_name("result.predictions.jsonl").read_text().splitlines()[0])
     settings = recipes.Data()
-    encoder = Encoder(processor, settings)
+    encoder = PromptEncoder(processor, settings)
     row = to_row(read_corpus([manifest]).utterances[0], settings)
     model = load_pretrained(str(checkpoint), None, untie=False)
     batch = collate([encoder.read(row)], pad_id=encoder.pad_id)
@@ -200,7 +199,7 @@ def test_progress_counts_rows_and_seconds(checkpoint: Path, manifest: Path) -> N
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"checkpoint": "nowhere"}, "nowhere: no usable Qwen3-ASR checkpoint"),
+        ({"checkpoint": "nowhere"}, "nowhere: no usable speech-recognition checkpoint"),
         ({"manifests": ["none.jsonl"]}, "none.jsonl: no such manifest"),
         ({"split": "test"}, "no column 'split'"),
         ({"device": "cuda"}, "--device cuda: torch sees no GPU"),

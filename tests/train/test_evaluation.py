@@ -13,12 +13,13 @@ import torch
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipes
-from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row, to_row
 from asr_gate.train.distributed import Ranks
 from asr_gate.train.evaluation.evaluate import EvaluationResult, Prediction, evaluate
 from asr_gate.train.evaluation.reading import SHORTEST, evaluation_batches, most_tokens
-from asr_gate.train.model.build import build_random, tiny_config
+from asr_gate.train.families.qwen3_asr.build import build_random, tiny_config
+from asr_gate.train.families.qwen3_asr.encoder import PromptEncoder
+from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
 from tests.train.layouts import SMALL
 
 
@@ -61,19 +62,19 @@ class OneOf(Ranks):
 
 
 @pytest.fixture(scope="module")
-def sides(manifest: Path, processor) -> tuple[Any, Encoder, list[Row]]:
+def sides(manifest: Path, processor) -> tuple[Any, PromptEncoder, list[Row]]:
     settings = recipes.Data()
     model = build_random(tiny_config(SMALL, processor), untie=False, seed=1)
     rows = [to_row(one, settings) for one in read_corpus([manifest]).utterances]
     assert all(isinstance(row, Row) for row in rows)
-    return model, Encoder(processor, settings), rows  # type: ignore[return-value]
+    return model, PromptEncoder(processor, settings), rows  # type: ignore[return-value]
 
 
-def result(sides: tuple[Any, Encoder, list[Row]], **named: Any) -> EvaluationResult:
+def result(sides: tuple[Any, PromptEncoder, list[Row]], **named: Any) -> EvaluationResult:
     model, encoder, rows = sides
     named = {"batch_seconds": 6.0, "most_tokens": lambda row, reference: reference} | named
     found = evaluate(
-        model, encoder, rows, device=torch.device("cpu"), numbers="spoken",
+        Qwen3ASR(), model, encoder, rows, device=torch.device("cpu"), numbers="spoken",
         memory_advice="use smaller batches", **named
     )  # fmt: skip
     assert found is not None

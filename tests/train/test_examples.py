@@ -9,11 +9,15 @@ import torch
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipes
-from asr_gate.train.data.batches import audio_tokens
-from asr_gate.train.data.collation import IGNORE, collate
-from asr_gate.train.data.examples import Encoder, Example
 from asr_gate.train.data.rows import Row
-from asr_gate.train.data.tokenizer import END_OF_TURN
+from asr_gate.train.families.qwen3_asr.encoder import (
+    IGNORE,
+    PromptedExample,
+    PromptEncoder,
+    audio_tokens,
+    collate,
+)
+from asr_gate.train.families.qwen3_asr.tokenizer import END_OF_TURN
 from asr_gate.train.plan import Refused
 from tests.train.support import RATE, WORDS, write_tones
 
@@ -33,11 +37,11 @@ def row(path: Path, seconds: float, text: str, language: str = "English") -> Row
     )
 
 
-def example_of(prompt: int, target: list[int], end: int) -> Example:
+def example_of(prompt: int, target: list[int], end: int) -> PromptedExample:
     """An example whose prompt holds end and padding ids too, as the chat's turns do."""
     ids = torch.arange(prompt) % 7 + 100
     ids[::5] = end
-    return Example(
+    return PromptedExample(
         row=row(Path("x.wav"), 1.0, "x"),
         prompt=ids,
         tag=0,
@@ -78,9 +82,9 @@ def test_real_rows_are_supervised_from_the_tag_to_the_end(
     path = tmp_path / "a.wav"
     text = "Red  green\nבדיקה"
     seconds = write_tones(path, ["red", "green"])
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     example = encoder.read(row(path, seconds, text, language))
-    assert isinstance(example, Example)
+    assert isinstance(example, PromptedExample)
     tokenizer = processor.tokenizer
     assert tokenizer.decode(example.target) == "Red green בדיקה" + END_OF_TURN
     prompt = tokenizer.decode(example.prompt)
@@ -97,9 +101,9 @@ def test_real_rows_are_supervised_from_the_tag_to_the_end(
 def test_the_prompt_is_the_one_of_inference(processor, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     seconds = write_tones(path, ["red", "green", "blue"])
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     example = encoder.read(row(path, seconds, "red"))
-    assert isinstance(example, Example)
+    assert isinstance(example, PromptedExample)
     import soundfile
 
     samples, _ = soundfile.read(path, dtype="float32")
@@ -124,11 +128,11 @@ def test_audio_tokens_are_the_processors(processor, samples: int) -> None:
 
 def test_a_row_in_a_batch_is_the_row_alone(processor, manifest: Path) -> None:
     """Neither features nor the loss of a row depend on its neighbours."""
-    from asr_gate.train.model.build import build_random, tiny_config
-    from asr_gate.train.model.loss import TranscriptLoss
+    from asr_gate.train.families.qwen3_asr.build import build_random, tiny_config
+    from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
 
     corpus = read_corpus([manifest])
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     examples = [
         encoder.read(Row(one, one.duration or 0.0, "English")) for one in corpus.utterances[:4]
     ]
@@ -143,10 +147,11 @@ def test_a_row_in_a_batch_is_the_row_alone(processor, manifest: Path) -> None:
 
 
 def test_the_loss_is_the_models_own_on_the_same_labels(processor, manifest: Path) -> None:
-    from asr_gate.train.model.build import build_random, tiny_config
-    from asr_gate.train.model.loss import TranscriptLoss, supervised_tokens
+    from asr_gate.train.families.qwen3_asr.build import build_random, tiny_config
+    from asr_gate.train.families.qwen3_asr.encoder import supervised
+    from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
 
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     examples = [
         encoder.read(Row(one, one.duration or 0.0, "English"))
         for one in read_corpus([manifest]).utterances[:3]
@@ -155,7 +160,7 @@ def test_the_loss_is_the_models_own_on_the_same_labels(processor, manifest: Path
     model = build_random(tiny_config(shape, processor), untie=True, seed=1).eval()
     inputs = collate(examples, pad_id=encoder.pad_id).inputs
     with torch.no_grad():
-        mean = float(TranscriptLoss(model)(**inputs)) / supervised_tokens(inputs["labels"])
+        mean = float(TranscriptLoss(model)(**inputs)) / supervised(inputs["labels"]).sum()
         assert mean == pytest.approx(float(model(**inputs).loss), rel=1e-5)
 
 
@@ -166,7 +171,7 @@ def test_rows_that_turn_out_unfit_are_set_aside(processor, tmp_path: Path) -> No
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"RIFF")
     settings = recipes.Data(max_seconds=1.0)
-    encoder = Encoder(processor, settings)
+    encoder = PromptEncoder(processor, settings)
     items = [
         encoder.read(row(good, seconds, "red")),
         encoder.read(row(broken, 0.5, "red")),
@@ -179,7 +184,9 @@ def test_rows_that_turn_out_unfit_are_set_aside(processor, tmp_path: Path) -> No
         ("none", "unreadable"),
     ]
     assert collate(items[1:], pad_id=0).inputs == {}
-    few = Encoder(processor, recipes.Data(max_tokens=32)).read(row(good, seconds, "red " * 30))
+    few = PromptEncoder(processor, recipes.Data(max_tokens=32)).read(
+        row(good, seconds, "red " * 30)
+    )
     assert isinstance(few, Refused)
     assert few.rule == "too_many_tokens"
 
@@ -192,4 +199,4 @@ def test_a_tokenizer_of_another_model_is_refused(processor) -> None:
     other = copy.deepcopy(processor)
     other.tokenizer.get_vocab = dict
     with pytest.raises(UserError, match="it is not Qwen3-ASR's tokenizer"):
-        Encoder(other, recipes.Data())
+        PromptEncoder(other, recipes.Data())

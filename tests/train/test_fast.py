@@ -12,20 +12,20 @@ from torch._dynamo.testing import CompileCounter
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
 from asr_gate.train import recipes
-from asr_gate.train.data.collation import collate
-from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row
-from asr_gate.train.model import fast
-from asr_gate.train.model.build import build_random, set_attention, tiny_config
-from asr_gate.train.model.fast import (
+from asr_gate.train.families.qwen3_asr import fast
+from asr_gate.train.families.qwen3_asr.build import build_random, set_attention, tiny_config
+from asr_gate.train.families.qwen3_asr.encoder import PromptEncoder, collate
+from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
+from asr_gate.train.families.qwen3_asr.fast import (
     choose_kernels,
     compile_layers,
-    not_compiled,
-    only_frozen,
     use_fused_kernels,
 )
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
+from asr_gate.train.model.arithmetic import not_compiled
+from asr_gate.train.model.frozen import only_frozen
 from asr_gate.train.model.lora import add_adapters, merged
-from asr_gate.train.model.loss import TranscriptLoss
 from asr_gate.train.model.parameter_groups import MatchedGroup, freeze_all_but, match
 
 SHAPE = recipes.TinyModel(audio_layers=3, audio_width=16, text_layers=4, text_width=32)
@@ -34,7 +34,7 @@ CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 @pytest.fixture
 def inputs(processor, manifest: Path) -> dict[str, Tensor]:
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     rows = [Row(one, one.duration or 0.0, "English") for one in read_corpus([manifest]).utterances]
     return collate([encoder.read(row) for row in rows[:4]], pad_id=encoder.pad_id).inputs
 
@@ -59,7 +59,7 @@ def test_frozen_weights_in_bfloat16_change_neither_loss_nor_gradients(processor,
         objective = rounded(processor)
         phases = phases_of(objective)
         if stored:
-            for parameter in only_frozen(objective.model, phases).values():
+            for parameter in only_frozen(objective.model, phases, Qwen3ASR.rounded).values():
                 parameter.data = parameter.data.bfloat16()
         for groups in phases:
             freeze_all_but(objective.model, groups)
@@ -79,7 +79,7 @@ def test_what_any_phase_trains_stays_float32(processor) -> None:
     """Also what thaws only in a later phase; norms compute in float32 and stay."""
     objective = rounded(processor)
     phases = phases_of(objective)
-    frozen = only_frozen(objective.model, phases)
+    frozen = only_frozen(objective.model, phases, Qwen3ASR.rounded)
     trained = {name for groups in phases for group in groups for name in group.parameters}
     everything = dict(objective.model.named_parameters())
     assert "lm_head.weight" in trained
@@ -94,7 +94,7 @@ def test_tied_embeddings_that_train_by_either_name_stay_float32(processor) -> No
     model = build_random(tiny_config(SHAPE, processor), untie=False, seed=1)
     embeddings = model.get_input_embeddings().weight
     trained = [[MatchedGroup("words", 1e-5, {"model.language_model.embed_tokens": embeddings})]]
-    assert "lm_head.weight" not in only_frozen(model, trained)
+    assert "lm_head.weight" not in only_frozen(model, trained, Qwen3ASR.rounded)
 
 
 def test_adapters_are_merged_in_float32(processor) -> None:
@@ -107,7 +107,9 @@ def test_adapters_are_merged_in_float32(processor) -> None:
             torch.nn.init.constant_(parameter, 1e-5)
     expected = merged(objective.model)
     lora = {n: p for n, p in objective.model.named_parameters() if "lora_" in n}
-    frozen = only_frozen(objective.model, [[MatchedGroup("adapters", 1e-4, lora)]])
+    frozen = only_frozen(
+        objective.model, [[MatchedGroup("adapters", 1e-4, lora)]], Qwen3ASR.rounded
+    )
     assert not frozen.keys() & lora.keys()
     for parameter in frozen.values():
         parameter.data = parameter.data.bfloat16()

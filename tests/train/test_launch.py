@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -21,10 +20,12 @@ from torch.utils.data import DataLoader
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
 from asr_gate.train import devices, launch, recipes
-from asr_gate.train.data.examples import Encoder, Example, Examples
+from asr_gate.train.data.examples import Examples
 from asr_gate.train.data.rows import select
 from asr_gate.train.distributed import Ranks, ranks
 from asr_gate.train.evaluation.evaluate import EvaluationStopped, evaluate
+from asr_gate.train.families.qwen3_asr.encoder import PromptedExample, PromptEncoder
+from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
 from asr_gate.train.loop.batch_plan import BatchOrder, build_loader
 from asr_gate.train.signals import asked_to_stop
 from bench import signals
@@ -326,13 +327,13 @@ def test_tasks_of_srun_meet_on_the_first_node(
 
 
 @pytest.fixture
-def loader(processor, manifest: Path) -> DataLoader[Example]:
+def loader(processor, manifest: Path) -> DataLoader[PromptedExample]:
     """A loader with one worker over the small corpus."""
     recipe = recipes.load("round2-tiny", ["data.workers=1"])[1]
     selection = select(read_corpus([manifest]).utterances, frozenset(), recipe.data)
     order = BatchOrder()
     order.batches = [[(1, index)] for index in range(8)]
-    encoder = Encoder(processor, recipe.data)
+    encoder = PromptEncoder(processor, recipe.data)
     assert len(pickle.loads(pickle.dumps(Examples(selection.training, encoder, 0)))) > 8
     return build_loader(order, encoder, selection, recipe)
 
@@ -340,7 +341,7 @@ def loader(processor, manifest: Path) -> DataLoader[Example]:
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "forkserver"])
 def test_only_its_own_process_ends_a_worker(
-    method: str, loader: DataLoader[Example], monkeypatch: pytest.MonkeyPatch
+    method: str, loader: DataLoader[PromptedExample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     loader.multiprocessing_context = method
@@ -378,12 +379,12 @@ class _Two(Ranks):
         return [value, True]
 
 
-def test_an_evaluation_stops_in_all_processes_together() -> None:
+def test_an_evaluation_stops_in_all_processes_together(processor) -> None:
     with pytest.raises(EvaluationStopped):
         evaluate(
-            torch.nn.Linear(1, 1), SimpleNamespace(pad_id=0), [], batch_seconds=1,
-            most_tokens=lambda row, reference: 1, device=torch.device("cpu"), memory_advice="",
-            numbers="spoken", ranks=_Two(0, 2),
+            Qwen3ASR(), torch.nn.Linear(1, 1), PromptEncoder(processor, recipes.Data()), [],
+            batch_seconds=1, most_tokens=lambda row, reference: 1, device=torch.device("cpu"),
+            memory_advice="", numbers="spoken", ranks=_Two(0, 2),
         )  # fmt: skip
 
 

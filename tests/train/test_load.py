@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import recipes
-from asr_gate.train.model.build import build_on_meta, is_tied
-from asr_gate.train.model.load import load_config, load_pretrained, load_processor
+from asr_gate.train.families.qwen3_asr.build import build_on_meta, is_tied
+from asr_gate.train.families.qwen3_asr.load import load_config, load_pretrained, load_processor
 from asr_gate.train.model.parameter_groups import match
 from asr_gate.train.recipes import RecipeError
 from tests.train.layouts import older_name, thinker_config, write_older, write_small

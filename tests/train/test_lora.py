@@ -92,7 +92,7 @@ def test_a_pattern_that_names_no_layer_is_one_line(manifest: Path, report: Path)
 def test_the_recipe_fits_the_real_model() -> None:
     from transformers import Qwen3ASRConfig
 
-    from asr_gate.train.model.build import build_on_meta
+    from asr_gate.train.families.qwen3_asr.build import build_on_meta
     from asr_gate.train.model.parameter_groups import match
 
     _, settings = recipes.load("lora")

@@ -11,15 +11,16 @@ from torch import Tensor, nn
 from asr_gate.corpus.read import read_corpus
 from asr_gate.train import recipes
 from asr_gate.train.authorise import authorise_training
-from asr_gate.train.data.collation import IGNORE, collate, silence
-from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.examples import Batch
 from asr_gate.train.data.rows import Row
 from asr_gate.train.distributed import Ranks
-from asr_gate.train.model import loss
-from asr_gate.train.model.build import build_random, tiny_config
-from asr_gate.train.model.loss import TranscriptLoss, weighted_tokens
+from asr_gate.train.families.qwen3_asr import loss
+from asr_gate.train.families.qwen3_asr.build import build_random, tiny_config
+from asr_gate.train.families.qwen3_asr.encoder import IGNORE, PromptEncoder, collate, supervised
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
+from asr_gate.train.loop.step import weighted_tokens
 from asr_gate.train.prepare import build_model, prepare
-from tests.train.support import write_report
+from tests.train.support import utterance, write_report
 from tests.train.trainings import SMALL, TWO_EPOCHS, content, losses, train
 
 SHAPE = recipes.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_width=32)
@@ -27,7 +28,7 @@ SHAPE = recipes.TinyModel(audio_layers=1, audio_width=16, text_layers=1, text_wi
 
 @pytest.fixture
 def inputs(processor, manifest: Path) -> dict[str, Tensor]:
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     rows = [Row(one, one.duration or 0.0, "English") for one in read_corpus([manifest]).utterances]
     return collate([encoder.read(row) for row in rows[:5]], pad_id=encoder.pad_id).inputs
 
@@ -99,7 +100,13 @@ def test_a_row_counts_by_its_weight(processor, inputs) -> None:
         found = float(one(**inputs, weights=weights))
     losses, tokens = (torch.tensor(each, dtype=torch.float64) for each in zip(*rows, strict=True))
     assert found == pytest.approx(float(losses @ weights.double()), rel=1e-5)
-    assert weighted_tokens(inputs["labels"], weights) == float(tokens @ weights.double())
+    batch = Batch(
+        [Row(utterance("u"), 1.0, "English", weight=float(one)) for one in weights],
+        {},
+        supervised(inputs["labels"]).tolist(),
+        [],
+    )
+    assert weighted_tokens(batch) == float(tokens @ weights.double())
 
 
 def test_losses_are_summed_in_float32_whatever_the_arithmetic(processor, inputs) -> None:
@@ -115,7 +122,8 @@ def test_losses_are_summed_in_float32_whatever_the_arithmetic(processor, inputs)
 def test_silence_takes_part_and_changes_nothing(processor) -> None:
     """A process without rows meets the others in every layer."""
     one = objective(processor)
-    found = one(**silence(Encoder(processor, recipes.Data())).inputs, weights=torch.zeros(0))
+    quiet = PromptEncoder(processor, recipes.Data()).silence()
+    found = one(**quiet.inputs, weights=torch.zeros(0))
     found.backward()
     assert not found.any()
     for name, parameter in one.model.named_parameters():
@@ -166,7 +174,7 @@ def test_a_step_s_loss_is_the_mean_over_weighted_tokens(
     settings = recipes.load("round2-tiny", [*SMALL, *overrides])[1]
     authorised = authorise_training(str(reports["some"]), [manifest])
     prepared = prepare("r", settings, authorised, Ranks())
-    model = build_model(settings, prepared.config)
+    model = build_model(settings, prepared.source)
     encoder = prepared.encoder
     total = tokens = 0.0
     with torch.no_grad():

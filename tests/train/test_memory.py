@@ -11,6 +11,7 @@ import torch
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.data.rows import Row
+from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
 from asr_gate.train.loop import fit, trial
 from asr_gate.train.model.memory import memory_explained
 from asr_gate.train.run import TrainResult
@@ -48,19 +49,21 @@ def test_other_errors_stay_as_they_are() -> None:
 @pytest.mark.parametrize(
     ("where", "said"),
     [
-        ("TranscriptLoss.forward", r"in phase B, on a batch of \d rows, \d+ tokens, [\d.]+ s \(u.*"
+        ("asr_gate.train.families.qwen3_asr.loss.TranscriptLoss.forward",
+         r"in phase B, on a batch of \d rows, \d+ tokens, [\d.]+ s \(u.*"
          r"set phases\.0\.gradient_checkpointing=true, or lower data\.batch_tokens \(now 4096\)"),
         ("torch.Tensor.backward", r"lower data\.batch_tokens.*data\.batch_seconds \(now 6\)"),
         ("torch.optim.AdamW.step", "optimizer's step of phase B.*sharding=fsdp2"),
-        ("Qwen3ASRForConditionalGeneration.generate", "in the evaluation, on a batch of 2 rows.*"
-         r"evaluation\.max_new_tokens"),
-        ("TranscriptLoss.by_row", r"in the evaluation.*evaluation\.batch_seconds"),
+        ("transformers.Qwen3ASRForConditionalGeneration.generate",
+         r"in the evaluation, on a batch of 2 rows.*evaluation\.max_new_tokens"),
+        ("asr_gate.train.families.qwen3_asr.loss.TranscriptLoss.by_row",
+         r"in the evaluation.*evaluation\.batch_seconds"),
     ],
 )  # fmt: skip
 def test_running_out_in_a_training_says_where_and_what_to_change(
     where: str, said: str, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(f"asr_gate.train.loop.fit.{where}", full)
+    monkeypatch.setattr(where, full)
     with pytest.raises(UserError, match=said) as error:
         train(manifest, report)
     assert "\n" not in str(error.value)
@@ -69,7 +72,7 @@ def test_running_out_in_a_training_says_where_and_what_to_change(
 def test_checkpointing_is_not_advised_where_it_is_on(
     manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fit.TranscriptLoss, "forward", full)
+    monkeypatch.setattr(TranscriptLoss, "forward", full)
     with pytest.raises(UserError, match=r"\): lower data\.batch_tokens"):
         train(manifest, report, "phases.0.gradient_checkpointing=true")
 
@@ -95,7 +98,7 @@ def test_trying_the_largest_batches_changes_nothing(
 def test_a_batch_of_a_later_phase_that_does_not_fit_ends_the_run_before_its_first_step(
     manifest: Path, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = fit.TranscriptLoss.forward
+    real = TranscriptLoss.forward
 
     def tight(self, *arguments, **named):
         trains_the_tower = any(p.requires_grad for p in self.model.model.audio_tower.parameters())
@@ -103,7 +106,7 @@ def test_a_batch_of_a_later_phase_that_does_not_fit_ends_the_run_before_its_firs
             full()
         return real(self, *arguments, **named)
 
-    monkeypatch.setattr(fit.TranscriptLoss, "forward", tight)
+    monkeypatch.setattr(TranscriptLoss, "forward", tight)
     monkeypatch.setattr(fit, "DEVICES", ("cpu",))
     with pytest.raises(UserError, match=r"in phase A, on a batch.*phases\.1\.gradient_checkpoint"):
         train(manifest, report, out=tmp_path / "r")

@@ -6,14 +6,20 @@ import torch
 from transformers import Qwen3ASRConfig
 
 from asr_gate.train import recipes
+from asr_gate.train.families.qwen3_asr.build import (
+    build_on_meta,
+    build_random,
+    is_tied,
+    tiny_config,
+)
+from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
 from asr_gate.train.loop.optimizer import beginning, build_optimizer, schedule, set_learning_rates
-from asr_gate.train.model.build import build_on_meta, build_random, is_tied, tiny_config
+from asr_gate.train.model.layers import set_gradient_checkpointing
 from asr_gate.train.model.parameter_groups import (
     MatchedGroup,
     expand,
     freeze_all_but,
     match,
-    set_gradient_checkpointing,
 )
 from asr_gate.train.recipes import RecipeError
 
@@ -80,7 +86,7 @@ def test_a_tied_head_cannot_be_trained_by_its_name(processor) -> None:
     model = build_on_meta(tiny_config(SHAPE, processor), untie=False)
     assert is_tied(model)
     with pytest.raises(RecipeError, match="untie_embeddings is false"):
-        match(model, recipes.load("round2-tiny")[1].phases)
+        match(model, recipes.load("round2-tiny")[1].phases, Qwen3ASR().hint)
 
 
 def test_untying_copies_the_weights(processor) -> None:
@@ -162,16 +168,15 @@ def test_frozen_parameters_take_no_gradients(processor) -> None:
 def test_checkpointing_changes_no_gradient(trained, processor, manifest: Path) -> None:
     """`head` trains nothing below the upper language model, so that its inputs are all frozen."""
     from asr_gate.corpus.read import read_corpus
-    from asr_gate.train.data.collation import collate
-    from asr_gate.train.data.examples import Encoder
     from asr_gate.train.data.rows import Row
-    from asr_gate.train.model.loss import TranscriptLoss
+    from asr_gate.train.families.qwen3_asr.encoder import PromptEncoder, collate
+    from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
 
     model = build_random(tiny_config(SHAPE, processor), untie=True, seed=1).train()
     matched = match(model, recipes.load("round2-tiny")[1].phases)
     groups = matched["B"][1:] if trained == ["head"] else matched[trained[0]]
     freeze_all_but(model, groups)
-    encoder = Encoder(processor, recipes.Data())
+    encoder = PromptEncoder(processor, recipes.Data())
     rows = [Row(one, one.duration or 0.0, "English") for one in read_corpus([manifest]).utterances]
     inputs = collate([encoder.read(row) for row in rows[:3]], pad_id=encoder.pad_id).inputs
     layers = [*model.model.audio_tower.layers, *model.model.language_model.layers]

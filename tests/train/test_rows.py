@@ -9,7 +9,8 @@ from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 from asr_gate.train import recipes
 from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.own_sets import OwnSets
-from asr_gate.train.data.rows import Row, is_slow_to_read, refuse_long_texts, select
+from asr_gate.train.data.rows import Row, check_tokens, is_slow_to_read, refuse_unfit, select
+from asr_gate.train.plan import Refused
 from tests.train.support import utterance
 
 
@@ -41,9 +42,12 @@ def test_every_row_ends_in_exactly_one_list() -> None:
 def test_rows_with_too_many_tokens_are_listed() -> None:
     selection = select([utterance(f"u{i}") for i in range(10)], (), recipes.Data())
     last = selection.training[-1].utterance.id
-    fitting = refuse_long_texts(
-        selection, lambda row: 5000 if row.utterance.id == last else 10, recipes.Data()
-    )
+
+    def admit(row: Row) -> Row | Refused:
+        tokens = 5000 if row.utterance.id == last else 10
+        return check_tokens(row.utterance.id, tokens, recipes.Data()) or replace(row, tokens=tokens)
+
+    fitting = refuse_unfit(selection, admit, recipes.Data())
     assert [(row.id, row.rule) for row in fitting.refused] == [(last, "too_many_tokens")]
     assert len(fitting.training) == len(selection.training) - 1
     assert {row.tokens for row in [*fitting.training, *fitting.evaluation]} == {10}

@@ -207,7 +207,7 @@ def test_the_loop_freezes_all_else_and_the_schedule_ignores_the_switch(
     overrides = [*SMALL, "phases.0.epochs=[1]", "phases.1.epochs=[2,3]", "data.batch_seconds=0.1"]
     _, settings = recipes.load("round2-tiny", [*overrides, "phases.0.gradient_checkpointing=true"])
     prepared = prepare("r", settings, authorise_training(str(report), [manifest]), Ranks())
-    model = build_model(settings, prepared.config)
+    model = build_model(settings, prepared.source)
     matched = match(model, settings.phases)
     watcher = Watcher(model)
     fit.fit(

@@ -46,7 +46,7 @@ class Trained:
             self.optimizer.step()
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        return collect(dict(self.model.named_parameters()), self.optimizer)
+        return collect(self.model, dict(self.model.named_parameters()), self.optimizer)
 
     def copy(self) -> dict[str, torch.Tensor]:
         return {name: tensor.clone() for name, tensor in self.tensors().items()}

@@ -30,7 +30,8 @@ class Augmentation:
         # Whole percents: the resampling filter grows with numerator and denominator.
         self.percent = draw.randint(round(low * PERCENT), round(high * PERCENT))
         self.noise_db = None if settings.noise_db is None else draw.uniform(*settings.noise_db)
-        self._seed = draw.getrandbits(63)
+        self.seed = draw.getrandbits(63)
+        """For what is drawn beside speed and noise."""
 
     def stretched(self, samples: int) -> int:
         """Number of samples after the change of speed."""
@@ -53,7 +54,7 @@ class Augmentation:
             # Resampled as if it was recorded at another rate (Ko et al. 2015).
             wave = functional.resample(wave, self.percent, PERCENT)
         if self.noise_db is not None:
-            generator = torch.Generator().manual_seed(self._seed)
+            generator = torch.Generator().manual_seed(self.seed)
             noise = torch.randn(wave.shape, generator=generator)
             wave = functional.add_noise(wave, noise, torch.tensor(self.noise_db))
         changed: NDArray[np.float32] = wave.numpy()
@@ -75,7 +76,7 @@ class Augmentation:
         time = TimeMasking(mask.time_frames, p=mask.time_share)
         # torchaudio draws from torch's own generator.
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._seed)
+            torch.manual_seed(self.seed)
             for _ in range(mask.frequency_masks):
                 masked = frequency(masked, mean)
             for _ in range(mask.time_masks):

@@ -1,4 +1,4 @@
-"""In which batches rows come, and how many tokens their audio has; no audio is opened."""
+"""In which batches rows come; no audio is opened."""
 
 from __future__ import annotations
 
@@ -7,19 +7,6 @@ from collections.abc import Sequence
 
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train.data.rows import Row
-
-FRAMES_PER_SECOND = 100
-"""Mel frames per second of Qwen3-ASR."""
-
-
-def audio_tokens(seconds: Seconds) -> int:
-    """How many placeholder tokens Qwen3-ASR uses for audio of this length.
-
-    Each whole second of 100 mel frames becomes 13 tokens, the rest one token per 8 frames.
-    """
-    # The feature extractor pads clips to at least half a second.
-    whole, rest = divmod(int(max(seconds, 0.5) * FRAMES_PER_SECOND), FRAMES_PER_SECOND)
-    return whole * 13 + -(-rest // 8)
 
 
 def batches(

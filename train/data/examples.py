@@ -1,165 +1,137 @@
-"""From a row to the tensors of the model: prompt, audio features and transcript.
+"""From a row to an example, and from examples to a batch: what is the same for every family.
 
-The model's input for one row, with `language English<asr_text>` given as at inference:
-
-    <|im_start|>system\\n<|im_end|>\\n
-    <|im_start|>user\\n<|audio_start|>…<|audio_end|><|im_end|>\\n
-    <|im_start|>assistant\\n                               so far the prompt has no loss
-    language English<asr_text>                             its end, the language tag: loss on each
-                                                           token with `data.learn_language`
-    the transcript<|im_end|>                               the target: loss on each token
+Audio is decoded, checked against what was audited, and changed at random here. What an example
+holds is for the family to say: see `families.interface`.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
-from transformers import Qwen3ASRProcessor
 
 from asr_gate.corpus.audited import AlteredAudio, AuditedAudio
-from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.speech.audio import AudioError, load_samples
 from asr_gate.corpus.utterance import Seconds
 from asr_gate.train import recipes
 from asr_gate.train.data.augmentation import Augmentation
-from asr_gate.train.data.batches import audio_tokens
 from asr_gate.train.data.rows import Row, check_length, check_tokens
-from asr_gate.train.data.tokenizer import END_OF_TURN, TRANSCRIPT
 from asr_gate.train.plan import ALTERED, Refused
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """What comes before a transcript."""
+class Example(ABC):
+    """One row, ready for a batch; a family adds its tensors."""
 
-    text: str
-    """With one audio placeholder."""
-    tokens: int
-    """Without that placeholder."""
-    tag: int
-    """How many of them, at the end, are the language tag."""
+    row: Row
+
+    @property
+    @abstractmethod
+    def tokens(self) -> int:
+        """As `Encoder.count_tokens` counts them, of the audio as it was read."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Bytes of memory that it takes to keep it."""
+
+    def augmented(self, augmentation: Augmentation) -> Self:
+        """With its features changed at random; as it is, if it has none to change."""
+        return self
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
-    """One row, ready for a batch."""
+class Batch:
+    """Rows padded to one length."""
 
-    row: Row
-    prompt: Tensor
-    """Shape (prompt tokens,), int64, audio placeholders included."""
-    tag: int
-    """How many tokens at the end of the prompt are the language tag."""
-    target: Tensor
-    """Shape (target tokens,), int64: the transcript and the end token."""
-    features: Tensor
-    """Log-mel features, shape (mel bins, padded frames), float32."""
-    features_mask: Tensor
-    """Shape (padded frames,), int64: 1 where there is audio."""
+    rows: list[Row]
+    inputs: dict[str, Tensor]
+    """What the family's loss takes, by name; on the host."""
+    targets: list[int]
+    """How many tokens of each row have loss; with no rows, those of a batch without loss."""
+    refused: list[Refused]
+    """Rows that turned out to be unusable when their audio was opened; they are not in the
+    batch."""
 
 
-class Encoder:
-    """Turns rows into examples with the model's own processor; keeps features in memory."""
+class Encoder(ABC):
+    """Turns rows into examples and these into batches; keeps examples in memory."""
+
+    sample_rate: int
+    """That the model hears, in Hz."""
 
     def __init__(
-        self,
-        processor: Qwen3ASRProcessor,
-        settings: recipes.Data,
-        audited: AuditedAudio | None = None,
+        self, processor: Any, settings: recipes.Data, audited: AuditedAudio | None = None
     ) -> None:
         """Prepare.
 
         Args:
-            processor: the model's own.
+            processor: the model's own, whatever the family takes for it.
             settings: of the recipe.
             audited: what the audio must be; None: anything, as in an evaluation.
-
-        Raises:
-            UserError: the tokenizer is not Qwen3-ASR's.
         """
-        tokenizer = processor.tokenizer
-        known = tokenizer.get_vocab()
-        for token in (END_OF_TURN, TRANSCRIPT):
-            if token not in known:
-                raise UserError(f"the tokenizer has no {token}: it is not Qwen3-ASR's tokenizer")
         self.processor = processor
         self.settings = settings
         self.audited = audited
-        self.sample_rate: int = processor.feature_extractor.sampling_rate
-        self.end_id: int = known[END_OF_TURN]
-        self.pad_id: int = self.end_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self._kept: dict[str, Example] = {}
         self._room = int(settings.cache_gib * 2**30)
-        self._prompts: dict[str, Prompt] = {}
 
-    def prompt(self, language: str) -> Prompt:
-        """The prompt for audio in a language; empty: the model is to say the language itself."""
-        if language not in self._prompts:
-            self._prompts[language] = self._render_prompt(language)
-        return self._prompts[language]
-
-    def _render_prompt(self, language: str) -> Prompt:
-        tag = f"language {language}{TRANSCRIPT}" if language else ""
-        messages = [
-            {"role": "user", "content": [{"type": "audio"}]},
-            {"role": "assistant", "content": [{"type": "text", "text": tag}]},
-        ]
-        text = self.processor.apply_chat_template(
-            messages, tokenize=False, continue_final_message=True
-        )
-        return Prompt(text, self._count(text) - 1, self._count(tag))
-
-    def _count(self, text: str) -> int:
-        return len(self.processor.tokenizer(text, add_special_tokens=False).input_ids)
-
-    def target(self, row: Row) -> list[int]:
-        """Tokens of the transcript and the end token."""
-        text = " ".join(row.utterance.text.split())
-        ids = self.processor.tokenizer(text, add_special_tokens=False).input_ids
-        return [*ids, self.end_id]
-
+    @abstractmethod
     def count_tokens(self, row: Row) -> int:
-        """Tokens of prompt, audio and target, by the row's length; no audio is opened."""
-        return self.prompt(row.language).tokens + audio_tokens(row.seconds) + len(self.target(row))
+        """How large a row is in a batch, by its length and its text; no audio is opened.
+
+        `data.batch_tokens` and `data.max_tokens` are in this unit.
+        """
+
+    @abstractmethod
+    def encode(self, row: Row, samples: NDArray[np.float32]) -> Example:
+        """The example of a row whose audio is decoded; `samples` have the model's sample rate."""
+
+    @abstractmethod
+    def batch(self, items: Sequence[Example | Refused]) -> Batch:
+        """A batch to train on; refused rows are set aside. With no example its `inputs` are
+        empty."""
+
+    def evaluation_batch(self, items: Sequence[Example | Refused]) -> Batch:
+        """A batch for `Family.score`."""
+        return self.batch(items)
+
+    @abstractmethod
+    def silence(self) -> Batch:
+        """A short batch without rows and without loss, for a process that has fewer batches than
+        the others: its gradients are zero, and every trained parameter takes part."""
+
+    def check(self, row: Row) -> Refused | None:
+        """Whether the family can learn this row, by its length and its text; None: it can."""
+        return None
+
+    def admit(self, row: Row) -> Row | Refused:
+        """The row with its tokens counted; refused: by `check`, or too many tokens."""
+        fault = self.check(row)
+        if fault is not None:
+            return fault
+        tokens = self.count_tokens(row)
+        fault = check_tokens(row.utterance.id, tokens, self.settings)
+        return replace(row, tokens=tokens) if fault is None else fault
 
     def _fits(self, row: Row, seconds: Seconds) -> bool:
         """Whether a row of this length would be within the limits."""
-        tokens = self.count_tokens(replace(row, seconds=seconds))
-        faults = (
-            check_length(row.utterance.id, seconds, self.settings),
-            check_tokens(row.utterance.id, tokens, self.settings),
-        )
-        return not any(faults)
-
-    def encode(self, row: Row, samples: NDArray[np.float32]) -> Example:
-        """The example of a row whose audio is decoded; `samples` have the model's sample rate."""
-        prompt = self.prompt(row.language)
-        # One row at a time: in a batch, padding would change the last frames of shorter rows.
-        encoded = self.processor(
-            text=[prompt.text],
-            audio=[samples],
-            sampling_rate=self.sample_rate,
-        )
-        return Example(
-            row=row,
-            prompt=encoded["input_ids"][0],
-            tag=prompt.tag,
-            target=torch.tensor(self.target(row)),
-            features=encoded["input_features"][0],
-            features_mask=encoded["input_features_mask"][0].long(),
-        )
+        if check_length(row.utterance.id, seconds, self.settings) is not None:
+            return False
+        return isinstance(self.admit(replace(row, seconds=seconds)), Row)
 
     def read(self, row: Row, augmentation: Augmentation | None = None) -> Example | Refused:
         """Decode a row's audio and make its example; refused: unreadable, or outside the limits.
 
         Args:
             row: one row of the corpus.
-            augmentation: how the row is changed; then its features are not kept. If the speed would
+            augmentation: how the row is changed; then its example is not kept. If the speed would
                 take the row past a limit, the speed stays as it was.
         """
         kept = self._kept.get(row.utterance.id)
@@ -171,24 +143,23 @@ class Encoder:
             return Refused(row.utterance.id, ALTERED, str(error))
         except AudioError as error:
             return Refused(row.utterance.id, "unreadable", str(error))
-        fault = check_length(row.utterance.id, len(samples) / self.sample_rate, self.settings)
+        seconds = len(samples) / self.sample_rate
+        fault = check_length(row.utterance.id, seconds, self.settings) or self.check(
+            replace(row, seconds=seconds)
+        )
         if fault is not None:
             return fault
         if augmentation is not None:
             seconds = augmentation.stretched(len(samples)) / self.sample_rate
             samples = augmentation.change_samples(samples, stretch=self._fits(row, seconds))
         example = self.encode(row, samples)
-        fault = check_tokens(
-            row.utterance.id, len(example.prompt) + len(example.target), self.settings
-        )
+        fault = check_tokens(row.utterance.id, example.tokens, self.settings)
         if fault is not None:
             return fault
         if augmentation is not None:
-            frames = int(example.features_mask.sum())
-            return replace(example, features=augmentation.mask_features(example.features, frames))
-        size = example.features.nbytes
-        if size <= self._room:
-            self._room -= size
+            return example.augmented(augmentation)
+        if example.size <= self._room:
+            self._room -= example.size
             self._kept[row.utterance.id] = example
         return example
 

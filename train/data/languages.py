@@ -1,4 +1,4 @@
-"""Language names in Qwen3-ASR's prompt: `language Hebrew<asr_text>`."""
+"""English names of languages, as prompts and results have them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from asr_gate.corpus.text.language import NAMES
 def language_name(language: str) -> str:
     """The name for a code (`he`, `en-US`) or a name in any case (`hebrew`).
 
-    A language that the released checkpoints do not know is accepted by its full name.
+    A language without a code here is accepted by its full name.
 
     Raises:
         UserError: the code is not known.

@@ -30,7 +30,7 @@ class Row:
     utterance: Utterance
     seconds: Seconds
     language: str
-    """Name in the prompt: `English`; empty: the model is to say it."""
+    """English name: `Hebrew`; empty: the model is to say it."""
     weight: float = 1.0
     """Weight of each of its tokens in the loss."""
     tokens: int = 0
@@ -202,14 +202,14 @@ def check_tokens(id: str, tokens: int, settings: recipes.Data) -> Refused | None
     return None
 
 
-def refuse_long_texts(
-    selection: Selection, count_tokens: Callable[[Row], int], settings: recipes.Data
+def refuse_unfit(
+    selection: Selection, admit: Callable[[Row], Row | Refused], settings: recipes.Data
 ) -> Selection:
-    """Count the tokens of every row, and move those with too many to the refused ones.
+    """Count the tokens of every row, and move those that the model cannot take to the refused ones.
 
     Args:
         selection: the rows so far.
-        count_tokens: gives the tokens of a row's prompt, audio and transcript together.
+        admit: of the model's encoder.
         settings: the recipe's limits.
 
     Raises:
@@ -220,19 +220,20 @@ def refuse_long_texts(
     def fitting(rows: list[Row]) -> list[Row]:
         kept = []
         for row in rows:
-            tokens = count_tokens(row)
-            fault = check_tokens(row.utterance.id, tokens, settings)
-            if fault is None:
-                kept.append(replace(row, tokens=tokens))
+            admitted = admit(row)
+            if isinstance(admitted, Row):
+                kept.append(admitted)
             else:
-                refused.append(fault)
+                refused.append(admitted)
         return kept
 
     training, evaluation = fitting(selection.training), fitting(selection.evaluation)
     if not training or not evaluation:
+        one = refused[-1]
         raise UserError(
-            "every row for training or evaluation has too many tokens; raise data.max_tokens "
-            f"(now {settings.max_tokens})"
+            "no row that the model can take is left for training or evaluation, e.g. "
+            f"{one.id}: {one.rule}, {one.reason}; fix these rows, or raise data.max_tokens (now "
+            f"{settings.max_tokens})"
         )
     test = fitting(selection.test)
     return replace(selection, training=training, evaluation=evaluation, test=test, refused=refused)

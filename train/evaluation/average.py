@@ -34,7 +34,7 @@ class Average:
     """The model that was written."""
 
     folder: Path
-    """A model like any other: plain transformers can load it."""
+    """A checkpoint like any other."""
     averaged: list[Candidate]
     """The checkpoints that it is the mean of, the best first."""
     deleted: list[Candidate]
@@ -66,15 +66,16 @@ def average(run: Path, *, best: int = 3, out: Path | None = None) -> Average:
         )
     from transformers.utils import logging as transformers_logging
 
+    from asr_gate.train.families.registry import family_of
     from asr_gate.train.model.checkpoint import write_checkpoint
-    from asr_gate.train.model.load import load_pretrained, load_processor
 
     transformers_logging.disable_progress_bar()
     averaged = there[:best]
     source = str(run / averaged[0].name)
-    model = load_pretrained(source, None, untie=False)
+    family = family_of(source)
+    model = family.load(source)
     _set_to_mean(model, [run / one.name for one in averaged])
-    write_checkpoint(folder, model, load_processor(source, None))
+    write_checkpoint(folder, model, family.open(source).processor, save=family.save)
     worst = ranked.index(averaged[-1])
     deleted = [one for one in ranked[:worst] if one not in averaged]
     write_json(

@@ -1,4 +1,4 @@
-"""Loss, WER and CER of a model on rows, by greedy decoding."""
+"""Loss, WER and CER of a model on rows."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-from transformers import Qwen3ASRForConditionalGeneration
+from torch import nn
 
 from asr_gate.corpus.utterance import Seconds
-from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.examples import Batch, Encoder
 from asr_gate.train.data.rows import Row
 from asr_gate.train.distributed import Ranks
-from asr_gate.train.evaluation.reading import (
-    EvaluationBatch,
-    evaluation_batches,
-    read_batches,
-)
+from asr_gate.train.evaluation.reading import evaluation_batches, read_batches
 from asr_gate.train.evaluation.scoring import Errors, Scores, count_errors, score
-from asr_gate.train.model.fast import not_compiled
-from asr_gate.train.model.loss import TranscriptLoss, compute_type, moved
+from asr_gate.train.families.interface import Family, Heard
+from asr_gate.train.model.arithmetic import compute_type, not_compiled
 from asr_gate.train.model.memory import memory_explained, sized
 from asr_gate.train.plan import Refused
 from asr_gate.train.recipes import Numbers
@@ -81,7 +77,8 @@ class EvaluationResult:
 
 
 def evaluate(
-    model: Qwen3ASRForConditionalGeneration,
+    family: Family,
+    model: nn.Module,
     encoder: Encoder,
     rows: Sequence[Row],
     *,
@@ -98,6 +95,7 @@ def evaluate(
     """Transcribe and score rows; each process does a share, and all get the whole result.
 
     Args:
+        family: of the model.
         model: on `device`.
         encoder: turns rows into tensors.
         rows: what is transcribed.
@@ -128,9 +126,11 @@ def evaluate(
     with torch.inference_mode(), compute_type(device), not_compiled(model), explained:
         for indices, batch in zip(mine, read_batches(rows, mine, encoder, workers), strict=True):
             taken = [rows[index] for index in indices]
-            refused += batch.whole.refused
-            if batch.whole.rows:
-                predictions += _transcribe(model, encoder, batch, most_tokens, device, numbers)
+            refused += batch.refused
+            if batch.rows:
+                limits = list(map(most_tokens, batch.rows, batch.targets))
+                heard = family.score(model, encoder, batch, limits, device)
+                predictions += _predictions(batch, heard, numbers)
             advance(taken)
             if stop():
                 break
@@ -157,61 +157,22 @@ def evaluate(
     )
 
 
-def _transcribe(
-    model: Qwen3ASRForConditionalGeneration,
-    encoder: Encoder,
-    batch: EvaluationBatch,
-    most_tokens: Callable[[Row, int], int],
-    device: torch.device,
-    numbers: Numbers,
-) -> list[Prediction]:
-    """Loss and transcript of each row; the audio goes through the tower once for both."""
-    objective = TranscriptLoss(model)
-    packed = moved(objective.pack(batch.whole.inputs), device)
-    states = packed["audio_states"] = objective.audio_states(packed)
-    losses = objective.by_row(**packed).tolist()
-    ids = batch.prompts["input_ids"]
-    placeholders = (ids.flatten() == model.config.audio_token_id).nonzero()[:, 0]
-    prompts = {"input_ids": ids.to(device), "audio_at": placeholders.to(device)}
-    limits = list(map(most_tokens, batch.whole.rows, batch.targets))
-    written = model.generate(
-        inputs_embeds=objective.embeddings({**prompts, "audio_states": states}),
-        attention_mask=batch.prompts["attention_mask"].to(device),
-        max_new_tokens=max(limits),
-        do_sample=False,
-        pad_token_id=encoder.pad_id,
-        eos_token_id=encoder.end_id,
-    )
-    predictions = []
-    for row, tokens, limit, loss, count in zip(
-        batch.whole.rows, written.tolist(), limits, losses, batch.targets, strict=True
-    ):
-        # Each at its own limit, so that its neighbours in the batch change nothing.
-        new = tokens[:limit]
-        ended = encoder.end_id in new
-        text = encoder.processor.tokenizer.decode(
-            new[: new.index(encoder.end_id)] if ended else new, skip_special_tokens=True
+def _predictions(batch: Batch, heard: Sequence[Heard], numbers: Numbers) -> list[Prediction]:
+    return [
+        Prediction(
+            id=row.utterance.id,
+            domain=row.utterance.domain,
+            language=row.language,
+            seconds=row.seconds,
+            reference=row.utterance.text,
+            hypothesis=one.text,
+            errors=count_errors(row.utterance.text, one.text, row.language, numbers),
+            loss=one.loss,
+            tokens=tokens,
+            finished=one.finished,
         )
-        predictions.append(_prediction(row, text.strip(), loss, count, ended, numbers))
-    return predictions
-
-
-def _prediction(
-    row: Row, hypothesis: str, loss: float, tokens: int, finished: bool, numbers: Numbers
-) -> Prediction:
-    utterance = row.utterance
-    return Prediction(
-        id=utterance.id,
-        domain=utterance.domain,
-        language=row.language,
-        seconds=row.seconds,
-        reference=utterance.text,
-        hypothesis=hypothesis,
-        errors=count_errors(utterance.text, hypothesis, row.language, numbers),
-        loss=loss,
-        tokens=tokens,
-        finished=finished,
-    )
+        for row, one, tokens in zip(batch.rows, heard, batch.targets, strict=True)
+    ]
 
 
 def _rates(scores: Scores, loss: float) -> Rates:

@@ -7,12 +7,12 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.errors import UserError
@@ -36,6 +36,9 @@ from asr_gate.train.evaluation.result_file import (
 from asr_gate.train.files import claim_folder, folder_digest
 from asr_gate.train.plan import Refused
 from asr_gate.train.record import Rates
+
+if TYPE_CHECKING:
+    from asr_gate.train.data.examples import Encoder
 
 EVALS = Path("evals")
 """Default folder of results."""
@@ -77,7 +80,7 @@ def evaluate_checkpoint(
     """Transcribe the rows of manifests with a checkpoint, score them, and write the result.
 
     Args:
-        checkpoint: folder or hub id, in either layout.
+        checkpoint: folder or hub id.
         manifests: what is transcribed; see `corpus.read.read_corpus`.
         audio_root: see `corpus.read.read_corpus`.
         labels: see `corpus.read.read_corpus`.
@@ -103,32 +106,33 @@ def evaluate_checkpoint(
     _require_language(corpus, language)
     from transformers.utils import logging as transformers_logging
 
-    from asr_gate.train.data.examples import Encoder
     from asr_gate.train.evaluation.evaluate import evaluate
-    from asr_gate.train.model.load import load_config, load_pretrained, load_processor
+    from asr_gate.train.families.registry import family_of
+    from asr_gate.train.model.parameter_groups import count_parameters
 
     transformers_logging.disable_progress_bar()
     chosen = choose_device(device, Ranks(), "--device ")
-    config = load_config(checkpoint, None)
+    family = family_of(checkpoint)
+    source = family.open(checkpoint)
     settings = recipes.Data(
         language=language,
         max_seconds=LONGEST,
-        max_tokens=config.get_text_config().max_position_embeddings,
+        max_tokens=source.most_tokens,
         batch_seconds=batch_seconds,
         cache_gib=0,
     )
-    rows, refused = _rows(corpus, settings)
+    encoder = family.encoder(source, settings)
+    rows, refused = _rows(corpus, settings, encoder)
     if not rows:
         raise _nothing(manifests, refused)
-    encoder = Encoder(load_processor(checkpoint, None), settings)
-    rows = [replace(row, tokens=encoder.count_tokens(row)) for row in rows]
     path = _result_path(out, checkpoint)
-    model = load_pretrained(checkpoint, None, untie=False).to(chosen)
-    threads = choose_threads(None, chosen, model.num_parameters())
+    model = family.load(checkpoint).to(chosen)
+    threads = choose_threads(None, chosen, count_parameters(model))
     began = time.monotonic()
     if progress is not None:
         progress.start(len(rows), 0)
     found = evaluate(
+        family,
         model,
         encoder,
         rows,
@@ -188,7 +192,9 @@ def _require_language(corpus: Corpus, language: str | None) -> None:
                 )
 
 
-def _rows(corpus: Corpus, settings: recipes.Data) -> tuple[list[Row], list[NotEvaluated]]:
+def _rows(
+    corpus: Corpus, settings: recipes.Data, encoder: Encoder
+) -> tuple[list[Row], list[NotEvaluated]]:
     rows: list[Row] = []
     refused = [
         NotEvaluated(id=row.id, rule="skipped", reason=f"{row.origin}: {row.reason}")
@@ -196,6 +202,7 @@ def _rows(corpus: Corpus, settings: recipes.Data) -> tuple[list[Row], list[NotEv
     ]
     for utterance in corpus.utterances:
         row = to_row(utterance, settings)
+        row = encoder.admit(row) if isinstance(row, Row) else row
         if isinstance(row, Refused):
             refused.append(NotEvaluated(**asdict(row)))
         else:
@@ -219,7 +226,7 @@ def _result_path(out: Path | None, checkpoint: str) -> Path:
         UserError: nothing can be written there.
     """
     if out is None:
-        # `runs/round2/final` → `round2-final`; `Qwen/Qwen3-ASR-1.7B-hf` → `Qwen-Qwen3-ASR-1.7B-hf`
+        # `runs/round2/final` → `round2-final`; `openai/small` → `openai-small`
         folder = Path(checkpoint)
         parts = (folder.resolve() if folder.is_dir() else folder).parts[-2:]
         name = "-".join(part for part in parts if part != os.sep)

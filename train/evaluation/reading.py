@@ -6,15 +6,11 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from asr_gate.corpus.utterance import Seconds
-from asr_gate.train.data.collation import Batch, collate
 from asr_gate.train.data.examples import Encoder, Example
 from asr_gate.train.data.rows import Row
 from asr_gate.train.plan import Refused
@@ -26,18 +22,6 @@ SHORTEST: Seconds = 2.0
 
 ROOM = 16
 """Tokens that every transcript may have beyond what is expected of it."""
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationBatch:
-    """Rows of similar length, padded for the loss and for generation; features are made once."""
-
-    whole: Batch
-    """Prompts and transcripts, padded on the right."""
-    prompts: dict[str, Tensor]
-    """`input_ids` and `attention_mask` of the prompts, padded on the left, shape (rows, tokens)."""
-    targets: list[int]
-    """Tokens of each row's transcript, the end token included."""
 
 
 def evaluation_batches(rows: Sequence[Row], batch_seconds: Seconds) -> list[list[int]]:
@@ -65,7 +49,7 @@ def evaluation_batches(rows: Sequence[Row], batch_seconds: Seconds) -> list[list
 def read_batches(
     rows: Sequence[Row], batches: list[list[int]], encoder: Encoder, workers: int
 ) -> DataLoader[Example | Refused]:
-    """The `EvaluationBatch` of each list of indices, in order.
+    """The `Encoder.evaluation_batch` of each list of indices, in order.
 
     Args:
         rows: what is evaluated.
@@ -79,7 +63,7 @@ def read_batches(
     return DataLoader(
         _Rows(rows, encoder),
         batch_sampler=batches,
-        collate_fn=partial(_padded, pad_id=encoder.pad_id),
+        collate_fn=encoder.evaluation_batch,
         num_workers=min(workers, len(batches)),
         worker_init_fn=quiet_worker,
         # Of its own: an evaluation must not move the random numbers of the training.
@@ -99,17 +83,6 @@ class _Rows(Dataset[Example | Refused]):
 
     def __getitem__(self, index: int) -> Example | Refused:
         return self.encoder.read(self.rows[index])
-
-
-def _padded(items: Sequence[Example | Refused], *, pad_id: int) -> EvaluationBatch:
-    whole = collate(items, pad_id=pad_id)
-    prompts = collate(items, pad_id=pad_id, side="left", targets=False).inputs
-    tokens = dict(prompts)
-    for name in ("input_features", "input_features_mask"):
-        tokens.pop(name, None)  # as in `whole`, so they need not be sent twice
-    return EvaluationBatch(
-        whole, tokens, [len(one.target) for one in items if isinstance(one, Example)]
-    )
 
 
 def most_tokens(settings: Evaluation, row: Row, reference: int) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.speech.audio import AudioError, load
 from asr_gate.corpus.utterance import Seconds, Utterance
 from asr_gate.train import recipes
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     import torch
     from numpy.typing import NDArray
-    from transformers import Qwen3ASRForConditionalGeneration
+    from torch import nn
 
-    from asr_gate.train.data.examples import Encoder, Example
+    from asr_gate.train.data.examples import Encoder
+    from asr_gate.train.families.interface import Family
 
 LONGEST: Seconds = 30.0
 """Of one segment: recipes train on rows of up to 30 seconds."""
@@ -82,7 +84,7 @@ def transcribe(
     """Transcribe audio files, in order, as they are done; long ones in segments, cut at pauses.
 
     Args:
-        checkpoint: folder or hub id, in either layout.
+        checkpoint: folder or hub id.
         audio: files of up to two hours.
         language: code or English name of the language that is spoken; None: the model recognises
             it, if it has learnt to.
@@ -97,23 +99,25 @@ def transcribe(
     named = "" if language is None else language_name(language)
     from transformers.utils import logging as transformers_logging
 
-    from asr_gate.train.data.examples import Encoder
     from asr_gate.train.evaluation.reading import evaluation_batches
-    from asr_gate.train.model.load import load_pretrained, load_processor
+    from asr_gate.train.families.registry import family_of
+    from asr_gate.train.model.parameter_groups import count_parameters
 
     transformers_logging.disable_progress_bar()
     chosen = choose_device(device, Ranks(), "--device ")
-    encoder = Encoder(load_processor(checkpoint, None), recipes.Data(cache_gib=0))
-    model = load_pretrained(checkpoint, None, untie=False).to(chosen).eval()
-    choose_threads(None, chosen, model.num_parameters())
+    family = family_of(checkpoint)
+    source = family.open(checkpoint)
+    _require_hearable(family.longest(source), longest)
+    encoder = family.encoder(source, recipes.Data(cache_gib=0))
+    model = family.load(checkpoint).to(chosen).eval()
+    choose_threads(None, chosen, count_parameters(model))
     for files in _groups(audio, encoder, named, longest):
         rows = [row for file in files if isinstance(file, _File) for row in file.rows]
         heard: dict[str, Segment] = {}
         for indices in evaluation_batches([row for row, _ in rows], batch_seconds):
             taken = [rows[index] for index in indices]
-            examples = [encoder.encode(row, samples) for row, samples in taken]
             for segment, (row, _) in zip(
-                _generate(model, encoder, examples, chosen), taken, strict=True
+                _segments(family, model, encoder, taken, chosen), taken, strict=True
             ):
                 heard[row.utterance.id] = segment
             advance(0, sum(row.seconds for row, _ in taken))
@@ -177,44 +181,41 @@ def _read(
     return _File(name, recording.duration, rows)
 
 
-def _generate(
-    model: Qwen3ASRForConditionalGeneration,
+def _require_hearable(most: Seconds | None, longest: Seconds) -> None:
+    if most is not None and longest > most:
+        raise UserError(
+            f"--longest {longest:g}: this model hears {most:g} s at once; say --longest {most:g} "
+            "or less"
+        )
+
+
+def _segments(
+    family: Family,
+    model: nn.Module,
     encoder: Encoder,
-    examples: Sequence[Example],
+    rows: Sequence[tuple[Row, NDArray[np.float32]]],
     device: torch.device,
 ) -> list[Segment]:
-    """Transcribe one batch, by greedy decoding."""
+    """Transcribe one batch of rows with their samples, by greedy decoding."""
     import torch
 
-    from asr_gate.train.data.collation import collate
-    from asr_gate.train.model.loss import compute_type
+    from asr_gate.train.model.arithmetic import compute_type
     from asr_gate.train.model.memory import memory_explained, sized
 
-    batch = collate(examples, pad_id=encoder.pad_id, side="left", targets=False)
-    inputs = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
-    longest = max(row.seconds for row in batch.rows)
-    explained = memory_explained(lambda: f"on {sized(batch.rows)}: lower --batch-seconds")
+    alone = [row for row, _ in rows]
+    longest = max(row.seconds for row in alone)
+    limit = FEWEST_TOKENS + math.ceil(TOKENS_PER_SECOND * longest)
+    explained = memory_explained(lambda: f"on {sized(alone)}: lower --batch-seconds")
     with torch.inference_mode(), compute_type(device), explained:
-        written = model.generate(
-            **inputs,
-            max_new_tokens=FEWEST_TOKENS + math.ceil(TOKENS_PER_SECOND * longest),
-            do_sample=False,
-            pad_token_id=encoder.pad_id,
-            eos_token_id=encoder.end_id,
-        )
-    new = written[:, inputs["input_ids"].shape[1] :]
+        examples = [encoder.encode(row, samples) for row, samples in rows]
+        heard = family.transcribe(model, encoder, examples, device, limit=limit)
     return [
         Segment(
             start=round(row.utterance.offset, 3),
             end=round(row.utterance.offset + row.seconds, 3),
-            text=said["transcription"],
-            language=row.language or said["language"],
-            finished=ended,
+            text=one.text,
+            language=row.language or one.language,
+            finished=one.finished,
         )
-        for row, said, ended in zip(
-            batch.rows,
-            encoder.processor.decode(new, return_format="parsed"),
-            (new == encoder.end_id).any(dim=1).tolist(),
-            strict=True,
-        )
+        for row, one in zip(alone, heard, strict=True)
     ]

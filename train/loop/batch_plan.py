@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from torch.utils.data import DataLoader
 
 from asr_gate.train.data.batches import batches
-from asr_gate.train.data.collation import collate
 from asr_gate.train.data.examples import Encoder, Example, Examples
 from asr_gate.train.data.rows import Selection
 from asr_gate.train.plan import Refused
@@ -69,9 +67,7 @@ def build_loader(
     return DataLoader(
         Examples(selection.training, encoder, recipe.seed),
         batch_sampler=order,
-        collate_fn=partial(
-            collate, pad_id=encoder.pad_id, learn_language=recipe.data.learn_language
-        ),
+        collate_fn=encoder.batch,
         num_workers=workers,
         persistent_workers=workers > 0,
         worker_init_fn=quiet_worker,

@@ -51,6 +51,7 @@ def expected_time(
     planned: Sequence[Sequence[Step]],
     groups: Mapping[str, Sequence[MatchedGroup]],
     *,
+    audio: str,
     parameters: int,
     world: int,
     gpu: Gpu | None,
@@ -62,6 +63,7 @@ def expected_time(
         recipe: of the run.
         planned: the steps of each epoch.
         groups: of each phase.
+        audio: begins the names of the audio encoder's parameters.
         parameters: of the whole model.
         world: number of processes.
         gpu: what each process computes on; None: nothing is known about it.
@@ -80,7 +82,17 @@ def expected_time(
             written=(len(evaluations) + 1) * checkpoint + states * state,
         )
     epochs = [
-        _training(selection, recipe, steps, recipe.phase_of(epoch), groups, parameters, world, gpu)
+        _training(
+            selection,
+            recipe,
+            steps,
+            recipe.phase_of(epoch),
+            groups,
+            audio,
+            parameters,
+            world,
+            gpu,
+        )
         for epoch, steps in enumerate(planned, start=1)
     ]
     training = sum(epochs)
@@ -94,7 +106,7 @@ def expected_time(
         waiting=_waiting(selection.training, recipe, epochs, world),
         other=STARTING,
     )
-    audio = sum(row.seconds for row in selection.training) * len(planned)
+    heard = sum(row.seconds for row in selection.training) * len(planned)
     return PlannedTime(
         evaluations=len(evaluations),
         checkpoints=len(evaluations) + 1,
@@ -102,7 +114,7 @@ def expected_time(
         written=(len(evaluations) + 1) * checkpoint + states * state,
         machine=f"{world} x {gpu}",
         expected=spent,
-        realtime=audio / world / training,
+        realtime=heard / world / training,
     )
 
 
@@ -112,6 +124,7 @@ def _training(
     steps: Sequence[Step],
     phase: Phase,
     groups: Mapping[str, Sequence[MatchedGroup]],
+    encoder: str,
     parameters: int,
     world: int,
     gpu: Gpu,
@@ -127,7 +140,7 @@ def _training(
         update += trained * GRADIENT / LINK_SPEED
     batches = sum(-(-len(step) // world) for step in steps)
     computing = COMPUTING * parameters / COUNTED
-    if any(name.startswith("model.audio_tower.") for name in names):
+    if any(name.startswith(encoder) for name in names):
         computing *= THAWED
     factor = RECOMPUTED if phase.gradient_checkpointing else 1.0
     return len(steps) * update + factor * (batches * LAUNCHING + audio * computing)

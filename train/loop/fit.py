@@ -16,18 +16,17 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from transformers import Qwen3ASRForConditionalGeneration
 
 from asr_gate.corpus.audited import AlteredAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Seconds
-from asr_gate.train.data.audio_cache import AudioCache, can_cache_audio
-from asr_gate.train.data.collation import Batch, silence
-from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.examples import Batch, Encoder
 from asr_gate.train.data.rows import Row, Selection
 from asr_gate.train.distributed import Ranks
 from asr_gate.train.evaluation.evaluate import EvaluationResult, EvaluationStopped, evaluate
 from asr_gate.train.evaluation.reading import most_tokens
+from asr_gate.train.families.interface import InputCache, Objective
+from asr_gate.train.families.registry import family
 from asr_gate.train.loop import resume
 from asr_gate.train.loop.batch_plan import BatchOrder, build_loader, count_steps, plan_steps
 from asr_gate.train.loop.cadence import StateCadence, plan_evaluations
@@ -48,22 +47,16 @@ from asr_gate.train.loop.step import (
 )
 from asr_gate.train.loop.trial import DEVICES, try_largest_batches
 from asr_gate.train.model.checkpoint import checkpoint_type, mark_best, prune, write_checkpoint
-from asr_gate.train.model.fast import make_fast
-from asr_gate.train.model.loss import TranscriptLoss
+from asr_gate.train.model.frozen import round_frozen
 from asr_gate.train.model.memory import memory_explained
-from asr_gate.train.model.parameter_groups import (
-    MatchedGroup,
-    freeze_all_but,
-    match,
-    set_gradient_checkpointing,
-)
+from asr_gate.train.model.parameter_groups import MatchedGroup, freeze_all_but, match
 from asr_gate.train.plan import ALTERED, Refused
 from asr_gate.train.recipes import Phase, Recipe
 from asr_gate.train.signals import signals_held
 
 
 def fit(
-    model: Qwen3ASRForConditionalGeneration,
+    model: nn.Module,
     encoder: Encoder,
     selection: Selection,
     recipe: Recipe,
@@ -136,7 +129,7 @@ class _Training:
 
     def __init__(
         self,
-        model: Qwen3ASRForConditionalGeneration,
+        model: nn.Module,
         encoder: Encoder,
         selection: Selection,
         recipe: Recipe,
@@ -147,6 +140,7 @@ class _Training:
         stop: Callable[[], bool],
         clock: Clock,
     ) -> None:
+        self.family = family(recipe.model.family)
         self.model = model
         self.encoder = encoder
         self.selection = selection
@@ -172,8 +166,8 @@ class _Training:
         self.trained: dict[str, nn.Parameter] = {}
         """Every parameter that any phase so far trained, by name."""
         self.sharded = recipe.sharding == "fsdp2" and ranks.world > 1
-        self.silence = silence(encoder)
-        self.objective: nn.Module = TranscriptLoss(model)
+        self.silence = encoder.silence()
+        self.objective: Objective | DistributedDataParallel = self.family.objective(model)
         self.trainee = model
         """The model that trains: `model` itself, or its sharded copy."""
         self.groups: Mapping[str, Sequence[MatchedGroup]] = {}
@@ -196,18 +190,22 @@ class _Training:
     def prepare(self) -> None:
         """Make the model fast, shard it if the recipe says so, and find what each phase trains."""
         phases = match(self.model, self.recipe.phases).values()
-        make_fast(self.model, self.recipe.model, phases, self.device)
+        if self.device.type == "cuda":
+            round_frozen(self.model, phases, self.family.rounded)
+        self.family.make_fast(self.model, self.recipe.model, self.device)
         if self.sharded:
             # The whole model is needed on the device only in evaluations.
             self.model.to("cpu")
-            objective = sharded(self.model, self.ranks.world, self.device)
+            objective = sharded(self.family, self.model, self.ranks.world, self.device)
             self.objective, self.trainee = objective, objective.model
         self.groups = match(self.trainee, self.recipe.phases)
 
     def try_largest_batches(self) -> None:
         """Run out of memory now, if at all, and not hours later."""
         if self.device.type in DEVICES:
+            assert isinstance(self.objective, Objective)
             try_largest_batches(
+                self.family,
                 self.trainee,
                 self.objective,
                 self.groups,
@@ -233,7 +231,7 @@ class _Training:
     def _begin_phase(self, phase: Phase) -> ActivePhase:
         groups = self.groups[phase.name]
         freeze_all_but(self.trainee, groups)
-        set_gradient_checkpointing(self.trainee, phase.gradient_checkpointing)
+        self.family.set_gradient_checkpointing(self.trainee, phase.gradient_checkpointing)
         previous = None if self.active is None else self.active.optimizer
         optimizer = build_optimizer(
             groups, self.recipe.optimizer, previous=previous, begin=self._begin_in(phase)
@@ -244,12 +242,12 @@ class _Training:
         if self.ranks.world > 1 and not self.sharded:
             # DDP reduces only parameters that took gradients when it was made: a new one per phase.
             self.objective = DistributedDataParallel(
-                TranscriptLoss(self.model),
+                self.family.objective(self.model),
                 # No device_ids: batches are where they must be, and it would move the rest as well.
                 # Gradients live in the buffers that are sent, and not there a second time.
                 gradient_as_bucket_view=True,
             )
-        active = ActivePhase(phase, groups, self.objective, optimizer, self._audio_cache(groups))
+        active = ActivePhase(phase, groups, self.objective, optimizer, self._cache(groups))
         named = self.trainee.named_parameters()
         self.trained |= {name: p for name, p in named if name in self.restored}
         self.trained |= active.parameters
@@ -267,17 +265,15 @@ class _Training:
         )
         return now - before
 
-    def _audio_cache(self, groups: Sequence[MatchedGroup]) -> AudioCache | None:
-        """The audio tower's outputs on disk, if this phase leaves the tower unchanged."""
-        settings = self.recipe.data
-        bound = int(settings.audio_cache_gib * 2**30)
-        names = (name for group in groups for name in group.parameters)
-        if not bound or self.sharded or not can_cache_audio(self.model, names, settings):
+    def _cache(self, groups: Sequence[MatchedGroup]) -> InputCache | None:
+        """What the phase leaves unchanged of the rows' inputs; None: it is computed each time."""
+        if self.sharded:
             return None
-        return AudioCache(
+        return self.family.cache(
             self.model,
             self.selection.training,
-            bound=bound,
+            [name for group in groups for name in group.parameters],
+            self.recipe.data,
             device=self.device,
             world=self.ranks.world,
         )
@@ -453,6 +449,7 @@ class _Training:
         settings = self.recipe.evaluation
         try:
             return evaluate(
+                self.family,
                 self.model.to(self.device),
                 self.encoder,
                 rows,
@@ -485,7 +482,7 @@ class _Training:
         assert self.active is not None
         self.observer.saving()
         with self.clock.counting("checkpoints"):
-            changed = resume.collect(self.trained, self.active.optimizer)
+            changed = resume.collect(self.trainee, self.trained, self.active.optimizer)
             self.writer.save(self.position, changed)
         self.states.saved()
 
@@ -495,6 +492,9 @@ class _Training:
             own = dict(self.model.named_parameters())
             for name, parameter in self.trained.items():
                 own[name].data.copy_(whole(parameter.detach()))
+            learnt = resume.buffers(self.trainee)
+            for name, buffer in resume.buffers(self.model).items():
+                buffer.copy_(learnt[name])
 
     def write_final_model(self) -> None:
         """Write `out/final`; the state for resuming is not needed any more."""
@@ -508,4 +508,5 @@ class _Training:
 
     def _write_checkpoint(self, name: str) -> None:
         dtype = checkpoint_type(self.recipe.checkpoints.dtype, self.device)
-        write_checkpoint(self.out / name, self.model, self.encoder.processor, dtype)
+        save = self.family.save
+        write_checkpoint(self.out / name, self.model, self.encoder.processor, dtype, save)

@@ -26,6 +26,8 @@ from asr_gate.corpus.strict import read_json
 FOLDER = "resume"
 POSITION_FILE = "position.json"
 PARAMETER = "parameter"
+BUFFER = "buffer"
+"""What a model has learnt beside its parameters, as statistics of a batch norm."""
 STEP = "step"
 """AdamW's count of a parameter's steps, a single number; its other values are shaped as that."""
 
@@ -58,20 +60,29 @@ class Position:
 
 
 def collect(
-    trained: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer
+    model: nn.Module,
+    trained: Mapping[str, nn.Parameter],
+    optimizer: torch.optim.Optimizer,
 ) -> dict[str, torch.Tensor]:
-    """Parameters and moments that a run has changed, by their names in the state; not copied.
+    """What a run has changed, by its names in the state; not copied.
 
     Args:
+        model: whose buffers are part of it.
         trained: every parameter that any phase so far trained, by name.
         optimizer: of the current phase.
     """
-    changed: dict[str, torch.Tensor] = {}
+    changed = {f"{BUFFER}/{name}": buffer for name, buffer in buffers(model).items()}
     for name, parameter in trained.items():
         changed[f"{PARAMETER}/{name}"] = parameter.detach()
         for kind, value in optimizer.state.get(parameter, {}).items():
             changed[f"{kind}/{name}"] = value
     return changed
+
+
+def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
+    """The buffers of a model that belong to its checkpoints, by name."""
+    saved = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name in saved}
 
 
 def newest(out: Path) -> Path | None:
@@ -95,7 +106,7 @@ def read_position(folder: Path) -> Position:
 
 
 def restore_parameters(folder: Path, model: nn.Module) -> set[str]:
-    """Load the parameters of a state into the model; returns their names.
+    """Load the parameters and buffers of a state into the model; returns the parameters' names.
 
     Every process calls this; each reads what it needs.
 
@@ -105,7 +116,8 @@ def restore_parameters(folder: Path, model: nn.Module) -> set[str]:
     parameters = dict(model.named_parameters())
     with _damage_is_one_line(folder):
         names = {name for kind, name in _keys(folder) if kind == PARAMETER}
-        _load(folder, {f"{PARAMETER}/{name}": parameters[name].detach() for name in names})
+        wanted = {f"{PARAMETER}/{name}": parameters[name].detach() for name in names}
+        _load(folder, wanted | {f"{BUFFER}/{name}": one for name, one in buffers(model).items()})
     return names
 
 
@@ -120,10 +132,14 @@ def restore_moments(folder: Path, model: nn.Module, optimizer: torch.optim.Optim
     parameters = dict(model.named_parameters())
     mine = {id(p) for group in optimizer.param_groups for p in group["params"]}
     with _damage_is_one_line(folder):
-        found = [(kind, name, parameters[name]) for kind, name in _keys(folder)]
+        found = [
+            (kind, name, parameters[name])
+            for kind, name in _keys(folder)
+            if kind not in (PARAMETER, BUFFER)
+        ]
     moments: dict[str, torch.Tensor] = {}
     for kind, name, parameter in found:
-        if kind != PARAMETER and id(parameter) in mine:
+        if id(parameter) in mine:
             # Step counts too: the fused AdamW keeps them on the parameter's device.
             moment = torch.zeros((), device=parameter.device)
             if kind != STEP:

@@ -5,18 +5,15 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
-from transformers import Qwen3ASRForConditionalGeneration
 
-from asr_gate.train.model.loss import TranscriptLoss
+from asr_gate.train.families.interface import Family, Objective
 
 
-def sharded(
-    model: Qwen3ASRForConditionalGeneration, world: int, device: torch.device
-) -> TranscriptLoss:
+def sharded(family: Family, model: nn.Module, world: int, device: torch.device) -> Objective:
     """The loss of a copy of the model whose parameters are sharded over the processes.
 
     One layer at a time is gathered to be computed; parameters outside of the layers are gathered
@@ -24,14 +21,14 @@ def sharded(
     over the processes.
 
     Args:
+        family: of the model.
         model: on the CPU; it is not changed. Its copy goes to `device` layer by layer.
         world: number of processes; each calls this with the same model.
         device: where the processes compute.
     """
-    objective = TranscriptLoss(copy.deepcopy(model))
+    objective = family.objective(copy.deepcopy(model))
     mesh = init_device_mesh(device.type, (world,))
-    towers = objective.model.model.audio_tower, objective.model.model.language_model
-    for layer in (layer for tower in towers for layer in tower.layers):
+    for layer in family.layers(objective.model):
         fully_shard(layer, mesh=mesh)
     fully_shard(objective, mesh=mesh)
     for module in objective.modules():

@@ -14,15 +14,9 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import record_function
 
-from asr_gate.train.data.audio_cache import AudioCache
-from asr_gate.train.data.collation import Batch
-from asr_gate.train.model.loss import (
-    TranscriptLoss,
-    compute_type,
-    moved,
-    supervised_tokens,
-    weighted_tokens,
-)
+from asr_gate.train.data.examples import Batch
+from asr_gate.train.families.interface import InputCache, Objective
+from asr_gate.train.model.arithmetic import compute_type, moved
 from asr_gate.train.model.memory import GIB, memory_explained, named, sized
 from asr_gate.train.model.parameter_groups import MatchedGroup
 from asr_gate.train.recipes import Phase, Recipe
@@ -44,13 +38,13 @@ class ActivePhase:
     objective: nn.Module
     """The loss of a batch; may be wrapped for several processes."""
     optimizer: torch.optim.AdamW
-    audio_cache: AudioCache | None
+    cache: InputCache | None
 
     @property
-    def loss(self) -> TranscriptLoss:
+    def loss(self) -> Objective:
         """The objective without what it is wrapped in."""
         inner = getattr(self.objective, "module", self.objective)
-        assert isinstance(inner, TranscriptLoss)
+        assert isinstance(inner, Objective)
         return inner
 
     @property
@@ -62,8 +56,8 @@ class ActivePhase:
 def count(batches: Sequence[Batch]) -> list[float]:
     """Weighted tokens, supervised tokens, seconds of audio, and rows of some batches."""
     return [
-        sum(weighted_tokens(batch.inputs["labels"], row_weights(batch)) for batch in batches),
-        sum(supervised_tokens(batch.inputs["labels"]) for batch in batches),
+        sum(weighted_tokens(batch) for batch in batches),
+        sum(sum(batch.targets) for batch in batches),
         sum(row.seconds for batch in batches for row in batch.rows),
         sum(len(batch.rows) for batch in batches),
     ]
@@ -136,19 +130,24 @@ def named_rows(batches: Sequence[Batch]) -> str:
     return named([row for batch in batches for row in batch.rows])
 
 
+def weighted_tokens(batch: Batch) -> float:
+    """Tokens with loss, each counted by its row's weight."""
+    return float(torch.tensor(batch.targets).double() @ row_weights(batch).double())
+
+
 def row_weights(batch: Batch) -> torch.Tensor:
     """Weight of each row's tokens, shape (rows,), float32."""
     return torch.tensor([row.weight for row in batch.rows])
 
 
 def _inputs(active: ActivePhase, batch: Batch, device: torch.device) -> dict[str, torch.Tensor]:
-    cache = active.audio_cache if batch.rows else None
+    cache = active.cache if batch.rows else None
     given = batch.inputs if cache is None else cache.inputs_of(batch)
     # Counted here, on the host; otherwise the model would wait for the device again and again.
     packed = active.loss.pack(given)
     if any(row.weight != 1 for row in batch.rows):
         packed["weights"] = row_weights(batch)
-    return moved(packed, device)
+    return moved(packed, device, active.loss.on_host)
 
 
 def _batch_advice(phase: Phase, batch: Batch, recipe: Recipe) -> str:

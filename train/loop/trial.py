@@ -9,19 +9,14 @@ from itertools import chain
 import numpy as np
 import torch
 from torch import nn
-from transformers import Qwen3ASRForConditionalGeneration
 
-from asr_gate.train.data.collation import Batch, collate
-from asr_gate.train.data.examples import Encoder
+from asr_gate.train.data.examples import Batch, Encoder
 from asr_gate.train.data.rows import Row
+from asr_gate.train.families.interface import Family, Objective
 from asr_gate.train.loop.optimizer import build_optimizer
 from asr_gate.train.loop.step import MOMENTS, ActivePhase, backward, moments_advice
 from asr_gate.train.model.memory import memory_explained
-from asr_gate.train.model.parameter_groups import (
-    MatchedGroup,
-    freeze_all_but,
-    set_gradient_checkpointing,
-)
+from asr_gate.train.model.parameter_groups import MatchedGroup, freeze_all_but
 from asr_gate.train.recipes import Recipe
 
 DEVICES = ("cuda",)
@@ -29,8 +24,9 @@ DEVICES = ("cuda",)
 
 
 def try_largest_batches(
-    trainee: Qwen3ASRForConditionalGeneration,
-    objective: nn.Module,
+    family: Family,
+    trainee: nn.Module,
+    objective: Objective,
     groups: Mapping[str, Sequence[MatchedGroup]],
     encoder: Encoder,
     rows: Sequence[Row],
@@ -47,6 +43,7 @@ def try_largest_batches(
     first step.
 
     Args:
+        family: of the model.
         trainee: the model that trains.
         objective: its loss.
         groups: what each phase trains.
@@ -70,7 +67,7 @@ def try_largest_batches(
         for phase in recipe.phases:
             mine = groups[phase.name]
             freeze_all_but(trainee, mine)
-            set_gradient_checkpointing(trainee, phase.gradient_checkpointing)
+            family.set_gradient_checkpointing(trainee, phase.gradient_checkpointing)
             active = ActivePhase(
                 phase, mine, objective, build_optimizer(mine, recipe.optimizer), None
             )
@@ -102,4 +99,4 @@ def _silent(encoder: Encoder, rows: Sequence[Row], recipe: Recipe) -> Batch:
     examples = [
         encoder.encode(row, np.zeros(round(row.seconds * rate), np.float32)) for row in rows
     ]
-    return collate(examples, pad_id=encoder.pad_id)
+    return encoder.batch(examples)

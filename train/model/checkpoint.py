@@ -1,4 +1,4 @@
-"""Saves checkpoints, each complete or not at all; plain transformers can load them."""
+"""Saves checkpoints, each complete or not at all."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import copy
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
-from transformers import Qwen3ASRForConditionalGeneration, Qwen3ASRProcessor
+from torch import Tensor, nn
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.model.lora import merged
@@ -24,11 +24,27 @@ def checkpoint_type(wanted: CheckpointType, device: torch.device) -> torch.dtype
     return torch.bfloat16 if wanted == "bfloat16" else torch.float32
 
 
+class Save(Protocol):
+    """Writes a checkpoint into an empty folder: see `families.interface.Family.save`."""
+
+    def __call__(
+        self,
+        folder: Path,
+        model: Any,
+        processor: Any,
+        *,
+        weights: Mapping[str, Tensor] | None,
+        dtype: torch.dtype,
+    ) -> None:
+        """Write."""
+
+
 def write_checkpoint(
     folder: Path,
-    model: Qwen3ASRForConditionalGeneration,
-    processor: Qwen3ASRProcessor,
+    model: nn.Module,
+    processor: Any,
     dtype: torch.dtype = torch.float32,
+    save: Save | None = None,
 ) -> None:
     """Write model and processor to a folder, under another name until it is complete.
 
@@ -39,6 +55,7 @@ def write_checkpoint(
         model: float32; it is not changed.
         processor: of the model.
         dtype: of the weights that are written.
+        save: of the model's family; None: `save_pretrained`.
 
     Raises:
         UserError: the disk is full or not writable; no incomplete folder is left.
@@ -50,18 +67,31 @@ def write_checkpoint(
         weights = merged(model)
         if dtype != torch.float32:
             weights = _rounded(weights or model.state_dict(), dtype)
-        model.save_pretrained(partial, state_dict=weights)
-        # It says the type of the model, and that is what the checkpoint would be loaded in.
-        config = copy.deepcopy(model.config)
-        config.dtype = dtype
-        config.save_pretrained(partial)
-        processor.save_pretrained(partial)
+        save = save or save_pretrained
+        save(partial, model, processor, weights=weights, dtype=dtype)
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{folder}: the checkpoint cannot be written ({error})") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)  # exists only after an error or Ctrl-C
+
+
+def save_pretrained(
+    folder: Path,
+    model: Any,
+    processor: Any,
+    *,
+    weights: Mapping[str, Tensor] | None,
+    dtype: torch.dtype,
+) -> None:
+    """The `Save` of a model and a processor of transformers, which can load what it writes."""
+    model.save_pretrained(folder, state_dict=weights)
+    # It says the type of the model, and that is what the checkpoint would be loaded in.
+    config = copy.deepcopy(model.config)
+    config.dtype = dtype
+    config.save_pretrained(folder)
+    processor.save_pretrained(folder)
 
 
 def _rounded(weights: Mapping[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:

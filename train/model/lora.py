@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from transformers import Qwen3ASRForConditionalGeneration
 
 from asr_gate.train import recipes
 from asr_gate.train.model.parameter_groups import expand, matches, summary
@@ -17,9 +16,7 @@ ADAPTER = "default"
 """peft's name for the only adapter of a layer."""
 
 
-def add_adapters(
-    model: Qwen3ASRForConditionalGeneration, settings: recipes.Lora, *, seed: int
-) -> None:
+def add_adapters(model: nn.Module, settings: recipes.Lora, *, seed: int) -> None:
     """Add adapters to linear layers; they change nothing until they are trained.
 
     Their parameters are called `….lora_A.default.weight` and `….lora_B.default.weight`; the layer's

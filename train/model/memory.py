@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
-from transformers import Qwen3ASRForConditionalGeneration
+from torch import nn
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train.data.rows import Row
-from asr_gate.train.model.fast import only_frozen
-from asr_gate.train.model.parameter_groups import MatchedGroup
-from asr_gate.train.recipes import Need
+from asr_gate.train.model.frozen import only_frozen
+from asr_gate.train.model.parameter_groups import MatchedGroup, count_parameters
 
 GIB = 2**30
 
-# Bytes of activations that are kept for the backward pass, for each token and unit of width, under
-# bfloat16 arithmetic. `python -m bench.memory` measures them.
-TEXT_LAYER = 69
-TEXT_REST = 16
-"""Embeddings, projector, and the last norm."""
-AUDIO_LAYER = 35
-HEARD = re.compile(r"model\.audio_tower\.layers\.(\d+)\.")
-INPUT = 4
-"""A layer's input alone, in float32: all that is kept of it with gradient checkpointing."""
-
 RESERVE = 1536 * 2**20
-"""Bytes for CUDA itself and for the logits of `loss.CHUNK` positions."""
+"""Bytes for CUDA itself and for the logits of a loss."""
 
 SAID = ("out of memory", "can't allocate memory", "ALLOC_FAILED")
 """In errors of CUDA, its libraries, and torch's allocator on a CPU, which have no class of their
@@ -36,59 +24,58 @@ own."""
 
 
 def static_memory(
-    model: torch.nn.Module, groups: Mapping[str, Sequence[MatchedGroup]], *, gpu: bool
+    model: nn.Module,
+    groups: Mapping[str, Sequence[MatchedGroup]],
+    rounded: tuple[type[nn.Module], ...] | None,
 ) -> dict[str, int]:
     """Bytes of weights, gradients and AdamW's two moments, by phase.
 
-    All are float32, except for weights on a GPU that never train (`fast.only_frozen`).
+    All are float32, except for weights on a GPU that never train (`frozen.only_frozen`).
+
+    Args:
+        model: may be without weights.
+        groups: what each phase trains.
+        rounded: modules whose frozen weights a GPU stores in bfloat16; None: a CPU.
     """
-    weights = 4 * sum(parameter.numel() for parameter in model.parameters())
-    if gpu:
-        weights -= 2 * _frozen(model, groups)
+    weights = 4 * count_parameters(model)
+    if rounded is not None:
+        weights -= 2 * _frozen(model, groups, rounded)
     return {
         phase: weights + 12 * sum(group.size for group in some) for phase, some in groups.items()
     }
 
 
-def _frozen(model: torch.nn.Module, groups: Mapping[str, Sequence[MatchedGroup]]) -> int:
-    """Values that a GPU stores in bfloat16; of tied weights once."""
-    frozen = {id(one): one for one in only_frozen(model, groups.values()).values()}.values()
-    return sum(one.numel() for one in frozen)
-
-
-def memory_needs(
-    model: Qwen3ASRForConditionalGeneration,
+def fixed_memory(
+    model: nn.Module,
     groups: Mapping[str, Sequence[MatchedGroup]],
+    rounded: tuple[type[nn.Module], ...],
     *,
     shards: int = 1,
-) -> dict[str, Need]:
-    """What every phase needs on a GPU, counted from shapes; by the phase's name.
-
-    Every layer of the language model is counted as if it trained: gradients pass through all of
-    them to the projector, and the frozen ones keep some two thirds.
+) -> dict[str, int]:
+    """Bytes that a GPU needs in each phase, whatever the batch is; otherwise as `static_memory`.
 
     Args:
         model: may be without weights.
         groups: what each phase trains.
+        rounded: modules whose frozen weights it stores in bfloat16.
         shards: processes that share weights, gradients and moments.
     """
-    text, audio = model.config.get_text_config(), model.config.audio_config
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    layer = TEXT_LAYER * text.hidden_size
-    rest = TEXT_REST * text.hidden_size + layer  # the backward pass is at one layer at a time
-    found = {}
-    copied = weights - _frozen(model, groups)
-    for phase, static in static_memory(model, groups, gpu=True).items():
-        names = [name for group in groups[phase] for name in group.parameters]
-        heard = len({one[1] for name in names if (one := HEARD.match(name))})
-        found[phase] = Need(
-            # Autocast keeps a copy of float32 weights in bfloat16.
-            fixed=static // shards + 2 * copied + RESERVE,
-            token=rest + layer * text.num_hidden_layers + AUDIO_LAYER * audio.d_model * heard,
-            checkpointed_token=rest
-            + INPUT * (text.hidden_size * text.num_hidden_layers + audio.d_model * heard),
-        )
-    return found
+    copied = count_parameters(model) - _frozen(model, groups, rounded)
+    # Autocast keeps a copy of float32 weights in bfloat16.
+    return {
+        phase: static // shards + 2 * copied + RESERVE
+        for phase, static in static_memory(model, groups, rounded).items()
+    }
+
+
+def _frozen(
+    model: nn.Module,
+    groups: Mapping[str, Sequence[MatchedGroup]],
+    rounded: tuple[type[nn.Module], ...],
+) -> int:
+    """Values that a GPU stores in bfloat16; of tied weights once."""
+    found = only_frozen(model, groups.values(), rounded).values()
+    return sum(one.numel() for one in {id(one): one for one in found}.values())
 
 
 def gpu_memory(device: torch.device) -> float | None:

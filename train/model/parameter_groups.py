@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from torch import nn
-from transformers import Qwen3ASRForConditionalGeneration
 
 from asr_gate.train import recipes
 from asr_gate.train.recipes import RecipeError
@@ -46,8 +45,17 @@ def expand(pattern: str) -> list[str]:
     ]
 
 
-def match(model: nn.Module, phases: Sequence[recipes.Phase]) -> dict[str, list[MatchedGroup]]:
+def match(
+    model: nn.Module,
+    phases: Sequence[recipes.Phase],
+    hint: Callable[[Iterable[str]], str] = lambda names: "",
+) -> dict[str, list[MatchedGroup]]:
     """The groups of every phase, by the phase's name.
+
+    Args:
+        model: may be without weights.
+        phases: of the recipe.
+        hint: from the model's names, what the error says besides.
 
     Raises:
         RecipeError: a pattern matches nothing, or a parameter is in two groups of one phase; all
@@ -76,12 +84,7 @@ def match(model: nn.Module, phases: Sequence[recipes.Phase]) -> dict[str, list[M
         result[phase.name] = matched
     if faults:
         shown = faults[:6] + ([f"and {len(faults) - 6} more"] if len(faults) > 6 else [])
-        tied = (
-            " (lm_head.weight is the word embeddings: model.untie_embeddings is false)"
-            if "lm_head.weight" not in named
-            else ""
-        )
-        raise RecipeError(f"{'; '.join(shown)}. The model has {summary(named)}{tied}")
+        raise RecipeError(f"{'; '.join(shown)}. The model has {summary(named)}{hint(named)}")
     return result
 
 
@@ -106,24 +109,14 @@ def summary(names: Iterable[str]) -> str:
     )
 
 
+def count_parameters(model: nn.Module) -> int:
+    """Number of values in all its parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
 def freeze_all_but(model: nn.Module, groups: Sequence[MatchedGroup]) -> None:
     """Only the groups' parameters get gradients; the other gradients are deleted."""
     trained = {id(parameter) for group in groups for parameter in group.parameters.values()}
     for parameter in model.parameters():
         parameter.requires_grad_(id(parameter) in trained)
         parameter.grad = None
-
-
-def set_gradient_checkpointing(model: Qwen3ASRForConditionalGeneration, on: bool) -> None:
-    """Let the layers of both towers recompute their activations in the backward pass, or keep them.
-
-    In evaluation mode this has no effect.
-    """
-    if not on:
-        model.activation_checkpointing_disable()
-        return
-    model.activation_checkpointing_enable({"use_reentrant": False})
-    # The call above also enables gradients down to the embeddings and the audio tower's first
-    # convolution, frozen or not, and disabling would keep them. Only reentrant checkpoints need
-    # them.
-    model.disable_input_require_grads()

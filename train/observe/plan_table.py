@@ -54,8 +54,8 @@ def _lines(plan: Plan, chosen: str | None) -> list[tuple[str, str]]:
         ),
         (
             "model",
-            f"{plan.model}, {short(plan.parameters)} parameters, {plan.tokens} tokens, "
-            f"embeddings {plan.embeddings}",
+            f"{plan.model}, {short(plan.parameters)} parameters, {plan.tokens} tokens"
+            + (f", embeddings {plan.embeddings}" if plan.embeddings else ""),
         ),
         (
             "device",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asr_gate.audit.records.report import Report
 from asr_gate.tracking import Tracker, TrackerSettings
@@ -19,9 +19,6 @@ from asr_gate.train.distributed import Ranks
 from asr_gate.train.plan import Plan
 from asr_gate.train.recipes import Recipe
 from asr_gate.train.record import RunRecord, logged_model
-
-if TYPE_CHECKING:
-    from transformers import Qwen3ASRConfig
 
 DOMAINS = 50
 """Domains of the audit in a run's config."""
@@ -85,7 +82,7 @@ def start_tracking(
     record: RunRecord,
     authorised: Authorisation,
     recipe: Recipe,
-    config: Qwen3ASRConfig,
+    architecture: Mapping[str, Any],
     out: Path,
     *,
     earlier: RunRecord | None,
@@ -98,7 +95,7 @@ def start_tracking(
         record: what the run is.
         authorised: the report that allowed the run.
         recipe: of the run.
-        config: of the model.
+        architecture: numbers of the model.
         out: the run's folder.
         earlier: record of an earlier start of this run; None: the run is new.
         after: the step that the run is resumed after; None: the run is new.
@@ -116,7 +113,7 @@ def start_tracking(
             "phase0": {**record.phase0.model_dump(mode="json"), **quality(authorised.report)},
             # The ids of the rows are in `run.json`; long lists do not belong into a config.
             "plan": record.plan.counts(),
-            "architecture": architecture(config),
+            "architecture": architecture,
             "hardware": hardware(),
             "folder": out.name,
             "git": git_state(),
@@ -155,7 +152,7 @@ def use_report(tracker: Tracker, record: RunRecord, authorised: Authorisation) -
 
 
 def model_tags(recipe: Recipe) -> list[str]:
-    """Tags for the model and what trains: `qwen3-asr`, its size as in its name, and the method."""
+    """Tags for the model and what trains: its family, its size as in its name, and the method."""
     source = recipe.model.pretrained
     found = re.findall(r"\d+(?:\.\d+)?B", "" if source is None else Path(source).name)
     size = "tiny" if source is None else found[-1] if found else None
@@ -166,7 +163,7 @@ def model_tags(recipe: Recipe) -> list[str]:
     method = "lora" if recipe.model.lora else None
     if method is None and any(one < two for one, two in pairwise(trained)):
         method = "gradual-unfreezing"
-    return [tag for tag in ("qwen3-asr", size, method) if tag is not None]
+    return [tag for tag in (recipe.model.family, size, method) if tag is not None]
 
 
 def quality(report: Report) -> dict[str, object]:
@@ -178,18 +175,6 @@ def quality(report: Report) -> dict[str, object]:
     return {
         "coverage": report.coverage_distribution.model_dump(mode="json"),
         "domains": {name: one.model_dump(mode="json") for name, one in domains},
-    }
-
-
-def architecture(config: Qwen3ASRConfig) -> dict[str, dict[str, object]]:
-    """The numbers in the configuration of both towers: layers, widths, heads, vocabulary."""
-    return {
-        part: {
-            key: value
-            for key, value in getattr(config, f"{part}_config").to_dict().items()
-            if type(value) is int and not key.endswith("_token_id")
-        }
-        for part in ("audio", "text")
     }
 
 

@@ -1,5 +1,6 @@
 """Recipes: what a run trains and how, as YAML files, and the types that they must fit."""
 
+from asr_gate.train.recipes.data import Augment, Data, HoldOutBy, SpecAugment
 from asr_gate.train.recipes.files import (
     RECIPES,
     changes,
@@ -12,33 +13,38 @@ from asr_gate.train.recipes.files import (
     overridden,
     write,
 )
-from asr_gate.train.recipes.machine import Need, resolve_as_before, resolve_for_machine
+from asr_gate.train.recipes.machine import Need, Sizes, resolve_as_before, resolve_for_machine
+from asr_gate.train.recipes.model import (
+    FAMILIES,
+    Attention,
+    CtcModel,
+    EmbeddedCtcModel,
+    FamilyName,
+    Kernels,
+    Lora,
+    Model,
+    Qwen3ASRModel,
+    TinyCtc,
+    TinyModel,
+)
 from asr_gate.train.recipes.schema import (
     GPU_MEMORY,
-    Attention,
-    Augment,
     Budget,
     Checkpoints,
     CheckpointType,
-    Data,
     Evaluation,
     Gpu,
     Group,
-    HoldOutBy,
-    Kernels,
     Logging,
-    Lora,
-    Model,
     Numbers,
     Optimizer,
     Phase,
     Recipe,
-    RecipeError,
-    SpecAugment,
-    TinyModel,
 )
+from asr_gate.train.recipes.section import RecipeError
 
 __all__ = [
+    "FAMILIES",
     "GPU_MEMORY",
     "RECIPES",
     "Attention",
@@ -46,8 +52,11 @@ __all__ = [
     "Budget",
     "CheckpointType",
     "Checkpoints",
+    "CtcModel",
     "Data",
+    "EmbeddedCtcModel",
     "Evaluation",
+    "FamilyName",
     "Gpu",
     "Group",
     "HoldOutBy",
@@ -59,9 +68,12 @@ __all__ = [
     "Numbers",
     "Optimizer",
     "Phase",
+    "Qwen3ASRModel",
     "Recipe",
     "RecipeError",
+    "Sizes",
     "SpecAugment",
+    "TinyCtc",
     "TinyModel",
     "changes",
     "chosen",

@@ -14,7 +14,9 @@ from pydantic import ValidationError
 from asr_gate.corpus.strict import read_yaml_text
 from asr_gate.tracking.redact import redact
 from asr_gate.train.files import write_file
-from asr_gate.train.recipes.schema import AUTO, Recipe, RecipeError
+from asr_gate.train.recipes.model import FAMILIES
+from asr_gate.train.recipes.schema import Recipe
+from asr_gate.train.recipes.section import AUTO, RecipeError
 
 RECIPES = Path(__file__).parent
 
@@ -219,7 +221,7 @@ def _validate(content: Any, origin: str) -> Recipe:
             ": ".join(
                 part
                 for part in (
-                    ".".join(map(str, fault["loc"])),
+                    ".".join(_keys_of(fault["loc"])),
                     fault["msg"].removeprefix("Value error, "),
                 )
                 if part
@@ -227,6 +229,15 @@ def _validate(content: Any, origin: str) -> Recipe:
             for fault in error.errors()
         )
         raise RecipeError(f"{origin}: {'; '.join(faults)}") from error
+
+
+def _keys_of(location: tuple[int | str, ...]) -> list[str]:
+    """The keys of a recipe that an error is about; pydantic names the family among them."""
+    return [
+        str(part)
+        for place, part in enumerate(location)
+        if not (place == 1 and location[0] == "model" and part in FAMILIES)
+    ]
 
 
 def _override(content: dict[str, Any], override: str) -> None:

@@ -11,25 +11,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from asr_gate.corpus.utterance import Seconds
-from asr_gate.train.recipes.schema import AUTO, Data, Recipe
+from asr_gate.train.recipes.data import Data
+from asr_gate.train.recipes.schema import Recipe
+from asr_gate.train.recipes.section import AUTO
 
 GIB = 2**30
 
 USED = 0.85
 """Share of a GPU's memory that is planned; the rest is for what was not counted, and fragments."""
 
-TOKENS_PER_SECOND = 22.0
-"""Of audio: 13 of the audio itself, and those of prompt and Hebrew text in rows of 5.6 s."""
-
 MOST_SECONDS: Seconds = 240.0
 """Longest batch; a longer one would not be faster."""
 
-ENOUGH_TOKENS = 1_344
-"""A minute of audio: with room for so much, layers need not compute their activations twice. And
-what a process takes at once on a CPU."""
 
-FEWEST_TOKENS = 640
-"""The longest rows have about as many, and they have to fit."""
+@dataclass(frozen=True)
+class Sizes:
+    """How large the rows of a family of models are; those of one frame each 20 ms."""
+
+    tokens_per_second: float = 50.0
+    """Of audio, with everything that comes with it in a row of usual length."""
+    enough_tokens: int = 3_000
+    """A minute of audio: with room for so much, layers need not compute their activations twice.
+    And what a process takes at once on a CPU."""
+    fewest_tokens: int = 1_500
+    """The longest rows have about as many, and they have to fit."""
 
 
 @dataclass(frozen=True)
@@ -45,13 +50,19 @@ class Need:
 
 
 def resolve_for_machine(
-    recipe: Recipe, needs: Mapping[str, Need], *, memory: float | None, processes: int
+    recipe: Recipe,
+    needs: Mapping[str, Need],
+    sizes: Sizes,
+    *,
+    memory: float | None,
+    processes: int,
 ) -> Recipe:
     """The recipe with a plain value wherever it says `auto`.
 
     Args:
         recipe: as it was loaded.
         needs: of each phase, by its name.
+        sizes: of the family's rows.
         memory: of each process' GPU, in GiB; None: a CPU.
         processes: number of them, over all machines.
     """
@@ -60,18 +71,18 @@ def resolve_for_machine(
     fitting = []
     for phase in content["phases"]:
         need = needs[phase["name"]]
-        plain = _tokens(memory, need.fixed, need.token)
+        plain = _tokens(memory, need.fixed, need.token, sizes)
         if phase["gradient_checkpointing"] == AUTO:
-            phase["gradient_checkpointing"] = plain < ENOUGH_TOKENS
+            phase["gradient_checkpointing"] = plain < sizes.enough_tokens
         checkpointed = phase["gradient_checkpointing"]
         fitting.append(
-            _tokens(memory, need.fixed, need.checkpointed_token) if checkpointed else plain
+            _tokens(memory, need.fixed, need.checkpointed_token, sizes) if checkpointed else plain
         )
     if data["batch_tokens"] == AUTO:
-        data["batch_tokens"] = max(FEWEST_TOKENS, min(fitting) // 64 * 64)
+        data["batch_tokens"] = max(sizes.fewest_tokens, min(fitting) // 64 * 64)
     share = optimizer["step_seconds"] / processes
     if data["batch_seconds"] == AUTO:
-        most = min(MOST_SECONDS, data["batch_tokens"] / TOKENS_PER_SECOND)
+        most = min(MOST_SECONDS, data["batch_tokens"] / sizes.tokens_per_second)
         count = optimizer["accumulate"]
         count = math.ceil(share / most) if count == AUTO else count
         data["batch_seconds"] = round(min(most, share / count), 1)
@@ -89,10 +100,10 @@ def _with(recipe: Recipe, content: dict[str, object]) -> Recipe:
     return Recipe.model_validate(content).model_copy(update={"wandb": recipe.wandb})
 
 
-def _tokens(memory: float | None, fixed: int, token: int) -> int:
+def _tokens(memory: float | None, fixed: int, token: int, sizes: Sizes) -> int:
     """How many tokens of one batch fit."""
     if memory is None:
-        return ENOUGH_TOKENS
+        return sizes.enough_tokens
     return int((USED * memory * GIB - fixed) / token)
 
 

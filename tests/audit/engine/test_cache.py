@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from asr_gate.audit.acoustic.embedded.adapter import EmbeddedModel
 
 from asr_gate import api
-from asr_gate.audit.acoustic.embedded.adapter import EmbeddedModel
 from asr_gate.audit.engine.stored import Entry, emission_from_bytes, emission_to_bytes
 from asr_gate.audit.pipeline import _groups
 from asr_gate.audit.records.measured import Fault

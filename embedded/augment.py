@@ -13,9 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from recipes.embedded.dataset import NO_WORD
-from recipes.embedded.network import MELS, PHONES, SAMPLE_RATE, length_mask
+from asr_gate.embedded.encoding import SAMPLE_RATE
+from asr_gate.embedded.network import MELS, PHONES, length_mask
 
+UNKNOWN_PHONE = -1
+NO_WORD = -1
 DECIBEL = math.log(10) / 10
 BENDS, BEND = 7, 0.04
 """Bent frequency scales besides the straight one, and how far they bend: deviation of the first

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from transformers import Qwen3ASRForConditionalGeneration
 
-from asr_gate.train.data.collation import IGNORE
-from asr_gate.train.model import audio_tower
-from asr_gate.train.model.fast import fused_loss, uses_fused_kernels
+from asr_gate.train.families.interface import Objective
+from asr_gate.train.families.qwen3_asr import audio_tower
+from asr_gate.train.families.qwen3_asr.encoder import IGNORE
+from asr_gate.train.families.qwen3_asr.fast import fused_loss, uses_fused_kernels
 
 CHUNK = 256
 """Positions whose logits exist at the same time. With Qwen3-ASR's vocabulary they take 156 MB in
 float32, and the loss on them several times as much."""
 
 
-class TranscriptLoss(nn.Module):
+class TranscriptLoss(Objective):
     """Sums the loss over supervised tokens, and computes logits only there.
 
     Logits are computed for `CHUNK` positions at a time, and again in the backward pass, so that
     memory does not grow with batch times vocabulary.
-
-    It is a sum and not a mean, so that the caller can divide by the tokens of a whole step, however
-    many batches the step has.
     """
 
-    def __init__(self, model: Qwen3ASRForConditionalGeneration) -> None:
-        super().__init__()
-        self.model = model
+    on_host: ClassVar[frozenset[str]] = frozenset({audio_tower.ON_HOST})
+
+    model: Qwen3ASRForConditionalGeneration
 
     def forward(self, weights: Tensor | None = None, **inputs: Tensor) -> Tensor:
         """Loss in nats, summed; a scalar.
@@ -59,10 +58,10 @@ class TranscriptLoss(nn.Module):
         On the host this costs little. On a device, each count waits for it.
 
         Args:
-            inputs: as in `collation.Batch`; instead of the features there may be `audio_states`,
-                the outputs of the audio tower, as in `audio_cache.AudioCache.inputs_of`. Positions
-                with the label `IGNORE` have no loss; if there are no others, the loss and its
-                gradients are zero.
+            inputs: as `encoder.collate` makes them; instead of the features there may be
+                `audio_states`, the outputs of the audio tower, as `AudioCache.inputs_of` gives
+                them. Positions with the label `IGNORE` have no loss; if there are no others, the
+                loss and its gradients are zero.
 
         Raises:
             ValueError: the audio has another number of tokens than the prompt has placeholders.
@@ -163,34 +162,3 @@ class TranscriptLoss(nn.Module):
         if mask is None and plain and config._attn_implementation != "eager":
             return {"full_attention": None}
         return mask
-
-
-def supervised_tokens(labels: Tensor) -> int:
-    """Number of positions of a batch with loss."""
-    return int((labels[:, 1:] != IGNORE).sum())
-
-
-def weighted_tokens(labels: Tensor, weights: Tensor) -> float:
-    """Positions with loss, each counted by its row's weight; `weights` has shape (rows,)."""
-    return float((labels[:, 1:] != IGNORE).sum(1).double() @ weights.double())
-
-
-def compute_type(device: torch.device) -> torch.autocast:
-    """bfloat16 arithmetic on CUDA, float32 elsewhere; weights that train are float32 in both."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
-
-
-def moved(inputs: Mapping[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    """A packed batch on the device; what the host reads stays where it is.
-
-    A copy from pageable memory would wait for the device.
-    """
-    stays = audio_tower.ON_HOST
-    if device.type != "cuda":
-        return {name: one if name == stays else one.to(device) for name, one in inputs.items()}
-    return {
-        name: one
-        if name == stays or one.is_cuda
-        else one.pin_memory().to(device, non_blocking=True)
-        for name, one in inputs.items()
-    }

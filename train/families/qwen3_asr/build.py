@@ -14,8 +14,8 @@ from transformers import (
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import recipes
-from asr_gate.train.data.tokenizer import AUDIO, END_OF_TURN
-from asr_gate.train.model.audio_tower import WINDOWED
+from asr_gate.train.families.qwen3_asr.audio_tower import WINDOWED
+from asr_gate.train.families.qwen3_asr.tokenizer import AUDIO, END_OF_TURN
 
 HEADS = 4
 

@@ -22,9 +22,9 @@ from transformers import __version__ as transformers_version
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import cache_home, write_atomically
-from asr_gate.train.data.batches import audio_tokens
-from asr_gate.train.data.collation import Batch
+from asr_gate.train.data.examples import Batch
 from asr_gate.train.data.rows import Row
+from asr_gate.train.families.qwen3_asr.encoder import audio_tokens
 from asr_gate.train.recipes import Data
 
 TOWER = "model.audio_tower."

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torchaudio
 
-from asr_gate.audit.acoustic.spectrum import power_spectra, slaney_bands
+from asr_gate.corpus.speech.spectrum import power_spectra, slaney_bands
 
 
 @pytest.mark.parametrize(("fft", "length", "hop"), [(512, 400, 160), (512, 320, 160), (64, 64, 7)])

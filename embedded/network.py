@@ -1,6 +1,6 @@
 """The network of the embedded acoustic model: a small English character CTC.
 
-An audit runs it as `model.onnx`, which `onnx_file.py` makes of it.
+An audit runs it as `model.onnx`, which `recipes.embedded.onnx_file` made of it.
 
 Depthwise-separable convolutions with masks by length, as in QuartzNet (Kriman et al. 2020,
 arXiv:1910.10261); the trunk runs at half the output's frame rate and is upsampled at the end, as in
@@ -8,15 +8,23 @@ Squeezeformer (Kim et al. 2022, arXiv:2206.00888); what a phone classifier in th
 back into the trunk, as in self-conditioned CTC (Nozaki & Komatsu 2021, arXiv:2104.02724).
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import torchaudio
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-TOKENS = ("<blank>", *"abcdefghijklmnopqrstuvwxyz", "'", " ")
+from asr_gate.embedded import files
+from asr_gate.embedded.encoding import FFT, HOP, SAMPLE_RATE, TOKENS, WINDOW
+
 # fmt: off
 PHONES = (
     "sil", "aa", "ae", "ah", "ao", "aw", "ay", "b", "ch", "d", "dh", "eh", "er", "ey", "f", "g",
@@ -25,12 +33,7 @@ PHONES = (
 )
 # fmt: on
 
-SAMPLE_RATE = 16_000
-HOP = 160
-WINDOW = 400
-FFT = 512
 MELS = 80
-STRIDE_SECONDS = 2 * HOP / SAMPLE_RATE
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ class EmbeddedNet(nn.Module):
         shape = shape or Shape()
         self.shape = shape
         self.card: dict[str, Any] = {}
+        """What `model.json` says of it."""
         self.features = LogMel()
         self.stem = nn.Conv2d(MELS, shape.stem, (1, 7), (1, 2), (0, 3), bias=False)
         self.stem_norm = nn.BatchNorm2d(shape.stem)
@@ -202,3 +206,39 @@ def merge(x: Tensor, size: int) -> Tensor:
 def shape_dict(shape: Shape) -> dict[str, Any]:
     """The shape as `model.json` stores it."""
     return {**asdict(shape), "kernels": list(shape.kernels)}
+
+
+def build(shape: Shape, weights: Mapping[str, NDArray[np.float16]]) -> EmbeddedNet:
+    """A network with these weights in single precision, ready to `emit`.
+
+    Args:
+        shape: of the network.
+        weights: by their names, each flat.
+
+    Raises:
+        ValueError: they do not fit the shape.
+    """
+    net = EmbeddedNet(shape)
+    # Batch normalisation counts its batches in integers that nothing here reads.
+    wanted = {n: t for n, t in net.state_dict().items() if t.is_floating_point()}
+    if wanted.keys() != weights.keys():
+        raise ValueError(f"other weights: {sorted(wanted.keys() ^ weights.keys())}")
+    for name, tensor in wanted.items():
+        tensor.copy_(torch.from_numpy(weights[name].astype(np.float32)).view_as(tensor))
+    return net.eval()
+
+
+def load(folder: Path = files.SHIPPED) -> EmbeddedNet:
+    """The network of a folder with `model.onnx` and `model.json`, ready to `emit`.
+
+    Raises:
+        UserError: as `files.read`.
+    """
+    return net_of(files.read(folder))
+
+
+def net_of(found: files.Files) -> EmbeddedNet:
+    """The network of a model that was read."""
+    net = build(Shape(), found.weights())
+    net.card = found.card.model_dump(mode="json")
+    return net

@@ -1,9 +1,8 @@
-"""What makes a model faster where a GPU does: types of frozen weights, fused kernels, compiling."""
+"""What makes a model faster where a GPU does: fused kernels, compiling."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -14,7 +13,6 @@ from transformers.models.qwen3.modeling_qwen3 import Qwen3MLP, Qwen3RMSNorm
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import recipes
-from asr_gate.train.model.parameter_groups import MatchedGroup
 
 POSITIONS = 1024
 """Positions whose logits liger-kernel's loss holds at a time: 311 MB with Qwen3-ASR's vocabulary,
@@ -23,48 +21,23 @@ and twice that where it rounds up."""
 
 def make_fast(
     model: Qwen3ASRForConditionalGeneration,
-    settings: recipes.Model,
-    phases: Iterable[Sequence[MatchedGroup]],
+    settings: recipes.Qwen3ASRModel,
     device: torch.device,
 ) -> None:
     """Change a model in place, so that it computes the same in less time.
 
     Args:
-        model: on `device`, with its adapters.
+        model: with its adapters.
         settings: of the recipe.
-        phases: the groups of every phase.
         device: where it computes.
 
     Raises:
         UserError: kernels are asked for that are not here.
     """
-    if device.type == "cuda":
-        for parameter in only_frozen(model, phases).values():
-            parameter.data = parameter.data.to(torch.bfloat16)
     if choose_kernels(settings.kernels, device) == "liger":
         use_fused_kernels(model)
     if settings.compile:
         compile_layers(model)
-
-
-def only_frozen(
-    model: nn.Module, phases: Iterable[Sequence[MatchedGroup]]
-) -> dict[str, nn.Parameter]:
-    """Parameters that no phase trains and that bfloat16 arithmetic rounds anyway, by name.
-
-    They may be stored in bfloat16. Norms are left out, because they compute in float32. What one
-    phase trains must be float32 in all: a step is often less than bfloat16's last digit.
-    """
-    trained = {
-        id(one) for groups in phases for group in groups for one in group.parameters.values()
-    }
-    return {
-        f"{prefix}.{name}": parameter
-        for prefix, module in model.named_modules()
-        if isinstance(module, nn.Linear | nn.Conv2d | nn.Embedding)
-        for name, parameter in module.named_parameters(recurse=False)
-        if id(parameter) not in trained
-    }
 
 
 def choose_kernels(asked: recipes.Kernels, device: torch.device) -> Literal["liger", "torch"]:
@@ -158,11 +131,3 @@ def compile_layers(
     """
     for layer in model.model.language_model.layers:
         layer.compile(dynamic=True, backend=backend)
-
-
-def not_compiled(model: Qwen3ASRForConditionalGeneration) -> AbstractContextManager[object]:
-    """Compute without compiled layers while it is entered: generation would compile many more."""
-    if not any(one._compiled_call_impl for one in model.modules()):
-        return nullcontext()  # nothing to import either
-    eager: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
-    return eager

@@ -1,1 +1,0 @@
-"""The small acoustic model that ships with the project."""

@@ -1,0 +1,1 @@
+"""Qwen3-ASR: an audio tower whose outputs a language model reads in its prompt."""
