@@ -147,7 +147,7 @@ def _groups(
     group: list[_File | Unread] = []
     seconds = 0.0
     for number, path in enumerate(audio):
-        file = _read(number, Path(path), encoder.sample_rate, language, longest)
+        file = _read(number, Path(path), encoder, language, longest)
         group.append(file)
         seconds += file.duration if isinstance(file, _File) else 0.0
         if seconds >= TOGETHER:
@@ -158,9 +158,10 @@ def _groups(
 
 
 def _read(
-    number: int, path: Path, sample_rate: int, language: str, longest: Seconds
+    number: int, path: Path, encoder: Encoder, language: str, longest: Seconds
 ) -> _File | Unread:
     """Decode a file and cut it into segments."""
+    sample_rate = encoder.sample_rate
     name = str(path)
     whole = Utterance(id=name, text="", audio=path, audio_name=name, origin=name)
     try:
@@ -176,7 +177,7 @@ def _read(
         utterance = replace(
             whole, id=f"{number}:{first}", offset=start, duration=(last - first) / sample_rate
         )
-        row = Row(utterance, (last - first) / sample_rate, language)
+        row = Row(utterance, (last - first) / sample_rate, language, window=encoder.window)
         rows.append((row, recording.samples[first:last]))
     return _File(name, recording.duration, rows)
 

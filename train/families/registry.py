@@ -15,6 +15,10 @@ def family(name: FamilyName) -> Family:
             from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
 
             return Qwen3ASR()
+        case "whisper":
+            from asr_gate.train.families.whisper.family import Whisper
+
+            return Whisper()
 
 
 def family_of(checkpoint: str) -> Family:

@@ -23,6 +23,8 @@ from asr_gate.train.recipes.model import (
     Model,
     Qwen3ASRModel,
     TinyModel,
+    TinyWhisper,
+    WhisperModel,
 )
 from asr_gate.train.recipes.schema import (
     GPU_MEMORY,
@@ -69,6 +71,8 @@ __all__ = [
     "Sizes",
     "SpecAugment",
     "TinyModel",
+    "TinyWhisper",
+    "WhisperModel",
     "changes",
     "chosen",
     "differences",
