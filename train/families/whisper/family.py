@@ -41,7 +41,9 @@ class Whisper(Family):
     generates = True
     audio = "model.encoder."
     # A row is a window, whatever its length: 1,500 encoder positions, and some 60 tokens.
-    sizes = recipes.Sizes(tokens_per_second=52.0, enough_tokens=3_200, fewest_tokens=1_984)
+    sizes = recipes.Sizes(
+        tokens_per_second=52.0, enough_tokens=3_200, fewest_tokens=1_984, window=30.0
+    )
     rounded: ClassVar[tuple[type[nn.Module], ...]] = (nn.Linear, nn.Conv1d)
 
     save = staticmethod(save_pretrained)
