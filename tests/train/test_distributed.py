@@ -86,7 +86,10 @@ def two(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) 
         patch.setattr(launch, "COMMAND", (sys.executable, str(SCRIPT)))
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.chdir(out.parent)
-        assert launch.start(2, [str(manifest), str(report.parent), str(out), *WEIGHTED]) == 0
+        assert (
+            launch.start(2, ["round2-tiny", str(manifest), str(report.parent), str(out), *WEIGHTED])
+            == 0
+        )
     return out
 
 
@@ -95,7 +98,8 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
 ) -> None:
     one = tmp_path / "one"
     done = subprocess.run(
-        [sys.executable, SCRIPT, manifest, report.parent, one, *WEIGHTED, "optimizer.accumulate=2"],
+        [sys.executable, SCRIPT, "round2-tiny", manifest, report.parent, one, *WEIGHTED,
+         "optimizer.accumulate=2"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

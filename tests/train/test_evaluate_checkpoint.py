@@ -195,7 +195,7 @@ def test_progress_counts_rows_and_seconds(checkpoint: Path, manifest: Path) -> N
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"checkpoint": "nowhere"}, "nowhere: no usable Qwen3-ASR checkpoint"),
+        ({"checkpoint": "nowhere"}, "nowhere: no usable speech-recognition checkpoint"),
         ({"manifests": ["none.jsonl"]}, "none.jsonl: no such manifest"),
         ({"split": "test"}, "no column 'split'"),
         ({"device": "cuda"}, "--device cuda: torch sees no GPU"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,14 @@ def train(
     report: Path,
     *overrides: str,
     recipe: str = "round2-tiny",
+    small: Sequence[str] = SMALL,
     curves: bool = False,
     **named: Any,
 ) -> run.TrainResult:
     """Train `round2-tiny`, smaller still, on a small corpus.
 
     Args:
+        small: overrides that make the recipe smaller.
         curves: draw the curves after each epoch, which takes longer than all the rest.
     """
     with pytest.MonkeyPatch.context() as patch:
@@ -47,7 +50,7 @@ def train(
             recipe,
             data=[str(manifest)],
             report=str(report),
-            overrides=[*SMALL, *overrides],
+            overrides=[*small, *overrides],
             **named,
         )
 

@@ -24,17 +24,17 @@ def digest(model: torch.nn.Module) -> str:
     return sha.hexdigest()
 
 
-def main(manifest: str, report: str, out: str, *overrides: str) -> None:
+def main(recipe: str, manifest: str, report: str, out: str, *overrides: str) -> None:
     from asr_gate.train.loop import fit
 
     evaluate = fit.evaluate
 
-    def watched(model, *arguments, **named):
+    def watched(family, model, *arguments, **named):
         DIGESTS.append([digest(model)])
-        return evaluate(model, *arguments, **named)
+        return evaluate(family, model, *arguments, **named)
 
     fit.evaluate = watched  # type: ignore[assignment]
-    run.run("round2-tiny", data=[manifest], report=report, overrides=overrides, out=Path(out))
+    run.run(recipe, data=[manifest], report=report, overrides=overrides, out=Path(out))
     Path(f"{out}-rank{ranks().rank}.json").write_text(json.dumps(DIGESTS))
 
 

@@ -112,10 +112,10 @@ class Family(ABC):
     """As users know it."""
     generates: ClassVar[bool]
     """Whether a transcript is written token by token, so that it must be cut off somewhere."""
-    audio: ClassVar[str]
-    """Begins the names of the audio encoder's parameters."""
     timed: ClassVar[bool] = False
     """Whether `loop.expected_time` knows how long a GPU takes."""
+    audio: ClassVar[str] = ""
+    """Begins the names of the audio encoder's parameters, for that."""
     sizes: ClassVar[recipes.Sizes] = recipes.Sizes()
     """What `auto` in a recipe goes by."""
     rounded: ClassVar[tuple[type[nn.Module], ...]] = (nn.Linear, nn.Conv1d, nn.Conv2d)

@@ -15,6 +15,10 @@ def family(name: FamilyName) -> Family:
             from asr_gate.train.families.qwen3_asr.family import Qwen3ASR
 
             return Qwen3ASR()
+        case "ctc":
+            from asr_gate.train.families.ctc.family import Ctc
+
+            return Ctc()
         case "whisper":
             from asr_gate.train.families.whisper.family import Whisper
 

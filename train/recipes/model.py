@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from asr_gate.train.recipes.section import Section
 
-FamilyName = Literal["qwen3-asr", "whisper"]
+FamilyName = Literal["qwen3-asr", "ctc", "whisper"]
 """Families of models, as `train.families` has them."""
 FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
 DEFAULT_FAMILY: FamilyName = "qwen3-asr"
@@ -84,6 +84,27 @@ class Qwen3ASRModel(Model):
     """Compile the language model's layers: a minute or more at first, less time for each step."""
 
 
+class TinyCtc(Section):
+    """A small wav2vec 2.0 with random weights, and the letters of the corpus."""
+
+    layers: int = Field(default=2, ge=1)
+    width: int = Field(default=32, ge=16, multiple_of=16)
+    """Of the encoder and of its convolutions; 4 attention heads."""
+
+
+class CtcModel(Model):
+    """An encoder with a CTC head: wav2vec 2.0 and its kin, w2v-BERT 2, MMS."""
+
+    family: Literal["ctc"]
+    tiny: TinyCtc | None = None
+    vocabulary: Literal["corpus", "checkpoint"] = "corpus"
+    """Letters that it can write: those of the rows that train, with a new head, or those of the
+    checkpoint, with its own head."""
+    adapter: str | None = None
+    """Language whose adapters are loaded from an MMS checkpoint, as three letters: `heb`. None:
+    those of the checkpoint itself, if it has any."""
+
+
 class TinyWhisper(Section):
     """A small Whisper with random weights and a tokenizer learnt from the corpus."""
 
@@ -116,7 +137,9 @@ def _family(content: Any) -> Any:
 
 
 AnyModel = Annotated[
-    Annotated[Qwen3ASRModel, Tag("qwen3-asr")] | Annotated[WhisperModel, Tag("whisper")],
+    Annotated[Qwen3ASRModel, Tag("qwen3-asr")]
+    | Annotated[CtcModel, Tag("ctc")]
+    | Annotated[WhisperModel, Tag("whisper")],
     Discriminator(
         _family,
         custom_error_type="family",

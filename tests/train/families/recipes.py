@@ -1,0 +1,47 @@
+"""A small training of each family, which the tests of all families share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from asr_gate.train import recipes, run
+from asr_gate.train.recipes import FamilyName
+from tests.train.trainings import SMALL, TWO_EPOCHS, train
+
+PLAIN = (
+    "data.batch_seconds=3",
+    "wandb.log_interval=1",
+    "checkpoints.keep=null",
+)
+TINY: Mapping[FamilyName, tuple[str, tuple[str, ...]]] = {
+    "qwen3-asr": ("round2-tiny", (*SMALL, *TWO_EPOCHS)),
+    "ctc": ("ctc-tiny-random", ("model.tiny.width=16", *PLAIN)),
+    "whisper": (
+        "whisper-tiny-random",
+        (
+            "model.tiny.width=16",
+            "model.tiny.audio_layers=2",
+            "model.tiny.text_layers=1",
+            "evaluation.max_new_tokens=8",
+            *TWO_EPOCHS,
+            *PLAIN,
+        ),
+    ),
+}
+"""Recipe and overrides, by family: two phases of an epoch each."""
+
+
+def load(family: FamilyName, *overrides: str) -> recipes.Recipe:
+    """The family's small recipe."""
+    name, small = TINY[family]
+    return recipes.load(name, [*small, *overrides])[1]
+
+
+def train_tiny(
+    family: FamilyName, manifest: Path, report: Path, *overrides: str, **named: Any
+) -> run.TrainResult:
+    """Train the family's small recipe."""
+    recipe, small = TINY[family]
+    return train(manifest, report, *overrides, recipe=recipe, small=small, **named)
