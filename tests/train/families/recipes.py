@@ -22,11 +22,11 @@ TINY: Mapping[FamilyName, tuple[str, tuple[str, ...]]] = {
         "whisper-tiny-random",
         (
             "model.tiny.width=16",
-            "model.tiny.audio_layers=2",
-            "model.tiny.text_layers=1",
+            "model.tiny.window=3",
             "evaluation.max_new_tokens=8",
             *TWO_EPOCHS,
             *PLAIN,
+            "data.batch_seconds=6",
         ),
     ),
 }

@@ -13,6 +13,7 @@ from transformers import WhisperForConditionalGeneration, WhisperProcessor
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import recipes
+from asr_gate.train.data.augmentation import Augmentation
 from asr_gate.train.data.examples import Example
 from asr_gate.train.data.rows import Row
 from asr_gate.train.families.interface import Source
@@ -24,6 +25,7 @@ from asr_gate.train.families.whisper.family import Whisper
 from asr_gate.train.families.whisper.loss import TranscriptLoss
 from asr_gate.train.families.whisper.tiny import tiny_source
 from asr_gate.train.model.checkpoint import write_checkpoint
+from asr_gate.train.model.lora import add_adapters
 from asr_gate.train.plan import Refused
 from tests.train.support import RATE, WORDS, utterance
 
@@ -148,18 +150,34 @@ def test_the_loss_is_the_models_own(source: Source) -> None:
     assert found == pytest.approx(float(expected @ weights.double()), rel=1e-5)
 
 
-def test_silence_takes_part_and_changes_nothing(source: Source) -> None:
-    model = model_of(source).train()
-    trained = dict(model.named_parameters())
-    for parameter in trained.values():
-        parameter.requires_grad_(True)
-    quiet = Whisper().encoder(source, SETTINGS).silence()
-    found = TranscriptLoss(model)(**quiet.inputs, weights=torch.zeros(0))
-    found.backward()
-    assert not found.any()
-    for name, parameter in trained.items():
-        assert parameter.grad is not None, name
-        assert not parameter.grad.any(), name
+def test_masks_follow_the_seed_and_leave_the_padding(source: Source) -> None:
+    """Those of the recipe: transformers' own, of `apply_spec_augment`, are drawn by numpy."""
+    settings = recipes.Augment(spec_augment=recipes.SpecAugment())
+    encoder = Whisper().encoder(source, SETTINGS)
+    example = encoder.encode(row(), noise())
+    before, drawn = np.random.get_state()[1].copy(), torch.get_rng_state()
+    one, again, other = (
+        example.augmented(Augmentation(settings, seed=seed, epoch=1, id="u")) for seed in (1, 1, 2)
+    )
+    assert torch.equal(one.features, again.features)
+    assert not torch.equal(one.features, other.features)
+    assert torch.equal(one.features[:, 100:], example.features[:, 100:])
+    assert np.array_equal(np.random.get_state()[1], before)
+    assert torch.equal(torch.get_rng_state(), drawn)
+
+
+def test_recomputed_activations_change_no_gradient(source: Source) -> None:
+    encoder = Whisper().encoder(source, SETTINGS)
+    inputs = encoder.batch(examples_of(encoder, row("red green"), row("blue"))).inputs
+    gradients = []
+    for again in (False, True):
+        model = model_of(source).train()
+        Whisper().set_gradient_checkpointing(model, again)
+        TranscriptLoss(model)(**inputs).backward()
+        gradients.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    assert gradients[0].keys() == gradients[1].keys()
+    for name, gradient in gradients[0].items():
+        torch.testing.assert_close(gradients[1][name], gradient)
 
 
 # Windows and what does not fit
@@ -318,6 +336,25 @@ def test_a_checkpoint_loads_equal_to_the_bit(saved: Path, source: Source) -> Non
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert found.longest(found.open(str(saved))) == 3.0
+
+
+def test_adapters_are_merged_into_what_is_saved(source: Source, tmp_path: Path) -> None:
+    model, encoder = model_of(source), Whisper().encoder(source, SETTINGS)
+    add_adapters(model, recipes.Lora(layers=["model.decoder.layers.*_attn.*_proj"]), seed=1)
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if ".lora_B." in name:
+                parameter.normal_()
+    write_checkpoint(tmp_path / "saved", model, source.processor, save=Whisper().save)
+    merged = Whisper().load(str(tmp_path / "saved")).eval()
+    batch = encoder.batch(examples_of(encoder, row("red green")))
+    with torch.no_grad():
+        ours, theirs, before = (
+            float(TranscriptLoss(one)(**batch.inputs)) for one in (model, merged, model_of(source))
+        )
+    assert theirs == pytest.approx(ours, rel=1e-5)
+    assert ours != pytest.approx(before, rel=1e-3)
 
 
 def test_old_settings_of_decoding_are_completed(saved: Path, source: Source) -> None:
