@@ -15,7 +15,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Qwen3ASRConfig, Qwen3ASRForConditionalGeneration
 
 from asr_gate.train import recipes
-from asr_gate.train.families.qwen3_asr import loss as objectives
 from asr_gate.train.families.qwen3_asr.build import (
     build_on_meta,
     build_random,
@@ -32,6 +31,7 @@ from asr_gate.train.families.qwen3_asr.fast import (
 from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
 from asr_gate.train.families.qwen3_asr.tokenizer import build_processor
 from asr_gate.train.loop.optimizer import build_optimizer
+from asr_gate.train.model import token_losses
 from asr_gate.train.model.arithmetic import compute_type, moved
 from asr_gate.train.model.frozen import only_frozen
 from asr_gate.train.model.layers import set_gradient_checkpointing
@@ -282,12 +282,12 @@ def count_flops(setting: Setting) -> int:
     set_attention(model, "sdpa")
     objective = TranscriptLoss(model)
     packed = moved(objective.pack(setting.batches[0]), torch.device("meta"), objective.on_host)
-    before, objectives.CHUNK = objectives.CHUNK, len(packed["loss_at"])
+    before, token_losses.CHUNK = token_losses.CHUNK, len(packed["loss_at"])
     try:
         with FlopCounterMode(display=False) as counter:
             objective(**packed).backward()
     finally:
-        objectives.CHUNK = before
+        token_losses.CHUNK = before
     return int(counter.get_total_flops())
 
 

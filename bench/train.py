@@ -36,12 +36,12 @@ from asr_gate.train import recipes
 from asr_gate.train.data.batches import batches
 from asr_gate.train.data.examples import Batch
 from asr_gate.train.data.rows import Row
-from asr_gate.train.families.qwen3_asr import loss as objectives
 from asr_gate.train.families.qwen3_asr.audio_cache import AudioCache
 from asr_gate.train.families.qwen3_asr.build import build_random, tiny_config
 from asr_gate.train.families.qwen3_asr.encoder import IGNORE, PromptEncoder, collate, supervised
 from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
 from asr_gate.train.families.qwen3_asr.tokenizer import build_processor
+from asr_gate.train.model import token_losses
 from asr_gate.train.model.layers import set_gradient_checkpointing
 from asr_gate.train.model.parameter_groups import expand
 from bench.docs import replace_figures
@@ -256,7 +256,7 @@ def logits(
         "|---:|---:|---:|---:|",
     ]
     for positions in (512, 2048):
-        ways = [Way(positions, chunk) for chunk in (positions, objectives.CHUNK)]
+        ways = [Way(positions, chunk) for chunk in (positions, token_losses.CHUNK)]
         for way, memory, seconds in _compared(config, ways, rounds):
             chunk = "all" if way.chunk == positions else f"{way.chunk}"
             lines.append(f"| {positions:,} | {chunk} | {memory / 2**20:,.0f} | {seconds:.1f} |")
@@ -281,7 +281,7 @@ class Way:
 
     positions: int
     """With loss."""
-    chunk: int = objectives.CHUNK
+    chunk: int = token_losses.CHUNK
     checkpointing: bool = False
 
 
@@ -305,7 +305,7 @@ def _there_and_back(config: Qwen3ASRConfig) -> Callable[[Way], None]:
     objective = TranscriptLoss(model)
 
     def there_and_back(way: Way) -> None:
-        objectives.CHUNK = way.chunk
+        token_losses.CHUNK = way.chunk
         set_gradient_checkpointing(model, way.checkpointing)
         ids = torch.randint(0, 1_000, (8, way.positions // 8 + 1))
         objective(labels=ids, input_ids=ids, attention_mask=torch.ones_like(ids)).backward()

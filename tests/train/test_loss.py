@@ -14,11 +14,11 @@ from asr_gate.train.authorise import authorise_training
 from asr_gate.train.data.examples import Batch
 from asr_gate.train.data.rows import Row
 from asr_gate.train.distributed import Ranks
-from asr_gate.train.families.qwen3_asr import loss
 from asr_gate.train.families.qwen3_asr.build import build_random, tiny_config
 from asr_gate.train.families.qwen3_asr.encoder import IGNORE, PromptEncoder, collate, supervised
 from asr_gate.train.families.qwen3_asr.loss import TranscriptLoss
 from asr_gate.train.loop.step import weighted_tokens
+from asr_gate.train.model import token_losses
 from asr_gate.train.prepare import build_model, prepare
 from tests.train.support import utterance, write_report
 from tests.train.trainings import SMALL, TWO_EPOCHS, content, losses, train
@@ -52,10 +52,10 @@ def test_chunks_change_neither_loss_nor_gradients(
 ) -> None:
     whole, chunked = objective(processor), objective(processor)
     positions = int((inputs["labels"][:, 1:] != IGNORE).sum())
-    monkeypatch.setattr(loss, "CHUNK", positions)
+    monkeypatch.setattr(token_losses, "CHUNK", positions)
     reference = whole(**inputs)
     reference.backward()
-    monkeypatch.setattr(loss, "CHUNK", chunk)
+    monkeypatch.setattr(token_losses, "CHUNK", chunk)
     found = chunked(**inputs)
     found.backward()
     torch.testing.assert_close(found, reference, rtol=1e-6, atol=0)
@@ -63,7 +63,7 @@ def test_chunks_change_neither_loss_nor_gradients(
         scale = float(one.grad.abs().max())
         assert scale > 0, name
         torch.testing.assert_close(other.grad, one.grad, rtol=0, atol=1e-6 * max(scale, 1))
-    monkeypatch.setattr(loss, "CHUNK", chunk)
+    monkeypatch.setattr(token_losses, "CHUNK", chunk)
     with torch.no_grad():
         assert float(chunked.by_row(**inputs).sum()) == pytest.approx(float(found), rel=1e-6)
 
@@ -76,7 +76,7 @@ def test_no_logits_are_kept_where_there_are_several_chunks(
 
     def most_kept(chunk: int) -> int:
         """Rows of the largest tensor of the vocabulary's width that waits for the way back."""
-        monkeypatch.setattr(loss, "CHUNK", chunk)
+        monkeypatch.setattr(token_losses, "CHUNK", chunk)
         kept = [0]
 
         def watch(tensor: Tensor) -> Tensor:

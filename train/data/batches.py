@@ -29,12 +29,12 @@ def batches(
     longest, most = 0.0, 0
     for index in order:
         row = rows[index]
-        longest, most = max(longest, row.seconds), max(most, row.tokens)
+        longest, most = max(longest, row.padded), max(most, row.tokens)
         count = len(result[-1]) + 1 if result else 1
         if result and longest * count <= batch_seconds and most * count <= batch_tokens:
             result[-1].append(index)
         else:
             result.append([index])
-            longest, most = row.seconds, row.tokens
+            longest, most = row.padded, row.tokens
     generator.shuffle(result)
     return result

@@ -65,6 +65,8 @@ class Encoder(ABC):
 
     sample_rate: int
     """That the model hears, in Hz."""
+    window: Seconds = 0.0
+    """The model pads shorter audio to this."""
 
     def __init__(
         self, processor: Any, settings: recipes.Data, audited: AuditedAudio | None = None
@@ -118,7 +120,7 @@ class Encoder(ABC):
             return fault
         tokens = self.count_tokens(row)
         fault = check_tokens(row.utterance.id, tokens, self.settings)
-        return replace(row, tokens=tokens) if fault is None else fault
+        return replace(row, tokens=tokens, window=self.window) if fault is None else fault
 
     def _fits(self, row: Row, seconds: Seconds) -> bool:
         """Whether a row of this length would be within the limits."""

@@ -35,6 +35,13 @@ class Row:
     """Weight of each of its tokens in the loss."""
     tokens: int = 0
     """Of prompt, audio and transcript together; 0: not counted yet."""
+    window: Seconds = 0.0
+    """The model pads shorter audio to this."""
+
+    @property
+    def padded(self) -> Seconds:
+        """The audio that the model computes on, if the row is alone in its batch."""
+        return max(self.seconds, self.window)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ def evaluation_batches(rows: Sequence[Row], batch_seconds: Seconds) -> list[list
     result: list[list[int]] = []
     for index in order:
         if result:
-            longest = max(rows[result[-1][0]].seconds, SHORTEST)
+            longest = max(rows[result[-1][0]].padded, SHORTEST)
             if longest * (len(result[-1]) + 1) <= batch_seconds:
                 result[-1].append(index)
                 continue

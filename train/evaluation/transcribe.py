@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.speech.audio import AudioError, load
 from asr_gate.corpus.utterance import Seconds, Utterance
 from asr_gate.train import recipes
@@ -88,7 +87,7 @@ def transcribe(
         audio: files of up to two hours.
         language: code or English name of the language that is spoken; None: the model recognises
             it, if it has learnt to.
-        longest: longest segment.
+        longest: longest segment; none is longer than what the model hears at once.
         batch_seconds: padded audio in one batch.
         device: where the model runs.
         advance: told how many more files, and seconds of speech, are done.
@@ -107,7 +106,7 @@ def transcribe(
     chosen = choose_device(device, Ranks(), "--device ")
     family = family_of(checkpoint)
     source = family.open(checkpoint)
-    _require_hearable(family.longest(source), longest)
+    longest = min(longest, family.longest(source) or longest)
     encoder = family.encoder(source, recipes.Data(cache_gib=0))
     model = family.load(checkpoint).to(chosen).eval()
     choose_threads(None, chosen, count_parameters(model))
@@ -147,7 +146,7 @@ def _groups(
     group: list[_File | Unread] = []
     seconds = 0.0
     for number, path in enumerate(audio):
-        file = _read(number, Path(path), encoder.sample_rate, language, longest)
+        file = _read(number, Path(path), encoder, language, longest)
         group.append(file)
         seconds += file.duration if isinstance(file, _File) else 0.0
         if seconds >= TOGETHER:
@@ -158,9 +157,10 @@ def _groups(
 
 
 def _read(
-    number: int, path: Path, sample_rate: int, language: str, longest: Seconds
+    number: int, path: Path, encoder: Encoder, language: str, longest: Seconds
 ) -> _File | Unread:
     """Decode a file and cut it into segments."""
+    sample_rate = encoder.sample_rate
     name = str(path)
     whole = Utterance(id=name, text="", audio=path, audio_name=name, origin=name)
     try:
@@ -176,17 +176,9 @@ def _read(
         utterance = replace(
             whole, id=f"{number}:{first}", offset=start, duration=(last - first) / sample_rate
         )
-        row = Row(utterance, (last - first) / sample_rate, language)
+        row = Row(utterance, (last - first) / sample_rate, language, window=encoder.window)
         rows.append((row, recording.samples[first:last]))
     return _File(name, recording.duration, rows)
-
-
-def _require_hearable(most: Seconds | None, longest: Seconds) -> None:
-    if most is not None and longest > most:
-        raise UserError(
-            f"--longest {longest:g}: this model hears {most:g} s at once; say --longest {most:g} "
-            "or less"
-        )
 
 
 def _segments(

@@ -23,6 +23,10 @@ def family(name: FamilyName) -> Family:
             from asr_gate.train.families.ctc.family import Ctc
 
             return Ctc()
+        case "whisper":
+            from asr_gate.train.families.whisper.family import Whisper
+
+            return Whisper()
 
 
 def family_of(checkpoint: str) -> Family:

@@ -14,7 +14,9 @@ from transformers import PreTrainedConfig
 
 from asr_gate.corpus.errors import UserError
 
-DAMAGE = (OSError, ValueError, RuntimeError, SafetensorError, StrictDataclassError)
+DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError, StrictDataclassError
+)  # fmt: skip
 """What reading a checkpoint that is missing, damaged or of another kind may raise."""
 
 

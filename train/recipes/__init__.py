@@ -26,6 +26,8 @@ from asr_gate.train.recipes.model import (
     Qwen3ASRModel,
     TinyCtc,
     TinyModel,
+    TinyWhisper,
+    WhisperModel,
 )
 from asr_gate.train.recipes.schema import (
     GPU_MEMORY,
@@ -75,6 +77,8 @@ __all__ = [
     "SpecAugment",
     "TinyCtc",
     "TinyModel",
+    "TinyWhisper",
+    "WhisperModel",
     "changes",
     "chosen",
     "differences",

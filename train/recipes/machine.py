@@ -35,6 +35,8 @@ class Sizes:
     And what a process takes at once on a CPU."""
     fewest_tokens: int = 1_500
     """The longest rows have about as many, and they have to fit."""
+    window: Seconds = 0.0
+    """Rows are padded to this, so that a batch is a whole number of windows; 0: they are not."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,10 @@ def resolve_for_machine(
         most = min(MOST_SECONDS, data["batch_tokens"] / sizes.tokens_per_second)
         count = optimizer["accumulate"]
         count = math.ceil(share / most) if count == AUTO else count
-        data["batch_seconds"] = round(min(most, share / count), 1)
+        seconds = min(most, share / count)
+        if sizes.window:
+            seconds = max(1, seconds // sizes.window) * sizes.window
+        data["batch_seconds"] = round(seconds, 1)
     if optimizer["accumulate"] == AUTO:
         optimizer["accumulate"] = max(1, round(share / data["batch_seconds"]))
     for key in ("cache_gib", "audio_cache_gib"):

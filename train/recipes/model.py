@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from asr_gate.train.recipes.section import Section
 
-FamilyName = Literal["qwen3-asr", "ctc", "ctc-embedded"]
+FamilyName = Literal["qwen3-asr", "ctc", "ctc-embedded", "whisper"]
 """Families of models, as `train.families` has them."""
 FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
 DEFAULT_FAMILY: FamilyName = "qwen3-asr"
@@ -116,6 +116,30 @@ class EmbeddedCtcModel(Model):
     noise, microphone and masks; 0: not at all."""
 
 
+class TinyWhisper(Section):
+    """A small Whisper with random weights and a tokenizer learnt from the corpus."""
+
+    audio_layers: int = Field(default=2, ge=1)
+    """Of the encoder."""
+    text_layers: int = Field(default=2, ge=1)
+    """Of the decoder."""
+    width: int = Field(default=64, ge=8, multiple_of=8)
+    """Of encoder and decoder; 4 attention heads."""
+    vocabulary: int = Field(default=320, ge=257)
+    """Largest vocabulary of the tokenizer, special tokens not counted; 256 of its tokens are the
+    single bytes."""
+    mel_bins: int = Field(default=80, ge=8, le=128)
+    window: int = Field(default=30, ge=1, le=30)
+    """Seconds of audio that it hears at once; shorter rows are padded to it."""
+
+
+class WhisperModel(Model):
+    """Whisper, multilingual or English-only."""
+
+    family: Literal["whisper"] = "whisper"
+    tiny: TinyWhisper | None = None
+
+
 def _family(content: Any) -> Any:
     """Of a section as it is read, or as it is."""
     if isinstance(content, Model):
@@ -126,7 +150,8 @@ def _family(content: Any) -> Any:
 AnyModel = Annotated[
     Annotated[Qwen3ASRModel, Tag("qwen3-asr")]
     | Annotated[CtcModel, Tag("ctc")]
-    | Annotated[EmbeddedCtcModel, Tag("ctc-embedded")],
+    | Annotated[EmbeddedCtcModel, Tag("ctc-embedded")]
+    | Annotated[WhisperModel, Tag("whisper")],
     Discriminator(
         _family,
         custom_error_type="family",

@@ -19,6 +19,17 @@ TINY: Mapping[FamilyName, tuple[str, tuple[str, ...]]] = {
     "qwen3-asr": ("round2-tiny", (*SMALL, *TWO_EPOCHS)),
     "ctc": ("ctc-tiny-random", ("model.tiny.width=16", *PLAIN)),
     "ctc-embedded": ("ctc-embedded", ("phases.1.epochs=[2]", *PLAIN)),
+    "whisper": (
+        "whisper-tiny-random",
+        (
+            "model.tiny.width=16",
+            "model.tiny.window=3",
+            "evaluation.max_new_tokens=8",
+            *TWO_EPOCHS,
+            *PLAIN,
+            "data.batch_seconds=6",
+        ),
+    ),
 }
 """Recipe and overrides, by family: two phases of an epoch each."""
 

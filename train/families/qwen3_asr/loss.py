@@ -5,27 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 from transformers import Qwen3ASRForConditionalGeneration
 
 from asr_gate.train.families.interface import Objective
 from asr_gate.train.families.qwen3_asr import audio_tower
 from asr_gate.train.families.qwen3_asr.encoder import IGNORE
 from asr_gate.train.families.qwen3_asr.fast import fused_loss, uses_fused_kernels
-
-CHUNK = 256
-"""Positions whose logits exist at the same time. With Qwen3-ASR's vocabulary they take 156 MB in
-float32, and the loss on them several times as much."""
+from asr_gate.train.model.token_losses import token_losses
 
 
 class TranscriptLoss(Objective):
-    """Sums the loss over supervised tokens, and computes logits only there.
-
-    Logits are computed for `CHUNK` positions at a time, and again in the backward pass, so that
-    memory does not grow with batch times vocabulary.
-    """
+    """Sums the loss over supervised tokens, and computes logits only there."""
 
     on_host: ClassVar[frozenset[str]] = frozenset({audio_tower.ON_HOST})
 
@@ -96,15 +87,8 @@ class TranscriptLoss(Objective):
     def _supervised(self, inputs: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Losses and rows of the supervised positions of a batch, both of shape (positions,)."""
         packed = inputs if "loss_at" in inputs else self.pack(inputs)
-        states = torch.split(self._states(packed), CHUNK)
-        targets = torch.split(packed["loss_targets"], CHUNK)
-        # With a single chunk, computing it twice would save nothing.
-        again = len(states) > 1 and torch.is_grad_enabled()
-        losses = [
-            checkpoint(self._losses, *chunk, use_reentrant=False) if again else self._losses(*chunk)
-            for chunk in zip(states, targets, strict=True)
-        ]
-        return torch.cat(losses), packed["loss_rows"]
+        losses = token_losses(self.model.lm_head, self._states(packed), packed["loss_targets"])
+        return losses, packed["loss_rows"]
 
     def _states(self, packed: dict[str, Tensor]) -> Tensor:
         """The last states of the supervised positions, shape (positions, width)."""
@@ -117,11 +101,6 @@ class TranscriptLoss(Objective):
         ).last_hidden_state
         states: Tensor = hidden.flatten(0, 1).index_select(0, packed["loss_at"])
         return states
-
-    def _losses(self, states: Tensor, targets: Tensor) -> Tensor:
-        """Loss of each position, shape (positions,), from its last state and the next token."""
-        logits = self.model.lm_head(states).float()
-        return nn.functional.cross_entropy(logits, targets, reduction="none")
 
     def audio_states(self, packed: dict[str, Tensor]) -> Tensor:
         """The audio tower's outputs for a packed batch, shape (audio tokens, tower's width)."""
