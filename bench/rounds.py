@@ -52,10 +52,10 @@ STEPS = {
     "cases-import": ["cases", "import", "decided.jsonl"],
     "cases-export": ["cases", "export", "--status", "corrected", "--status", "confirmed",
                      "--manifest", "regression/calls.jsonl"],
-    "dataset": ["dataset", "add", "corpus/learnt.jsonl", "--name", "calls"],
+    "dataset": ["dataset", "add", "corpus/other.jsonl", "--name", "calls"],
     "gate-learnt": ["model", "gate", "runs/heart/final", "--against", "runs/short/final",
                     "--suite", "learnt.toml"],
-    "promote": ["model", "promote", "runs/heart/final"],
+    "promote": ["model", "promote", "runs/heart/final", "--accept-caution"],
     "gate-other": ["model", "gate", "runs/heart/final", "--against", "runs/short/final",
                    "--suite", "other.toml"],
 }  # fmt: skip
@@ -92,7 +92,7 @@ def prepare(folder: Path, run: Callable[[list[str]], str]) -> None:
         shutil.copy(EXAMPLE.parent / clean[0]["audio_filepath"], folder / f"calls/{number}.wav")
     _write(folder / "calls.jsonl", LOG)
     _write(folder / "decided.jsonl", DECIDED)
-    run(["eval", "runs/short/final", "corpus/learnt.jsonl", "--out", "evals/heard"])
+    run(["eval", "runs/heart/final", "corpus/other.jsonl", "--out", "evals/heard"])
 
 
 def _write(path: Path, rows: list[dict[str, str]]) -> None:
