@@ -1,8 +1,8 @@
 """The commands of `docs/rounds.md` and what they print, remade: two trainings, some minutes.
 
-The model that is trained is small and learns ten utterances by heart; it recognises nothing else.
-So a gate that tests it on these ten passes it, promotion refuses it, and a gate that tests it on
-other rows cannot decide: what a user has to be kept from believing.
+The model that is trained is small and learns some utterances by heart; it recognises nothing else.
+So a gate that tests it on these passes it, promotion refuses it all the same, and a gate that tests
+it on other rows refuses it, too.
 
 Run: python -m bench.rounds
 """
