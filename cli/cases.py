@@ -298,6 +298,9 @@ def export(chosen: Chosen, manifest: Path | None, corrections: Path | None, file
         left = [(made.no_text, "without text"), (made.no_audio, "without audio")]
         said = "".join(f", {_cases(count)} {what} left out" for count, what in left if count)
         click.echo(plain(f"{manifest}: {made.rows} rows{said}"))
+        if made.outside is not None:
+            hint = f"its audio lies in {made.outside}: read it with --audio-root {made.outside}"
+            click.echo(plain(f"{hint}, or with audio_root in a suite"))
     if corrections is not None:
         content = as_corrections(found)
         write_file(corrections, content)
