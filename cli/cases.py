@@ -127,11 +127,15 @@ def add(sources: tuple[Path, ...], audio_root: Path | None, file: Path, as_json:
 
         for source, one in added.items():
             known = f", {one.known} were there" if one.known else ""
-            click.echo(plain(f"{source}: {one.new} new cases{known}"))
+            click.echo(plain(f"{source}: {_cases(one.new, 'new ')}{known}"))
         click.echo(plain(f"Cases: {file}"))
 
     show(lines)
     return 0
+
+
+def _cases(count: int, which: str = "") -> str:
+    return f"1 {which}case" if count == 1 else f"{count} {which}cases"
 
 
 @command.command(
@@ -171,7 +175,7 @@ def _list(found: Sequence[Case], as_json: bool) -> None:
         what = errors or " ".join(case.codes) or case.hypothesis or ""
         click.echo(plain(f"{case.key} {case.status} {case.source} {case.row}: {what}"))
     if not as_json:
-        click.echo(f"{len(found)} cases" if found else "No such cases.")
+        click.echo(_cases(len(found)) if found else "No such cases.")
 
 
 @command.command(
@@ -227,7 +231,7 @@ def _stats(found: Statistics, as_json: bool) -> None:
         click.echo(json.dumps(found.as_dict(), ensure_ascii=False))
         return
     statuses = ", ".join(f"{count} {status}" for status, count in found.statuses.items() if count)
-    click.echo(f"{found.cases} cases" + (f": {statuses}" if statuses else ""))
+    click.echo(_cases(found.cases) + (f": {statuses}" if statuses else ""))
     kinds = found.kinds
     total, most = sum(kinds.values()), max(kinds.values())
     if not total:
@@ -292,8 +296,11 @@ def export(chosen: Chosen, manifest: Path | None, corrections: Path | None, file
         require_rows(made)
         write_file(manifest, made.content)
         left = [(made.no_text, "without text"), (made.no_audio, "without audio")]
-        said = "".join(f", {count} cases {what} left out" for count, what in left if count)
+        said = "".join(f", {_cases(count)} {what} left out" for count, what in left if count)
         click.echo(plain(f"{manifest}: {made.rows} rows{said}"))
+        if made.outside is not None:
+            hint = f"its audio lies in {made.outside}: read it with --audio-root {made.outside}"
+            click.echo(plain(f"{hint}, or with audio_root in a suite"))
     if corrections is not None:
         content = as_corrections(found)
         write_file(corrections, content)
@@ -329,5 +336,5 @@ def import_(files: tuple[Path, ...], file: Path) -> int:
             f"{', '.join(map(str, files))}: none of {len(found)} corrections is about a case in "
             f"{file}; asr cases list shows the ids of the rows"
         )
-    click.echo(", ".join(f"{count} cases {status}" for status, count in counts.items()))
+    click.echo(", ".join(f"{_cases(count)} {status}" for status, count in counts.items()))
     return 0

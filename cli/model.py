@@ -127,7 +127,14 @@ def gate(
         evaluate = partial(
             evaluate_checkpoint, batch_seconds=batch_seconds, device=device, progress=progress
         )
-        gated = gate_model(candidate, against, loaded, evaluate, tuple(project.corpus.rules))
+        gated = gate_model(
+            candidate,
+            against,
+            loaded,
+            evaluate,
+            tuple(project.corpus.rules),
+            project.corpus.language,
+        )
     result = gated.result
     name = "-".join(Path(result.candidate.checkpoint).resolve().parts[-2:])
     folder = out or claim_folder(Path("gates") / name)

@@ -26,6 +26,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 SLOW = (
     "tests/e2e/",
     "tests/tracking/test_online.py",
+    "tests/tracking/test_production.py",
     "tests/tracking/test_sync.py",
     "tests/train/test_audio_cache.py",
     "tests/train/test_augment.py",

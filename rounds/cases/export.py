@@ -25,6 +25,8 @@ class Manifest:
     """Cases that were left out: nobody wrote down what was said."""
     no_audio: int
     """Cases that were left out: it is not known where their audio is, or it is gone."""
+    outside: str | None
+    """Folder that holds all audio, if not the manifest's: reading it takes an audio root."""
 
 
 def as_manifest(cases: Sequence[Case], target: Path) -> Manifest:
@@ -50,7 +52,10 @@ def as_manifest(cases: Sequence[Case], target: Path) -> Manifest:
             rows[case.row, case.audio, case.offset] = case
     folder = target.absolute().parent
     lines = [_line(case, folder) for _, case in sorted(rows.items(), key=lambda item: item[0][0])]
-    return Manifest(b"".join(lines), len(lines), no_text, no_audio)
+    audio = [os.path.normpath(case.audio) for case in rows.values() if case.audio is not None]
+    inside = all(Path(name).is_relative_to(folder) for name in audio)
+    outside = None if inside else os.path.commonpath([os.path.dirname(name) for name in audio])  # noqa: PTH120
+    return Manifest(b"".join(lines), len(lines), no_text, no_audio, outside)
 
 
 def _line(case: Case, folder: Path) -> bytes:

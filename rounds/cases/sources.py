@@ -132,7 +132,8 @@ def _rows(
 
 
 def _with_audio(case: Case, row: Utterance | None) -> Case:
-    if row is None or not isinstance(row.audio, Path):
+    """The case with the place of its row, if the row is still the one that it is about."""
+    if row is None or row.text != case.reference or not isinstance(row.audio, Path):
         return case
     return replace(
         case,

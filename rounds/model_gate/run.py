@@ -92,8 +92,15 @@ class _Tested:
 class _Tester:
     """Evaluates models on the sets of a suite."""
 
-    def __init__(self, suite: LoadedSuite, evaluate: Evaluate, labels: Sequence[LabelRule]) -> None:
+    def __init__(
+        self,
+        suite: LoadedSuite,
+        evaluate: Evaluate,
+        labels: Sequence[LabelRule],
+        language: str | None,
+    ) -> None:
         self._suite = suite
+        self._language = language
         self._evaluate = evaluate
         self._labels = labels
 
@@ -133,7 +140,7 @@ class _Tester:
         digest = folder_digest(Path(given))
         if digest is None:  # a hub id: nothing says that it is the same model again
             return self._evaluated(given, rows, None)
-        conditions = [rows.fingerprint, rows.asked.language, self._suite.content.numbers]
+        conditions = [rows.fingerprint, self._language_of(rows), self._suite.content.numbers]
         key = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()
         place = EVALS / f"{digest[7:19]}-{key[:12]}"
         if (place / RESULT_FILE).is_file():
@@ -143,6 +150,9 @@ class _Tester:
                 return tested
         return self._evaluated(given, rows, place)
 
+    def _language_of(self, rows: _Rows) -> str | None:
+        return rows.asked.language or self._language
+
     def _evaluated(self, checkpoint: str, rows: _Rows, place: Path | None) -> _Tested:
         _, path = self._evaluate(
             checkpoint,
@@ -150,7 +160,7 @@ class _Tester:
             audio_root=rows.audio_root,
             labels=self._labels,
             split=rows.asked.split,
-            language=rows.asked.language,
+            language=self._language_of(rows),
             out=place,
             numbers=self._suite.content.numbers,
         )
@@ -174,6 +184,7 @@ def gate_model(
     suite: LoadedSuite,
     evaluate: Evaluate,
     labels: Sequence[LabelRule] = (),
+    language: str | None = None,
 ) -> Gated:
     """Hold a model against another one and against what a suite asks.
 
@@ -183,12 +194,13 @@ def gate_model(
         suite: what is asked.
         evaluate: evaluates a checkpoint.
         labels: rules that give rows domains and splits.
+        language: of the rows whose manifest names none, where the suite names none either.
 
     Raises:
         NoVerdict: a result is about other rows, or rows are not what the suite says.
         UserError: a manifest, a result or a checkpoint cannot be read.
     """
-    tester = _Tester(suite, evaluate, labels)
+    tester = _Tester(suite, evaluate, labels, language)
     asked = suite.content
     rows = tester.rows(asked.data, "data")
     sets = [(one, tester.rows(one, f"regression {one.name}")) for one in asked.regression]

@@ -137,9 +137,9 @@ class Seen:
         used = [id for id, sound in sounds.items() if sound[:PREFIX] in ancestor.sounds]
         if used:
             row = ancestor.sounds[sounds[used[0]][:PREFIX]]
-            many = "1 row" if len(used) == 1 else f"{len(used)} rows"
+            many = f"{len(used)} of the {len(sounds)} rows"
             raise NoVerdict(
                 f"{origins[used[0]]}: '{used[0]}' has the audio of '{row}', which {ancestor.run} "
-                f"was trained or chosen on; {many} of {len(sounds)} are so: take them out of the "
-                "test, and gate the models again"
+                f"was trained or chosen on; take what is so out of the test ({many}), and gate "
+                "the models again"
             )

@@ -53,7 +53,7 @@ def promote(
     Args:
         checkpoint: folder of the model, in the folder of its run.
         registry: where it is noted.
-        gate: what `asr model gate` found about it; None: the newest that passed it under `gates`.
+        gate: what `asr model gate` found about it; None: the newest under `gates`.
         report: the audit of what it was trained on; None: where the run's record says.
         accept_caution: whether that audit may say CAUTION.
         why: for the log.
@@ -140,15 +140,15 @@ def _now(registry: Registry) -> Production:
 
 
 def _newest(digest: str) -> Path:
-    """The newest result of a gate about a model that passed; else the newest about it."""
-    found: list[tuple[bool, str, str]] = []
+    """The newest result of a gate about a model; an older one that passed does not count."""
+    found: list[tuple[str, int, str]] = []
     for path in GATES.glob(f"*/{GATE_FILE}"):
         try:
             result = read_gate(path)
         except NoVerdict:
             continue
         if result.candidate.sha256 == digest:
-            found.append((result.outcome == "pass", result.created_at, str(path)))
+            found.append((result.created_at, path.stat().st_mtime_ns, str(path)))
     if not found:
         raise NoVerdict(
             f"{GATES}: no result about this model ({digest[:19]}…); make one with: asr model gate "

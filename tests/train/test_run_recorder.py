@@ -553,7 +553,7 @@ def test_an_offline_run_that_goes_on_is_a_new_one(
     assert sorted(evaluated) == [one["steps"] for one in content(result)["epochs"]]
 
 
-def test_models_of_an_online_run_are_kept_by_number_and_linked(
+def test_models_of_an_online_run_are_kept_by_number(
     server: Loopback, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wers = iter((0.9, 0.5, 0.7, 0.8))
@@ -576,8 +576,7 @@ def test_models_of_an_online_run_are_kept_by_number_and_linked(
         {"best", "epoch-2"},
         {"epoch-4", "final", "latest"},
     ]
-    (linked,) = server.asked("LinkArtifact")
-    assert "hebrew-asr" in json.dumps(linked)
+    assert server.asked("LinkArtifact") == []  # that waits for a promotion
     second = content(result)["tracking"]["models"]["epoch-2"]
     assert second["reference"].endswith("round2-tiny-model:epoch-2")
     assert [alert["title"] for alert in server.alerts] == [

@@ -40,6 +40,9 @@ def test_a_result_gives_its_rows_with_errors_and_where_their_audio_is(here: Path
     assert (first.audio, first.offset, first.duration) == (str(here / "a.wav"), 4.0, 1.0)
     assert first.origin == "m.jsonl:5"
     assert first.key == bare.key  # where the audio lies makes no other case of it
+    changed = (here / "m.jsonl").read_text().replace('"text": "', '"text": "oh ')
+    (here / "m.jsonl").write_text(changed)
+    assert {one.audio for one in cases_of(here)} == {None}  # these are other rows now
     assert len(first.operations) == len(rows[4]["reference"].split())
 
 
@@ -105,6 +108,8 @@ def test_a_manifest_has_every_row_once_with_the_best_text(here: Path) -> None:
     ]
     made = as_manifest(cases, here / "set.jsonl")
     assert (made.rows, made.no_text, made.no_audio) == (2, 1, 2)
+    assert made.outside is None
+    assert as_manifest(cases, here / "audio/inner/set.jsonl").outside == str(here / "audio")
     (here / "set.jsonl").write_bytes(made.content)
     a, b = read_corpus([here / "set.jsonl"]).utterances
     assert (a.id, a.text) == ("a", "green tee")

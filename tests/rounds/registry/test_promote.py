@@ -174,7 +174,7 @@ def _copy(row: str, name: str) -> None:
 def test_what_it_was_trained_on_is_no_test_of_it(here: Path) -> None:
     _copy("u0003", "u0007")
     gate(ONE, "base")
-    with pytest.raises(NoVerdict, match=r"'test-u0007' has the audio of .*1 row of 60"):
+    with pytest.raises(NoVerdict, match=r"'test-u0007' has the audio of .*1 of the 60 rows"):
         promote(Path(ONE), REGISTRY)
     # It was not trained on if it was the run's test, set aside, or excluded.
     for plan in ({"test": ["train-u0003"]}, {"excluded": ["train-u0003"]}):
