@@ -18,6 +18,7 @@ from asr_gate.audit.records.excluded import excluded_ids
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
 from asr_gate.audit.records.measured import Fault, Measured
+from asr_gate.audit.records.pairing import FoundRow, OtherText, Pairing
 from asr_gate.audit.records.power import Calibration
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.corpus.utterance import Corpus, Utterance
@@ -103,6 +104,7 @@ DEFECTS: dict[str, dict[str, Any]] = {
     "A009": {"gaps": with_gap(0, end=0.5, insertion=20.0)},
     "A010": {"tokens": 2},
     "A011": {"words": with_words(masked={1: True, 2: True}, spoken={1: 0.5, 2: 0.5})},
+    "A012": {"others": (OtherText("good-1", 30, 0.01),)},
     "D001": {"id": "z-copy"},
     "D002": {"duration": 0.1},
     "D003": {"letters": 40},
@@ -160,6 +162,13 @@ def context(
         calibration,
         dict.fromkeys(domains, absolute_thresholds),
         Corpus(utterances, ["m"]),
+        pairing=Pairing(
+            found=[
+                FoundRow(id=row.id, text_of=row.measured.others[0].row, ratio=0.1)
+                for row in rows
+                if row.measured.others
+            ]
+        ),
     )
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from asr_gate.audit.report.next_steps import Data
 from asr_gate.audit.report.page_data import page_data
 from asr_gate.audit.report.propose import Proposal, propose
-from asr_gate.audit.report.schemas import UTTERANCES
+from asr_gate.audit.report.schemas import GAPS, HEARD, UTTERANCES, WORDS
 from tests.audit.report.reports import finding, report_of
 
 
@@ -127,16 +130,28 @@ def test_words_that_are_said_for_numbers_stay_as_numbers() -> None:
 
 
 def test_the_page_has_what_is_proposed() -> None:
-    measured = dict.fromkeys(UTTERANCES.names, 1.0)
-    row = measured | {"id": "u", "text": "um yes", "activity": [], "unaligned": []}
-    words = [
-        {"id": "u", "word": word, "start": n, "end": n, "spoken": n, "replaced": 0.0, "kept": True}
-        | {"confidence": 1.0}
-        for n, word in enumerate(("um", "yes"))
-    ]
-    gaps = [{"id": "u", "start": n, "end": n, "untranscribed": 0.0} for n in range(3)]
-    report = report_of(finding("u", "A005"))
-    data = page_data(report, [row], words, gaps, [], [], 10)
-    assert (data["rows"][0]["proposed"], data["rows"][0]["proposed_confidence"]) == ("yes", 1.0)
-    data = page_data(report_of(finding("u", "A001")), [row], words, gaps, [], [], 10)
-    assert "proposed" not in data["rows"][0]
+    numbers = {field.name: 1.0 for field in UTTERANCES if field.type == pa.float64()}
+    row = {"id": "u", "text": "um yes", "activity": [], "unaligned": []} | numbers
+    word: dict[str, Any] = {"id": "u", "replaced": 0.0, "kept": True, "confidence": 1.0}
+    tables = {
+        "utterances": pa.Table.from_pylist([row], UTTERANCES),
+        "words": pa.Table.from_pylist(
+            [
+                word | {"index": n, "word": text, "start": n, "end": n, "spoken": n}
+                for n, text in enumerate(("um", "yes"))
+            ],
+            WORDS,
+        ),
+        "gaps": pa.Table.from_pylist(
+            [{"id": "u", "index": n, "start": n, "end": n, "untranscribed": 0.0} for n in range(3)],
+            GAPS,
+        ),
+        "heard": HEARD.empty_table(),
+    }
+
+    def shown(code: str) -> dict[str, Any]:
+        (found,) = page_data(report_of(finding("u", code)), tables, Path("r"), Data([]), 10)["rows"]
+        return dict(found)
+
+    assert (shown("A005")["proposed"], shown("A005")["proposed_confidence"]) == ("yes", 1.0)
+    assert "proposed" not in shown("A001")
