@@ -236,7 +236,12 @@ class EmbeddedCtc(Family):
     ) -> None:
         """`model.safetensors` and `config.json`; `model.onnx` and `model.json` for audits."""
         state = {**model.state_dict(), **(weights or {})}
-        kept = {name: tensor.cpu().contiguous() for name, tensor in state.items()}
+        # Without batch normalisation's counts of batches, which nothing reads.
+        kept = {
+            name: tensor.cpu().contiguous()
+            for name, tensor in state.items()
+            if tensor.is_floating_point()
+        }
         save_file(kept, folder / WEIGHTS_FILE)
         card = training.trained_card(processor.card)
         files.write(folder, training.halved(kept), card)
@@ -302,13 +307,13 @@ def _opened(checkpoint: str) -> TrainedNet:
     path = Path(checkpoint) / WEIGHTS_FILE
     card = files.read(Path(checkpoint)).card
     net = TrainedNet(Shape())
-    wanted = net.state_dict()
+    wanted = {n: tensor for n, tensor in net.state_dict().items() if tensor.is_floating_point()}
     try:
         found = load_file(path)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path}: cannot be read ({error})") from error
     if {n: t.shape for n, t in found.items()} != {n: t.shape for n, t in wanted.items()}:
         raise UserError(f"{path}: its weights are not those of the embedded network")
-    net.load_state_dict(found)
+    net.load_state_dict(found, strict=False)  # the counts alone are missing
     net.card = card.model_dump(mode="json")
     return net.eval()
