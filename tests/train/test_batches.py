@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -12,6 +13,7 @@ from asr_gate.corpus.utterance import Utterance
 from asr_gate.train import recipes
 from asr_gate.train.data.batches import batches
 from asr_gate.train.data.rows import Row, Selection
+from asr_gate.train.evaluation.reading import evaluation_batches
 from asr_gate.train.loop.batch_plan import plan_steps
 
 TINY = recipes.load("round2-tiny", ["phases.0.epochs=[1]", "phases.1.epochs=[2]"])[1]
@@ -77,6 +79,14 @@ def test_many_short_rows_are_bounded_by_their_tokens() -> None:
     some = [row(0.1, 25) for _ in range(600)]
     assert len(batches(some, 60.0, MOST, seed=1, epoch=1)) == 1
     assert max(map(len, batches(some, 60.0, 1000, seed=1, epoch=1))) == 40
+
+
+def test_a_row_counts_as_the_window_that_the_model_pads_it_to() -> None:
+    some = [replace(one, window=30.0) for one in rows(50)]
+    made = batches(some, 120.0, MOST, seed=1, epoch=1), evaluation_batches(some, 120.0)
+    for planned in made:
+        assert max(map(len, planned)) == 4
+        assert sum(map(len, planned)) == 50
 
 
 def test_batches_are_decided_by_seed_and_epoch() -> None:

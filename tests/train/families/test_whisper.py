@@ -373,6 +373,31 @@ def test_old_settings_of_decoding_are_completed(saved: Path, source: Source) -> 
     assert not Whisper().open(str(saved)).config.generation.is_multilingual
 
 
+def test_settings_of_decoding_in_a_released_config_json_do_no_harm(
+    saved: Path, tmp_path: Path
+) -> None:
+    """Transformers 5 refuses to decode with them in `config.json`, where released models have
+    them."""
+    end = json.loads((saved / "config.json").read_text())["eos_token_id"]
+    suppressed = {"suppress_tokens": [3, 4], "begin_suppress_tokens": [220, end]}
+    change(
+        saved / "config.json", **suppressed, max_length=448, num_hidden_layers=1,
+        forced_decoder_ids=[[1, 5], [2, 6], [3, 7]],
+    )  # fmt: skip
+    change(saved / "generation_config.json", **suppressed)
+    family, again = Whisper(), tmp_path / "again"
+    source, model = family.open(str(saved)), family.load(str(saved)).eval()
+    write_checkpoint(again, model, source.processor, save=family.save)
+    encoder = family.encoder(source, SETTINGS)
+    batch = encoder.evaluation_batch(examples_of(encoder, row("red", "Hebrew")))
+    with torch.inference_mode():
+        (heard,) = family.score(model, encoder, batch, [5], CPU)
+    theirs = WhisperForConditionalGeneration.from_pretrained(again)
+    written = theirs.generate(batch.inputs["input_features"], language="he", max_new_tokens=5)
+    said = source.processor.tokenizer.decode(written[0], skip_special_tokens=True)
+    assert said.strip() == heard.text
+
+
 def test_nothing_in_it_draws_from_numpy_or_leaves_layers_out(saved: Path) -> None:
     change(saved / "config.json", apply_spec_augment=True, encoder_layerdrop=0.5)
     model = Whisper().load(str(saved))

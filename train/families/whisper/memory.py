@@ -70,7 +70,8 @@ def _of_a_token(config: WhisperConfig, heard: int, read: int) -> int:
         heard: bytes of an encoder position, for each unit of width.
         read: the same of a token of the decoder.
     """
-    positions, most = config.max_source_positions, config.max_target_positions
+    positions: int = config.max_source_positions
+    most: int = config.max_target_positions
     mean = (positions * heard + most * read) / (positions + most)
     width: int = config.d_model
     return round(width * max(heard, mean))
