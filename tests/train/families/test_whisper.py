@@ -411,6 +411,7 @@ def test_nothing_in_it_draws_from_numpy_or_leaves_layers_out(saved: Path) -> Non
         ("config.json", {"num_mel_bins": 128}, "makes 80 mel bins and 300 frames, the model hears"),
         ("config.json", {"model_type": "bert"}, "holds a bert model, not Whisper"),
         ("config.json", {"decoder_layers": 2}, "the weights do not fit Whisper.*missing keys"),
+        ("generation_config.json", None, "no usable Whisper checkpoint"),
         ("tokenizer.json", None, "no usable Whisper checkpoint|not Whisper's tokenizer"),
     ],
 )
@@ -418,7 +419,7 @@ def test_checkpoints_that_do_not_fit_are_one_line(
     file: str, fields: dict[str, object] | None, says: str, saved: Path
 ) -> None:
     if fields is None:
-        (saved / file).write_text("{}")
+        (saved / file).write_text("{}" if file == "tokenizer.json" else "{")
     else:
         change(saved / file, **fields)
     with pytest.raises(UserError, match=says) as caught:

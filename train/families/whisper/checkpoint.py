@@ -13,6 +13,7 @@ from transformers import (
     WhisperForConditionalGeneration,
     WhisperProcessor,
 )
+from transformers.utils import GENERATION_CONFIG_NAME, cached_file
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Seconds
@@ -134,10 +135,11 @@ def load_source(checkpoint: str, revision: str | None) -> Source:
         processor = WhisperProcessor.from_pretrained(
             checkpoint, revision=revision, trust_remote_code=False
         )
-        try:
-            generation = GenerationConfig.from_pretrained(checkpoint, revision=revision)
-        except OSError:  # there was none before 2023
-            generation = GenerationConfig.from_model_config(config)
+        generation = (
+            GenerationConfig.from_pretrained(checkpoint, revision=revision)
+            if _has_generation_settings(checkpoint, revision)
+            else GenerationConfig.from_model_config(config)
+        )
     return source_of(checkpoint, plain(config), processor, generation)
 
 
@@ -179,6 +181,17 @@ def plain(config: WhisperConfig) -> WhisperConfig:
     config.apply_spec_augment = False
     config.encoder_layerdrop = config.decoder_layerdrop = 0.0
     return config
+
+
+def _has_generation_settings(checkpoint: str, revision: str | None) -> bool:
+    """Whether there are any; checkpoints of 2022 have none."""
+    found = cached_file(
+        checkpoint,
+        GENERATION_CONFIG_NAME,
+        revision=revision,
+        _raise_exceptions_for_missing_entries=False,
+    )
+    return found is not None
 
 
 def _reading(checkpoint: str) -> AbstractContextManager[None]:
