@@ -36,7 +36,7 @@ MANIFESTS = (
 class Mistake(StrEnum):
     """What was done to a row; the value begins with the code of the rule that should name it."""
 
-    SWAPPED = "A008"
+    SWAPPED = "A012"
     CUT = "A009"
     HALF = "A009, of the recording"
     WORDS = "A007"

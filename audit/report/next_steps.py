@@ -52,7 +52,10 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
     see = [(_line("findings", folder), "every row with a finding, its file and line")]
     if report.findings:
         see.append((review_command(folder, data), "listen to them, and say which are right"))
-    check = (_line("clean", folder, *data.others(), "--dry-run"), "what cleaning would drop")
+    clean, drop = ["clean", folder, *data.others()], "what cleaning would drop"
+    check = (_line(*clean, "--dry-run"), drop)
+    if report.pairing.found:
+        check = (_line(*clean, "--repair", "--dry-run"), f"{drop}, and which texts it puts back")
     least = report.policy.get("decision", {}).get("min_sampled", 0)
     few = report.total_samples < min(least, report.dataset.utterances)
     if report.decision == "NO_VERDICT" and few:

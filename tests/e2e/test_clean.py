@@ -11,7 +11,7 @@ import pytest
 
 from asr_gate.audit.records.report import Report
 from tests.e2e.asr import asr_here, one_line, report_in
-from tests.speech import EXAMPLE
+from tests.speech import EXAMPLE, PROCEED
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_stopped_corpus_is_cleaned_and_audits_again(
     found = report_in(report)
     (written,) = told.pop("written")
     codes = {group["code"] for group in told["dropped"]}
-    assert {"A008", "S003", "T001", "skipped"} & codes >= {"A008", "S003", "T001"}
+    assert codes >= {"A012", "S003", "T001"}
     assert (told["report"], told["digest"]) == (str(report), found["digest"])
     assert (told["not_sampled"], told["fixed"]) == (0, 0)
     gone = found["low_quality_count"] + len(found["skipped"])
@@ -70,6 +70,24 @@ def test_a_stopped_corpus_is_cleaned_and_audits_again(
     assert "rows kept" in once_more.stdout
     assert "not audited" not in once_more.stdout
     assert Path(written["path"]).read_bytes() == b"".join(after)
+
+
+def test_texts_of_other_rows_are_put_back_where_that_is_asked(
+    audited: Path, corpus: Path, tmp_path: Path
+) -> None:
+    report, manifest = audited / "reports" / "stop", corpus / "stop.jsonl"
+    done = asr_here("clean", report, "--data", manifest, "--repair", "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    moved = {row["id"] for row in report_in(report)["pairing"]["found"]}
+    assert told["repaired"] == len(moved) > 5
+    assert "A012" not in {group["code"] for group in told["dropped"]}
+    said = {row["id"]: row["text"] for row in map(json.loads, PROCEED.open(encoding="utf-8"))}
+    lines = Path(told["written"][0]["path"]).read_text(encoding="utf-8").splitlines()
+    now = {row["id"]: row["text"] for row in map(json.loads, lines)}
+    assert {now[row] for row in moved & said.keys()} == {said[row] for row in moved & said.keys()}
+    log = Path(told["written"][0]["fix_log"]).read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["id"] for line in log} == moved
 
 
 def test_what_nobody_heard_is_kept_and_said(corpus: Path, tmp_path: Path) -> None:
