@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from asr_gate.train import run
-from asr_gate.train.loop import fit
+from asr_gate.train.loop import fit, trainee
 from asr_gate.train.observe.tracked_metrics import TrackedMetrics
 
 SMALL = (
@@ -87,7 +87,8 @@ class Killed(BaseException):
 def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
     """Be killed the n-th time that a function of the loop is called."""
     calls = 0
-    real = getattr(fit, name)
+    module = fit if hasattr(fit, name) else trainee
+    real = getattr(module, name)
 
     def dying(*arguments: Any, **named: Any) -> Any:
         nonlocal calls
@@ -96,4 +97,4 @@ def killed_at(monkeypatch: pytest.MonkeyPatch, name: str, count: int) -> None:
             raise Killed
         return real(*arguments, **named)
 
-    monkeypatch.setattr(fit, name, dying)
+    monkeypatch.setattr(module, name, dying)

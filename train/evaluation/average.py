@@ -98,16 +98,21 @@ def _ranked(run: Path) -> list[Candidate]:
 
 
 def _set_to_mean(model: nn.Module, folders: Sequence[Path]) -> None:
-    """Set every parameter to its mean over the checkpoints, summed in float64.
+    """Set everything that a model has learnt to its mean over the checkpoints, summed in float64.
 
     Raises:
-        UserError: a parameter is missing in a checkpoint, or has another shape there.
+        UserError: a tensor is missing in a checkpoint, or has another shape there.
     """
     import torch
 
+    from asr_gate.train.model.parameter_groups import saved_buffers
+
+    learnt = dict(model.named_parameters()) | {
+        name: one for name, one in saved_buffers(model).items() if one.is_floating_point()
+    }
     with ExitStack() as stack, torch.no_grad():
         opened = [_open(folder, stack) for folder in folders]
-        for name, parameter in model.named_parameters():
+        for name, parameter in learnt.items():
             total = torch.zeros(parameter.shape, dtype=torch.float64)
             for folder, files in zip(folders, opened, strict=True):
                 if name not in files:

@@ -7,7 +7,7 @@ mean over the tokens of all of them. So two processes do what one does with twic
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -15,7 +15,6 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from asr_gate.corpus.audited import AlteredAudio
 from asr_gate.corpus.errors import UserError
@@ -25,15 +24,13 @@ from asr_gate.train.data.rows import Row, Selection
 from asr_gate.train.distributed import Ranks
 from asr_gate.train.evaluation.evaluate import EvaluationResult, EvaluationStopped, evaluate
 from asr_gate.train.evaluation.reading import most_tokens
-from asr_gate.train.families.interface import InputCache, Objective
-from asr_gate.train.families.registry import family
 from asr_gate.train.loop import resume
 from asr_gate.train.loop.batch_plan import BatchOrder, build_loader, count_steps, plan_steps
 from asr_gate.train.loop.cadence import StateCadence, plan_evaluations
 from asr_gate.train.loop.clock import Clock
 from asr_gate.train.loop.events import Diverged, Milestone, Observer, StepRecord, Stopped
-from asr_gate.train.loop.optimizer import beginning, build_optimizer, schedule, set_learning_rates
-from asr_gate.train.loop.sharding import sharded, whole
+from asr_gate.train.loop.optimizer import beginning, schedule, set_learning_rates
+from asr_gate.train.loop.sharding import whole
 from asr_gate.train.loop.state import StateWriter
 from asr_gate.train.loop.step import (
     RECENT_STEPS,
@@ -45,13 +42,12 @@ from asr_gate.train.loop.step import (
     named_rows,
     usual_loss,
 )
-from asr_gate.train.loop.trial import DEVICES, try_largest_batches
+from asr_gate.train.loop.trainee import Trainee
+from asr_gate.train.loop.trial import DEVICES
 from asr_gate.train.model.checkpoint import checkpoint_type, mark_best, prune, write_checkpoint
-from asr_gate.train.model.frozen import round_frozen
 from asr_gate.train.model.memory import memory_explained
-from asr_gate.train.model.parameter_groups import MatchedGroup, freeze_all_but, match
 from asr_gate.train.plan import ALTERED, Refused
-from asr_gate.train.recipes import Phase, Recipe
+from asr_gate.train.recipes import Recipe
 from asr_gate.train.signals import signals_held
 
 
@@ -98,7 +94,6 @@ def fit(
     )
     training.restore(state)
     training.prepare()
-    training.try_largest_batches()
     with training.writer:
         for epoch in range(training.position.epoch, recipe.epochs + 1):
             training.begin_epoch(epoch)
@@ -140,8 +135,7 @@ class _Training:
         stop: Callable[[], bool],
         clock: Clock,
     ) -> None:
-        self.family = family(recipe.model.family)
-        self.model = model
+        self.trainee = Trainee(model, selection.training, recipe, device, ranks)
         self.encoder = encoder
         self.selection = selection
         self.recipe = recipe
@@ -161,17 +155,7 @@ class _Training:
         self.writer = StateWriter(out, ranks)
         self.state: Path | None = None
         """State on disk whose moments the first phase restores."""
-        self.restored: set[str] = set()
-        """Names of the parameters that came from that state."""
-        self.trained: dict[str, nn.Parameter] = {}
-        """Every parameter that any phase so far trained, by name."""
-        self.sharded = recipe.sharding == "fsdp2" and ranks.world > 1
         self.silence = encoder.silence()
-        self.objective: Objective | DistributedDataParallel = self.family.objective(model)
-        self.trainee = model
-        """The model that trains: `model` itself, or its sharded copy."""
-        self.groups: Mapping[str, Sequence[MatchedGroup]] = {}
-        """The groups of each phase, with parameters of `trainee`."""
         self.active: ActivePhase | None = None
         self.epoch_began: Seconds = 0.0
         self.milestones: list[Milestone] = []
@@ -184,38 +168,14 @@ class _Training:
             return
         self.position = resume.read_position(state)
         self.writer.on_disk(self.position)
-        self.restored = resume.restore_parameters(state, self.model)
+        self.trainee.restored = resume.restore_parameters(state, self.trainee.whole)
         self.state = state
 
     def prepare(self) -> None:
-        """Make the model fast, shard it if the recipe says so, and find what each phase trains."""
-        phases = match(self.model, self.recipe.phases).values()
-        if self.device.type == "cuda":
-            round_frozen(self.model, phases, self.family.rounded)
-        self.family.make_fast(self.model, self.recipe.model, self.device)
-        if self.sharded:
-            # The whole model is needed on the device only in evaluations.
-            self.model.to("cpu")
-            objective = sharded(self.family, self.model, self.ranks.world, self.device)
-            self.objective, self.trainee = objective, objective.model
-        self.groups = match(self.trainee, self.recipe.phases)
-
-    def try_largest_batches(self) -> None:
-        """Run out of memory now, if at all, and not hours later."""
+        """Make the model ready, and try what it needs most memory for."""
+        self.trainee.prepare()
         if self.device.type in DEVICES:
-            assert isinstance(self.objective, Objective)
-            try_largest_batches(
-                self.family,
-                self.trainee,
-                self.objective,
-                self.groups,
-                self.encoder,
-                self.selection.training,
-                self.steps,
-                self.recipe,
-                self.device,
-                shards=self.ranks.world if self.sharded else 1,
-            )
+            self.trainee.try_largest_batches(self.encoder, self.steps)
 
     def begin_epoch(self, epoch: int) -> None:
         """Begin or resume an epoch, and its phase if that is another one."""
@@ -225,58 +185,11 @@ class _Training:
             position.loss = position.tokens = 0.0
         phase = self.recipe.phase_of(epoch)
         if self.active is None or phase is not self.active.phase:
-            self.active = self._begin_phase(phase)
-        self.epoch_began = time.perf_counter()
-
-    def _begin_phase(self, phase: Phase) -> ActivePhase:
-        groups = self.groups[phase.name]
-        freeze_all_but(self.trainee, groups)
-        self.family.set_gradient_checkpointing(self.trainee, phase.gradient_checkpointing)
-        previous = None if self.active is None else self.active.optimizer
-        optimizer = build_optimizer(
-            groups, self.recipe.optimizer, previous=previous, begin=self._begin_in(phase)
-        )
-        if self.state is not None:
-            resume.restore_moments(self.state, self.trainee, optimizer)
+            previous = None if self.active is None else self.active.optimizer
+            self.active = self.trainee.begin(phase, previous, self.state)
             self.state = None
-        if self.ranks.world > 1 and not self.sharded:
-            # DDP reduces only parameters that took gradients when it was made: a new one per phase.
-            self.objective = DistributedDataParallel(
-                self.family.objective(self.model),
-                # No device_ids: batches are where they must be, and it would move the rest as well.
-                # Gradients live in the buffers that are sent, and not there a second time.
-                gradient_as_bucket_view=True,
-            )
-        active = ActivePhase(phase, groups, self.objective, optimizer, self._cache(groups))
-        named = self.trainee.named_parameters()
-        self.trained |= {name: p for name, p in named if name in self.restored}
-        self.trained |= active.parameters
-        self.observer.phase_begins(self.position.epoch, phase.name, groups)
-        return active
-
-    def _begin_in(self, phase: Phase) -> set[str]:
-        """Names of the parameters that begin to train at a switch; none in the first phase."""
-        number = self.recipe.phases.index(phase)
-        if not number:
-            return set()
-        before, now = (
-            {name for group in self.groups[one.name] for name in group.parameters}
-            for one in self.recipe.phases[number - 1 : number + 1]
-        )
-        return now - before
-
-    def _cache(self, groups: Sequence[MatchedGroup]) -> InputCache | None:
-        """What the phase leaves unchanged of the rows' inputs; None: it is computed each time."""
-        if self.sharded:
-            return None
-        return self.family.cache(
-            self.model,
-            self.selection.training,
-            [name for group in groups for name in group.parameters],
-            self.recipe.data,
-            device=self.device,
-            world=self.ranks.world,
-        )
+            self.observer.phase_begins(position.epoch, phase.name, self.active.groups)
+        self.epoch_began = time.perf_counter()
 
     # Steps
 
@@ -288,7 +201,7 @@ class _Training:
         self.order.batches = [
             [(position.epoch, index) for index in batch] for step in mine for batch in step
         ]
-        self.trainee.train()
+        self.trainee.model.train()
         with signals_held():
             items = iter(self.loader) if self.order.batches else iter(())
         for step, own in zip(steps, mine, strict=True):
@@ -375,7 +288,7 @@ class _Training:
         """The error for a step that went wrong; the model before that step is written."""
         position = self.position
         named = "; ".join(name for name in self.ranks.gathered(named_rows(batches)) if name)
-        self._gather()
+        self.trainee.gather()
         if self.ranks.main:
             self._write_checkpoint("diverged")
         return Diverged(
@@ -414,20 +327,20 @@ class _Training:
             self.observer.epoch_done(milestone)
         else:
             self.observer.evaluated(milestone)
-            self.trainee.train()
+            self.trainee.model.train()
 
     def _evaluate(self, name: str) -> Milestone:
         """Evaluate the model, and write it as a checkpoint."""
         assert self.active is not None
-        self._gather()
+        self.trainee.gather()
         with self.clock.counting("evaluation"):
             evaluation = self._transcribe(self.selection.evaluation)
         position = self.position
         if evaluation is not None:
             self._report_refused(evaluation.refused)
             position.scores[name] = evaluation.scores.wer
-        if self.sharded:
-            self.model.to("cpu")
+        if self.trainee.sharded:
+            self.trainee.whole.to("cpu")
         with self.clock.counting("checkpoints"):
             if self.ranks.main:
                 self._write_checkpoint(name)
@@ -449,8 +362,8 @@ class _Training:
         settings = self.recipe.evaluation
         try:
             return evaluate(
-                self.family,
-                self.model.to(self.device),
+                self.trainee.family,
+                self.trainee.whole.to(self.device),
                 self.encoder,
                 rows,
                 batch_seconds=settings.batch_seconds,
@@ -470,7 +383,7 @@ class _Training:
         """Evaluate the final model on the test split, if there is one; while it can be resumed."""
         if not self.selection.test:
             return
-        self._gather()
+        self.trainee.gather()
         with self.clock.counting("evaluation"):
             result = self._transcribe(self.selection.test)
         if result is not None:
@@ -482,23 +395,15 @@ class _Training:
         assert self.active is not None
         self.observer.saving()
         with self.clock.counting("checkpoints"):
-            changed = resume.collect(self.trainee, self.trained, self.active.optimizer)
+            changed = resume.collect(
+                self.trainee.model, self.trainee.trained, self.active.optimizer
+            )
             self.writer.save(self.position, changed)
         self.states.saved()
 
-    def _gather(self) -> None:
-        """Copy what the sharded copy has learnt into the whole model."""
-        if self.sharded:
-            own = dict(self.model.named_parameters())
-            for name, parameter in self.trained.items():
-                own[name].data.copy_(whole(parameter.detach()))
-            learnt = resume.buffers(self.trainee)
-            for name, buffer in resume.buffers(self.model).items():
-                buffer.copy_(learnt[name])
-
     def write_final_model(self) -> None:
         """Write `out/final`; the state for resuming is not needed any more."""
-        self._gather()
+        self.trainee.gather()
         with self.clock.counting("checkpoints"):
             self.writer.wait()
             if self.ranks.main:
@@ -508,5 +413,5 @@ class _Training:
 
     def _write_checkpoint(self, name: str) -> None:
         dtype = checkpoint_type(self.recipe.checkpoints.dtype, self.device)
-        save = self.family.save
-        write_checkpoint(self.out / name, self.model, self.encoder.processor, dtype, save)
+        trainee, processor = self.trainee, self.encoder.processor
+        write_checkpoint(self.out / name, trainee.whole, processor, dtype, trainee.family.save)

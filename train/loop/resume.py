@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT
 from asr_gate.corpus.strict import read_json
+from asr_gate.train.model.parameter_groups import saved_buffers
 
 FOLDER = "resume"
 POSITION_FILE = "position.json"
@@ -71,18 +72,12 @@ def collect(
         trained: every parameter that any phase so far trained, by name.
         optimizer: of the current phase.
     """
-    changed = {f"{BUFFER}/{name}": buffer for name, buffer in buffers(model).items()}
+    changed = {f"{BUFFER}/{name}": buffer for name, buffer in saved_buffers(model).items()}
     for name, parameter in trained.items():
         changed[f"{PARAMETER}/{name}"] = parameter.detach()
         for kind, value in optimizer.state.get(parameter, {}).items():
             changed[f"{kind}/{name}"] = value
     return changed
-
-
-def buffers(model: nn.Module) -> dict[str, torch.Tensor]:
-    """The buffers of a model that belong to its checkpoints, by name."""
-    saved = model.state_dict().keys()
-    return {name: buffer for name, buffer in model.named_buffers() if name in saved}
 
 
 def newest(out: Path) -> Path | None:
@@ -117,7 +112,9 @@ def restore_parameters(folder: Path, model: nn.Module) -> set[str]:
     with _damage_is_one_line(folder):
         names = {name for kind, name in _keys(folder) if kind == PARAMETER}
         wanted = {f"{PARAMETER}/{name}": parameters[name].detach() for name in names}
-        _load(folder, wanted | {f"{BUFFER}/{name}": one for name, one in buffers(model).items()})
+        _load(
+            folder, wanted | {f"{BUFFER}/{name}": one for name, one in saved_buffers(model).items()}
+        )
     return names
 
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from asr_gate.train import recipes
 from asr_gate.train.recipes import RecipeError
@@ -112,6 +112,12 @@ def summary(names: Iterable[str]) -> str:
 def count_parameters(model: nn.Module) -> int:
     """Number of values in all its parameters."""
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def saved_buffers(model: nn.Module) -> dict[str, Tensor]:
+    """The buffers of a model that belong to its checkpoints, as statistics of a batch norm."""
+    saved = model.state_dict().keys()
+    return {name: buffer for name, buffer in model.named_buffers() if name in saved}
 
 
 def freeze_all_but(model: nn.Module, groups: Sequence[MatchedGroup]) -> None:

@@ -356,6 +356,40 @@ def test_the_convolutions_of_a_frozen_encoder_have_no_gradients() -> None:
     assert not model.wav2vec2.feature_extractor._requires_grad
 
 
+@pytest.mark.parametrize("kind", ["wav2vec2", "w2v-BERT 2"])
+def test_checkpointed_activations_give_the_same_gradients(kind: str) -> None:
+    made = source(KINDS[kind])
+    batch = encoder(kind).batch([encoder(kind).encode(row("red"), noise(1.0))]).inputs
+    found = []
+    for on in (False, True):
+        model: Any = Ctc().build(made, recipes.CtcModel(family="ctc", tiny={}), seed=1).train()
+        Ctc().set_gradient_checkpointing(model, on)
+        assert any(getattr(one, "gradient_checkpointing", False) for one in model.modules()) is on
+        torch.manual_seed(2)
+        Ctc().objective(model)(**batch).backward()
+        found.append({n: p.grad for n, p in model.named_parameters() if p.grad is not None})
+    assert found[0].keys() == found[1].keys()
+    for name, gradient in found[0].items():
+        torch.testing.assert_close(gradient, found[1][name])
+
+
+def test_adapters_of_low_rank_train_and_are_merged(
+    manifest: Path, report: Path, tmp_path: Path
+) -> None:
+    train_tiny(
+        "ctc", manifest, report,
+        "model.lora={rank: 2, layers: ['wav2vec2.encoder.layers.*.attention.*_proj']}",
+        "phases.1.groups.1.parameters=['*.lora_*']", out=tmp_path / "r",
+    )  # fmt: skip
+    first, last = (load_file(tmp_path / "r" / f"epoch-{n}" / "model.safetensors") for n in (1, 2))
+    changed = {name for name in first if not torch.equal(first[name], last[name])}
+    assert not any("lora" in name for name in last)
+    assert {name for name in changed if "lm_head" not in name} == {
+        f"wav2vec2.encoder.layers.{layer}.attention.{part}_proj.weight"
+        for layer in (0, 1) for part in ("q", "k", "v", "out")
+    }  # fmt: skip
+
+
 def test_memory_grows_with_what_trains() -> None:
     model = Ctc().on_meta(source(KINDS["wav2vec2"]), load("ctc").model)
     head, top, layers, all_of_it = (
