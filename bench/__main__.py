@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench import (
+    adaptation,
     estimate,
     example,
     first_corpus,
@@ -32,7 +33,7 @@ if __name__ == "__main__":
     state.main()
     training_time.main()
     tracking.main()
-    for measurement in (real_speech, short_utterances, limits, propose, detection):
+    for measurement in (real_speech, short_utterances, limits, propose, detection, adaptation):
         try:
             measurement.main()
         except Missing as reason:
