@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bench import (
+    adaptation,
     emissions,
     estimate,
     example,
@@ -45,6 +46,7 @@ if __name__ == "__main__":
         propose,
         incremental,
         detection,
+        adaptation,
     ):
         try:
             measurement.main()

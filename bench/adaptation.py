@@ -146,7 +146,6 @@ def _measured(
         excluded = {f.id for f in sample.findings if f.code == "A008"}
         share = len(excluded & wrong) / max(1, len(wrong))
         found.append((_rates(natural, planted), _boundaries(natural), share))
-        print(found[-1], flush=True)
     (rates, boundary, share), (rates_after, boundary_after, share_after) = found
     return rates, rates_after, [boundary, boundary_after], [share, share_after]
 

@@ -46,7 +46,8 @@ def fine_tune(
 ) -> TrainedNet:
     """Train a copy of a network with AdamW, a cosine to nothing, and augmentation.
 
-    On one thread, the same rows, passes and seed give the same weights to the bit.
+    The same rows, passes and seed give the same weights to the bit: torch computes on one thread
+    from now on, as the number of threads that share a sum decides its last digits.
 
     Args:
         net: is not changed.
@@ -58,6 +59,7 @@ def fine_tune(
     Raises:
         InterruptedError: it was set.
     """
+    torch.set_num_threads(1)
     found, features = trainable(net), Features()
     draw = random.Random(seed)
     plan = [batch for _ in range(passes) for batch in _batches(lessons, draw)]

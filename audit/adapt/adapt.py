@@ -267,12 +267,9 @@ def _train(
     stop: Event,
 ) -> None:
     """Train one fold's model into a folder."""
-    import torch
-
     from asr_gate.embedded.adapt import fine_tune
     from asr_gate.embedded.network import net_of
     from asr_gate.embedded.training import halved, trained_card
 
-    torch.set_num_threads(1)  # how many share a sum decides its last digits
     net = fine_tune(net_of(model.files), lessons, passes=passes, seed=seed, stop=stop)
     files.write(folder, halved(net.state_dict()), trained_card(net.card, adapted=key))

@@ -18,7 +18,10 @@ PLAIN = (
 TINY: Mapping[FamilyName, tuple[str, tuple[str, ...]]] = {
     "qwen3-asr": ("round2-tiny", (*SMALL, *TWO_EPOCHS)),
     "ctc": ("ctc-tiny-random", ("model.tiny.width=16", *PLAIN)),
-    "ctc-embedded": ("ctc-embedded", ("phases.1.epochs=[2]", *PLAIN)),
+    "ctc-embedded": (
+        "ctc-embedded",
+        ("phases.1.epochs=[2]", 'phases.1.groups.0.parameters=["output.*"]', *PLAIN),
+    ),
     "whisper": (
         "whisper-tiny-random",
         (
