@@ -24,6 +24,7 @@ from asr_gate.train.families.ctc_embedded import (
     LetterExample,
 )
 from asr_gate.train.families.registry import family_of
+from asr_gate.train.model.lora import add_adapters
 from tests.speech import babble, spoken
 
 FAMILY = EmbeddedCtc()
@@ -131,3 +132,10 @@ def test_a_checkpoint_is_a_recogniser_and_an_aligner(tmp_path: Path) -> None:
     (tmp_path / WEIGHTS_FILE).write_bytes(b"no weights")
     with pytest.raises(UserError, match=WEIGHTS_FILE):
         FAMILY.load(str(tmp_path))
+
+
+def test_what_so_small_a_network_does_not_have_is_refused(model: TrainedNet) -> None:
+    with pytest.raises(UserError, match="gradient_checkpointing=false"):
+        FAMILY.set_gradient_checkpointing(model, True)
+    with pytest.raises(UserError, match="matches no linear layer"):
+        add_adapters(FAMILY.load("embedded"), recipes.Lora(layers=["*"]), seed=1)

@@ -213,7 +213,9 @@ def test_checkpoints_are_averaged(
 def test_the_tracker_says_which_it_is(
     name: FamilyName, trained: dict[FamilyName, TrainResult]
 ) -> None:
-    assert model_tags(load(name))[:2] == [name, "tiny"]
+    tags = model_tags(load(name))
+    assert tags[0] == name
+    assert "tiny" in tags or name == "ctc-embedded", "it has its own weights"
     assert content(trained[name])["plan"]["family"] == name
 
 
