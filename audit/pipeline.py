@@ -117,12 +117,18 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         base = None if settings.adapt is None else require_adaptable(model)
         identity = fingerprint(corpus, audio=policy.gate.audio)
         _require_audio(corpus, identity)
+        if model.info.trained is not None and model.info.trained.dataset == identity.digest:
+            progress.say(
+                f"WARNING: {model.info.name} was trained on this very corpus, and has learnt its "
+                "wrong texts too; audit it with another aligner"
+            )
         plan = draw(
             corpus.utterances,
             fraction=settings.fraction,
             seed=settings.seed,
             quotas=policy.sampling.quotas,
             minimum=policy.sampling.minimum,
+            content=identity.digest,
         )
         progress.say(_first_line(corpus, plan, model, settings))
         lengths = _lengths(corpus)

@@ -55,7 +55,8 @@ OF_THE_CORPUS = frozenset({"D009", "D010"})
 @click.option(
     "--repair",
     is_flag=True,
-    help="Give rows that say another row's text (A012) that text, and keep them.",
+    help="Give rows that say another row's text (A012) that text, and keep them. All rows must be "
+    "audited.",
 )
 @click.option(
     "--all-rows",
@@ -108,6 +109,7 @@ def command(
     from asr_gate.audit.report.next_steps import Data, audit_again, read_options
     from asr_gate.cli.all_rows import audit_all_rows
     from asr_gate.cli.write_settings import last_lines, name_instead
+    from asr_gate.corpus.errors import UserError
     from asr_gate.corpus.text.mend import mended
     from asr_gate.corpus.write import write_without
 
@@ -125,7 +127,14 @@ def command(
     source = replace(source, split=source.split or found.dataset.split)
     corpus = source.read()
     content = require_same_data(found, str(path), corpus, folder).comparable()
-    if all_rows and found.total_samples < found.dataset.utterances:
+    sampled = found.total_samples < found.dataset.utterances
+    if repair and sampled and not all_rows:
+        raise UserError(
+            f"--repair: {found.dataset.utterances - found.total_samples} of "
+            f"{found.dataset.utterances} rows were not audited, and rows whose text went astray "
+            "among them would stay; add --all-rows, which audits them first"
+        )
+    if all_rows and sampled:
         manifests = source.manifests if data else []
         options = read_options(audio_root, source.split if data else split)
         path = folder = audit_all_rows(found, folder, corpus, manifests, options)
@@ -180,7 +189,8 @@ def command(
     if repair:
         lines.append(f"rows that got the text they say: {given}")
     elif astray := len(found.pairing.found):
-        lines.append(f"{astray} rows say another row's text; --repair gives them that text")
+        how = "--repair --all-rows gives" if sampled else "--repair gives"
+        lines.append(f"{astray} audited rows say another row's text; {how} them that text")
     if fix:
         lines.append(f"corrected texts: {fixed}")
     if staying := dropping.staying(findings, dropped, choice):

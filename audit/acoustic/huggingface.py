@@ -56,6 +56,8 @@ class HuggingFaceModel(AcousticModel):
         self._device = pick_device(device)
         self.device = self._device.type
         self._precision = pick_precision(precision, self._device)
+        if (name.startswith((".", "/", "~")) or name.count("/") > 1) and not Path(name).is_dir():
+            raise UserError(f"--aligner hf:{name}: no such folder; check the path")
         try:
             self._extractor: Any = AutoFeatureExtractor.from_pretrained(name)
             tokenizer: Any = AutoTokenizer.from_pretrained(name)

@@ -55,16 +55,20 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
     clean, drop = ["clean", folder, *data.others()], "what cleaning would drop"
     check = (_line(*clean, "--dry-run"), drop)
     if report.pairing.found:
-        check = (_line(*clean, "--repair", "--dry-run"), f"{drop}, and which texts it puts back")
+        sampled = report.total_samples < report.dataset.utterances
+        rest = ["--all-rows"] if sampled else []
+        why = "gives rows the text that they say"
+        check = (
+            _line(*clean, "--repair", *rest, "--dry-run"),
+            f"{drop} if it {why}" + (", all rows audited first" if sampled else ""),
+        )
     least = report.policy.get("decision", {}).get("min_sampled", 0)
     few = report.total_samples < min(least, report.dataset.utterances)
     if report.decision == "NO_VERDICT" and few:
         more = audit_again(report, data, everything=True)
         return [(more, "sample all of it"), *see, check]
     if report.decision == "NO_VERDICT":
-        known = report.aligner.language
-        language = "CODE" if known in NO_LANGUAGE else known
-        other = _line("audit", *data.audit(), "--aligner", "mms", "--language", language)
+        other = _line("audit", *data.audit(), "--aligner", "mms", "--language", "CODE")
         why = (_line("explain", "A010"), "why an aligner cannot tell")
         return [(other, "with a better aligner"), *see, why]
     if report.decision == "STOP":

@@ -34,6 +34,8 @@ class Plan:
     strata: dict[str, Stratum]
     seed: int
     fraction: float
+    content: str
+    """Digest of the corpus that it was drawn from."""
 
 
 def draw(
@@ -43,6 +45,7 @@ def draw(
     seed: int,
     quotas: Mapping[str, float],
     minimum: int,
+    content: str,
 ) -> Plan:
     """Draw a sample, stratified by domain, without replacement.
 
@@ -54,34 +57,35 @@ def draw(
     Args:
         utterances: the corpus.
         fraction: share of the corpus to hear, in (0, 1].
-        seed: the same seed draws the same sample from the same corpus. Where rows are added or
-            dropped, the others stay in it as far as its size allows.
+        seed: the same seed draws the same sample from the same corpus.
         quotas: share of the sample by domain, summing to 1.
         minimum: least sample of a domain.
+        content: digest of the corpus. A corpus that has changed is drawn anew: rows that were
+            found in a sample and put right would else stand for those that nobody has looked at.
     """
     by_domain = _by_domain(utterances)
     counts = {domain: len(by_domain[domain]) for domain in sorted(by_domain)}
     sizes = allocate(counts, fraction=fraction, quotas=quotas, minimum=minimum)
     sample: list[Utterance] = []
     for domain, size in sizes.items():
-        chosen = _chosen(by_domain[domain], size, seed)
+        chosen = _chosen(by_domain[domain], size, content, seed)
         sample.extend(sorted(chosen, key=lambda utterance: utterance.id))
     strata = {domain: Stratum(counts[domain], size) for domain, size in sizes.items()}
-    return Plan(sample, strata, seed, fraction)
+    return Plan(sample, strata, seed, fraction, content)
 
 
 def in_random_order(
-    utterances: Sequence[Utterance], *, seed: int, sizes: Mapping[str, int]
+    utterances: Sequence[Utterance], plan: Plan, sizes: Mapping[str, int]
 ) -> dict[str, list[Utterance]]:
     """So many utterances of each domain, in the random order in which they are to be heard.
 
     Args:
         utterances: the corpus.
-        seed: the same seed gives the same order, whatever the order of the corpus.
+        plan: its seed and its corpus decide the order.
         sizes: by domain, at most its population.
     """
     by_domain = _by_domain(utterances)
-    return {d: _chosen(by_domain[d], size, seed) for d, size in sizes.items()}
+    return {d: _chosen(by_domain[d], size, plan.content, plan.seed) for d, size in sizes.items()}
 
 
 def _by_domain(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
@@ -91,9 +95,9 @@ def _by_domain(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
     return by_domain
 
 
-def _chosen(members: Sequence[Utterance], size: int, seed: int) -> list[Utterance]:
-    """A random sample in random order, of which most stays when rows are added or dropped."""
-    return sorted(members, key=lambda u: (lot(seed, u.domain, u.id), u.id))[:size]
+def _chosen(members: Sequence[Utterance], size: int, content: str, seed: int) -> list[Utterance]:
+    """A random sample in random order."""
+    return sorted(members, key=lambda u: (lot(content, seed, u.domain, u.id), u.id))[:size]
 
 
 def allocate(

@@ -80,7 +80,7 @@ class SequentialSample:
         populations = {domain: s.population for domain, s in plan.strata.items()}
         sizes = {domain: s.sampled for domain, s in plan.strata.items()}
         reserve = {d: min(n, max(sizes[d], RESERVE)) for d, n in populations.items()}
-        self._order = in_random_order(utterances, seed=plan.seed, sizes=reserve)
+        self._order = in_random_order(utterances, plan, reserve)
         self._plan = plan
         self.schedule = Schedule(populations, sizes, minimum, reserve)
 
@@ -123,4 +123,5 @@ class SequentialSample:
             strata,
             self._plan.seed,
             self._plan.fraction,
+            self._plan.content,
         )

@@ -61,7 +61,11 @@ def built(sample: JudgedSample) -> AuditResult:
     counts = Counter(row.domain for row in rows)
     corpus = corpus_of(rows)
     plan = Plan(
-        corpus.utterances, {d: Stratum(n, n) for d, n in counts.items()}, seed=0, fraction=1.0
+        corpus.utterances,
+        {d: Stratum(n, n) for d, n in counts.items()},
+        seed=0,
+        fraction=1.0,
+        content="",
     )
     lengths = {row.id: row.duration for row in rows}
     outcome = conclude(corpus, plan, sample, lengths, MODEL, POLICY, None)
