@@ -98,7 +98,10 @@ def masked_group_norm(norm: nn.GroupNorm, hidden: Tensor, valid: Tensor) -> Tens
     mean = grouped.where(inside, 0.0).sum((2, 3), keepdim=True) / count
     centred = grouped - mean
     variance = centred.square().where(inside, 0.0).sum((2, 3), keepdim=True) / count
-    normal = (centred * (variance + norm.eps).rsqrt()).view(rows, channels, frames)
+    centred = centred.view(rows, channels, frames)
+    scale = (variance + norm.eps).rsqrt().expand(-1, -1, channels // norm.num_groups, -1)
+    scale = scale.reshape(rows, channels, 1)
     if not norm.affine:
-        return normal
-    return torch.addcmul(norm.bias.float()[:, None], normal, norm.weight.float()[:, None])
+        return centred * scale
+    # The backward pass keeps `centred` alone of what is as long as the audio.
+    return torch.addcmul(norm.bias.float()[:, None], centred, scale * norm.weight.float()[:, None])
