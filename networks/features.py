@@ -50,6 +50,8 @@ def _encode_once(encoder: nn.Module, values: Tensor) -> Tensor:
 def exact_features(encoder: nn.Module, waveforms: Tensor, samples: Tensor) -> Tensor:
     """Features of padded waveforms, as each gives them alone; gradients pass through.
 
+    Layers recompute their activations in the backward pass where the model is told to.
+
     Args:
         encoder: of a transformers model, see `feature_encoder`.
         waveforms: shape (rows, samples), padded at the end with any finite values.
@@ -62,12 +64,20 @@ def exact_features(encoder: nn.Module, waveforms: Tensor, samples: Tensor) -> Te
     layers: Any = encoder.conv_layers
     for layer in layers:
         valid = (valid - layer.conv.kernel_size[0]) // layer.conv.stride[0] + 1
-        norm = getattr(layer, "layer_norm", None)
-        if isinstance(norm, nn.GroupNorm):
-            hidden = layer.activation(masked_group_norm(norm, layer.conv(hidden), valid))
-        else:
+        if not isinstance(getattr(layer, "layer_norm", None), nn.GroupNorm):
             hidden = layer(hidden)
+        elif layer.gradient_checkpointing and layer.training:
+            hidden = layer._gradient_checkpointing_func(_group_norm_layer, layer, hidden, valid)
+        else:
+            hidden = _group_norm_layer(layer, hidden, valid)
     return hidden
+
+
+def _group_norm_layer(layer: Any, hidden: Tensor, valid: Tensor) -> Tensor:
+    """A convolution, its norm over the valid frames, and its activation."""
+    normal = masked_group_norm(layer.layer_norm, layer.conv(hidden), valid)
+    activated: Tensor = layer.activation(normal)
+    return activated
 
 
 def masked_group_norm(norm: nn.GroupNorm, hidden: Tensor, valid: Tensor) -> Tensor:
@@ -88,7 +98,10 @@ def masked_group_norm(norm: nn.GroupNorm, hidden: Tensor, valid: Tensor) -> Tens
     mean = grouped.where(inside, 0.0).sum((2, 3), keepdim=True) / count
     centred = grouped - mean
     variance = centred.square().where(inside, 0.0).sum((2, 3), keepdim=True) / count
-    normal = (centred * (variance + norm.eps).rsqrt()).view(rows, channels, frames)
+    centred = centred.view(rows, channels, frames)
+    scale = (variance + norm.eps).rsqrt().expand(-1, -1, channels // norm.num_groups, -1)
+    scale = scale.reshape(rows, channels, 1)
     if not norm.affine:
-        return normal
-    return torch.addcmul(norm.bias.float()[:, None], normal, norm.weight.float()[:, None])
+        return centred * scale
+    # The backward pass keeps `centred` alone of what is as long as the audio.
+    return torch.addcmul(norm.bias.float()[:, None], centred, scale * norm.weight.float()[:, None])

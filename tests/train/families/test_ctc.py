@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from transformers import (
     AutoFeatureExtractor,
     AutoModelForCTC,
     AutoTokenizer,
+    Data2VecAudioConfig,
     HubertConfig,
     SeamlessM4TFeatureExtractor,
     Wav2Vec2BertConfig,
@@ -32,8 +34,9 @@ from asr_gate.train.families.ctc.frames import frames_of, inputs_of
 from asr_gate.train.families.ctc.load import fitted, load_model
 from asr_gate.train.families.ctc.loss import LetterLoss
 from asr_gate.train.families.ctc.vocabulary import Processor, Vocabulary
-from asr_gate.train.families.interface import Source
+from asr_gate.train.families.interface import Heard, Source
 from asr_gate.train.model.ctc import best_path, ctc_losses, fewest_frames
+from asr_gate.train.model.lora import add_adapters
 from asr_gate.train.model.parameter_groups import match
 from asr_gate.train.plan import Refused
 from tests.train.families.recipes import load, train_tiny
@@ -49,7 +52,10 @@ KINDS = {
     "wav2vec2": Wav2Vec2Config(**SMALL, **EXACT),
     "wav2vec2, group norm": Wav2Vec2Config(**SMALL),
     "MMS": Wav2Vec2Config(**SMALL, **EXACT, adapter_attn_dim=8),
+    "hubert": HubertConfig(**SMALL, **EXACT),
     "hubert, group norm": HubertConfig(**SMALL),
+    "wav2vec2 with an adapter": Wav2Vec2Config(**SMALL, **EXACT, add_adapter=True),
+    "data2vec": Data2VecAudioConfig(**SMALL),
     "wavlm": WavLMConfig(**SMALL, **EXACT),
     "w2v-BERT 2": Wav2Vec2BertConfig(**BERT),
     "w2v-BERT 2 with an adapter": Wav2Vec2BertConfig(**BERT, add_adapter=True),
@@ -145,6 +151,95 @@ def test_rows_of_a_batch_do_not_see_each_other(kind: str) -> None:
             expected, _ = objective.logits(alone["values"], alone["inputs"])
             found = logits[place, : int(frames[place])]
             torch.testing.assert_close(found, expected[0], rtol=1e-3, atol=1e-5)
+
+
+STILL = {
+    "hidden_dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0,
+    "feat_proj_dropout": 0.0, "final_dropout": 0.0, "mask_time_prob": 0.0,
+}  # fmt: skip
+EVERY_FRAME = {"mask_time_prob": 1.0, "mask_time_length": 1}
+PADDED = [
+    *((kind, "plain") for kind in ("wav2vec2", "hubert", "hubert, group norm", "data2vec")),
+    *(
+        ("wav2vec2, group norm", way)
+        for way in ("plain", "checkpointed", "frozen convolutions", "adapters", "masked")
+    ),
+    ("wav2vec2", "checkpointed"),
+]
+
+
+@pytest.mark.parametrize(("kind", "way"), PADDED)
+def test_a_padded_batch_trains_as_its_rows_do(kind: str, way: str) -> None:
+    config = copy.deepcopy(KINDS[kind])
+    config.update(STILL | (EVERY_FRAME if way == "masked" else {}))
+    made = Ctc().encoder(source(config), recipes.Data())
+    model: Any = Ctc().build(source(config), recipes.CtcModel(family="ctc", tiny={}), seed=1)
+    model.train()
+    if way == "adapters":
+        add_adapters(model, recipes.Lora(layers=["*.attention.*_proj"], rank=2, alpha=4), seed=1)
+        model.requires_grad_(False)
+    trained = {
+        name: parameter.requires_grad_()
+        for name, parameter in model.named_parameters()
+        if (way != "adapters" or ".lora_" in name)
+        and (way != "frozen convolutions" or "feature_extractor" not in name)
+    }
+    model.base_model.feature_extractor.requires_grad_(
+        way not in ("frozen convolutions", "adapters")
+    )
+    Ctc().set_gradient_checkpointing(model, way == "checkpointed")
+    examples = [
+        made.encode(row(text, seconds), noise(seconds, seed))
+        for seed, (text, seconds) in enumerate((("red", 0.43), ("it's", 1.0), ("green", 0.7)))
+    ]
+
+    def learnt(some: list[LetterExample]) -> tuple[float, dict[str, torch.Tensor]]:
+        model.zero_grad()
+        loss = Ctc().objective(model)(**made.batch(some).inputs)
+        loss.backward()
+        return float(loss.detach()), {name: one.grad.clone() for name, one in trained.items()}
+
+    loss, gradients = learnt(examples)
+    alone = [learnt([example]) for example in examples]
+    assert loss == pytest.approx(sum(one for one, _ in alone), rel=1e-4)
+    assert any(gradient.any() for gradient in gradients.values())
+    for name, gradient in gradients.items():
+        expected = sum((of[name] for _, of in alone), torch.zeros(()))
+        torch.testing.assert_close(gradient, expected, rtol=1e-3, atol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2, group norm", "hubert"])
+def test_a_padded_batch_is_heard_as_its_rows_are(kind: str) -> None:
+    made = encoder(kind)
+    model = Ctc().build(source(KINDS[kind]), recipes.CtcModel(family="ctc", tiny={}), seed=1).eval()
+    examples = [
+        made.encode(row("red", seconds), noise(seconds, seed))
+        for seed, seconds in enumerate((0.43, 1.0, 0.7))
+    ]
+    host = torch.device("cpu")
+
+    def score(some: list[LetterExample]) -> list[Heard]:
+        return Ctc().score(model, made, made.batch(some), [], host)
+
+    with torch.no_grad():
+        together = score(examples)
+        alone = [heard for example in examples for heard in score([example])]
+        heard = Ctc().transcribe(model, made, examples, host, limit=1)
+    assert [one.text for one in together] == [one.text for one in alone]
+    assert [one.text for one in together] == [one.text for one in heard]
+    assert any(one.text for one in together)
+    losses = [one.loss for one in alone]
+    assert [one.loss for one in together] == pytest.approx(losses, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2, group norm", "data2vec"])
+def test_a_row_shorter_than_a_mask_trains_beside_longer_ones(kind: str) -> None:
+    made = encoder(kind)
+    model = Ctc().build(source(KINDS[kind]), recipes.CtcModel(family="ctc", tiny={}), seed=1)
+    model.train()
+    examples = [made.encode(row("red", seconds), noise(seconds)) for seconds in (0.1, 1.0)]
+    assert examples[0].frames < KINDS[kind].mask_time_length
+    assert torch.isfinite(Ctc().objective(model)(**made.batch(examples).inputs))
 
 
 def test_the_loss_is_the_models_own_on_the_same_letters() -> None:
@@ -344,16 +439,21 @@ def test_the_recipe_trains_what_it_says_of_the_released_model() -> None:
     assert len(phases["all"]) == len(dict(model.named_parameters())) - 1, "masks are not trained"
 
 
-def test_the_convolutions_of_a_frozen_encoder_have_no_gradients() -> None:
-    made = source(KINDS["wav2vec2"])
-    model: Any = Ctc().build(made, recipes.CtcModel(family="ctc", tiny={}), seed=1).train()
-    batch = encoder().batch([encoder().encode(row("red"), noise(1.0))]).inputs
-    model.requires_grad_(False)
+@pytest.mark.parametrize("kind", ["wav2vec2, group norm", "data2vec"])
+def test_the_convolutions_of_a_frozen_encoder_have_no_gradients(kind: str) -> None:
+    made = encoder(kind)
+    model: Any = Ctc().build(source(KINDS[kind]), recipes.CtcModel(family="ctc", tiny={}), seed=1)
+    batch = made.batch([made.encode(row("red"), noise(1.0))]).inputs
+    model.train().requires_grad_(False)
     model.lm_head.requires_grad_(True)
+    features = []
+    model.base_model.feature_extractor.register_forward_hook(
+        lambda module, given, made: features.append(made)
+    )
     loss = Ctc().objective(model)(**batch)
     loss.backward()
     assert model.lm_head.weight.grad is not None
-    assert not model.wav2vec2.feature_extractor._requires_grad
+    assert [one.requires_grad for one in features] == [False]
 
 
 @pytest.mark.parametrize("kind", ["wav2vec2", "w2v-BERT 2"])

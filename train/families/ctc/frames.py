@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from asr_gate.networks.features import exact_when_padded
+
 FBANK = "wav2vec2-bert"
 """Reads filter banks of 10 ms, two by two; the other models read samples."""
 WINDOW, HOP = 400, 160
@@ -35,9 +37,6 @@ def frames_of(config: Any, inputs: int) -> int:
 def is_exact(config: Any) -> bool:
     """Whether a row's output in a padded batch is the same as alone.
 
-    Where a group norm reads the padding, or convolutions after it, it is not.
+    Where convolutions above the feature encoder read the padding, it is not.
     """
-    return bool(
-        not reads_samples(config)
-        or (config.feat_extract_norm == "layer" and config.model_type != "data2vec-audio")
-    )
+    return not reads_samples(config) or exact_when_padded(config)

@@ -89,6 +89,8 @@ def fitted(config: Any, vocabulary: Vocabulary) -> Any:
     fitting.pad_token_id = vocabulary.blank
     # A layer that is left out has no gradient, and other processes would wait for it.
     fitting.layerdrop = 0.0
+    # data2vec-audio's configuration does not have it, and the model takes that for True.
+    fitting.apply_spec_augment = getattr(fitting, "apply_spec_augment", True)
     return fitting
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from asr_gate.networks.features import exact_features, exact_when_padded, feature_encoder
 from asr_gate.train.families.ctc.frames import frames_of, is_exact, reads_samples
 from asr_gate.train.families.interface import Objective
 from asr_gate.train.model.ctc import ctc_losses
@@ -23,6 +24,8 @@ class LetterLoss(Objective):
     def __init__(self, model: nn.Module, blank: int) -> None:
         super().__init__(model)
         self.blank = blank
+        if exact_when_padded(model.config):
+            feature_encoder(model)
 
     def forward(self, weights: Tensor | None = None, **inputs: Tensor) -> Tensor:
         """Loss in nats, summed; a scalar.
@@ -53,25 +56,37 @@ class LetterLoss(Objective):
             host.
         """
         config = self.model.config
-        frames = torch.tensor([frames_of(config, count) for count in inputs.tolist()])
-        extractor = getattr(self.model.base_model, "feature_extractor", None)
-        if extractor is not None:
-            # Otherwise gradients would be computed down to the samples through frozen convolutions.
-            extractor._requires_grad = any(one.requires_grad for one in extractor.parameters())
-        with _seeded_masks(config, int(frames.max()), self.training):
-            if is_exact(config):
-                mask = torch.arange(values.shape[1]) < inputs[:, None]
-                return self._run(values, mask.long().to(values.device)), frames
-            # Alone: their group norm, or what comes after it, would read the padding.
-            rows = [
-                self._run(row[None, :count], None)[0]
-                for row, count in zip(values, inputs.tolist(), strict=True)
-            ]
-            return nn.utils.rnn.pad_sequence(rows, batch_first=True), frames
+        counts = inputs.tolist()
+        frames = torch.tensor([frames_of(config, count) for count in counts])
+        if is_exact(config):
+            return self._padded(values, inputs.to(values.device), int(frames.max())), frames
+        # Alone, since what comes after the feature encoder would read the padding.
+        rows = [
+            self._alone(row[None, :count], int(there))
+            for row, count, there in zip(values, counts, frames, strict=True)
+        ]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True), frames
 
-    def _run(self, values: Tensor, mask: Tensor | None) -> Tensor:
-        named = "input_values" if reads_samples(self.model.config) else "input_features"
-        logits: Tensor = self.model(**{named: values}, attention_mask=mask).logits
+    def _padded(self, values: Tensor, inputs: Tensor, longest: int) -> Tensor:
+        """Logits of all rows at once, none of which sees the padding."""
+        config = self.model.config
+        mask = (torch.arange(values.shape[1], device=values.device) < inputs[:, None]).long()
+        if reads_samples(config):
+            encoder = self.model.base_model.feature_extractor
+            given = {"input_values": exact_features(encoder, values, inputs)}
+        else:
+            given = {"input_features": values}
+        with _seeded_masks(config, longest, self.training):
+            logits: Tensor = self.model(**given, attention_mask=mask).logits
+        return logits
+
+    def _alone(self, values: Tensor, frames: int) -> Tensor:
+        """Logits of one row of samples, shape (frames, tokens)."""
+        encoder = self.model.base_model.feature_extractor
+        # Otherwise gradients would be computed down to the samples through frozen convolutions.
+        encoder._requires_grad = any(one.requires_grad for one in encoder.parameters())
+        with _seeded_masks(self.model.config, frames, self.training):
+            logits: Tensor = self.model(input_values=values).logits[0]
         return logits
 
     def _unused(self) -> Tensor | int:
