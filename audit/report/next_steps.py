@@ -57,10 +57,10 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
     if report.pairing.found:
         sampled = report.total_samples < report.dataset.utterances
         rest = ["--all-rows"] if sampled else []
-        why = "gives rows the text that they say"
+        put_back = f"{drop} if it gives rows the text that they say"
         check = (
             _line(*clean, "--repair", *rest, "--dry-run"),
-            f"{drop} if it {why}" + (", all rows audited first" if sampled else ""),
+            f"{put_back}, all rows audited first" if sampled else put_back,
         )
     least = report.policy.get("decision", {}).get("min_sampled", 0)
     few = report.total_samples < min(least, report.dataset.utterances)
