@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -327,3 +330,12 @@ def test_weights_in_half_precision_are_read_as_float32(tmp_path: Path) -> None:
 def test_onnx_models_have_one_precision() -> None:
     with pytest.raises(UserError, match="--precision int8"):
         load_model("embedded", device="cpu", precision="int8")
+
+
+def test_onnxruntime_notes_nothing_about_this_machine(tmp_path: Path) -> None:
+    subprocess.run(
+        [sys.executable, "-c", "import asr_gate.audit.acoustic.onnx_session"],
+        env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
+        check=True,
+    )
+    assert not list(tmp_path.iterdir())
