@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,6 +33,10 @@ from asr_gate.corpus.formats.format import (
 
 HUB = "hf:"
 MANIFESTS = (".jsonl", ".json", ".csv", ".tsv", ".jsonl.gz")
+
+AUDIO = (".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav")
+MOST_LOOKED_AT = 10_000
+"""Files of a folder in which texts are looked for."""
 
 PACKAGED = "datasets.packaged_modules."
 BUILDERS = ("arrow", "audiofolder", "cache", "csv", "json", "parquet")
@@ -263,6 +268,7 @@ def _load(source: Path) -> Any:
         if (source / "state.json").exists() or (source / "dataset_dict.json").exists():
             return datasets.load_from_disk(str(source))
         _refuse_card(source)
+        _require_tables(source)
         return _build(source, datasets.load_dataset_builder(str(source)))
     # There is no base class for what can be wrong with a dataset: the library's own errors beside
     # those of arrow and of the hub client.
@@ -279,6 +285,20 @@ def _load(source: Path) -> Any:
         reason = (str(told).splitlines() or [type(told).__name__])[0]
         hint = "; if it holds a manifest, name that file" if source.is_dir() else ""
         raise UserError(f"{source}: not a dataset that can be read ({reason}){hint}") from error
+
+
+def _require_tables(folder: Path) -> None:
+    """Refuse a folder whose texts can be nowhere, before the library looks into every recording.
+
+    Raises:
+        UserError: it has recordings alone.
+    """
+    files = [one for one in islice(folder.rglob("*"), MOST_LOOKED_AT) if not is_folder(one)]
+    if files and all(is_file(one, *AUDIO) for one in files):
+        raise UserError(
+            f"{folder}: has recordings ({min(files).name}) and no texts; name the manifest that "
+            "has their transcripts"
+        )
 
 
 def _build(source: Path, builder: Any) -> Any:

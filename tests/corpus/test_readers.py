@@ -326,3 +326,11 @@ def test_a_byte_order_mark_and_blank_lines_are_no_rows(folder: Path) -> None:
 def test_no_text_is_an_empty_transcript(folder: Path) -> None:
     manifest = write_jsonl(folder / "m.jsonl", [{**ROWS[0], "text": None}])
     assert read_corpus([manifest]).utterances[0].text == ""
+
+
+def test_a_folder_of_recordings_alone_is_refused_before_they_are_read(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name in ("b/one.wav", "two.FLAC"):
+        (tmp_path / name).write_bytes(b"no sound")
+    with pytest.raises(UserError, match="has recordings .* and no texts"):
+        read_corpus([tmp_path])
