@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,28 +45,25 @@ def clips(
 
     Args:
         utterances: those that are heard.
-        cache: of what was encoded before; closed at the end.
+        cache: of what was encoded before, for which every byte of the audio is read; closed at the
+            end.
 
     Yields:
         Ids and clips, in order.
     """
     decoder = Decoder()
-    files = digests([u.audio for u in utterances if isinstance(u.audio, Path)], "full")
+    paths = [u.audio for u in utterances if isinstance(u.audio, Path)] if cache else []
+    files = digests(paths, "full")
     try:
         for u in utterances:
-            audio = u.audio
-            sound = (
-                files[audio]
-                if isinstance(audio, Path)
-                else hashlib.sha256(audio.read()).hexdigest()
-            )
+            sound = _sound(u, files) if cache else None
             key = digest_of([*_ENCODING, sound, u.offset, u.duration])
             kept = cache.find(key) if cache else None
             if kept is not None:
                 yield u.id, _from_bytes(kept)
                 continue
             try:
-                samples = decoder.load(u, RATE, (sound, "full")).samples
+                samples = decoder.load(u, RATE, (sound, "full") if sound else None).samples
             except AudioError:
                 continue  # the report says of it that it cannot be read
             encoded = _heights(samples) + vorbis(samples)
@@ -77,6 +74,13 @@ def clips(
         decoder.stop()
         if cache is not None:
             cache.close()
+
+
+def _sound(u: Utterance, files: Mapping[Path, str]) -> str:
+    """The digest of an utterance's audio."""
+    if isinstance(u.audio, Path):
+        return files[u.audio]
+    return hashlib.sha256(u.audio.read()).hexdigest()
 
 
 def _from_bytes(encoded: bytes) -> Clip:

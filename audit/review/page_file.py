@@ -75,10 +75,13 @@ def write_page(
     Returns:
         The page.
     """
-    content = content_of(load(folder), data, limits.rows)
+    found = load(folder)
+    content = content_of(found, data, limits.rows)
     by_id = {u.id: u for u in corpus.utterances}
     heard = [by_id[row["id"]] for row in content["rows"] if "text" in row]
     wanted = list(islice(heard, limits.clips)) if audio else []
+    # Where the policy reads no whole recordings, neither does the page.
+    cache = cache and found.content.dataset.fingerprint_audio == "full"
     made = list(clips(wanted, open_cache() if cache and wanted else None))
     sounds, files = placed(content, made, round(limits.inline_megabytes * 1_000_000))
     beside = folder / FOLDER

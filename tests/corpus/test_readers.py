@@ -332,5 +332,5 @@ def test_a_folder_of_recordings_alone_is_refused_before_they_are_read(tmp_path: 
     (tmp_path / "b").mkdir()
     for name in ("b/one.wav", "two.FLAC"):
         (tmp_path / name).write_bytes(b"no sound")
-    with pytest.raises(UserError, match="has recordings .* and no texts"):
+    with pytest.raises(UserError, match=r"has recordings .* and no texts"):
         read_corpus([tmp_path])

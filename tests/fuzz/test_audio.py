@@ -66,5 +66,5 @@ def test_damaged_audio_is_measured_or_refused(
     name = f"u.{kind}"
     ends = fuzz(Reader(kind, {name: encoded(kind)}, partial(measure, name), 150), tmp_path)
     record_property(f"fuzzed audio: {kind}", dict(ends))
-    assert ends["read"] > 0  # Ogg has checksums
+    assert ends["read"] > 0 or kind in ("ogg", "opus"), "Ogg has checksums"
     assert ends["refused"] > 10

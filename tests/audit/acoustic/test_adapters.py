@@ -268,7 +268,7 @@ def test_numbers_are_read_out_in_the_rows_language_else_the_models() -> None:
         ("whisper", "unknown acoustic model"),
         ("hf:", "unknown acoustic model"),
         ("nemo:nowhere", "nowhere/model.onnx: missing"),
-        ("hf:./nowhere", "cannot be loaded"),
+        ("hf:./nowhere", "no such folder"),
     ],
 )
 def test_a_wrong_spec_is_one_line(spec: str, says: str) -> None:

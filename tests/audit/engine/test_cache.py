@@ -73,8 +73,9 @@ def test_a_corrected_corpus_has_the_report_of_a_fresh_audit(
     monkeypatch.setattr(EmbeddedModel, "device", property(lambda _: device, lambda *_: None))
     counted = sequences(bundled()[:6], tmp_path, 2)
     assert counted.equal == counted.audits == 2
-    assert device == "cuda" or counted.kept > 0, "each edit changes the one group of a GPU"
-    assert counted.measured > 0
+    if device == "cpu":  # each edit changes the one group of a GPU
+        assert counted.kept > 0
+        assert counted.measured > 0
 
 
 @pytest.mark.usefixtures("switched_on")
