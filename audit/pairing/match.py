@@ -20,6 +20,8 @@ from asr_gate.corpus.utterance import Corpus
 
 SHORT = 25
 """Letters under which a text may fit by chance."""
+FEWEST_LETTERS = 10
+"""Letters under which no text is taken for the right one: digits are taken for each other."""
 MOST = {False: 0.7, True: 0.4}
 """Ratio of the best text's cost to the next one's that no threshold exceeds; True: short texts. Of
 83 read English sentences under two models, the second to the third had 0.76 or more, of short texts
@@ -71,7 +73,8 @@ def match(rows: Sequence[Measured], corpus: Corpus, *, false_alarm: float) -> Ma
     found: dict[str, tuple[Measured, OtherText, OtherText]] = {}
     for row in searched:
         best, *wrong = _by_cost(row)
-        if wrong and best.row != row.id and _ratio(best, wrong[0]) < limits[_short(best)]:
+        long_enough = best.row != row.id and best.letters >= FEWEST_LETTERS
+        if wrong and long_enough and _ratio(best, wrong[0]) < limits[_short(best)]:
             found[row.id] = (row, best, wrong[0])
     same = _same_text({best.row for _, best, _ in found.values()}, corpus)
     partners = {

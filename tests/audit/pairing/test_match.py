@@ -62,6 +62,8 @@ def test_how_far_wrong_texts_lie_apart_sets_the_limit() -> None:
     found = match([*far, doubtful], corpus(*far, doubtful), false_alarm=0.01)
     assert found.ratio[False] < 0.6 < MOST[False]
     assert found.partners.keys() == {one.id for one in far}
-    short = [searched(n, 0.9, 0.3, 0.5, 0.9, letters=6) for n in range(3)]
+    digits = [searched(n, 0.9, 0.05, 0.8, 0.9, letters=4) for n in range(3)]
+    assert not match(digits, corpus(*digits), false_alarm=0.01).partners
+    short = [searched(n, 0.9, 0.3, 0.5, 0.9, letters=12) for n in range(3)]
     assert not match(short, corpus(*short), false_alarm=0.01).partners
     assert found.ratio[True] == MOST[True]
