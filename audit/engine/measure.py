@@ -62,6 +62,8 @@ class _Job:
     known: Known = field(default_factory=dict)
     complete: bool = False
     """Whether nothing has to be heard."""
+    near: Mapping[str, Transcript] | None = None
+    """Texts of other rows that are tried on it; None: not looked up yet."""
     _prepared: PreparedEmission | None = None
 
     def trials(self, model: ModelInfo, row: Measured) -> Trials:
@@ -231,7 +233,8 @@ class Measurer:
         if row.fault is None:
             cohort_loss = median_cohort_loss(job.trials(self._model.info, row), job.planting)
             row = replace(row, cohort_loss=cohort_loss)
-        return losses_known(self._near(row).values(), job.known)
+        job.near = self._near(row)
+        return losses_known(job.near.values(), job.known)
 
     def _near(self, row: Measured) -> Mapping[str, Transcript]:
         """The texts of other rows that are tried on an utterance."""
@@ -274,7 +277,8 @@ class Measurer:
             cohort_loss = median_cohort_loss(trials, job.planting)
             controls = tuple(measure_controls(trials, own, job.planting, cohort_loss))
             row = replace(row, cohort_loss=cohort_loss, controls=controls)
-        row = replace(row, others=best_of(self._near(row), trials))
+        near = self._near(row) if job.near is None else job.near
+        row = replace(row, others=best_of(near, trials))
         if self._cache is not None and (job.entry is None or len(job.known) > tried):
             self._cache.keep(job.row_key, Entry(row, job.known).to_bytes())
         return row

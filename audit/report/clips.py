@@ -56,12 +56,13 @@ def clips(
     files = digests(paths, "full")
     try:
         for u in utterances:
-            sound = _sound(u, files) if cache else None
-            key = digest_of([*_ENCODING, sound, u.offset, u.duration])
-            kept = cache.find(key) if cache else None
-            if kept is not None:
-                yield u.id, _from_bytes(kept)
-                continue
+            sound, key = None, ""
+            if cache is not None:
+                sound = _sound(u, files)
+                key = digest_of([*_ENCODING, sound, u.offset, u.duration])
+                if (kept := cache.find(key)) is not None:
+                    yield u.id, _from_bytes(kept)
+                    continue
             try:
                 samples = decoder.load(u, RATE, (sound, "full") if sound else None).samples
             except AudioError:
