@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from asr_gate.train import launch
 from asr_gate.train.run import TrainResult
+from tests.once import made_once
+from tests.speech import ROOT
+from tests.train.families.recipes import IN_TWO_PROCESSES
 from tests.train.support import WORDS, write_corpus, write_report
 from tests.train.trainings import TWO_EPOCHS, train
 
@@ -64,3 +70,31 @@ def two_epochs(
 ) -> TrainResult:
     """An epoch in each phase on the small corpus."""
     return train(manifest, report, *TWO_EPOCHS, out=tmp_path_factory.mktemp("two") / "r")
+
+
+@pytest.fixture(scope="session")
+def two(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a run of two processes for each family, as `asr train --processes 2` has it.
+
+    One start for all of them, since a start takes longer than the training.
+    """
+    with (
+        made_once(tmp_path_factory, "ddp") as (folder, there),
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(
+            launch, "COMMAND", (sys.executable, str(Path(__file__).with_name("two_ranks.py")))
+        )
+        patch.setenv("PYTHONPATH", str(ROOT))
+        patch.chdir(folder)
+        jobs = folder / "jobs.json"
+        jobs.write_text(
+            json.dumps(
+                [
+                    [recipe, str(manifest), str(report.parent), str(folder / name), *overrides]
+                    for name, (recipe, overrides) in IN_TWO_PROCESSES.items()
+                ]
+            )
+        )
+        assert there or launch.start(2, [str(jobs)]) == 0
+    return folder

@@ -15,17 +15,14 @@ import torch
 from safetensors.torch import load_file
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.train import launch
 from asr_gate.train.distributed import Ranks, ranks
 from asr_gate.train.families.qwen3_asr.load import load_pretrained
 from asr_gate.train.loop.resume import restore_parameters
-from tests.once import made_once
 from tests.speech import ROOT
-from tests.train.trainings import SMALL, train
+from tests.train.families.recipes import IN_TWO_PROCESSES
+from tests.train.trainings import train
 
 pytestmark = pytest.mark.slow
-
-SHORT = (*SMALL, "phases.0.epochs=[1,2]", "phases.1.epochs=[3]", "data.batch_seconds=1.7")
 
 
 TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
@@ -75,34 +72,17 @@ def told(out: Path) -> dict:
     return json.loads((out / "run.json").read_text())
 
 
-WEIGHTED = (*SHORT, "data.excluded_weight=0.5", "phases.1.gradient_checkpointing=true")
-SCRIPT = Path(__file__).with_name("two_ranks.py")
-
-
-@pytest.fixture(scope="module")
-def two(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The run of two processes with DDP, as `asr train --processes 2` starts them."""
-    with (
-        made_once(tmp_path_factory, "ddp") as (folder, there),
-        pytest.MonkeyPatch.context() as patch,
-    ):
-        out = folder / "two"
-        patch.setattr(launch, "COMMAND", (sys.executable, str(SCRIPT)))
-        patch.setenv("PYTHONPATH", str(ROOT))
-        patch.chdir(folder)
-        start = ["round2-tiny", str(manifest), str(report.parent), str(out), *WEIGHTED]
-        assert there or launch.start(2, start) == 0
-    return out
+WEIGHTED = IN_TWO_PROCESSES["qwen3-asr"][1]
 
 
 def test_two_processes_do_what_one_does_with_twice_the_accumulation(
     two: Path, manifest: Path, report: Path, tmp_path: Path
 ) -> None:
-    one = tmp_path / "one"
+    one, two = tmp_path / "one", two / "qwen3-asr"
     train(manifest, report.parent, *WEIGHTED, "optimizer.accumulate=2", out=one)
-    digests = [json.loads((two.parent / f"two-rank{n}.json").read_text()) for n in (0, 1)]
+    digests = [json.loads((two.parent / f"{two.name}-rank{n}.json").read_text()) for n in (0, 1)]
     assert digests[0] == digests[1], "equal to the bit on both ranks, in both phases"
-    assert len({d for (d,) in digests[0]}) == 3, "and trained in every epoch"
+    assert len(set(digests[0])) == 3, "and trained in every epoch"
     ours, theirs = told(two), told(one)
     assert ours["plan"]["steps"] == theirs["plan"]["steps"] > 6
     assert [s["loss"] for s in ours["steps"]] == pytest.approx(
@@ -115,8 +95,8 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
     assert thawed and frozen
     assert not any(torch.equal(first[n], last[n]) for n in thawed if first[n].ndim > 1)
     assert all(torch.equal(first[n], last[n]) for n in frozen)
-    assert sorted(p.name for p in two.parent.glob("two*")) == [
-        "two", "two-rank0.json", "two-rank1.json",
+    assert sorted(p.name for p in two.parent.glob("qwen3-asr*")) == [
+        "qwen3-asr", "qwen3-asr-rank0.json", "qwen3-asr-rank1.json",
     ], "one run, in one folder"  # fmt: skip
 
 
@@ -124,6 +104,7 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
 def test_a_sharded_model_is_resumed_by_one_process_and_that_by_accelerate_with_two(
     two: Path, manifest: Path, report: Path, tmp_path: Path
 ) -> None:
+    two /= "qwen3-asr"
     command = ("-m", "asr_gate", "train", "round2-tiny", "--data", manifest, "--report",
                report.parent, "--wandb", "wandb.mode=offline", f"wandb.folder={tmp_path}",
                *WEIGHTED, "checkpoints.state_every_steps=1")  # fmt: skip

@@ -36,6 +36,18 @@ TINY: Mapping[FamilyName, tuple[str, tuple[str, ...]]] = {
 }
 """Recipe and overrides, by family: two phases of an epoch each."""
 
+SHORT = (*SMALL, "phases.0.epochs=[1,2]", "phases.1.epochs=[3]", "data.batch_seconds=1.7")
+IN_TWO_PROCESSES: Mapping[FamilyName, tuple[str, tuple[str, ...]]] = {
+    name: (recipe, (*small, "data.batch_seconds=1.7", "data.excluded_weight=0.5"))
+    for name, (recipe, small) in TINY.items()
+} | {
+    "qwen3-asr": (
+        "round2-tiny",
+        (*SHORT, "data.excluded_weight=0.5", "phases.1.gradient_checkpointing=true"),
+    )
+}
+"""Of the runs of two processes, by family."""
+
 
 def load(family: FamilyName, *overrides: str) -> recipes.Recipe:
     """The family's small recipe."""

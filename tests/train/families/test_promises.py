@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,6 @@ from safetensors.torch import load_file
 
 from asr_gate.audit.gate.admission import Stopped
 from asr_gate.corpus.read import read_corpus
-from asr_gate.train import launch
 from asr_gate.train.data.examples import Encoder
 from asr_gate.train.data.rows import Row, to_row
 from asr_gate.train.evaluation.average import average
@@ -30,9 +26,9 @@ from asr_gate.train.observe.tracking import model_tags
 from asr_gate.train.recipes import FAMILIES, FamilyName
 from asr_gate.train.run import TrainResult
 from tests.speech import ROOT
-from tests.train.families.recipes import TINY, load, train_tiny
+from tests.train.families.recipes import IN_TWO_PROCESSES, load, train_tiny
 from tests.train.support import write_report
-from tests.train.trainings import Killed, content, equal_weights, killed_at, losses
+from tests.train.trainings import Killed, content, equal_weights, killed_at, losses, train
 
 pytestmark = pytest.mark.parametrize("name", FAMILIES)
 
@@ -237,32 +233,16 @@ def test_killed_and_resumed_it_ends_the_same_to_the_bit(
 
 @pytest.mark.slow
 def test_two_processes_do_what_one_does_with_twice_the_accumulation(
-    name: FamilyName, manifest: Path, report: Path, tmp_path: Path
+    name: FamilyName, two: Path, manifest: Path, report: Path
 ) -> None:
     if name == "qwen3-asr":
         pytest.skip("tests/train/test_distributed.py")
-    recipe, small = TINY[name]
-    script = ROOT / "tests" / "train" / "two_ranks.py"
-    given = (*small, "data.batch_seconds=1.7", "data.excluded_weight=0.5")
-    told = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(launch, "COMMAND", (sys.executable, str(script)))
-        patch.setenv("PYTHONPATH", str(ROOT))
-        two = [recipe, str(manifest), str(report.parent), str(tmp_path / "two"), *given]
-        assert launch.start(2, two) == 0
-    done = subprocess.run(
-        [sys.executable, script, recipe, manifest, report.parent, tmp_path / "one", *given,
-         "optimizer.accumulate=2"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    digests = [json.loads((tmp_path / f"two-rank{n}.json").read_text()) for n in (0, 1)]
+    recipe, overrides = IN_TWO_PROCESSES[name]
+    alone = train(manifest, report, *overrides, "optimizer.accumulate=2", recipe=recipe, small=())
+    digests = [json.loads((two / f"{name}-rank{n}.json").read_text()) for n in (0, 1)]
     assert digests[0] == digests[1], "equal to the bit on both ranks, in both phases"
-    for way in ("one", "two"):
-        told[way] = json.loads((tmp_path / way / "run.json").read_text())
-    assert [s["loss"] for s in told["two"]["steps"]] == pytest.approx(
-        [s["loss"] for s in told["one"]["steps"]], rel=1e-5
-    )
+    together = json.loads((two / name / "run.json").read_text())
+    assert [step["loss"] for step in together["steps"]] == pytest.approx(losses(alone), rel=1e-5)
 
 
 def test_every_cell_of_the_table_names_a_test_that_exists(name: FamilyName) -> None:
