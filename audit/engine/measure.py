@@ -27,8 +27,7 @@ from asr_gate.audit.controls.measure import (
     median_cohort_loss,
 )
 from asr_gate.audit.controls.plant import Planting
-from asr_gate.audit.engine.keys import Keys, group
-from asr_gate.audit.engine.shards import code_version
+from asr_gate.audit.engine.keys import Keys, code_version, group
 from asr_gate.audit.engine.stored import Entry, emission_from_bytes, emission_to_bytes
 from asr_gate.audit.pairing.search import SUSPECT, TextSearch, best_of
 from asr_gate.audit.records.alignment import Alignment, Unalignable
