@@ -23,6 +23,7 @@ from asr_gate.audit.decide.outcome import (
 from asr_gate.audit.decide.sequential import Ending, Look, look
 from asr_gate.audit.engine.ledger import Ledger, Progress
 from asr_gate.audit.engine.local import Engine, LocalEngine
+from asr_gate.audit.engine.on_ray import RayEngine, connected
 from asr_gate.audit.engine.parts import Parts, only_one
 from asr_gate.audit.engine.shards import BATCHES, Shard, Share
 from asr_gate.audit.judge import SampleJudge
@@ -65,7 +66,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         Interrupted: by Ctrl-C, with what is kept.
     """
     folder = settings.out / settings.name
-    with only_one(folder):
+    with only_one(folder), connected(settings.ray):
         prepared = prepare(corpus, settings, progress)
         plan, model, policy = prepared.plan, prepared.model, settings.policy
         judge = SampleJudge(corpus, prepared.identity, policy, model.info)
@@ -194,10 +195,18 @@ def _engine(
     # Sampled digests do not tell whether audio is what was measured once; and what is measured by
     # models that an audit trained for itself, no later audit needs.
     use_cache = (
-        prepared.settings.cache and prepared.identity.audio == "full" and model is prepared.model
+        prepared.settings.cache
+        and not prepared.settings.ray
+        and prepared.identity.audio == "full"
+        and model is prepared.model
     )
     cache = open_cache(progress.say) if use_cache else None
-    engine = LocalEngine(prepared.work(model, pool).measurer(model, cache), ledger)
+    work, ray = prepared.work(model, pool), prepared.settings.ray
+    engine: Engine = (
+        RayEngine(ray, prepared.setup(work, ray.gpus), work, ledger, progress)
+        if ray
+        else LocalEngine(work.measurer(model, cache), ledger)
+    )
     try:
         yield engine
         if engine.from_cache:

@@ -15,8 +15,10 @@ from asr_gate.audit.adapt.adapt import require_adaptable
 from asr_gate.audit.controls.plant import plan_controls
 from asr_gate.audit.engine.keys import code_version
 from asr_gate.audit.engine.ledger import Progress
+from asr_gate.audit.engine.on_ray import RayOptions
 from asr_gate.audit.engine.shards import Shard, Share, cut
 from asr_gate.audit.engine.work import Work
+from asr_gate.audit.engine.worker import Setup, searched
 from asr_gate.audit.pairing.search import compared, said
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.sample.plan import Plan, draw
@@ -55,6 +57,8 @@ class Settings:
     """Which of the shards this process measures, of several that share the audit; None: all."""
     merge: bool = False
     """Whether all is measured by such processes, and only the report is left to be made."""
+    ray: RayOptions | None = None
+    """The cluster that measures; None: this process does."""
 
     def __post_init__(self) -> None:
         # A name is a folder of its own under `out`, whoever gives it.
@@ -71,7 +75,8 @@ class Settings:
 
     def _require_one_pass(self) -> None:
         """Refuse what judges measurements before all are there, where several share the work."""
-        option = "--shard" if self.share else "--merge" if self.merge else None
+        shared = "--shard" if self.share else "--merge" if self.merge else None
+        option = shared or ("--engine ray" if self.ray else None)
         second = "--adapt" if self.adapt is not None else None
         second = "--until-decided" if self.until_decided else second
         if option and second:
@@ -81,9 +86,13 @@ class Settings:
             )
         if self.share and self.merge:
             raise UserError("--shard measures and --merge reports; leave out one of them")
-        if option and in_ci():
+        if shared and self.ray:
             raise UserError(
-                f"{option} is not for CI, where others may have written what is measured"
+                f"{shared} and --engine ray exclude each other: Ray hands out the shards itself"
+            )
+        if shared and in_ci():
+            raise UserError(
+                f"{shared} is not for CI, where others may have written what is measured"
             )
 
 
@@ -146,6 +155,28 @@ class Prepared:
             [*self.corpus.utterances, *self.corpus.others],
             self.identity,
             settings.batch_seconds,
+        )
+
+    def setup(self, work: Work, gpus: float | None) -> Setup:
+        """What the workers of a cluster are told, whatever they measure.
+
+        Raises:
+            UserError: they have no GPUs to share.
+        """
+        settings, model = self.settings, self.model
+        if gpus is not None and model.device == "cpu":
+            raise UserError("--gpus-per-worker: the model runs on a CPU; leave it out")
+        return Setup(
+            settings.aligner,
+            settings.language,
+            model.device,
+            settings.precision,
+            model.info,
+            code_version(),
+            searched(work.texts),
+            self.identity.audio,
+            settings.batch_seconds,
+            Path.cwd(),
         )
 
 

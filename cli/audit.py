@@ -141,6 +141,29 @@ def _measure_share(source: Reading, settings: Settings) -> int:
 )
 @click.option("--merge", is_flag=True, help="Make the report of what --shard measured.")
 @click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Who measures: this process, or a Ray cluster (extra ray).",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="The Ray cluster.  [default: RAY_ADDRESS, else one on this machine]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Workers on the Ray cluster.  [default: as many as it has room for]",
+)
+@click.option(
+    "--gpus-per-worker",
+    type=click.FloatRange(0, 1, min_open=True),
+    callback=_number,
+    help="Share of a GPU that each worker takes.  [default: 1, if there are GPUs]",
+)
+@click.option(
     "--no-cache",
     "cache",
     is_flag=True,
@@ -204,6 +227,10 @@ def command(
     resume: bool,
     shard: str | None,
     merge: bool,
+    engine: str,
+    address: str | None,
+    workers: int | None,
+    gpus_per_worker: float | None,
     cache: bool,
     device: str,
     precision: Precision,
@@ -227,6 +254,9 @@ def command(
     """
     if everything and fraction is not None:
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
+    if engine != "ray" and (address or workers or gpus_per_worker):
+        raise click.UsageError("--address, --workers and --gpus-per-worker need --engine ray")
+    from asr_gate.audit.engine.on_ray import RayOptions
     from asr_gate.audit.engine.shards import Share
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import doubts, load_policy
@@ -273,6 +303,7 @@ def command(
         adapt=adapt_minutes if adapt else None,
         share=Share.parse(shard) if shard else None,
         merge=merge,
+        ray=RayOptions(address, workers, gpus_per_worker) if engine == "ray" else None,
     )
     if settings.share:
         return _measure_share(source, settings)
