@@ -73,7 +73,8 @@ class Watch:
 
 
 def _processor() -> float:
-    used = time.process_time()
+    ended = os.times()
+    used = time.process_time() + ended.children_user + ended.children_system
     for child in psutil.Process().children():
         with suppress(psutil.Error):
             used += sum(child.cpu_times()[:2])

@@ -14,6 +14,7 @@ private there as well.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -35,6 +36,8 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, held, make_private, state_home, write_atomically
 from asr_gate.corpus.strict import read_json
 
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF)
+"""What file systems without locks say; NFS the last one, of a folder."""
 SHARED = "shards"
 """Folder of the parts of an audit that several processes share, beside its report."""
 
@@ -54,6 +57,9 @@ def only_one(folder: Path) -> Iterator[None]:
             raise UserError(
                 f"{folder}: another audit is writing here; wait for it, or choose another --name"
             ) from error
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
         yield
 
 
@@ -216,8 +222,9 @@ class Parts:
                 raise UserError(
                     f"--shard {share}: another process measures it in {self.folder}; wait for it"
                 ) from error
-            except OSError:
-                pass
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
             yield
         finally:
             os.close(opened)
