@@ -273,7 +273,7 @@ def on_ray(bench: Bench, rounds: int) -> Iterator[Line]:
         line = Line("worker of a Ray cluster, killed")
         for _ in range(rounds):
             running = bench.start(Case(bench.manifest, bench.fresh(), address=cluster.address))
-            while not running[1].poll(bench.rng.uniform(0, 2 * bench.usual)):
+            while not running[1].poll(bench.rng.uniform(0, bench.usual / 2)):
                 if (alive := workers(cluster)) and line.hits < MOST * (line.rounds + 1):
                     bench.rng.choice(alive).kill()
                     line.hits += 1

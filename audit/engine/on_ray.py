@@ -144,7 +144,7 @@ class RayPool:
                 value = self._ray.get(answer)
             except self._ray.exceptions.RayTaskError as error:
                 raise _of_worker(error) from error
-            except self._ray.exceptions.RayActorError as error:
+            except self._ray.exceptions.RayError as error:
                 yield self._lost(worker, error)
                 continue
             if shard is None:
@@ -217,7 +217,8 @@ def _connect(ray: Any, address: str | None) -> None:
             "name it with --address HOST:6379"
         ) from error
     finally:
-        signal.signal(signal.SIGTERM, handler)  # Ray puts its own there
+        if handler is not None:
+            signal.signal(signal.SIGTERM, handler)  # Ray puts its own there
 
 
 def _cores(nodes: list[Any], gpus: float) -> int:
