@@ -13,7 +13,7 @@ from asr_gate.audit.records.report import REPORT_FILE
 from asr_gate.corpus.errors import UserError
 
 if TYPE_CHECKING:
-    from asr_gate.audit.engine.local import Progress
+    from asr_gate.audit.engine.ledger import Progress
 
 __all__ = [
     "AuditReport",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationError
 
-from asr_gate.audit.engine.shards import Shards
+from asr_gate.audit.engine.parts import Parts
 from asr_gate.audit.gate.read import read_report
 from asr_gate.audit.records.report import REPORT_FILE
 from asr_gate.audit.report.history import earlier_reports
@@ -79,7 +79,7 @@ def _audits(reports: Path) -> Iterator[Entry]:
         path = folder / REPORT_FILE
         for one in (*earlier_reports(folder), *([path] if path.is_file() else [])):
             yield _audit(one)
-        began = Shards(folder).unfinished
+        began = Parts(folder).unfinished
         if began is not None:
             status: Status = "running" if is_held(folder) else "interrupted"
             yield Entry(str(folder), "audit", _iso(began), status)

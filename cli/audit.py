@@ -21,6 +21,7 @@ from asr_gate.corpus.text.plain import plain
 
 if TYPE_CHECKING:
     from asr_gate.audit.acoustic.interface import Precision
+    from asr_gate.audit.pipeline import Settings
 
 
 class _Console(Console):
@@ -62,6 +63,25 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     """Commands to run next, each with what it does below it."""
     lines = (line for command, why in commands for line in (f"  {plain(command)}", f"      {why}"))
     return "\n".join(["Next:", *lines])
+
+
+def _measure_share(source: Reading, settings: Settings) -> int:
+    """`--shard`: measure, and say what comes next."""
+    from asr_gate.audit.pipeline import Interrupted, audit_share
+    from asr_gate.cli.progress import AuditProgress
+
+    with one_interrupt():
+        try:
+            with AuditProgress() as progress:
+                done = audit_share(source.read(), settings, progress)
+        except Interrupted as interrupt:
+            end_interrupted(interrupt, "go on with the same command")
+    click.echo(
+        f"shard {done.share}: {done.utterances} utterances are measured, {done.new} of them now, "
+        f"in {plain(str(done.folder))}"
+    )
+    click.echo("When all shards are there: the same command with --merge in place of --shard")
+    return 0
 
 
 @click.command(
@@ -114,6 +134,35 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
 @corpus_options
 @click.option("--resume", is_flag=True, help="Continue an interrupted audit.")
+@click.option(
+    "--shard",
+    metavar="I/N",
+    help="Measure one of N shares of the audit, for --merge; run again, it goes on.",
+)
+@click.option("--merge", is_flag=True, help="Make the report of what --shard measured.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Who measures: this process, or a Ray cluster (extra ray).",
+)
+@click.option(
+    "--address",
+    metavar="HOST:PORT",
+    help="The Ray cluster.  [default: RAY_ADDRESS, else one on this machine]",
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(1),
+    help="Workers on the Ray cluster.  [default: as many as it has room for]",
+)
+@click.option(
+    "--gpus-per-worker",
+    type=click.FloatRange(0, 1, min_open=True),
+    callback=_number,
+    help="Share of a GPU that each worker takes.  [default: 1, if there are GPUs]",
+)
 @click.option(
     "--no-cache",
     "cache",
@@ -176,6 +225,12 @@ def command(
     split: str | None,
     audio_root: Path | None,
     resume: bool,
+    shard: str | None,
+    merge: bool,
+    engine: str,
+    address: str | None,
+    workers: int | None,
+    gpus_per_worker: float | None,
     cache: bool,
     device: str,
     precision: Precision,
@@ -199,6 +254,10 @@ def command(
     """
     if everything and fraction is not None:
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
+    if engine != "ray" and (address or workers or gpus_per_worker):
+        raise click.UsageError("--address, --workers and --gpus-per-worker need --engine ray")
+    from asr_gate.audit.engine.on_ray import RayOptions
+    from asr_gate.audit.engine.shards import Share
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import doubts, load_policy
     from asr_gate.audit.records.report import REPORT_FILE
@@ -242,7 +301,12 @@ def command(
         until_decided=until_decided,
         precision=precision,
         adapt=adapt_minutes if adapt else None,
+        share=Share.parse(shard) if shard else None,
+        merge=merge,
+        ray=RayOptions(address, workers, gpus_per_worker) if engine == "ray" else None,
     )
+    if settings.share:
+        return _measure_share(source, settings)
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(
         TrackerSettings.resolve(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.engine.shards import Shards
+from asr_gate.audit.engine.parts import Parts
 from asr_gate.audit.gate import find_latest
 from asr_gate.corpus.files import held
 from asr_gate.history import history
@@ -43,7 +43,7 @@ def disk(tmp_path: Path) -> Path:
         (tmp_path / name).mkdir(parents=True)
     report = report_of(created_at="2026-01-02T00:00:00+00:00")
     (tmp_path / "reports/phase0/alignment_report.json").write_bytes(report.to_bytes())
-    Shards(tmp_path / "reports/next").begin({"seed": 1}, resume=False)
+    Parts(tmp_path / "reports/next").begin({"seed": 1}, resume=False)
     rates = EvaluationRates(loss=1.0, wer=0.5, cer=0.2, utterances=1, words=4, domains={})
     evaluated = Evaluated(steps=1, epoch=1, checkpoint="epoch-1", evaluation=rates)
     finished = run_record(

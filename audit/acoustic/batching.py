@@ -47,6 +47,7 @@ def as_computed(
     waveforms: Sequence[Waveform],
     batch_seconds: Seconds,
     wanted: Container[int],
+    cores: int | None = None,
 ) -> Iterator[tuple[int, Emission]]:
     """Numbers and emissions of the wanted recordings, each as soon as its last batch is computed.
 
@@ -61,6 +62,7 @@ def as_computed(
         waveforms: each shape (n,), n > 0.
         batch_seconds: padded audio in one batch on a GPU.
         wanted: numbers of the recordings whose emissions are needed.
+        cores: that may be used; None: all there are.
 
     Yields:
         Emissions of shape (frames, tokens), float32.
@@ -78,7 +80,7 @@ def as_computed(
     ]
     # Several batches at a time on one thread each, and not one on several: how many threads share
     # a sum decides its last digits, and a report must not depend on the processor's cores.
-    workers = min(usable_cores(), MAX_WORKERS) if model.device == "cpu" else 1
+    workers = min(cores or usable_cores(), MAX_WORKERS) if model.device == "cpu" else 1
     sounds = [[windows[index].samples for index in batch] for batch in batches]
     missing = {owner: len(indices) for owner, indices in windows_of.items()}
     pieces: dict[int, Emission] = {}

@@ -2,16 +2,77 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.corpus.cache import digest_of
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Utterance
+
+MEASURING = (
+    "audit/acoustic",
+    "audit/align",
+    "audit/controls",
+    "audit/engine",
+    "audit/pairing",
+    "audit/records",
+    "corpus/speech",
+    "corpus/text",
+    "embedded",
+)
+"""Packages whose code decides what is measured."""
+
+LIBRARIES = (
+    "numba",
+    "numpy",
+    "onnxruntime",
+    "rapidfuzz",
+    "soundfile",
+    "soxr",
+    "tantivy",
+    "torch",
+    "torchaudio",
+    "transformers",
+)
+"""Libraries whose version may change what is measured, where they are installed."""
+
+
+@cache
+def code_version() -> dict[str, str]:
+    """What measures: a digest of its code, and the versions of the libraries below it.
+
+    A version number that somebody must remember to move would let old measurements pass for new.
+    """
+    digest = hashlib.sha256()
+    for package in MEASURING:
+        for name, content in _sources(files("asr_gate").joinpath(*package.split("/")), package):
+            digest.update(f"{name}\0{len(content)}\0".encode())
+            digest.update(content)
+    return {"code": digest.hexdigest()} | {name: _version(name) for name in LIBRARIES}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "none"
+
+
+def _sources(folder: Traversable, name: str) -> Iterator[tuple[str, bytes]]:
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _sources(entry, f"{name}/{entry.name}")
+        elif entry.name.endswith(".py"):
+            yield f"{name}/{entry.name}", entry.read_bytes()
 
 
 class Keys:

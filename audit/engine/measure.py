@@ -27,8 +27,7 @@ from asr_gate.audit.controls.measure import (
     median_cohort_loss,
 )
 from asr_gate.audit.controls.plant import Planting
-from asr_gate.audit.engine.keys import Keys, group
-from asr_gate.audit.engine.shards import code_version
+from asr_gate.audit.engine.keys import Keys, code_version, group
 from asr_gate.audit.engine.stored import Entry, emission_from_bytes, emission_to_bytes
 from asr_gate.audit.pairing.search import SUSPECT, TextSearch, best_of
 from asr_gate.audit.records.alignment import Alignment, Unalignable
@@ -95,6 +94,7 @@ class Measurer:
         cache: Cache | None = None,
         search: TextSearch | None = None,
         compared: Collection[str] = (),
+        cores: int | None = None,
     ) -> None:
         """Prepare.
 
@@ -108,6 +108,7 @@ class Measurer:
             search: finds texts of other rows for audio that its own text does not fit; None: they
                 are not searched.
             compared: utterances for which they are searched whatever their own text costs.
+            cores: that may be used; None: all there are.
         """
         self._model = model
         self._transcripts = transcripts
@@ -124,7 +125,8 @@ class Measurer:
         # is that of the utterances, whatever the number of workers. In one queue, a group would be
         # decoded only after the group before it is aligned. One core is left to whoever feeds the
         # model: on two, threads that pass the lock to and fro take longer than one.
-        workers = max(1, usable_cores() - 1)
+        self._cores = cores or usable_cores()
+        workers = max(1, self._cores - 1)
         self._decoders = ThreadPoolExecutor(workers)
         self._aligners = ThreadPoolExecutor(workers)
         self._own = threading.local()
@@ -179,7 +181,9 @@ class Measurer:
                 submit(jobs[u.id])
         sounds = [recording.samples for _, recording in heard]
         numbers = {number for number, (u, _) in enumerate(heard) if u.id in unheard}
-        for number, emission in as_computed(self._model, sounds, self._batch_seconds, numbers):
+        for number, emission in as_computed(
+            self._model, sounds, self._batch_seconds, numbers, self._cores
+        ):
             job = jobs[heard[number][0].id]
             job.emission = emission
             if self._cache is not None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.engine.shards import Shards
+from asr_gate.audit.engine.parts import Parts
 from asr_gate.audit.gate import NoVerdict, find_latest, read_report, verify
 from asr_gate.audit.policy import load_policy
 from asr_gate.cli.project import load_project
@@ -36,11 +36,11 @@ def test_measurements_that_a_repository_brings_are_never_resumed_from(
     manifest = tmp_path / "m.jsonl"
     write_small(manifest, shift=0)
     with monkeypatch.context() as patch:
-        patch.setattr(Shards, "remove", lambda _: None)
+        patch.setattr(Parts, "remove", lambda _: None)
         assert asr_here("audit", manifest, "--no-wandb", cwd=tmp_path).returncode == 0
     folder = tmp_path / "reports" / "phase0"
-    right = Shards(folder).folder
-    assert list(right.glob("shard-*.json"))
+    right = Parts(folder).folder
+    assert list(right.glob("part-*.json"))
     for name in ("shards", "parts"):
         shutil.copytree(right, folder / name)
     shutil.rmtree(right)
@@ -54,7 +54,7 @@ def test_measurements_that_a_repository_brings_are_never_resumed_from(
 def test_measurements_in_a_folder_that_others_can_write_are_refused(
     how: str, tmp_path: Path
 ) -> None:
-    shards = Shards(tmp_path / "reports" / "phase0")
+    shards = Parts(tmp_path / "reports" / "phase0")
     if how == "a link":
         shards.folder.parent.mkdir(parents=True)
         (tmp_path / "theirs").mkdir(mode=0o700)

@@ -55,7 +55,7 @@ def asr_here(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
     """Start `asr`, whose audits keep each measurement at once, and go on."""
-    script = "from asr_gate.audit.engine import local; local.KEEP_EVERY = 0; "
+    script = "from asr_gate.audit.engine import ledger; ledger.KEEP_EVERY = 0; "
     script += "from asr_gate.cli.main import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", script, *map(str, arguments)],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_gate.audit.engine.shards import Shards
+from asr_gate.audit.engine.parts import Parts
 from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
 from tests.speech import PROCEED, STOP
 
@@ -56,14 +56,14 @@ def test_a_bad_corpus_is_stopped_early_and_a_killed_audit_goes_on(
     assert "confidence sequence" in report["estimate"]["method"]
     assert any(reason.startswith("stopped after") for reason in report["reasons"])
     process = start(*run, "--name", "killed", cwd=tmp_path)
-    parts = Shards(tmp_path / "reports" / "killed").folder
+    parts = Parts(tmp_path / "reports" / "killed").folder
     try:
-        while process.poll() is None and not list(parts.glob("shard-*.json")):
+        while process.poll() is None and not list(parts.glob("part-*.json")):
             time.sleep(0.05)
         process.send_signal(signal.SIGKILL)
     finally:
         process.wait(60)
-    assert list(parts.glob("shard-*.json")), "it was killed in the middle"
+    assert list(parts.glob("part-*.json")), "it was killed in the middle"
     resumed = asr_here(*run, "--name", "killed", "--resume", cwd=tmp_path)
     assert resumed.returncode == 20, resumed.stderr
     assert report_in(tmp_path / "reports" / "killed")["digest"] == report["digest"]

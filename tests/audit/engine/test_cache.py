@@ -12,11 +12,9 @@ import pytest
 from asr_gate import api
 from asr_gate.audit.acoustic.embedded import EmbeddedModel
 from asr_gate.audit.engine.stored import Entry, emission_from_bytes, emission_to_bytes
-from asr_gate.audit.pipeline import _groups
 from asr_gate.audit.records.measured import Fault
 from asr_gate.corpus.cache import VARIABLE
 from asr_gate.corpus.files import cache_home
-from asr_gate.corpus.utterance import Utterance
 from bench.incremental import bundled, sequences, write
 from tests.audit.controls.rows import row
 
@@ -108,15 +106,3 @@ def test_only_what_changed_is_measured(tmp_path: Path) -> None:
     rows[1] = {**rows[1], "id": "another"}
     assert audit("corrected") == ["measured 1, kept 7 from earlier audits"]
     assert audit("without", cache=False) == []
-
-
-def test_a_row_more_or_less_changes_its_own_group_alone() -> None:
-    rows = [
-        Utterance(f"u{number}", "x", Path("a.wav"), "a.wav", f"m:{number}") for number in range(300)
-    ]
-    lengths = dict.fromkeys((u.id for u in rows), 8.0)
-    whole = list(_groups(rows, 240.0, lengths))
-    assert [u for group in whole for u in group] == rows
-    assert all(120 <= 8 * len(group) <= 480 for group in whole[:-1])
-    less = list(_groups(rows[:100] + rows[101:], 240.0, lengths))
-    assert sum(group not in whole for group in less) <= 2

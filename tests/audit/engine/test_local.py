@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from pathlib import Path
@@ -9,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from asr_gate import api
-from asr_gate.audit.engine import local
-from asr_gate.audit.engine.shards import Shards
+from asr_gate.audit.engine import ledger
+from asr_gate.audit.engine.parts import Parts
 from tests.e2e.conftest import write_small
 
 
@@ -57,18 +58,27 @@ def test_wherever_it_is_interrupted_it_ends_the_same(
     whole = Watch()
     digest = audit(tmp_path, whole, until_decided=until_decided)
     assert whole.measured == whole.total > 0
-    shards = Shards(tmp_path / "reports" / "phase0")
+    parts = Parts(tmp_path / "reports" / "phase0").folder
     kept = 0
-    # One after the other, so that the last run stands on shards of several.
+    # One after the other, so that the last run stands on parts of several.
     for every in (3600.0, 0.0, 3600.0):
-        monkeypatch.setattr(local, "KEEP_EVERY", every)
+        monkeypatch.setattr(ledger, "KEEP_EVERY", every)
         watch = Watch(after=1)
         with pytest.raises(KeyboardInterrupt, match="measured and kept"):
             audit(tmp_path, watch, until_decided=until_decided)
         assert watch.kept == kept
-        before, kept = kept, len(shards.read({f"clean-{n:03}" for n in range(200)}))
+        before, kept = (
+            kept,
+            len(
+                {
+                    row["id"]
+                    for part in parts.glob("part-*")
+                    for row in json.loads(part.read_text())["rows"]
+                }
+            ),
+        )
         assert kept > before
     last = Watch()
     assert audit(tmp_path, last, until_decided=until_decided) == digest
     assert (last.kept, last.measured) == (kept, last.total - kept)
-    assert not shards.folder.exists()
+    assert not parts.exists()
