@@ -27,12 +27,14 @@ from asr_gate.audit.engine.local import LocalEngine, Progress
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.engine.shards import Shards, code_version, only_one
 from asr_gate.audit.judge import SampleJudge
+from asr_gate.audit.opinion.ask import second_opinion
+from asr_gate.audit.opinion.strict import require_package
 from asr_gate.audit.pairing.search import TextSearch, compared, said
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED
 from asr_gate.audit.records.report import Tool
-from asr_gate.audit.report.build import AuditResult, build, with_adaptation
+from asr_gate.audit.report.build import AuditResult, build, with_adaptation, with_opinion
 from asr_gate.audit.report.write import write
 from asr_gate.audit.sample.lot import lot
 from asr_gate.audit.sample.plan import Plan, draw
@@ -71,6 +73,8 @@ class Settings:
     """Stop when the decision is settled; `fraction` is then the most that is sampled."""
     precision: Precision = "auto"
     """Of the acoustic model's matrix products."""
+    second_opinion: bool = False
+    """Whether a strict aligner is asked, too; it decides nothing."""
 
     def __post_init__(self) -> None:
         # A name is a folder of its own under `out`, whoever gives it.
@@ -83,6 +87,13 @@ class Settings:
                 "--adapt judges all rows a second time, and --until-decided stops before all are "
                 "judged; leave out one of them"
             )
+        if self.adapt is not None and self.second_opinion:
+            raise UserError(
+                "--second-opinion asks on the emissions of one model, and --adapt trains several; "
+                "leave out one of them"
+            )
+        if self.second_opinion:
+            require_package()
 
 
 class Interrupted(Exception):
@@ -175,6 +186,12 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             outcome = conclude(corpus, plan, judged, lengths, model.info, policy, ending)
             tool = Tool(version=version("asr-gate"), git_commit=source_commit())
             result = build(corpus, plan, judged, outcome, model.info, policy, identity, tool)
+            if settings.second_opinion:
+                progress.say("asks the strict aligner for its opinion")
+                found = second_opinion(
+                    model, result.rows, result.findings, corpus, identity, settings.batch_seconds
+                )
+                result = with_opinion(result, found)
             if adapted is not None:
                 summary = adapted.summary(policy.decision.confidence)
                 result = with_adaptation(result, summary, adapted.folds.of)
@@ -252,6 +269,7 @@ def _engine(
         "device": settings.device,
         "precision": model.info.precision,
         "measuring code": code_version(),
+        "speech activity": settings.policy.signal.speech_activity,
         "controls": per_kind,
         "seed": settings.seed,
         "batch_seconds": settings.batch_seconds,
@@ -273,6 +291,7 @@ def _engine(
         cache,
         search,
         compared(transcripts, settings.seed),
+        settings.policy.signal.speech_activity,
     )
     kept = shards.read(transcripts)
     return LocalEngine(measurer, shards, kept, progress, total)

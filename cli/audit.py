@@ -154,6 +154,12 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     flag_value=False,
     help="Put no audio into report.html.",
 )
+@click.option(
+    "--second-opinion",
+    is_flag=True,
+    help="Ask ctc-forced-aligner, too, of the rows that are excluded (extra second-opinion); it "
+    "decides nothing.",
+)
 @click.option("--strict", is_flag=True, help="Exit 10 on CAUTION.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON on standard output."
@@ -182,6 +188,7 @@ def command(
     batch_seconds: float,
     controls: int | None,
     page_audio: bool,
+    second_opinion: bool,
     strict: bool,
     as_json: bool,
     tracking: dict[str, Any],
@@ -242,6 +249,7 @@ def command(
         until_decided=until_decided,
         precision=precision,
         adapt=adapt_minutes if adapt else None,
+        second_opinion=second_opinion,
     )
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(

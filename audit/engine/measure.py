@@ -39,6 +39,7 @@ from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
 from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording
 from asr_gate.corpus.speech.decoding import Decoder
+from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.speech.signal import speech_to_noise
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Seconds, Span, Utterance
@@ -95,6 +96,7 @@ class Measurer:
         cache: Cache | None = None,
         search: TextSearch | None = None,
         compared: Collection[str] = (),
+        detector: Detector = "silero",
     ) -> None:
         """Prepare.
 
@@ -108,6 +110,7 @@ class Measurer:
             search: finds texts of other rows for audio that its own text does not fit; None: they
                 are not searched.
             compared: utterances for which they are searched whatever their own text costs.
+            detector: what tells speech from other sound.
         """
         self._model = model
         self._transcripts = transcripts
@@ -120,6 +123,7 @@ class Measurer:
         """Utterances whose own measurements came from the cache."""
         self._search = search
         self._compared = compared
+        self._detector = detector
         # Threads, because decoding and alignment release the interpreter lock; the order of results
         # is that of the utterances, whatever the number of workers. In one queue, a group would be
         # decoded only after the group before it is aligned. One core is left to whoever feeds the
@@ -216,7 +220,7 @@ class Measurer:
         for job in jobs:
             u = job.utterance
             job.audio_key = keys.audio(identity.sounds[u.id], u, beside)
-            job.row_key = keys.row(job.audio_key, u, job.transcript)
+            job.row_key = keys.row(job.audio_key, u, job.transcript, self._detector)
             job.entry = Entry.from_bytes(cache.find(job.row_key))
             if job.entry is not None:
                 job.known = dict(job.entry.known)
@@ -269,7 +273,7 @@ class Measurer:
             # Not for the cache: the reason may be this machine's.
             return _unheard(job, job.recording)
         model, tried = self._model.info, len(job.known)
-        row = job.entry.row if job.entry else _own_text(job, model)
+        row = job.entry.row if job.entry else _own_text(job, model, self._detector)
         row = _named(row, job.utterance)
         trials = job.trials(model, row)
         if row.fault is None:
@@ -319,11 +323,11 @@ def _unheard(job: _Job, fault: Fault | None) -> Measured:
     )
 
 
-def _own_text(job: _Job, model: ModelInfo) -> Measured:
+def _own_text(job: _Job, model: ModelInfo, detector: Detector) -> Measured:
     """What is measured of the utterance's own text, and of its sound."""
     recording = job.recording
     assert isinstance(recording, Recording) and job.emission is not None
-    active = speech_activity(recording.samples, recording.sample_rate)
+    active = speech_activity(recording.samples, recording.sample_rate, detector)
     level = level_db(recording.samples, recording.sample_rate)
     activity = spans(active)
     prepared = job.prepared(model, activity)

@@ -1,11 +1,16 @@
-"""Speech activity from energy: which stretches of a recording are loud enough to be speech."""
+"""Speech activity: which stretches of a recording are speech, by a network or by their level."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_gate.corpus.speech.detector import Detector
+from asr_gate.corpus.speech.silero import FRAME, RATE, speech_probability
 from asr_gate.corpus.utterance import Seconds, Span
+
+LIKELY = 0.5
+"""Probability from which on the network's frames are speech; its authors' value."""
 
 HOP: Seconds = 0.01
 """One decision every hop."""
@@ -40,12 +45,17 @@ def level_db(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float
     return np.asarray(10 * np.log10(np.maximum(power, 1e-12)))
 
 
-def speech_activity(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.bool_]:
-    """Where speech is, by energy: one decision a hop of 10 ms.
+def speech_activity(
+    samples: NDArray[np.float32], sample_rate: int, detector: Detector = "energy"
+) -> NDArray[np.bool_]:
+    """Where speech is: one decision a hop of 10 ms.
 
-    The threshold lies between the recording's own noise floor (5th percentile of the level) and
-    its speech level (95th): at least 8 dB above the floor, at most 30 dB below the speech level.
-    A recording without 8 dB of range is all speech or, under -80 dB, all silence.
+    By energy, the threshold lies between the recording's own noise floor (5th percentile of the
+    level) and its speech level (95th): at least 8 dB above the floor, at most 30 dB below the
+    speech level. A recording without 8 dB of range is all speech or, under -80 dB, all silence.
+
+    A recording in which silero-vad finds no speech at all is judged by energy: it may miss single
+    words in clips of half a second.
 
     Args:
         samples: shape (n,), full scale 1.0.
@@ -53,12 +63,31 @@ def speech_activity(samples: NDArray[np.float32], sample_rate: int) -> NDArray[n
     Returns:
         Shape (ceil(n / hop),).
     """
-    level = level_db(samples, sample_rate)
+    if detector == "silero":
+        active = _by_network(samples, sample_rate)
+        if active.any():
+            return active
+    return _by_energy(level_db(samples, sample_rate))
+
+
+def _by_network(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.bool_]:
+    speech = speech_probability(samples, sample_rate) >= LIKELY
+    hop = round(HOP * sample_rate)
+    count = -(-len(samples) // hop)
+    middle = (np.arange(count) * hop + hop // 2) / sample_rate
+    frames = np.minimum((middle * RATE / FRAME).astype(int), len(speech) - 1)
+    return _smooth(speech[frames])
+
+
+def _by_energy(level: NDArray[np.float64]) -> NDArray[np.bool_]:
     if not len(level):
         return np.zeros(0, dtype=np.bool_)
     floor, loud = np.percentile(level, [5, 95])
-    threshold = max(SILENCE_DB, loud - 30.0, min(floor + 8.0, loud - 12.0))
-    active = level > threshold
+    return _smooth(level > max(SILENCE_DB, loud - 30.0, min(floor + 8.0, loud - 12.0)))
+
+
+def _smooth(active: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Without clicks and without the dips within words."""
     active = _fill(active, True, round(MIN_SPEECH / HOP))
     return _fill(active, False, round(MIN_PAUSE / HOP))
 
