@@ -336,7 +336,7 @@ def _own_text(job: _Job, model: ModelInfo, detector: Detector) -> Measured:
         duration=recording.duration,
         speech_seconds=float(active.sum()) * HOP,
         peak_db=float(level.max()),
-        speech_to_noise=speech_to_noise(level),
+        speech_to_noise=speech_to_noise(level, None if detector == "energy" else active),
         signal=recording.signal,
         activity=activity,
         heard=heard_words(job.emission, model),

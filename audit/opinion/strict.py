@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import resource
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,6 +153,8 @@ def serve() -> None:
     """Answer requests on standard input until it is closed; the body of the process."""
     from ctc_forced_aligner import forced_align
 
+    # A scheduler may ask every process to stop; no row goes without an answer for that.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     questions, answers = sys.stdin.buffer, sys.stdout.buffer
     while line := questions.readline():

@@ -74,5 +74,5 @@ def rendered(
         others = [*sounds[:number], *sounds[number + 1 :]]
         path = folder / f"{number}.wav"
         soundfile.write(path, mixture.mix(sound, utterance.id, others), RATE, subtype="FLOAT")
-        changed.append(replace(utterance, audio=path, offset=0.0, duration=None))
+        changed.append(replace(utterance, audio=path, offset=0.0, duration=None, roots=()))
     return changed

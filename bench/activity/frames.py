@@ -71,7 +71,7 @@ def measure(mixture: Mixture, recordings: Sequence[Clean]) -> dict[Detector, Fra
         padded = _in_a_room(one)
         mixed = mixture.mix(padded, one.identity, others).astype(np.float32)
         truth, counts = _truth(one.words, len(padded))
-        own = mixed[int(ROOM * RATE) : -int(ROOM * RATE)]
+        own = mixture.mix(one.samples, one.identity, others).astype(np.float32)
         for detector, frames in found.items():
             begin = time.process_time()
             active = speech_activity(mixed, RATE, detector)

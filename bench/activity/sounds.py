@@ -58,15 +58,17 @@ def pink(count: int, random: np.random.Generator, _: Sequence[Sound] = ()) -> So
 
 
 def _white(count: int, random: np.random.Generator, _: Sequence[Sound]) -> Sound:
-    return random.standard_normal(count)
+    found: Sound = random.standard_normal(count)
+    return found
 
 
 def _babble(count: int, random: np.random.Generator, others: Sequence[Sound]) -> Sound:
-    return np.sum([_voice(count, random, others) for _ in range(VOICES)], axis=0)
+    voices = [_voice(count, random, others) for _ in range(VOICES)]
+    return np.asarray(np.sum(voices, axis=0))
 
 
 def _voice(count: int, random: np.random.Generator, others: Sequence[Sound]) -> Sound:
-    chosen = others[random.integers(len(others))]
+    chosen = others[int(random.integers(len(others)))]
     start = random.integers(len(chosen))
     return np.resize(np.roll(chosen / rms(chosen), -start), count)
 

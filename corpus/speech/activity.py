@@ -9,6 +9,8 @@ from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.speech.silero import FRAME, RATE, speech_probability
 from asr_gate.corpus.utterance import Seconds, Span
 
+SNAP: Seconds = 0.1
+"""How far an edge of the network's, whose frames are 32 ms long, may lie from that of the level."""
 LIKELY = 0.5
 """Probability from which on the network's frames are speech; its authors' value."""
 
@@ -63,11 +65,12 @@ def speech_activity(
     Returns:
         Shape (ceil(n / hop),).
     """
-    if detector == "silero":
+    loud = _by_energy(level_db(samples, sample_rate))
+    if detector == "silero" and len(loud):
         active = _by_network(samples, sample_rate)
         if active.any():
-            return active
-    return _by_energy(level_db(samples, sample_rate))
+            return _snapped(active, loud)
+    return loud
 
 
 def _by_network(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.bool_]:
@@ -77,6 +80,26 @@ def _by_network(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.bo
     middle = (np.arange(count) * hop + hop // 2) / sample_rate
     frames = np.minimum((middle * RATE / FRAME).astype(int), len(speech) - 1)
     return _smooth(speech[frames])
+
+
+def _snapped(active: NDArray[np.bool_], loud: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Stretches of speech that begin and end where loud ones do, if these are near."""
+    edges, sharp = (
+        np.flatnonzero(np.diff(one, prepend=False, append=False)) for one in (active, loud)
+    )
+    if not len(sharp):
+        return active
+    result = np.zeros_like(active)
+    starts, ends = (_nearest(edges[side::2], sharp[side::2]) for side in (0, 1))
+    for start, end in zip(starts, ends, strict=True):
+        result[start:end] = True
+    return result
+
+
+def _nearest(edges: NDArray[np.intp], sharp: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Each edge, or the nearest sharp one if that lies within `SNAP`."""
+    near = sharp[np.abs(edges[:, None] - sharp[None, :]).argmin(axis=1)]
+    return np.where(np.abs(near - edges) <= round(SNAP / HOP), near, edges)
 
 
 def _by_energy(level: NDArray[np.float64]) -> NDArray[np.bool_]:
