@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_gate.audit.acoustic.interface import Emission, ModelInfo
+from asr_gate.audit.align.problem import IMPOSSIBLE
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.helper import Helper, HelperEnded
 from asr_gate.corpus.text.letters import Transcript
@@ -99,8 +100,9 @@ class StrictAligner:
         if needed >= len(emission):
             raise NoAnswer(f"it needs over {needed} frames, and there are {len(emission)}")
         # What the model does not know, a wildcard takes, at no cost: the package's own way.
-        starred = np.concatenate([emission, np.zeros((len(emission), 1), np.float32)], axis=1)
-        path = self._path(np.ascontiguousarray(starred, np.float32), tokens)
+        free = np.zeros((len(emission), 1), np.float32)
+        starred = np.concatenate([np.maximum(emission, IMPOSSIBLE), free], axis=1)
+        path = self._path(starred.astype(np.float32, copy=False), tokens)
         begins = (path != self._info.blank) & (np.diff(path, prepend=-1) != 0)
         number = np.cumsum(begins) - 1
         if number[-1] != len(tokens) - 1:

@@ -61,6 +61,8 @@ def speech_activity(
 
     Args:
         samples: shape (n,), full scale 1.0.
+        sample_rate: of the samples; the network hears them at 16 kHz.
+        detector: what tells speech from other sound.
 
     Returns:
         Shape (ceil(n / hop),).
@@ -89,16 +91,22 @@ def _snapped(active: NDArray[np.bool_], loud: NDArray[np.bool_]) -> NDArray[np.b
     )
     if not len(sharp):
         return active
+    own = edges.reshape(-1, 2)
+    moved = np.stack([_nearest(own[:, side], sharp[side::2]) for side in (0, 1)], axis=1)
+    # One that is shorter than the way to both stays as it was.
+    moved = np.where(moved[:, :1] < moved[:, 1:], moved, own)
     result = np.zeros_like(active)
-    starts, ends = (_nearest(edges[side::2], sharp[side::2]) for side in (0, 1))
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in moved:
         result[start:end] = True
     return result
 
 
 def _nearest(edges: NDArray[np.intp], sharp: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Each edge, or the nearest sharp one if that lies within `SNAP`."""
-    near = sharp[np.abs(edges[:, None] - sharp[None, :]).argmin(axis=1)]
+    """Each edge, or the nearest sharp one if that lies within `SNAP`; both in order."""
+    after = np.searchsorted(sharp, edges)
+    before = sharp[np.maximum(after - 1, 0)]
+    behind = sharp[np.minimum(after, len(sharp) - 1)]
+    near = np.where(np.abs(edges - before) <= np.abs(behind - edges), before, behind)
     return np.where(np.abs(near - edges) <= round(SNAP / HOP), near, edges)
 
 

@@ -11,7 +11,7 @@ import soxr
 from numpy.typing import NDArray
 
 from asr_gate.corpus.speech import silero
-from asr_gate.corpus.speech.activity import HOP, level_db, speech_activity
+from asr_gate.corpus.speech.activity import HOP, _snapped, level_db, speech_activity
 from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.speech.signal import speech_to_noise
 from asr_gate.corpus.speech.silero import speech_probability
@@ -83,6 +83,21 @@ def test_blocks_and_rates_change_nothing(monkeypatch: pytest.MonkeyPatch) -> Non
         other = speech_activity(soxr.resample(sound, RATE, rate), rate, "silero")
         assert abs(len(other) - len(active)) <= 1
         assert (other[: len(active)] == active[: len(other)]).mean() > 0.95
+
+
+def test_edges_go_to_those_of_the_level_where_these_are_near() -> None:
+    active, loud = np.zeros(100, bool), np.zeros(100, bool)
+    active[20:50], loud[26:47] = True, True
+    active[70:76], loud[73:74] = True, True
+    active[90:], loud[60:61] = True, True
+    moved = _snapped(active, loud)
+    assert np.flatnonzero(np.diff(moved, prepend=False)).tolist() == [26, 47, 73, 74, 90]
+    assert np.array_equal(_snapped(active, np.zeros(100, bool)), active)
+    short = np.zeros(100, bool)
+    short[73:75] = True
+    loud = np.zeros(100, bool)
+    loud[60:70] = loud[80:90] = True
+    assert _snapped(short, loud).any(), "no stretch vanishes"
 
 
 def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
