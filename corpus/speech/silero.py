@@ -58,7 +58,7 @@ def speech_probability(samples: NDArray[np.float32], sample_rate: int) -> NDArra
 @cache
 def _session() -> Any:
     """The network, on one thread; several may run it at a time."""
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # as for acoustic models
     import onnxruntime
 
     content = WEIGHTS.read_bytes()
