@@ -82,7 +82,7 @@ def speech_to_noise(
     """The ratio of speech to noise, in decibels: power of loud speech over that of the noise floor.
 
     As NIST's `stnr` defines it, peak speech power over noise power. Loud speech is the 95th
-    percentile of the level of short windows. The noise is the mean power of the pauses, or, where
+    percentile of the level of short windows. The noise is the median power of the pauses, or, where
     they are not known or make up less than 0.3 s, the 5th percentile of the level. That is 5 to
     6 dB above the ratio of mean powers; a second voice is taken for speech. Below a second there
     may be no pause that shows the noise, and nothing is said.
@@ -98,6 +98,7 @@ def speech_to_noise(
         # A window reaches into the hops beside its own.
         pause = np.convolve(active, np.ones(5), "same") == 0
         if pause.sum() >= PAUSE_HOPS:
-            noise = (10 ** (level[pause] / 10)).mean()
+            # Not the mean: a single word that nobody took for speech would be most of it.
+            noise = 10 ** (np.median(level[pause]) / 10)
             loud = 10 ** (np.percentile(level[active], 95) / 10) if active.any() else loud
     return float(10 * np.log10(max(loud - noise, noise * 1e-3) / noise))
