@@ -27,11 +27,12 @@ from asr_gate.audit.engine.on_ray import RayEngine, connected
 from asr_gate.audit.engine.parts import Parts, only_one
 from asr_gate.audit.engine.shards import BATCHES, Shard, Share
 from asr_gate.audit.judge import SampleJudge
+from asr_gate.audit.opinion.ask import second_opinion
 from asr_gate.audit.prepare import Prepared, Settings, prepare
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED
 from asr_gate.audit.records.report import Tool
-from asr_gate.audit.report.build import AuditResult, build, with_adaptation
+from asr_gate.audit.report.build import AuditResult, build, with_adaptation, with_opinion
 from asr_gate.audit.report.write import write
 from asr_gate.audit.sample.sequential import SequentialSample
 from asr_gate.corpus.cache import open_cache
@@ -109,6 +110,17 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             result = build(
                 corpus, plan, judged, outcome, model.info, policy, prepared.identity, tool
             )
+            if settings.second_opinion:
+                progress.say("asks the strict aligner for its opinion")
+                found = second_opinion(
+                    model,
+                    result.rows,
+                    result.findings,
+                    corpus,
+                    prepared.identity,
+                    settings.batch_seconds,
+                )
+                result = with_opinion(result, found)
             if adapted is not None:
                 summary = adapted.summary(policy.decision.confidence)
                 result = with_adaptation(result, summary, adapted.folds.of)

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from asr_gate.audit.records.controls import KINDS, Kind
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.strict import read_toml
 
 DEFAULT_FILE = Path(__file__).with_name("policy.toml")
@@ -90,6 +91,7 @@ class ControlsPolicy(_Section):
 class SignalPolicy(_Section):
     """Limits of the audio itself: dB of full scale, shares, seconds."""
 
+    speech_activity: Detector
     silent_below_db: float
     max_clipped: Share
     min_duration: Annotated[float, Field(ge=0)]

@@ -19,6 +19,7 @@ from asr_gate.audit.engine.on_ray import RayOptions
 from asr_gate.audit.engine.shards import Shard, Share, cut
 from asr_gate.audit.engine.work import Work
 from asr_gate.audit.engine.worker import Setup, searched
+from asr_gate.audit.opinion.strict import require_package
 from asr_gate.audit.pairing.search import compared, said
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.sample.plan import Plan, draw
@@ -53,6 +54,8 @@ class Settings:
     """Stop when the decision is settled; `fraction` is then the most that is sampled."""
     precision: Precision = "auto"
     """Of the acoustic model's matrix products."""
+    second_opinion: bool = False
+    """Whether a strict aligner is asked, too; it decides nothing."""
     share: Share | None = None
     """Which of the shards this process measures, of several that share the audit; None: all."""
     merge: bool = False
@@ -71,6 +74,13 @@ class Settings:
                 "--adapt judges all rows a second time, and --until-decided stops before all are "
                 "judged; leave out one of them"
             )
+        if self.adapt is not None and self.second_opinion:
+            raise UserError(
+                "--second-opinion asks on the emissions of one model, and --adapt trains several; "
+                "leave out one of them"
+            )
+        if self.second_opinion and not self.share:
+            require_package()
         self._require_one_pass()
 
     def _require_one_pass(self) -> None:
@@ -132,6 +142,7 @@ class Prepared:
             "device": model.device,
             "precision": model.info.precision,
             "measuring code": code_version(),
+            "speech activity": settings.policy.signal.speech_activity,
             "controls": settings.policy.controls.per_kind,
             "seed": settings.seed,
             "batch_seconds": settings.batch_seconds,
@@ -155,6 +166,7 @@ class Prepared:
             [*self.corpus.utterances, *self.corpus.others],
             self.identity,
             settings.batch_seconds,
+            settings.policy.signal.speech_activity,
         )
 
     def setup(self, work: Work, gpus: float | None) -> Setup:
@@ -176,6 +188,7 @@ class Prepared:
             searched(work.texts),
             self.identity.audio,
             settings.batch_seconds,
+            settings.policy.signal.speech_activity,
             Path.cwd(),
         )
 

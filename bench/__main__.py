@@ -23,6 +23,7 @@ from bench import (
     train,
     training_time,
 )
+from bench.activity import __main__ as activity
 from bench.detection import __main__ as detection
 from bench.needed import Missing
 
@@ -46,6 +47,7 @@ if __name__ == "__main__":
         propose,
         incremental,
         detection,
+        activity,
         adaptation,
     ):
         try:

@@ -203,6 +203,12 @@ def _measure_share(source: Reading, settings: Settings) -> int:
     flag_value=False,
     help="Put no audio into report.html.",
 )
+@click.option(
+    "--second-opinion",
+    is_flag=True,
+    help="Ask ctc-forced-aligner, too, of the rows that are excluded (extra second-opinion); it "
+    "decides nothing.",
+)
 @click.option("--strict", is_flag=True, help="Exit 10 on CAUTION.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON on standard output."
@@ -237,6 +243,7 @@ def command(
     batch_seconds: float,
     controls: int | None,
     page_audio: bool,
+    second_opinion: bool,
     strict: bool,
     as_json: bool,
     tracking: dict[str, Any],
@@ -304,6 +311,7 @@ def command(
         share=Share.parse(shard) if shard else None,
         merge=merge,
         ray=RayOptions(address, workers, gpus_per_worker) if engine == "ray" else None,
+        second_opinion=second_opinion,
     )
     if settings.share:
         return _measure_share(source, settings)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.corpus.cache import digest_of
+from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Utterance
 
@@ -108,17 +109,20 @@ class Keys:
         """
         return digest_of([self._model, sound, utterance.offset, utterance.duration, beside])
 
-    def row(self, audio: str, utterance: Utterance, transcript: Transcript) -> str:
+    def row(
+        self, audio: str, utterance: Utterance, transcript: Transcript, detector: Detector
+    ) -> str:
         """Of what is measured of a transcript.
 
         Args:
             audio: key of the emission.
             utterance: with the text as it is written.
             transcript: the text as the model's letters.
+            detector: what finds speech.
         """
         words = [[word.text, word.letters] for word in transcript.words]
         spelled = [words, transcript.unknown, transcript.dropped]
-        return digest_of([audio, utterance.text, spelled])
+        return digest_of([audio, utterance.text, spelled, detector])
 
 
 def group(utterances: Sequence[Utterance], sounds: Mapping[str, str], seconds: float) -> str:

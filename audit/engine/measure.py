@@ -38,6 +38,7 @@ from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
 from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording
 from asr_gate.corpus.speech.decoding import Decoder
+from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.speech.signal import speech_to_noise
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Seconds, Span, Utterance
@@ -95,6 +96,7 @@ class Measurer:
         search: TextSearch | None = None,
         compared: Collection[str] = (),
         cores: int | None = None,
+        detector: Detector = "silero",
     ) -> None:
         """Prepare.
 
@@ -109,6 +111,7 @@ class Measurer:
                 are not searched.
             compared: utterances for which they are searched whatever their own text costs.
             cores: that may be used; None: all there are.
+            detector: what tells speech from other sound.
         """
         self._model = model
         self._transcripts = transcripts
@@ -121,6 +124,7 @@ class Measurer:
         """Utterances whose own measurements came from the cache."""
         self._search = search
         self._compared = compared
+        self._detector = detector
         # Threads, because decoding and alignment release the interpreter lock; the order of results
         # is that of the utterances, whatever the number of workers. In one queue, a group would be
         # decoded only after the group before it is aligned. One core is left to whoever feeds the
@@ -220,7 +224,7 @@ class Measurer:
         for job in jobs:
             u = job.utterance
             job.audio_key = keys.audio(identity.sounds[u.id], u, beside)
-            job.row_key = keys.row(job.audio_key, u, job.transcript)
+            job.row_key = keys.row(job.audio_key, u, job.transcript, self._detector)
             job.entry = Entry.from_bytes(cache.find(job.row_key))
             if job.entry is not None:
                 job.known = dict(job.entry.known)
@@ -273,7 +277,7 @@ class Measurer:
             # Not for the cache: the reason may be this machine's.
             return _unheard(job, job.recording)
         model, tried = self._model.info, len(job.known)
-        row = job.entry.row if job.entry else _own_text(job, model)
+        row = job.entry.row if job.entry else _own_text(job, model, self._detector)
         row = _named(row, job.utterance)
         trials = job.trials(model, row)
         if row.fault is None:
@@ -323,11 +327,11 @@ def _unheard(job: _Job, fault: Fault | None) -> Measured:
     )
 
 
-def _own_text(job: _Job, model: ModelInfo) -> Measured:
+def _own_text(job: _Job, model: ModelInfo, detector: Detector) -> Measured:
     """What is measured of the utterance's own text, and of its sound."""
     recording = job.recording
     assert isinstance(recording, Recording) and job.emission is not None
-    active = speech_activity(recording.samples, recording.sample_rate)
+    active = speech_activity(recording.samples, recording.sample_rate, detector)
     level = level_db(recording.samples, recording.sample_rate)
     activity = spans(active)
     prepared = job.prepared(model, activity)
@@ -336,7 +340,7 @@ def _own_text(job: _Job, model: ModelInfo) -> Measured:
         duration=recording.duration,
         speech_seconds=float(active.sum()) * HOP,
         peak_db=float(level.max()),
-        speech_to_noise=speech_to_noise(level),
+        speech_to_noise=speech_to_noise(level, None if detector == "energy" else active),
         signal=recording.signal,
         activity=activity,
         heard=heard_words(job.emission, model),

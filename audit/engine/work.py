@@ -11,6 +11,7 @@ from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.pairing.search import TextSearch
 from asr_gate.corpus.cache import Cache
 from asr_gate.corpus.fingerprint import Fingerprint
+from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Seconds, Utterance
 
@@ -31,6 +32,8 @@ class Work:
     """Whose digests the audio must have."""
     batch_seconds: Seconds
     """Padded audio in one batch."""
+    detector: Detector
+    """What tells speech from other sound."""
 
     def measurer(self, model: AcousticModel, cache: Cache | None) -> Measurer:
         """What measures here, with a model."""
@@ -43,4 +46,5 @@ class Work:
             cache,
             TextSearch(model, self.texts),
             self.compared,
+            detector=self.detector,
         )

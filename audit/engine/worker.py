@@ -24,6 +24,7 @@ from asr_gate.audit.records.measured import Measured
 from asr_gate.corpus.digests import Method
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import ABSENT, Fingerprint
+from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Seconds, Utterance
 
@@ -45,6 +46,8 @@ class Setup:
     audio: Method
     """How the digests of the audio were made."""
     batch_seconds: Seconds
+    detector: Detector
+    """What tells speech from other sound."""
     folder: Path
     """Where the driver runs, and what relative paths are relative to."""
 
@@ -133,6 +136,7 @@ class Worker:
             TextSearch(model, setup.texts),
             self._compared,
             self._cores,
+            setup.detector,
         )
         return processors()
 

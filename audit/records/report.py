@@ -12,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from asr_gate.audit.records.finding import Finding, Frozen
+from asr_gate.audit.records.opinion import SecondOpinion
 from asr_gate.audit.records.pairing import Pairing
 
 SCHEMA_VERSION = "7"
@@ -314,6 +315,9 @@ class Report(Frozen):
     tables: dict[str, str]
     adaptation: Adaptation | None = Field(default=None, exclude_if=lambda one: one is None)
     """Null where the aligner stayed as it was."""
+    second_opinion: SecondOpinion | None = Field(default=None, exclude_if=lambda one: one is None)
+    """Null where no other aligner was asked. It decides nothing, and no digest covers it but the
+    seal."""
     review: Review | None = None
     """Null until people's verdicts are put in."""
     tool: Tool
@@ -341,7 +345,8 @@ class Report(Frozen):
 
     def compute_digest(self) -> str:
         """SHA-256 over what the data, the policy and the seed decide; not over times or paths."""
-        content = self.model_dump(mode="json", exclude={"digest", "seal", "created_at", "tool"})
+        beside = {"digest", "seal", "created_at", "tool", "second_opinion"}
+        content = self.model_dump(mode="json", exclude=beside)
         content["dataset"].pop("manifests")
         return _sha256(content)
 

@@ -23,6 +23,7 @@ from asr_gate.audit.records.controls import KINDS
 from asr_gate.audit.records.excluded import excluded_ids
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged
+from asr_gate.audit.records.opinion import SecondOpinion
 from asr_gate.audit.records.power import Calibration, Power
 from asr_gate.audit.sample.plan import Plan
 from asr_gate.corpus.fingerprint import Fingerprint
@@ -215,6 +216,11 @@ def with_adaptation(
     """The result of an audit whose aligner was adapted; `folds` of the rows, by id."""
     report = result.report.model_copy(update={"adaptation": adaptation})
     return replace(result, report=report, folds=folds)
+
+
+def with_opinion(result: AuditResult, opinion: SecondOpinion) -> AuditResult:
+    """The result with what a strict aligner says of some of its rows."""
+    return replace(result, report=result.report.model_copy(update={"second_opinion": opinion}))
 
 
 @overload

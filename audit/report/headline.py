@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from asr_gate.audit.records.report import Report, SplitStatistics
 
 
@@ -44,6 +46,31 @@ def adapted(report: Report) -> str | None:
         f"{report.total_samples}), in {len(one.folds)} folds by {one.by}; each row is judged by a "
         f"model that never heard its like. Power, first pass to second: {power or 'not measured'}."
     )
+
+
+SHOWN = 3
+"""Rows that a line names."""
+
+
+def opinion(report: Report) -> str | None:
+    """What the strict aligner says, and where it disagrees, as a sentence; None: not asked."""
+    one = report.second_opinion
+    if one is None:
+        return None
+    by_alignment = [r for r in one.rows if any(code.startswith("A") for code in r.excluded_by)]
+    kept = sum(not row.excluded_by for row in one.rows)
+    line = (
+        f"Second opinion, {one.aligner}: asked of {len(one.rows) - kept} excluded rows and {kept} "
+        f"kept ones. Of the {len(by_alignment)} that alignment excludes it scores "
+        f"{len(one.cleared)} as well as the kept ones{_named(one.cleared)}"
+    )
+    return line + (f"; no answer for {one.unanswered}." if one.unanswered else ".")
+
+
+def _named(rows: Sequence[str]) -> str:
+    if not rows:
+        return ""
+    return f" ({', '.join(rows[:SHOWN])}{', …' if len(rows) > SHOWN else ''})"
 
 
 def low_quality(part: SplitStatistics, to: str) -> tuple[str, str]:

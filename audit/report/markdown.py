@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from asr_gate.audit.records.report import DomainStatistics, Lineage, Report, Review
 from asr_gate.audit.records.rules import catalogue
-from asr_gate.audit.report.headline import adapted, low_quality, sentence
+from asr_gate.audit.report.headline import adapted, low_quality, opinion, sentence
 from asr_gate.audit.report.locations import Locations
 from asr_gate.audit.report.markdown_rows import excluded_by_cause, rows_by_rule
 from asr_gate.audit.report.markdown_text import escape
@@ -129,6 +129,9 @@ def _lines(
         yield ""
     if line := adapted(report):
         yield line
+        yield ""
+    if line := opinion(report):
+        yield escape(line)
         yield ""
     yield from excluded_by_cause(report, sampled, places)
     yield ""

@@ -18,7 +18,7 @@ from asr_gate.audit.records.excluded import excludes
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import Report, Review
 from asr_gate.audit.records.rules import catalogue
-from asr_gate.audit.report.headline import sentence
+from asr_gate.audit.report.headline import opinion, sentence
 from asr_gate.audit.report.next_steps import Data, correct_command, next_commands
 from asr_gate.audit.report.propose import propose
 from asr_gate.corpus.text.plain import plain
@@ -105,7 +105,8 @@ def page_data(
             "hours": report.dataset.hours,
             "aligner": f"{report.aligner.name}, language {report.aligner.language}",
             "made": f"{report.created_at} by asr-gate {report.tool.version}",
-        },
+        }
+        | ({"second opinion": line} if (line := opinion(report)) else {}),
         "hidden": len(order) - len(shown),
         "rows": [
             _row(id, by_id[id], known.get(id), *(part.get(id, []) for part in parts))

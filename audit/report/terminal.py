@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from asr_gate.audit.records.report import Report
-from asr_gate.audit.report.headline import adapted, headline, low_quality
+from asr_gate.audit.report.headline import adapted, headline, low_quality, opinion
 from asr_gate.corpus.text.plain import plain
 
 COLOURS = {
@@ -88,6 +88,8 @@ def print_report(
         console.print(table)
     if line := adapted(report):
         console.print(line, highlight=False, soft_wrap=True)
+    if line := opinion(report):
+        console.print(Text(_shown(line)), soft_wrap=True)
     if report.rules:
         found = ", ".join(f"{code} {count}" for code, count in report.rules.items())
         console.print(f"Findings: {found}", highlight=False)

@@ -13,6 +13,7 @@ from asr_gate.audit.align import align, prepare
 from asr_gate.audit.align.times import Delay, lag_profile, measure_delay, sound_times
 from asr_gate.audit.records.alignment import Unalignable
 from asr_gate.corpus.speech.activity import level_db, spans, speech_activity
+from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Span
 from bench.detection.competitors import TIMED, fits
@@ -61,11 +62,11 @@ class Times:
     """Ours first."""
 
 
-def boundaries(given: Material, hand: dict[str, HandMade]) -> Times:
+def boundaries(given: Material, hand: dict[str, HandMade], detector: Detector = "silero") -> Times:
     """Compare the times of all words that have hand-made ones."""
     rows = [n for n, u in enumerate(given.utterances) if _same_words(u.id, given, hand)]
     true = np.array([(start, end) for n in rows for _, start, end in hand[given.utterances[n].id]])
-    delay, ours, kept = _ours(given)
+    delay, ours, kept = placed_words(given, detector)
     found = [Boundaries("asr-gate", np.array([span for n in rows for span in ours[n]]) - true)]
     for aligner in TIMED:
         if not aligner.absent:
@@ -88,7 +89,8 @@ def _spans(
     return np.array(times)
 
 
-def _ours(given: Material) -> tuple[Delay, list[list[Span]], list[int]]:
+def placed_words(given: Material, detector: Detector) -> tuple[Delay, list[list[Span]], list[int]]:
+    """The delay of the model; of each utterance, the times of its words and how many are kept."""
     aligned, profiles, active = [], [], []
     for utterance, emission, recording in zip(
         given.utterances, given.emissions, given.recordings, strict=True
@@ -99,7 +101,8 @@ def _ours(given: Material) -> tuple[Delay, list[list[Span]], list[int]]:
         level = level_db(recording.samples, recording.sample_rate)
         aligned.append(found)
         profiles.append(lag_profile(found, level).tolist())
-        active.append(spans(speech_activity(recording.samples, recording.sample_rate)))
+        sound = speech_activity(recording.samples, recording.sample_rate, detector)
+        active.append(spans(sound))
     delay = measure_delay(profiles, [found.words for found in aligned], given.info.delay)
     placed, kept = [], []
     for found, activity, recording in zip(aligned, active, given.recordings, strict=True):

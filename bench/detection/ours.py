@@ -16,6 +16,7 @@ from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.audit.records.controls import EVIDENCE, EVIDENCE_OF, KINDS, Evidence, Kind
 from asr_gate.audit.records.measured import Measured
+from asr_gate.corpus.speech.detector import Detector
 from bench.detection.material import BATCH_SECONDS, Material
 
 HALVINGS = 10
@@ -71,12 +72,12 @@ class Tally:
         return self.alarms[EVIDENCE_OF[kind]] / max(1, self.judged)
 
 
-def audit(given: Material, seed: int) -> Audited:
+def audit(given: Material, seed: int, detector: Detector = "silero") -> Audited:
     """Plant defects, as many of each kind as there are utterances, and measure."""
     plantings = plan_controls(
         given.utterances, given.transcripts, per_kind=len(given.utterances), seed=seed
     )
-    measurer = Measurer(given.model, given.transcripts, plantings, BATCH_SECONDS)
+    measurer = Measurer(given.model, given.transcripts, plantings, BATCH_SECONDS, detector=detector)
     try:
         natural = measurer.start(given.utterances)()
     finally:

@@ -2,26 +2,24 @@
 
 A decoder is a library in C that reads what strangers wrote: a file may make it crash, or ask for
 memory without end. Here that ends a helper process, which has a limit on its memory and on its
-time, and the row is at fault. Requests and answers are a line of JSON and raw bytes, never pickles.
+time, and the row is at fault.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import resource
 import signal
-import subprocess
 import sys
-import threading
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from asr_gate.corpus.audited import AlteredAudio, AuditedAudio
 from asr_gate.corpus.digests import Method
+from asr_gate.corpus.helper import Helper, HelperEnded
 from asr_gate.corpus.speech.audio import (
     AudioError,
     EmptyAudio,
@@ -40,7 +38,6 @@ PATIENCE: Seconds = 120.0
 Expected = tuple[str, Method]
 """Digest of an utterance's audio, and how it was made."""
 
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 _RUN = "from asr_gate.corpus.speech.decoding import serve; serve()"
 
 
@@ -48,7 +45,7 @@ class Decoder:
     """A process that decodes one utterance after the other. It is started when it is needed."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._helper = Helper("the decoder", _RUN, PATIENCE)
 
     def load(
         self, utterance: Utterance, sample_rate: int, expected: Expected | None = None
@@ -86,72 +83,26 @@ class Decoder:
         self, utterance: Utterance, sample_rate: int | None, expected: Expected | None
     ) -> tuple[dict[str, Any], bytes]:
         """What the process says of an utterance, and its samples; without a rate its length."""
-        process = self._process or self._begin()
-        assert process.stdin is not None and process.stdout is not None
-        late = threading.Event()
-
-        def give_up() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(PATIENCE, give_up)
-        timer.daemon = True
-        timer.start()
+        audio = utterance.audio
+        embedded = b"" if isinstance(audio, Path) else audio.read()
+        request = {
+            "rate": sample_rate,
+            "expected": expected,
+            "path": str(audio) if isinstance(audio, Path) else None,
+            "name": utterance.audio_name,
+            "bytes": len(embedded),
+            "offset": utterance.offset,
+            "duration": utterance.duration,
+            "roots": utterance.roots,
+        }
         try:
-            _ask(process.stdin, utterance, sample_rate, expected)
-            answer = process.stdout.readline()
-            found = json.loads(answer) if answer.endswith(b"\n") else None
-            samples = b"" if found is None else process.stdout.read(found.get("bytes", 0))
-        except BrokenPipeError:
-            found, samples = None, b""
-        finally:
-            timer.cancel()
-        if found is None or len(samples) < found.get("bytes", 0):
-            self.stop()
-            why = f"it took over {PATIENCE:.0f} s" if late.is_set() else "it ended the decoder"
-            raise AudioError(f"{utterance.audio_name}: cannot be decoded ({why})")
-        return found, samples
+            return self._helper.ask(request, embedded)
+        except HelperEnded as error:
+            raise AudioError(f"{utterance.audio_name}: cannot be decoded ({error})") from error
 
     def stop(self) -> None:
         """End the process."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                with contextlib.suppress(OSError):  # what was asked last was never read
-                    if stream is not None:
-                        stream.close()
-            self._process = None
-
-    def _begin(self) -> subprocess.Popen[bytes]:
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _START + _RUN, json.dumps(sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            # Ctrl-C is for the audit, which ends this process by closing its input.
-            start_new_session=True,
-        )
-        return self._process
-
-
-def _ask(
-    stream: IO[bytes], utterance: Utterance, sample_rate: int | None, expected: Expected | None
-) -> None:
-    audio = utterance.audio
-    embedded = None if isinstance(audio, Path) else audio.read()
-    request = {
-        "rate": sample_rate,
-        "expected": expected,
-        "path": str(audio) if isinstance(audio, Path) else None,
-        "name": utterance.audio_name,
-        "bytes": 0 if embedded is None else len(embedded),
-        "offset": utterance.offset,
-        "duration": utterance.duration,
-        "roots": utterance.roots,
-    }
-    stream.write(json.dumps(request).encode() + b"\n" + (embedded or b""))
-    stream.flush()
+        self._helper.stop()
 
 
 class _Embedded:

@@ -19,6 +19,8 @@ LOWEST = 60.0
 """Hertz. Below it lie mains hum and direct current, which say nothing of the band."""
 FLOOR_DB = -120.0
 """Level of nothing at all, dB of full scale."""
+PAUSE_HOPS = 30
+"""Hops of 10 ms that pauses need in all to show the noise."""
 
 
 def measure_signal(samples: NDArray[np.float32], sample_rate: int) -> Signal:
@@ -74,18 +76,29 @@ def bandwidth(mono: NDArray[np.float32], sample_rate: int) -> float | None:
     return float(frequency[np.flatnonzero(power > power.max() * 10 ** (-BAND_DB / 10))[-1]])
 
 
-def speech_to_noise(level: NDArray[np.float64]) -> float | None:
+def speech_to_noise(
+    level: NDArray[np.float64], active: NDArray[np.bool_] | None = None
+) -> float | None:
     """The ratio of speech to noise, in decibels: power of loud speech over that of the noise floor.
 
-    As NIST's `stnr` defines it, peak speech power over noise power, both as percentiles of the
-    level of short windows (95th and 5th, those of speech activity). That is 5 to 6 dB above the
-    ratio of mean powers in steady noise; a second voice is taken for speech. Below a second there
+    As NIST's `stnr` defines it, peak speech power over noise power. Loud speech is the 95th
+    percentile of the level of short windows. The noise is the median power of the pauses, or, where
+    they are not known or make up less than 0.3 s, the 5th percentile of the level. That is 5 to
+    6 dB above the ratio of mean powers; a second voice is taken for speech. Below a second there
     may be no pause that shows the noise, and nothing is said.
 
     Args:
         level: of `corpus.speech.activity.level_db`, shape (n,).
+        active: where speech is, shape (n,); None: not known.
     """
     if len(level) < 100:
         return None
     noise, loud = 10 ** (np.percentile(level, [5, 95]) / 10)
+    if active is not None:
+        # A window reaches into the hops beside its own.
+        pause = np.convolve(active, np.ones(5), "same") == 0
+        if pause.sum() >= PAUSE_HOPS:
+            # Not the mean: a single word that nobody took for speech would be most of it.
+            noise = 10 ** (np.median(level[pause]) / 10)
+            loud = 10 ** (np.percentile(level[active], 95) / 10) if active.any() else loud
     return float(10 * np.log10(max(loud - noise, noise * 1e-3) / noise))

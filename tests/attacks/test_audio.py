@@ -95,7 +95,7 @@ def test_a_file_that_ends_the_decoder_is_a_fault_of_its_row(tmp_path: Path) -> N
         with pytest.raises(AudioError, match="no such audio file"):
             decoder.load(of(tmp_path / "none.wav"), RATE)
         # What a crash in the library would do, in a process that is there already.
-        process = decoder._process
+        process = decoder._helper._process
         assert process is not None
         process.terminate()  # as a scheduler asks every process of a job: for the audit alone
         assert len(decoder.load(of(good), RATE).samples) == RATE
@@ -117,9 +117,9 @@ def test_a_length_is_read_by_the_decoder_too(tmp_path: Path) -> None:
     try:
         assert decoder.stored_duration(of(good)) == stored_duration(of(good)) == 1.0
         assert decoder.stored_duration(of(tmp_path / "none.wav")) is None
-        assert decoder._process is not None
-        decoder._process.kill()
-        decoder._process.wait(10)
+        assert decoder._helper._process is not None
+        decoder._helper._process.kill()
+        decoder._helper._process.wait(10)
         assert decoder.stored_duration(of(good)) is None
         assert decoder.stored_duration(of(good)) == 1.0
     finally:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from asr_gate.corpus.speech.activity import HOP, level_db, speech_activity
 from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, load, stored_duration
 from asr_gate.corpus.utterance import Utterance
 from tests.speech import spoken
@@ -134,23 +133,3 @@ def test_duration_comes_from_the_manifest_or_the_file(tmp_path: Path) -> None:
     assert stored_duration(row) == 1.5
     assert stored_duration(replace(row, duration=9.0)) == 9.0
     assert stored_duration(utterance(tmp_path / "none.wav")) is None
-
-
-def test_speech_activity_finds_speech_in_silence_and_noise() -> None:
-    (speech,) = spoken(1)
-    silence = np.zeros(2 * RATE, np.float32)
-    random = np.random.default_rng(0)
-    loud = float(np.sqrt(np.mean(speech**2)))
-    for noise in (0.0, 0.03 * loud, 0.1 * loud):
-        sound = np.concatenate([silence, speech, silence])
-        sound = sound + (noise * random.standard_normal(len(sound))).astype(np.float32)
-        active = speech_activity(sound, RATE)
-        assert len(active) == len(level_db(sound, RATE)) == -(-len(sound) // 160)
-        assert active[: round(1.9 / HOP)].mean() < 0.05
-        assert active[-round(1.9 / HOP) :].mean() < 0.05
-        assert active[round(2.2 / HOP) : -round(2.2 / HOP)].mean() > 0.7
-
-
-def test_silence_is_no_speech() -> None:
-    assert not speech_activity(np.zeros(RATE, np.float32), RATE).any()
-    assert len(speech_activity(np.zeros(0, np.float32), RATE)) == 0

@@ -5,16 +5,22 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from asr_gate import api
+from asr_gate.audit.acoustic import load_model
 from asr_gate.audit.acoustic.embedded import EmbeddedModel
+from asr_gate.audit.engine.keys import Keys
 from asr_gate.audit.engine.stored import Entry, emission_from_bytes, emission_to_bytes
 from asr_gate.audit.records.measured import Fault
 from asr_gate.corpus.cache import VARIABLE
 from asr_gate.corpus.files import cache_home
+from asr_gate.corpus.speech.detector import Detector
+from asr_gate.corpus.text.letters import spell
+from asr_gate.corpus.utterance import Utterance
 from bench.incremental import bundled, sequences, write
 from tests.audit.controls.rows import row
 
@@ -46,6 +52,16 @@ def test_what_is_kept_comes_back_as_it_was() -> None:
 def test_something_else_is_no_measurement(content: bytes | None) -> None:
     assert Entry.from_bytes(content) is None
     assert emission_from_bytes(content, 30) is None, "of another model"
+
+
+def test_what_finds_speech_decides_the_measurements_and_not_the_emission(tmp_path: Path) -> None:
+    """The key of the emission is within that of the row, and knows of no detector."""
+    keys = Keys(load_model("embedded", device="cpu").info, "cpu", {})
+    utterance = Utterance(id="a", text="b", audio=tmp_path / "a.wav", audio_name="a", origin="m:1")
+    emission = keys.audio("digest", utterance, "")
+    spelled = spell("b", "ab")
+    rows = {keys.row(emission, utterance, spelled, one) for one in get_args(Detector)}
+    assert len(rows) == len(get_args(Detector))
 
 
 class Said:

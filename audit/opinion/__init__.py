@@ -1,0 +1,1 @@
+"""What an ordinary strict aligner says of the rows that an audit excludes."""

@@ -1,0 +1,1 @@
+"""Speech activity by a network and by level, side by side."""
