@@ -291,7 +291,8 @@ def _train(
     after = 0 if at is None else at.step
     folder = out if here.main else None
     if folder is not None:
-        before = read_heard(Path(str(recipe.model.pretrained)).resolve().parent)
+        began = Path(str(recipe.model.pretrained))
+        before = read_heard(began.resolve().parent) if began.is_dir() else None
         heard = authorised.audio.heard(row.utterance for row in prepared.selection.training)
         write_json(folder / HEARD_FILE, heard.also(before).model_dump())
     shown = reporter(console, recipe.wandb.log_interval)
