@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from asr_gate.audit.acoustic import AcousticModel, load_model
 from asr_gate.audit.acoustic.embedded import EmbeddedModel
-from asr_gate.audit.acoustic.interface import Precision
+from asr_gate.audit.acoustic.interface import ModelInfo, Precision
 from asr_gate.audit.adapt.adapt import require_adaptable
 from asr_gate.audit.controls.plant import plan_controls
 from asr_gate.audit.engine.keys import code_version
@@ -183,7 +183,7 @@ class Prepared:
             settings.language,
             model.device,
             settings.precision,
-            model.info,
+            replace(model.info, trained=None),
             code_version(),
             searched(work.texts),
             self.identity.audio,
@@ -210,10 +210,12 @@ def prepare(corpus: Corpus, settings: Settings, progress: Progress) -> Prepared:
     base = None if settings.adapt is None else require_adaptable(model)
     identity = fingerprint(corpus, audio=policy.gate.audio)
     _require_audio(corpus, identity)
-    if model.info.trained is not None and model.info.trained.dataset == identity.digest:
+    model.info = _what_it_heard(model.info, corpus, identity)
+    trained = model.info.trained
+    if trained is not None and trained.heard:
         progress.say(
-            f"WARNING: {model.info.name} was trained on this very corpus, and has learnt its "
-            "wrong texts too; audit it with another aligner"
+            f"WARNING: {model.info.name} was trained on {trained.heard} rows of this corpus, "
+            "and has learnt their texts, the wrong ones too; audit with another aligner"
         )
     plan = draw(
         corpus.utterances,
@@ -225,6 +227,17 @@ def prepare(corpus: Corpus, settings: Settings, progress: Progress) -> Prepared:
     )
     progress.say(_first_line(corpus, plan, model, settings))
     return Prepared(corpus, settings, model, identity, plan, _lengths(corpus), base)
+
+
+def _what_it_heard(model: ModelInfo, corpus: Corpus, identity: Fingerprint) -> ModelInfo:
+    """The model, with the number of rows of this corpus that it was trained on."""
+    if model.trained is None:
+        return model
+    if model.heard is not None:
+        rows = model.heard.among(corpus.utterances, identity.sounds, identity.audio)
+    else:
+        rows = len(corpus.utterances) if model.trained.dataset == identity.digest else 0
+    return replace(model, trained=model.trained.model_copy(update={"heard": rows}))
 
 
 def _first_line(corpus: Corpus, plan: Plan, model: AcousticModel, settings: Settings) -> str:

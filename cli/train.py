@@ -77,8 +77,8 @@ def run(
     """Train by RECIPE if a verified report allows it, or refuse before any model is loaded.
 
     RECIPE is round1, round2, full, lora, projector-only, whisper-small, whisper-large-v3-turbo,
-    ctc, round2-tiny (a small random model, for a CPU), or a YAML file; KEY=VALUE overrides any key
-    of it. The word `run` may be left out.
+    ctc, ctc-embedded (English, in minutes on a CPU), round2-tiny (a small random model, for a CPU),
+    or a YAML file; KEY=VALUE overrides any key of it. The word `run` may be left out.
     `asr train average RUN` averages the best checkpoints of a run.
 
     Where there are several GPUs, one process for each is started; none is if torchrun, accelerate

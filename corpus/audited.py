@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import BinaryIO
 
 from asr_gate.corpus.digests import Method, Stamp, hash_stream, stamp_of, trusts_times
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.heard import Heard
 from asr_gate.corpus.utterance import Utterance
 
 
@@ -47,6 +48,10 @@ class AuditedAudio:
         return AuditedAudio(
             {**self._digests, **digests}, self._method, believe_times=self._believe_times
         )
+
+    def heard(self, rows: Iterable[Utterance]) -> Heard:
+        """What is kept of rows that a model learns from."""
+        return Heard.of(rows, self._digests, self._method)
 
     def require(self, utterance: Utterance, stream: BinaryIO) -> BinaryIO:
         """Check an open file against the audit; returns what to decode, from its start.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import held
+from asr_gate.corpus.heard import HEARD_FILE, read_heard
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.text.plain import plain
 from asr_gate.tracking import Tracker
@@ -23,7 +24,7 @@ from asr_gate.train import recipes
 from asr_gate.train.authorise import REPORTS, Authorisation, authorise_training
 from asr_gate.train.data.own_sets import read_own_sets
 from asr_gate.train.distributed import Ranks, ranks, together
-from asr_gate.train.files import claim_folder
+from asr_gate.train.files import claim_folder, write_json
 from asr_gate.train.launch import choose_processes, started, why_ended
 from asr_gate.train.observe.refusal import refusals_logged
 from asr_gate.train.observe.tracking import build_tracker, start_tracking, with_tracker_settings
@@ -289,6 +290,11 @@ def _train(
     at = read_position(state) if state else None
     after = 0 if at is None else at.step
     folder = out if here.main else None
+    if folder is not None:
+        began = Path(str(recipe.model.pretrained))
+        before = read_heard(began.resolve().parent) if began.is_dir() else None
+        heard = authorised.audio.heard(row.utterance for row in prepared.selection.training)
+        write_json(folder / HEARD_FILE, heard.also(before).model_dump())
     shown = reporter(console, recipe.wandb.log_interval)
     # The tracker prints through the reporter, so that its lines appear above the progress bar.
     tracker = build_tracker(recipe, plan, folder, say=shown.note)

@@ -12,9 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from asr_gate.audit.acoustic.interface import AcousticModel, Emission, ModelInfo, Waveform
-from asr_gate.audit.acoustic.lineage import lineage
+from asr_gate.audit.acoustic.lineage import heard, lineage
 from asr_gate.audit.acoustic.onnx_session import open_session
-from asr_gate.audit.records.report import Lineage
 from asr_gate.embedded import files
 from asr_gate.embedded.encoding import FFT, frames_out, spectra
 
@@ -32,7 +31,7 @@ def open_embedded(folder: str, device: str) -> EmbeddedModel:
     if not folder:
         return EmbeddedModel(files.read(), device)
     path = Path(folder)
-    return EmbeddedModel(files.read(path), device, f"embedded:{path.name}", lineage(path))
+    return EmbeddedModel(files.read(path), device, f"embedded:{path.name}", path)
 
 
 class EmbeddedModel(AcousticModel):
@@ -43,7 +42,7 @@ class EmbeddedModel(AcousticModel):
         found: files.Files,
         device: str,
         name: str = "embedded",
-        trained: Lineage | None = None,
+        folder: Path | None = None,
     ) -> None:
         """Load a model.
 
@@ -51,7 +50,7 @@ class EmbeddedModel(AcousticModel):
             found: its files.
             device: `auto`, `cpu` or `cuda`.
             name: of the model in reports.
-            trained: the run that made it.
+            folder: that it lies in, if a run of `asr train` may have made it.
         """
         card = found.card
         self.files = found
@@ -71,7 +70,8 @@ class EmbeddedModel(AcousticModel):
             sample_rate=card.sample_rate,
             delay=card.delay,
             temperature=card.temperature,
-            trained=trained,
+            trained=lineage(folder) if folder else None,
+            heard=heard(folder) if folder else None,
         )
 
     def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:

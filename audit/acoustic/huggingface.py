@@ -17,7 +17,7 @@ from asr_gate.audit.acoustic.interface import (
     Precision,
     Waveform,
 )
-from asr_gate.audit.acoustic.lineage import lineage
+from asr_gate.audit.acoustic.lineage import heard, lineage
 from asr_gate.audit.acoustic.torch_models import (
     in_eight_bits,
     lower_precision,
@@ -98,6 +98,7 @@ class HuggingFaceModel(AcousticModel):
             sample_rate=rate,
             delay=0.0,
             trained=lineage(Path(name)) if Path(name).is_dir() else None,
+            heard=heard(Path(name)) if Path(name).is_dir() else None,
         )
         if self.pads:
             self._encoder = feature_encoder(self._model)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asr_gate.audit.records.report import Lineage
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.heard import Heard
 from asr_gate.corpus.text.language import require_language, same_language
 from asr_gate.corpus.text.letters import Transcript, spell
 from asr_gate.corpus.utterance import Seconds
@@ -58,6 +59,8 @@ class ModelInfo:
     precision: Arithmetic = "float32"
     trained: Lineage | None = None
     """The run that made it, where its record lies beside it."""
+    heard: Heard | None = None
+    """What it learned from, where that lies beside it."""
 
 
 class AcousticModel(ABC):

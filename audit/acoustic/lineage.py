@@ -8,9 +8,19 @@ from pydantic import ValidationError
 
 from asr_gate.audit.records.report import Lineage
 from asr_gate.corpus.files import RECORD_LIMIT
+from asr_gate.corpus.heard import Heard, read_heard
 from asr_gate.corpus.strict import read_json
 
 RUN_FILE = "run.json"
+
+
+def heard(folder: Path) -> Heard | None:
+    """What a checkpoint learned from, as the folder above it says; None: it says nothing.
+
+    Args:
+        folder: of the model, `runs/NAME/final`; links are followed.
+    """
+    return read_heard(folder.resolve().parent)
 
 
 def lineage(folder: Path) -> Lineage | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from asr_gate.audit.acoustic import load_model
@@ -38,7 +38,7 @@ class Setup:
     device: str
     precision: Precision
     model: ModelInfo
-    """Which must come out."""
+    """Which must come out, but for what it was trained on."""
     code: Mapping[str, str]
     """Version of what measures, on the driver."""
     texts: Sequence[Utterance]
@@ -124,7 +124,7 @@ class Worker:
             device=setup.device,
             precision=setup.precision,
         )
-        if model.info != setup.model:
+        if replace(model.info, trained=None) != setup.model:
             raise UserError(f"--aligner {setup.aligner} is another model there")
         self._measurer = Measurer(
             model,

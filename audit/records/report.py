@@ -183,6 +183,8 @@ class Lineage(Frozen):
     """Digest of the audit that allowed the run."""
     began_with: str = Field(max_length=1000)
     """The model that the training began with."""
+    heard: int = Field(default=0, ge=0, exclude_if=lambda rows: not rows)
+    """How many recordings or segments of this corpus it was trained on, as far as is known."""
 
 
 class Aligner(Frozen):

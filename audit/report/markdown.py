@@ -172,9 +172,10 @@ def _lines(
 def _trained(lineage: Lineage | None) -> str:
     if lineage is None:
         return ""
+    known = f", {lineage.heard} rows of it from this corpus" if lineage.heard else ""
     return (
         f"; trained by recipe {escape(lineage.recipe)} from {escape(lineage.began_with)} on data "
-        f"{escape(lineage.dataset)}, allowed by the audit {escape(lineage.report)}"
+        f"{escape(lineage.dataset)}{known}, allowed by the audit {escape(lineage.report)}"
     )
 
 

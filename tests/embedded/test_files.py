@@ -9,12 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from asr_gate import audit_corpus
 from asr_gate.audit.acoustic import load_model
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.fingerprint import fingerprint
+from asr_gate.corpus.heard import HEARD_FILE, Heard
+from asr_gate.corpus.read import read_corpus
 from asr_gate.embedded import files
 from asr_gate.embedded.network import load
 from asr_gate.embedded.training import halved
-from tests.speech import babble, spoken
+from tests.speech import EXAMPLE, PROCEED, babble, spoken
 
 
 def trained(folder: Path, factor: float = 1.05) -> Path:
@@ -98,3 +102,43 @@ def test_a_run_that_made_a_model_is_named(tmp_path: Path) -> None:
     assert (made.dataset, made.report, made.began_with) == ("sha256:1", "sha256:2", "embedded")
     (tmp_path / "run.json").write_text(json.dumps({**record, "plan": []}))
     assert load_model(f"embedded:{final}").info.trained is None, "no record of ours"
+
+
+def test_an_audit_of_rows_that_its_aligner_was_trained_on_warns(tmp_path: Path) -> None:
+    lines = PROCEED.read_text().splitlines()[:3]
+    rows = [json.loads(line) for line in lines]
+    for row in rows:
+        row["audio_filepath"] = str(EXAMPLE / row["audio_filepath"])
+    manifest = tmp_path / "corpus.jsonl"
+    manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = read_corpus([manifest], audio_root=EXAMPLE)
+    final = trained(tmp_path / "run" / "final")
+    record = {
+        "recipe": "ctc-embedded",
+        "phase0": {"dataset_fingerprint": "sha256:1", "digest": "sha256:2"},
+        "plan": {"model": "embedded"},
+    }
+    (tmp_path / "run" / "run.json").write_text(json.dumps(record))
+    heard = Heard.of(corpus.utterances[1:], fingerprint(corpus).sounds, "full")
+    (tmp_path / "run" / HEARD_FILE).write_text(heard.model_dump_json())
+    said: list[str] = []
+
+    class Told:
+        def say(self, line: str) -> None:
+            said.append(line)
+
+        def start(self, total: int, done: int) -> None: ...
+        def advance(self, utterances: int, seconds: float) -> None: ...
+
+    report = audit_corpus(
+        manifest,
+        out=tmp_path,
+        aligner=f"embedded:{final}",
+        audio_root=EXAMPLE,
+        controls=0,
+        cache=False,
+        page_audio=False,
+        progress=Told(),
+    )
+    assert any(line.startswith("WARNING") and "2 rows" in line for line in said)
+    assert json.loads(report.path.read_text())["aligner"]["trained"]["heard"] == 2

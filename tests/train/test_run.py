@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import held
+from asr_gate.corpus.heard import read_heard
 from asr_gate.train import recipes, run
 from asr_gate.train.authorise import authorise_training
 from asr_gate.train.distributed import Ranks
@@ -381,11 +382,14 @@ def test_old_checkpoints_are_deleted(manifest: Path, report: Path) -> None:
         "best",
         "epoch-3",
         "final",
+        "heard.json",
         "log.jsonl",
         "recipe.yaml",
         "run.json",
         "tensorboard",
     ]
+    heard = read_heard(result.out)
+    assert heard is not None and len(heard.digests) == result.plan.training
     kept = train(manifest, report, *THREE_EPOCHS, "checkpoints.keep=1", "checkpoints.best=2")
     # The later first, as it is the better of equal ones.
     scores = {e["checkpoint"]: e["evaluation"]["wer"] for e in content(kept)["epochs"][::-1]}
