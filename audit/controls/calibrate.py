@@ -18,7 +18,14 @@ from types import MappingProxyType
 import numpy as np
 
 from asr_gate.audit.controls.wilson import wilson
-from asr_gate.audit.records.controls import EVIDENCE, Evidence, Kind
+from asr_gate.audit.records.controls import (
+    EVIDENCE,
+    FOUND_BY,
+    KINDS,
+    THRESHOLD_KINDS,
+    Evidence,
+    Kind,
+)
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration, Power
 
@@ -104,15 +111,52 @@ def calibrate(
                 for row in recognised
                 if row.mismatch is None or row.mismatch <= thresholds[row.domain]["mismatch"]
             ]
+    # Of kinds that several sorts of evidence find, those count whose own kinds they find.
+    calibration = _with_underpowered(calibration, floors)
+    for domain in domains:
+        here = [row for row in recognised if row.domain == domain]
+        counting = {
+            evidence: threshold
+            for evidence, threshold in thresholds[domain].items()
+            if calibration.can_detect(domain, evidence)
+        }
+        power[domain] |= _power_of_several(here, counting, missed[domain])
+    return _with_underpowered(calibration, floors)
+
+
+def _with_underpowered(calibration: Calibration, floors: Mapping[Kind, float]) -> Calibration:
     underpowered = {
         domain: frozenset(
             kind
             for kind, here in kinds.items()
             if _is_underpowered(here, calibration.total(kind), floors[kind])
         )
-        for domain, kinds in power.items()
+        for domain, kinds in calibration.power.items()
     }
     return replace(calibration, underpowered=underpowered)
+
+
+def _power_of_several(
+    rows: Sequence[Measured], thresholds: Mapping[Evidence, float], missed: Counter[Kind]
+) -> dict[Kind, Power]:
+    """As `_Values.power`, of the kinds that set no threshold."""
+    found = {}
+    for kind in KINDS:
+        if kind in THRESHOLD_KINDS:
+            continue
+        planted = [c for row in rows for c in row.controls if c.kind == kind]
+        flagged = sum(
+            any(
+                (value := row.evidence(one)) is not None and value > thresholds[one]
+                for one in FOUND_BY[kind]
+                if one in thresholds
+            )
+            for row in rows
+        )
+        if count := len(planted) + missed[kind]:
+            detected = sum(control.passes(thresholds) for control in planted)
+            found[kind] = Power(count, detected, flagged, len(rows))
+    return found
 
 
 def _is_underpowered(here: Power, total: Power | None, floor: float) -> bool:

@@ -21,6 +21,10 @@ NAMES: dict[Kind, str] = {
     "replaced": "replaced words",
     "removed": "missing words",
     "cut": "cut transcripts",
+    "exchanged": "words that changed places",
+    "phrase": "replaced phrases",
+    "overlap": "words of other transcripts",
+    "shortened": "cut recordings",
 }
 
 OTHER_ALPHABET = (

@@ -185,7 +185,7 @@ def _tally(
         tally.flagged.update((row.id, evidence) for evidence in passing)
         for control in row.controls:
             tally.planted[control.kind] += 1
-            found = control.value > thresholds[EVIDENCE_OF[control.kind]]
+            found = control.passes(thresholds)
             tally.found[control.kind] += found
             tally.pointed[control.kind] += found or any(
                 value > thresholds[evidence] and calibration.can_detect(domain, evidence)
