@@ -41,10 +41,10 @@ NEARLY_ALL = 0.98
 """Planted defects that a threshold may rise below."""
 MOST = 0.95
 """Planted defects above the room between right transcripts and defects."""
-MIN_RIGHT = 5
+MIN_RIGHT = 10
 LEAST_RIGHT = 0.1
 """Number and share of the utterances that must look right for a threshold to rest on them alone."""
-CLEAR = 1.5
+CLEAR = 2.0
 """How many times as far as their tail reaches the planted defects must then lie from their middle.
 """
 USUAL: dict[Evidence, float] = {
@@ -235,13 +235,13 @@ class _Values:
     def _between(self, false_alarm: float) -> float | None:
         """Halfway between the tail of the utterances that look right and most planted ones.
 
-        Those look right that lie below most planted ones. How many lie above does not matter
+        Those look right that lie below nearly all planted ones. How many lie above does not matter
         then: most utterances may have the same defect. None where there is no clear room between
         the two: right transcripts may then reach up to the planted ones, and where what is below
         is only a part of them, its tail reaches that far itself.
         """
-        planted = float(np.quantile(self.all_planted, 1 - MOST))
-        right = self.natural[self.natural < planted]
+        least, planted = np.quantile(self.all_planted, (1 - NEARLY_ALL, 1 - MOST)).tolist()
+        right = self.natural[self.natural < least]
         if len(right) < max(MIN_RIGHT, LEAST_RIGHT * len(self.natural)):
             return None
         middle, upper = np.quantile(right, (0.5, 0.9)).tolist()
