@@ -89,7 +89,7 @@ class Bench:
 
 def further(
     given: Material, natural: Sequence[Measured], policy: Policy, folder: Path
-) -> list[Share]:
+) -> Iterator[Share]:
     """Plant each kind in every utterance that takes it.
 
     Args:
@@ -112,7 +112,8 @@ def further(
         "another speaker in the middle": (_foreign(bench, n, end=False) for n in numbers),
         "a number read otherwise": _misread(bench),
     }
-    return [_count(kind, [one for one in made if one], bench) for kind, made in kinds.items()]
+    for kind, made in kinds.items():
+        yield _count(kind, [one for one in made if one], bench)
 
 
 def _count(kind: str, made: Sequence[Spoiled], bench: Bench) -> Share:
