@@ -247,6 +247,8 @@ class _Values:
         middle, upper = np.quantile(right, (0.5, 0.9)).tolist()
         z, z_upper = map(NormalDist().inv_cdf, (1 - false_alarm, 0.9))
         tail = middle + (upper - middle) * z / z_upper
+        if len(right) * false_alarm >= MIN_ALARMS:
+            tail = max(tail, float(np.quantile(right, 1 - false_alarm)))
         if middle + CLEAR * (tail - middle) >= planted:
             return None
         return float(tail + planted) / 2
