@@ -157,7 +157,9 @@ def _underpowered(calibration: Calibration, policy: ControlsPolicy) -> Iterator[
                 f"were found, under {policy.min_power:.0%} (controls.min_power)"
                 + ("; findings of this kind are listed and do not count" if sets else "")
             )
-    few = [k for k in KINDS if (t := calibration.total(k)) is None or t.planted < MIN_PLANTED]
+    few = [
+        k for k in THRESHOLD_KINDS if (t := calibration.total(k)) is None or t.planted < MIN_PLANTED
+    ]
     if few and not policy.per_kind:
         yield "no controls were planted (controls.per_kind is 0): the detection power is not known"
     elif few:
