@@ -24,7 +24,7 @@ from asr_gate.audit.controls.plant import Planting, plan_controls
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.judge import judge
 from asr_gate.audit.policy import Policy
-from asr_gate.audit.records.controls import Evidence
+from asr_gate.audit.records.controls import FOUND_BY, Evidence
 from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import Calibration
@@ -48,10 +48,10 @@ class Spoiled:
     """One defective row."""
 
     row: Utterance
-    evidence: Evidence
-    """By which it is found,"""
-    places: range
-    """and at which words or gaps."""
+    evidence: tuple[Evidence, ...]
+    """Any of which finds it,"""
+    words: range
+    """at these words, or at a gap beside one of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +147,19 @@ def _count(kind: str, made: Sequence[Spoiled], bench: Bench) -> Share:
     }
     (thresholds,) = bench.calibration.thresholds.values()
     found = sum(
-        _value(one, row) > thresholds[one.evidence] or row.id in errors
+        row.id in errors or any(_value(row, e, one.words) > thresholds[e] for e in one.evidence)
         for one, row in zip(made, measured, strict=True)
     )
     return Share(kind, len(made), found, len(errors))
 
 
-def _value(one: Spoiled, row: Measured) -> float:
-    """The strongest evidence at its place."""
-    if one.evidence == "insertion":
-        return max((row.gaps[i].insertion for i in one.places if i < len(row.gaps)), default=-inf)
-    kind = one.evidence
-    values = (getattr(row.words[i], kind) for i in one.places if i < len(row.words))
+def _value(row: Measured, evidence: Evidence, words: range) -> float:
+    """The strongest evidence of one sort there."""
+    if evidence == "insertion":
+        gaps = row.gaps[words.start : words.stop + 1]
+        return max((gap.insertion for gap in gaps), default=-inf)
+    there = row.words[words.start : words.stop]
+    values = (w.deletion if evidence == "deletion" else w.substitution for w in there)
     return max(values, default=-inf)
 
 
@@ -182,7 +183,7 @@ def _shortened(bench: Bench, number: int, share: float) -> Spoiled | None:
         places, samples = range(max(lost, default=-1) + 1), recording.samples[round(cut * rate) :]
     if not 0 < len(places) < count:
         return None
-    return Spoiled(bench.row(number, samples, f"cut-{share}"), "deletion", places)
+    return Spoiled(bench.row(number, samples, f"cut-{share}"), ("deletion",), places)
 
 
 def _foreign(bench: Bench, number: int, *, end: bool) -> Spoiled | None:
@@ -198,15 +199,15 @@ def _foreign(bench: Bench, number: int, *, end: bool) -> Spoiled | None:
     piece = other[np.flatnonzero(np.abs(other) > 0.05 * np.abs(other).max())[0] :]
     piece = piece[: round(FOREIGN * rate)]
     if end:
-        places, at = range(len(row.words) - 1, len(row.words) + 1), len(own)
+        places, at = range(len(row.words) - 1, len(row.words)), len(own)
     elif len(row.words) < 3:
         return None
     else:
         gap = chance.randrange(1, len(row.words))
-        places = range(gap - 1, gap + 2)
+        places = range(gap - 1, gap + 1)
         at = round((row.words[gap - 1].end + row.words[gap].start) / 2 * rate)
     samples = np.concatenate([own[:at], piece, own[at:]])
-    return Spoiled(bench.row(number, samples, f"foreign-{end}"), "insertion", places)
+    return Spoiled(bench.row(number, samples, f"foreign-{end}"), ("insertion",), places)
 
 
 def _misread(bench: Bench) -> Iterator[Spoiled]:
@@ -219,4 +220,4 @@ def _misread(bench: Bench) -> Iterator[Spoiled]:
                 text = " ".join([*words[:i], other, *words[i + 1 :]])
                 before = len(bench.given.model.spell(" ".join(words[:i]) or ".", own.lang).words)
                 places = range(before, before + len(other.split()))
-                yield Spoiled(replace(own, text=text), "substitution", places)
+                yield Spoiled(replace(own, text=text), FOUND_BY["phrase"], places)
