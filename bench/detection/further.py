@@ -34,13 +34,24 @@ from bench.detection.material import BATCH_SECONDS, Material
 
 FOREIGN: Seconds = 3.0
 """Most of another recording that is put in."""
-OTHER_READINGS = {
+DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+ORDINALS = {
     "one": "first", "two": "second", "three": "third", "four": "fourth", "five": "fifth",
-    "six": "sixth", "seven": "seventh", "eight": "eighth", "nine": "ninth", "zero": "nought",
-    "ten": "one zero", "twelve": "one two", "forty": "four zero", "twenty": "two zero",
-    "thirty": "three zero", "first": "one", "second": "two", "third": "three",
+    "six": "sixth", "seven": "seventh", "eight": "eighth", "nine": "ninth", "ten": "tenth",
+    "first": "one", "second": "two", "third": "three",
 }  # fmt: skip
-"""How else a number may be written out."""
+BY_DIGITS = {
+    "ten": "one zero", "twelve": "one two", "zero": "oh", "oh": "zero",
+    **{word: f"{DIGITS[n]} zero" for n, word in enumerate(TENS) if word},
+    **{
+        f"{DIGITS[n]} {other}": f"{word} {other}"
+        for n, word in enumerate(TENS)
+        for other in DIGITS[1:]
+        if word
+    },
+}  # fmt: skip
+"""How else numbers may be read: as an ordinal; digit by digit, or two digits as a number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +121,8 @@ def further(
         "20 % of the speech cut off": (_shortened(bench, n, 0.2) for n in numbers),
         "speech of another recording at the end": (_foreign(bench, n, end=True) for n in numbers),
         "another speaker in the middle": (_foreign(bench, n, end=False) for n in numbers),
-        "a number read otherwise": _misread(bench),
+        "a number read digit by digit, or in pairs": _misread(bench, BY_DIGITS),
+        "a number read as an ordinal": _misread(bench, ORDINALS),
     }
     for kind, made in kinds.items():
         yield _count(kind, [one for one in made if one], bench)
@@ -210,14 +222,17 @@ def _foreign(bench: Bench, number: int, *, end: bool) -> Spoiled | None:
     return Spoiled(bench.row(number, samples, f"foreign-{end}"), ("insertion",), places)
 
 
-def _misread(bench: Bench) -> Iterator[Spoiled]:
+def _misread(bench: Bench, readings: Mapping[str, str]) -> Iterator[Spoiled]:
     """Each number of the texts, one at a time, as another way to read it has it."""
     for own in bench.given.utterances:
         words = own.text.split()
-        for i, word in enumerate(words):
-            other = OTHER_READINGS.get(word.lower().strip(".,;:!?"))
-            if other is not None:
-                text = " ".join([*words[:i], other, *words[i + 1 :]])
+        bare = [word.lower().strip(".,;:!?") for word in words]
+        for i in range(len(words)):
+            for count in (1, 2):
+                other = readings.get(" ".join(bare[i : i + count]))
+                if other is None or i + count > len(words):
+                    continue
+                text = " ".join([*words[:i], other, *words[i + count :]])
                 before = len(bench.given.model.spell(" ".join(words[:i]) or ".", own.lang).words)
                 places = range(before, before + len(other.split()))
                 yield Spoiled(replace(own, text=text), FOUND_BY["phrase"], places)
