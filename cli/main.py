@@ -38,6 +38,7 @@ GROUPS = {
         "policy": "Show and check policies.",
         "rules": "List the rules.",
         "explain": "Explain a rule: what it finds and how to fix it.",
+        "bench-detection": "Measure what an aligner detects in a corpus: ROC, precision, recall.",
     },
     "Training": {
         "train": "Train on a corpus whose report allows it.",
@@ -77,7 +78,7 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"asr_gate.cli.{cmd_name}").command
+        command = importlib.import_module(f"asr_gate.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -161,6 +162,44 @@ def strongest(
         masked = edit == "deletion" and may_be_masked(p, best, own, model.stride)
         if _peaks(gain)[best] and not masked:
             return float(gain[best])
-    evidence = {"deletion": deletion, "insertion": insertion, "substitution": substitution}[edit]
-    found = evidence(p, single, solve_unconstrained(p, model.temperature, near))
+    found = _OF[edit](p, single, solve_unconstrained(p, model.temperature, near))
     return float(found[here].max())
+
+
+def strongest_of_each(
+    edits: Sequence[Edit],
+    words: range,
+    emission: PreparedEmission,
+    transcript: Transcript,
+    model: ModelInfo,
+    *,
+    max_cells: int,
+) -> dict[Edit, float] | None:
+    """The strongest evidence of several edits at some words and the gaps around each of them.
+
+    Args:
+        edits: what is looked for.
+        words: their numbers; at least one.
+        emission, transcript, model, max_cells: as in `strongest`.
+
+    Returns:
+        By edit; None as in `strongest`.
+    """
+    p = problem(emission, transcript, model)
+    if p.needed > p.frames or p.cells > max_cells:
+        return None
+    near = range(max(0, words.start - 1), min(len(p.first), words.stop + 1) + 1)
+    single = solve_single_edit(p, near)
+    unconstrained = solve_unconstrained(p, model.temperature, near)
+    found = {}
+    for edit in edits:
+        values = _OF[edit](p, single, unconstrained)
+        found[edit] = float(values[words.start : words.stop + (edit == "insertion")].max())
+    return found
+
+
+_OF: dict[Edit, Callable[[Problem, SingleEdit, Unconstrained], NDArray[np.float64]]] = {
+    "deletion": deletion,
+    "insertion": insertion,
+    "substitution": substitution,
+}

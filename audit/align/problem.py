@@ -34,6 +34,15 @@ class PreparedEmission:
     sound: NDArray[np.float64]
     """Seconds of speech activity before each frame, and in all; shape (frames + 1,)."""
 
+    def part(self, first: int, end: int) -> PreparedEmission:
+        """The frames from one to before another, as if the recording were cut there.
+
+        But the model heard the rest, too, so the frames next to a cut differ from those of a
+        recording that is cut.
+        """
+        sound = self.sound[first : end + 1] - self.sound[first]
+        return PreparedEmission(self.scores[first:end], self.onsets[first:end], sound)
+
 
 @dataclass(frozen=True)
 class Problem:

@@ -18,7 +18,14 @@ from types import MappingProxyType
 import numpy as np
 
 from asr_gate.audit.controls.wilson import wilson
-from asr_gate.audit.records.controls import EVIDENCE, Evidence, Kind
+from asr_gate.audit.records.controls import (
+    EVIDENCE,
+    FOUND_BY,
+    KINDS,
+    THRESHOLD_KINDS,
+    Evidence,
+    Kind,
+)
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration, Power
 
@@ -32,6 +39,14 @@ SEPARATE = 0.8
 """Planted defects that must be found for an estimated share of defects to be believed."""
 NEARLY_ALL = 0.98
 """Planted defects that a threshold may rise below."""
+MOST = 0.95
+"""Planted defects above the room between right transcripts and defects."""
+MIN_RIGHT = 10
+LEAST_RIGHT = 0.1
+"""Number and share of the utterances that must look right for a threshold to rest on them alone."""
+CLEAR = 2.0
+"""How many times as far as their tail reaches the planted defects must then lie from their middle.
+"""
 USUAL: dict[Evidence, float] = {
     "mismatch": 0.8,
     "deletion": 2.5,
@@ -90,7 +105,7 @@ def calibrate(
     for evidence in EVIDENCE:
         everywhere = _Values(recognised, evidence, found)
         pooled = everywhere.threshold(false_alarm)
-        slopes[evidence] = everywhere.slope()
+        slopes[evidence] = everywhere.slope(pooled)
         for domain in domains:
             here = [row for row in recognised if row.domain == domain]
             values = _Values(here, evidence, found)
@@ -104,15 +119,52 @@ def calibrate(
                 for row in recognised
                 if row.mismatch is None or row.mismatch <= thresholds[row.domain]["mismatch"]
             ]
+    # Of kinds that several sorts of evidence find, those count whose own kinds they find.
+    calibration = _with_underpowered(calibration, floors)
+    for domain in domains:
+        here = [row for row in recognised if row.domain == domain]
+        counting = {
+            evidence: threshold
+            for evidence, threshold in thresholds[domain].items()
+            if calibration.can_detect(domain, evidence)
+        }
+        power[domain] |= _power_of_several(here, counting, missed[domain])
+    return _with_underpowered(calibration, floors)
+
+
+def _with_underpowered(calibration: Calibration, floors: Mapping[Kind, float]) -> Calibration:
     underpowered = {
         domain: frozenset(
             kind
             for kind, here in kinds.items()
             if _is_underpowered(here, calibration.total(kind), floors[kind])
         )
-        for domain, kinds in power.items()
+        for domain, kinds in calibration.power.items()
     }
     return replace(calibration, underpowered=underpowered)
+
+
+def _power_of_several(
+    rows: Sequence[Measured], thresholds: Mapping[Evidence, float], missed: Counter[Kind]
+) -> dict[Kind, Power]:
+    """As `_Values.power`, of the kinds that set no threshold."""
+    found = {}
+    for kind in KINDS:
+        if kind in THRESHOLD_KINDS:
+            continue
+        planted = [c for row in rows for c in row.controls if c.kind == kind]
+        flagged = sum(
+            any(
+                (value := row.evidence(one)) is not None and value > thresholds[one]
+                for one in FOUND_BY[kind]
+                if one in thresholds
+            )
+            for row in rows
+        )
+        if count := len(planted) + missed[kind]:
+            detected = sum(control.passes(thresholds) for control in planted)
+            found[kind] = Power(count, detected, flagged, len(rows))
+    return found
 
 
 def _is_underpowered(here: Power, total: Power | None, floor: float) -> bool:
@@ -137,10 +189,15 @@ class _Values:
         values = [(row.id, row.evidence(evidence)) for row in rows]
         self.written = np.array([value for _, value in values if value is not None])
         """Of the texts as they are."""
-        known = found if evidence == "mismatch" else {}
-        right = [known.get(identity, value) for identity, value in values]
-        self.natural = np.array([value for value in right if value is not None])
-        """The same, with the right text where it was found in another row."""
+        right = {identity: value for identity, value in values if value is not None}
+        if evidence == "mismatch":
+            whole = {row.id for row in rows if (row.evidence("edge") or 0.0) <= USUAL["edge"]}
+            if len(whole) >= MIN_PLANTED:
+                right = {identity: right[identity] for identity in right if identity in whole}
+            right |= {row.id: found[row.id] for row in rows if row.id in found}
+        self.natural = np.array(list(right.values()))
+        """The same, without texts that lack something at an edge, which are no right ones and not
+        like swapped ones either; with the right text where it was found in another row."""
         self.planted = {
             kind: np.array([c.value for row in rows for c in row.controls if c.kind == kind])
             for kind in EVIDENCE[evidence]
@@ -159,6 +216,9 @@ class _Values:
         """
         if len(self.all_planted) < MIN_PLANTED or not len(self.natural):
             return USUAL[self.evidence]
+        between = self._between(false_alarm)
+        if between is not None:
+            return max(LEAST_THRESHOLD[self.evidence], between)
         # Half of all defects like the planted ones lie beyond their median, and nine tenths beyond
         # their lowest tenth. Where these would be most of all, they are right transcripts.
         defects = 2 * float((self.natural > np.median(self.all_planted)).mean())
@@ -171,6 +231,27 @@ class _Values:
             # What looks like defects is then as likely the aligner's own weakness.
             least = self._least(false_alarm, 0.0, weak)
         return max(least, (least + float(np.quantile(self.all_planted, 1 - NEARLY_ALL))) / 2)
+
+    def _between(self, false_alarm: float) -> float | None:
+        """Halfway between the tail of the utterances that look right and most planted ones.
+
+        Those look right that lie below nearly all planted ones. How many lie above does not matter
+        then: most utterances may have the same defect. None where there is no clear room between
+        the two: right transcripts may then reach up to the planted ones, and where what is below
+        is only a part of them, its tail reaches that far itself.
+        """
+        least, planted = np.quantile(self.all_planted, (1 - NEARLY_ALL, 1 - MOST)).tolist()
+        right = self.natural[self.natural < least]
+        if len(right) < max(MIN_RIGHT, LEAST_RIGHT * len(self.natural)):
+            return None
+        middle, upper = np.quantile(right, (0.5, 0.9)).tolist()
+        z, z_upper = map(NormalDist().inv_cdf, (1 - false_alarm, 0.9))
+        tail = middle + (upper - middle) * z / z_upper
+        if len(right) * false_alarm >= MIN_ALARMS:
+            tail = max(tail, float(np.quantile(right, 1 - false_alarm)))
+        if middle + CLEAR * (tail - middle) >= planted:
+            return None
+        return float(tail + planted) / 2
 
     def _least(self, false_alarm: float, defects: float, weak: bool) -> float:
         """The least threshold, given the share of defects among the utterances as they are.
@@ -220,13 +301,16 @@ class _Values:
             if (count := len(values) + missed[kind])
         }
 
-    def slope(self) -> float:
+    def slope(self, threshold: float) -> float:
         """Steepness of the logistic curve: of two normal groups of like spread, their distance over
         the variance; robustly, of the medians and of the deviations from them.
+
+        The one group is what is planted, the other what lies under the threshold.
         """
-        if len(self.all_planted) < MIN_PLANTED or not len(self.natural):
+        right = self.natural[self.natural <= threshold]
+        if len(self.all_planted) < MIN_PLANTED or not len(right):
             return 1.0
-        groups = (self.all_planted, self.natural)
+        groups = (self.all_planted, right)
         apart = float(np.median(groups[0]) - np.median(groups[1]))
         away = np.concatenate([np.abs(values - np.median(values)) for values in groups])
         spread = 1.4826 * float(np.median(away))

@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.align import PreparedEmission, strongest, text_loss
-from asr_gate.audit.controls.plant import Planted, Planting
+from asr_gate.audit.align import PreparedEmission, strongest, strongest_of_each, text_loss
+from asr_gate.audit.align.evidence import Edit
+from asr_gate.audit.controls.plant import CUT, Planted, Planting
 from asr_gate.audit.records.alignment import Alignment
-from asr_gate.audit.records.controls import EVIDENCE_OF, Control
+from asr_gate.audit.records.controls import EVIDENCE_OF, FOUND_BY, Control, Evidence
 from asr_gate.corpus.text.letters import Transcript
+from asr_gate.corpus.utterance import Seconds
 
 NO_LOSS = 0.1
 """Nats a letter: a wrong text that costs less is as good as none to compare with."""
@@ -51,24 +53,52 @@ class Trials:
             self.known[name] = text_loss(self._emission(), text, self._model)
         return self.known[name]
 
-    def evidence(self, planted: Planted, own: Alignment) -> float | None:
-        """The evidence at the place of a defect that is not a swapped text."""
-        name = _name(planted.kind, planted.transcript, planted.at)
-        if name not in self.known:
-            edit = EVIDENCE_OF[planted.kind]
-            assert edit != "mismatch"
-            # Either of two copies may be the one that is not said.
-            places = range(planted.at, planted.at + (2 if planted.kind == "doubled" else 1))
-            self.known[name] = strongest(
-                "insertion" if edit == "edge" else edit,
-                places,
-                self._emission(),
-                planted.transcript,
-                own,
-                self._model,
-                max_cells=MAX_CELLS,
+    def evidence(self, planted: Planted, own: Alignment) -> dict[Evidence, float] | None:
+        """The evidence at the place of a defect that is not a swapped text; None: it is not there,
+        or does not fit into the audio."""
+        names = _names(planted)
+        if not all(name in self.known for name in names.values()):
+            found = self._try(planted, own)
+            for evidence, name in names.items():
+                self.known[name] = None if found is None else found[evidence]
+        values = {evidence: self.known[name] for evidence, name in names.items()}
+        found = {evidence: value for evidence, value in values.items() if value is not None}
+        return found if len(found) == len(values) else None
+
+    def _try(self, planted: Planted, own: Alignment) -> dict[Evidence, float] | None:
+        kind, text, emission = planted.kind, planted.transcript, self._emission()
+        if kind in ("exchanged", "phrase", "overlap", "shortened"):
+            words = range(planted.at, planted.at + planted.words)
+            if kind == "shortened":
+                emission, words = _shortened(emission, own, planted.at > 0, self._model.stride)
+            if not words:
+                return None
+            edits: list[Edit] = [e for e in FOUND_BY[kind] if e != "mismatch" and e != "edge"]
+            several = strongest_of_each(
+                edits, words, emission, text, self._model, max_cells=MAX_CELLS
             )
-        return self.known[name]
+            return None if several is None else {edit: several[edit] for edit in edits}
+        evidence = EVIDENCE_OF[kind]
+        assert evidence != "mismatch"
+        # Either of two copies may be the one that is not said.
+        places = range(planted.at, planted.at + (2 if kind == "doubled" else 1))
+        edit = "insertion" if evidence == "edge" else evidence
+        value = strongest(edit, places, emission, text, own, self._model, max_cells=MAX_CELLS)
+        return None if value is None else {evidence: value}
+
+
+def _shortened(
+    emission: PreparedEmission, own: Alignment, at_end: bool, stride: Seconds
+) -> tuple[PreparedEmission, range]:
+    """A recording without a part of its speech at an edge, and the words that were said there."""
+    frames, count = len(emission.scores), len(own.words)
+    said = CUT if not at_end else 1 - CUT
+    cut = int(np.searchsorted(emission.sound, said * emission.sound[-1]))
+    if at_end:
+        lost = [i for i, word in enumerate(own.words) if word.start >= cut * stride]
+        return emission.part(0, cut), range(min(lost, default=count), count)
+    lost = [i for i, word in enumerate(own.words) if word.end <= cut * stride]
+    return emission.part(cut, frames), range(max(lost, default=-1) + 1)
 
 
 def all_known(planting: Planting, known: Known) -> bool:
@@ -76,13 +106,21 @@ def all_known(planting: Planting, known: Known) -> bool:
     swapped = [p.transcript for p in planting.planted if p.kind == "swapped"]
     words = [p for p in planting.planted if p.kind != "swapped"]
     return losses_known((*planting.cohort, *swapped), known) and all(
-        _name(p.kind, p.transcript, p.at) in known for p in words
+        name in known for p in words for name in _names(p).values()
     )
 
 
 def losses_known(texts: Iterable[Transcript], known: Known) -> bool:
     """Whether it is known of each text what it costs."""
     return all(_name("loss", text) in known for text in texts)
+
+
+def _names(planted: Planted) -> dict[Evidence, str]:
+    """Of the trial of a defect, by the evidence that it gives."""
+    return {
+        evidence: _name(f"{planted.kind}, {evidence}", planted.transcript, planted.at)
+        for evidence in FOUND_BY[planted.kind]
+    }
 
 
 def _name(kind: str, text: Transcript, at: int = 0) -> str:
@@ -112,8 +150,11 @@ def measure_controls(
     for planted in planting.planted:
         if planted.kind == "swapped":
             loss = trials.loss(planted.transcript)
-            value = None if loss is None or cohort_loss is None else loss / cohort_loss
-        else:
-            value = trials.evidence(planted, own)
-        if value is not None:
-            yield Control(planted.kind, value)
+            if loss is not None and cohort_loss is not None:
+                yield Control("swapped", loss / cohort_loss)
+            continue
+        found = trials.evidence(planted, own)
+        if found is not None:
+            first = EVIDENCE_OF[planted.kind]
+            also = {evidence: found[evidence] for evidence in found if evidence != first}
+            yield Control(planted.kind, found[first], also)

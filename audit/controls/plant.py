@@ -11,6 +11,7 @@ import random
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,9 @@ MIN_LETTERS = 3
 """Letters of a planted word, and of a word that is doubled, replaced or removed: shorter ones are
 recognised too badly to measure anything by."""
 CUT = 0.3
-"""Share of the words that are cut off."""
+"""Share of the words, or of the speech, that is cut off; and of another text that overlaps."""
+PHRASE = (2, 4)
+"""Fewest and most words of a phrase."""
 COHORT = 3
 """Other transcripts that each utterance's own is compared with."""
 DRAWS = 100
@@ -40,7 +43,10 @@ class Planted:
     kind: Kind
     transcript: Transcript
     at: int
-    """Number of the planted word, or of the gap that something was taken from."""
+    """Number of the planted word, or of the gap that something was taken from; of a shortened
+    recording 0 where it lacks its beginning, else the number of words."""
+    words: int = 1
+    """How many are planted there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +204,10 @@ def _plant(
         if rng.random() < 0.5:
             return Planted(kind, _with(own, words[count:]), 0)
         return Planted(kind, _with(own, words[:-count]), len(words) - count)
+    if kind == "shortened":
+        return Planted(kind, own, rng.choice((0, len(words)))) if len(words) > 1 else None
+    if kind == "overlap":
+        return _overlap(own, others[-1], rng) if others else None
     if kind == "inserted":
         mine = {word.letters for word in words}
         added = vocabulary.draw(lambda word: word.letters not in mine, f"{seed}:{kind}")
@@ -205,10 +215,17 @@ def _plant(
         if added is None:
             return None
         return Planted(kind, _with(own, [*words[:at], added, *words[at:]]), at)
+    if kind == "phrase":
+        return _phrase(own, vocabulary, rng, f"{seed}:{kind}")
     places = [i for i, word in enumerate(words) if _plantable(word)]
+    if kind == "exchanged":
+        places = [i for i in places if i + 1 in places and _unlike(words[i], words[i + 1])]
     if not places:
         return None
     at = rng.choice(places)
+    if kind == "exchanged":
+        turned = [*words[:at], words[at + 1], words[at], *words[at + 2 :]]
+        return Planted(kind, _with(own, turned), at, 2)
     if kind == "doubled":
         return Planted(kind, _with(own, [*words[: at + 1], words[at], *words[at + 1 :]]), at)
     if kind == "removed":
@@ -218,6 +235,33 @@ def _plant(
     if unlike is None:
         return None
     return Planted(kind, _with(own, [*words[:at], unlike, *words[at + 1 :]]), at)
+
+
+def _overlap(own: Transcript, other: Transcript, rng: random.Random) -> Planted:
+    """A part of another text before or after one's own, as where segments overlap."""
+    count = max(1, round(CUT * len(own.words)))
+    if rng.random() < 0.5:
+        added = other.words[-count:]
+        return Planted("overlap", _with(own, [*added, *own.words]), 0, len(added))
+    added = other.words[:count]
+    return Planted("overlap", _with(own, [*own.words, *added]), len(own.words), len(added))
+
+
+def _phrase(
+    own: Transcript, vocabulary: _Vocabulary, rng: random.Random, seed: str
+) -> Planted | None:
+    """Some words in a row replaced, each by one that is unlike it."""
+    words = list(own.words)
+    count = rng.randint(*PHRASE)
+    if count > len(words):
+        return None
+    at = rng.randrange(len(words) - count + 1)
+    for i in range(at, at + count):
+        drawn = vocabulary.draw(partial(_unlike, words[i]), f"{seed}:{i}")
+        if drawn is None:
+            return None
+        words[i] = drawn
+    return Planted("phrase", _with(own, words), at, count)
 
 
 def _with(transcript: Transcript, words: Sequence[Word]) -> Transcript:

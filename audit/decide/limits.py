@@ -9,7 +9,7 @@ from asr_gate.audit.decide.sequential import Ending
 from asr_gate.audit.decide.verdict import Verdict
 from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import ControlsPolicy, DecisionPolicy, Policy
-from asr_gate.audit.records.controls import KINDS, Kind
+from asr_gate.audit.records.controls import KINDS, THRESHOLD_KINDS, Kind
 from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration
 from asr_gate.corpus.text.scripts import script_names
@@ -21,6 +21,10 @@ NAMES: dict[Kind, str] = {
     "replaced": "replaced words",
     "removed": "missing words",
     "cut": "cut transcripts",
+    "exchanged": "words that changed places",
+    "phrase": "replaced phrases",
+    "overlap": "words of other transcripts",
+    "shortened": "cut recordings",
 }
 
 OTHER_ALPHABET = (
@@ -146,13 +150,16 @@ def _underpowered(calibration: Calibration, policy: ControlsPolicy) -> Iterator[
         domains = [domain for domain, kinds in calibration.underpowered.items() if kind in kinds]
         if domains and calibration.total(kind) is not None:
             found = [calibration.power[domain][kind] for domain in domains]
+            sets = kind in THRESHOLD_KINDS
             yield (
                 f"cannot detect {NAMES[kind]}{_where(domains, len(calibration.underpowered))}: "
                 f"{sum(p.detected for p in found)} of {sum(p.planted for p in found)} planted ones "
-                f"were found, under {policy.min_power:.0%} (controls.min_power); findings of this "
-                "kind are listed and do not count"
+                f"were found, under {policy.min_power:.0%} (controls.min_power)"
+                + ("; findings of this kind are listed and do not count" if sets else "")
             )
-    few = [k for k in KINDS if (t := calibration.total(k)) is None or t.planted < MIN_PLANTED]
+    few = [
+        k for k in THRESHOLD_KINDS if (t := calibration.total(k)) is None or t.planted < MIN_PLANTED
+    ]
     if few and not policy.per_kind:
         yield "no controls were planted (controls.per_kind is 0): the detection power is not known"
     elif few:

@@ -114,6 +114,9 @@ class ControlPower(Frozen):
     """Wilson interval of the power."""
     false_alarm_rate: float
     """Share of the utterances as they are that pass the same threshold; real defects among them."""
+    false_alarm_high: float | None = Field(default=None, exclude_if=lambda one: one is None)
+    """Upper bound of the share of right transcripts that pass, at the policy's confidence, whatever
+    their law; null in reports of earlier versions, and where nothing was unplanted."""
     underpowered: bool
     """Its power is under the policy's floor: findings of its kind do not count."""
 

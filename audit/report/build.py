@@ -14,6 +14,7 @@ import numpy as np
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.decide import sequential
 from asr_gate.audit.decide.defects import METHOD
+from asr_gate.audit.decide.distributions import beta_quantile
 from asr_gate.audit.decide.estimate import Interval, StratumCount, quantile_interval, wilson
 from asr_gate.audit.decide.outcome import DomainSample, Outcome
 from asr_gate.audit.judge import JudgedSample
@@ -242,6 +243,7 @@ def _power(power: Power, confidence: float, underpowered: bool) -> schema.Contro
         low=_r(interval.low),
         high=_r(interval.high),
         false_alarm_rate=_r(power.flagged / power.unplanted) if power.unplanted else 0.0,
+        false_alarm_high=_most_false_alarms(power, confidence),
         underpowered=underpowered,
     )
 
@@ -311,3 +313,17 @@ def _distribution(samples: Sequence[DomainSample], confidence: float) -> schema.
 
 def _r(value: float) -> float:
     return round(float(value), DIGITS)
+
+
+def _most_false_alarms(power: Power, confidence: float) -> float | None:
+    """The share of right transcripts that pass at most, from how many utterances as they are do.
+
+    A tolerance limit (Wilks, 1941): the threshold is no less than the highest value that does not
+    pass, so what lies above it follows a beta law, whatever the law of the values. Real defects
+    among those that pass only raise it.
+    """
+    if not power.unplanted:
+        return None
+    if power.flagged == power.unplanted:
+        return 1.0
+    return _r(beta_quantile(confidence, power.flagged + 1, power.unplanted - power.flagged))

@@ -115,16 +115,19 @@ def _lines(
         yield (
             "Defects planted in the audited utterances themselves, and how many were found at "
             f"thresholds that at most {rate:g} % of right transcripts pass. *Unplanted*: "
-            "utterances with nothing planted that pass the same threshold, real defects among them."
+            "utterances with nothing planted that pass the same threshold, real defects among "
+            "them. *At most*: of right transcripts, the upper bound that so many utterances give."
         )
         yield ""
-        yield "| planted | found | of | power | interval | flagged as it is | |"
-        yield "|---|---:|---:|---:|---:|---:|---|"
+        yield "| planted | found | of | power | interval | flagged as it is | at most | |"
+        yield "|---|---:|---:|---:|---:|---:|---:|---|"
         for kind, power in report.controls.items():
+            most = "" if power.false_alarm_high is None else f"{power.false_alarm_high:.1%}"
             yield (
                 f"| {kind} | {power.detected} | {power.n} | {power.power:.1%} "
                 f"| {100 * power.low:.1f} to {100 * power.high:.1f} % "
-                f"| {power.false_alarm_rate:.1%} | {'underpowered' if power.underpowered else ''} |"
+                f"| {power.false_alarm_rate:.1%} | {most} "
+                f"| {'underpowered' if power.underpowered else ''} |"
             )
         yield ""
     if line := adapted(report):

@@ -71,11 +71,11 @@ def print_report(
     if report.controls:
         console.print(
             "[bold]Detection power[/bold]: planted defects that were found (as it is: rows "
-            "without a planted defect that are flagged too)",
+            "without a planted defect that are flagged too; at most: of right ones, upper bound)",
             soft_wrap=True,
         )
         table = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-        for heading in ("planted", "found", "power", "as it is", ""):
+        for heading in ("planted", "found", "power", "as it is", "at most", ""):
             table.add_column(heading, justify="left" if heading == "planted" else "right")
         for kind, power in report.controls.items():
             table.add_row(
@@ -83,6 +83,7 @@ def print_report(
                 f"{power.detected} of {power.n}",
                 f"{power.power:.0%}",
                 f"{power.false_alarm_rate:.1%}",
+                "" if power.false_alarm_high is None else f"{power.false_alarm_high:.1%}",
                 Text("underpowered", "bold yellow") if power.underpowered else "",
             )
         console.print(table)

@@ -20,6 +20,9 @@ from pathlib import Path
 import torch
 
 from asr_gate.audit.acoustic import load_model
+from asr_gate.audit.detection.figures import Detection, detection
+from asr_gate.audit.detection.files import write_figures
+from asr_gate.audit.detection.known import read_known
 from asr_gate.audit.policy import Policy, load_policy
 from asr_gate.corpus.utterance import Utterance
 from bench.detection import tables
@@ -28,13 +31,17 @@ from bench.detection.competitors import COMPETITORS
 from bench.detection.conditions import CLEAN, CONDITIONS, Condition
 from bench.detection.data import HandMade, hand_times, utterances
 from bench.detection.flagged import flagged
+from bench.detection.further import further
 from bench.detection.material import collect
 from bench.detection.measure import DRAWS, measure
 from bench.detection.ours import HALVINGS
 from bench.detection.speed import cost_of_controls, speeds
+from bench.detection.spoiled import spoiled
 from bench.docs import replace_figures
 from bench.needed import speech_and_model
 
+KNOWN = Path(__file__).with_name("known.toml")
+FIGURES = Path(__file__).parents[2] / "docs" / "figures"
 PAGE = Path(__file__).parents[2] / "docs" / "detection.md"
 
 
@@ -70,21 +77,40 @@ def _measure(
     model = load_model(spec, device="cpu")
     heading = f"Aligner: {model.info.name}. {setting}"
     detected = _show(heading)
+    figures: dict[str, Detection] = {}
+    wrong, doubtful = (
+        {row.id for row in read_known(KNOWN) if row.verdict == verdict}
+        for verdict in ("wrong", "doubtful")
+    )
     for condition in conditions:
         with tempfile.TemporaryDirectory() as folder:
             changed = condition.render(chosen, model.info.sample_rate, Path(folder))
             given = collect(model, changed)
             found = measure(given, policy)
         detected += _show(tables.detection(condition.name, found))
+        natural = found.audited.natural
+        figures[condition.name] = detection(natural, policy, wrong=wrong, doubtful=doubtful)
         if condition is CLEAN:
             times = _show(tables.boundaries(boundaries(given, hand)))
             replace_figures(PAGE, f"times-{name}", times)
-            doubted = flagged(given, found.natural, found.tally)
+            doubted = flagged(given, natural, found.tally)
             replace_figures(PAGE, f"flagged-{name}", _show(tables.flagged(doubted, len(chosen))))
             if name == "main":
                 replace_figures(PAGE, "speed", _show(tables.speed(speeds(given))))
+                aside = wrong | doubtful
+                many = list(spoiled(found.audited, policy, aside))
+                replace_figures(PAGE, "spoiled", _show(tables.spoiled(many)))
+                with tempfile.TemporaryDirectory() as folder:
+                    shares = list(further(given, natural, policy, Path(folder)))
+                replace_figures(PAGE, "further", _show(tables.further(shares)))
             detected += _show(tables.cost(cost_of_controls(model, given)))
     replace_figures(PAGE, f"detection-{name}", detected)
+    if name == "main":
+        replace_figures(PAGE, "held-out", _show(tables.held_out(figures)))
+        shown = {c.name: figures[c.name] for c in conditions[:2]}
+        replace_figures(PAGE, "figures", _show(tables.figures(shown)))
+        about = {"aligner": model.info.name, "known": [r.model_dump() for r in read_known(KNOWN)]}
+        write_figures(FIGURES, figures, about)
 
 
 def _show(text: str) -> str:

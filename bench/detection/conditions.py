@@ -37,7 +37,7 @@ class Condition:
             samples = torch.from_numpy(load(utterance, rate).samples)
             heard = self.change(samples, rate, zlib.crc32(utterance.id.encode()))
             soundfile.write(path, heard.numpy(), rate, subtype="FLOAT")
-            changed.append(replace(utterance, audio=path, offset=0.0, duration=None))
+            changed.append(replace(utterance, audio=path, offset=0.0, duration=None, roots=()))
         return changed
 
 

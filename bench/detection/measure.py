@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.controls import EVIDENCE_OF, KINDS, Kind
-from asr_gate.audit.records.measured import Measured
 from bench.detection.competitors import COMPETITORS, fits
 from bench.detection.material import Material
-from bench.detection.ours import Tally, audit, doubts, tally_halves, worst
+from bench.detection.ours import Audited, Tally, audit, doubts, tally_halves, worst
 from bench.detection.rates import Rate, rate
 
 DRAWS = 2
@@ -23,7 +22,8 @@ class Measurement:
     wer: float
     tally: Tally
     evidence: dict[Kind, Rate]
-    """Ours, by the utterance's strongest evidence of the kind."""
+    """Ours, by the utterance's strongest evidence of the kind, the first of several. Here and in
+    what follows without recordings that are shortened, which others would have to hear anew."""
     quality: dict[Kind, Rate]
     """Ours, by the one score that ranks utterances."""
     boundary: Rate
@@ -32,7 +32,7 @@ class Measurement:
     """By number in `COMPETITORS`; those that are installed."""
     unfit: int
     """Planted transcripts left out, since they need more frames than there are."""
-    natural: list[Measured]
+    audited: Audited
     """Of the last draw."""
 
 
@@ -47,7 +47,6 @@ def measure(given: Material, policy: Policy) -> Measurement:
     taken: list[float] = []
     whole: list[float] = []
     unfit = 0
-    natural: list[Measured] = []
     for seed in range(DRAWS):
         audited = audit(given, seed)
         natural = audited.natural
@@ -61,6 +60,8 @@ def measure(given: Material, policy: Policy) -> Measurement:
             doubt[group] += values
         for row, emission in zip(natural, given.emissions, strict=True):
             for defect in audited.plantings[row.id].planted:
+                if defect.kind == "shortened":
+                    continue
                 if not fits(emission, defect.transcript, given.info):
                     unfit += 1
                     continue
@@ -74,14 +75,14 @@ def measure(given: Material, policy: Policy) -> Measurement:
             competitor.doubt(emission, given.transcripts[u.id], given.info)
             for u, emission in zip(given.utterances, given.emissions, strict=True)
         ]
-        others[n] = {kind: rate(theirs[n][kind], values) for kind in KINDS}
+        others[n] = {kind: rate(found, values) for kind, found in theirs[n].items() if found}
     return Measurement(
         wer=given.wer,
         tally=tally,
-        evidence={kind: rate(ours[kind], right[kind]) for kind in KINDS},
-        quality={kind: rate(doubt[kind], doubt[None]) for kind in KINDS},
+        evidence={kind: rate(found, right[kind]) for kind, found in ours.items() if found},
+        quality={kind: rate(doubt[kind], doubt[None]) for kind in KINDS if doubt[kind]},
         boundary=rate(taken, whole),
         others=others,
         unfit=unfit,
-        natural=natural,
+        audited=audited,
     )

@@ -87,6 +87,8 @@ def audit(given: Material, seed: int, detector: Detector = "silero") -> Audited:
     for row, emission in zip(natural, given.emissions, strict=True):
         prepared = prepare(emission, given.info, row.activity)
         for defect in plantings[row.id].planted:
+            if defect.kind == "shortened":
+                continue  # the transcript is right, and the sound would have to change
             found = align(prepared, defect.transcript, given.info)
             if not isinstance(found, Unalignable):
                 there[row.id, defect.kind] = _evidence_there(found, defect)
@@ -115,7 +117,7 @@ def _evidence_there(found: Alignment, defect: Planted) -> dict[Evidence, float]:
     if defect.kind in ("removed", "cut"):
         words = range(max(0, at - 1), min(last, at + 1))
     else:
-        words = range(at, at + 1 + (defect.kind == "doubled"))
+        words = range(at, at + defect.words + (defect.kind == "doubled"))
     gaps = range(words.start, words.stop + 1)
     values: dict[Evidence, float] = {
         "deletion": max(found.words[i].deletion for i in words),
@@ -186,7 +188,7 @@ def _tally(
         tally.flagged.update((row.id, evidence) for evidence in passing)
         for control in row.controls:
             tally.planted[control.kind] += 1
-            found = control.value > thresholds[EVIDENCE_OF[control.kind]]
+            found = control.passes(thresholds)
             tally.found[control.kind] += found
             tally.pointed[control.kind] += found or any(
                 value > thresholds[evidence] and calibration.can_detect(domain, evidence)

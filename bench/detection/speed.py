@@ -19,7 +19,9 @@ from bench.detection.competitors import COMPETITORS, Competitor, TorchaudioFree,
 from bench.detection.material import BATCH_SECONDS, Material
 
 RUNS = 7
-TURNS = 3
+TURNS = 2
+EACH = 4
+"""Every fourth utterance is enough for the cost of controls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +70,14 @@ def cost_of_controls(model: AcousticModel, given: Material) -> float:
     """Processor time of an audit's measurements with every control in every utterance, over that
     with none; of each the best of several runs, in turns.
     """
-    everything = plan_controls(
-        given.utterances, given.transcripts, per_kind=len(given.utterances), seed=0
-    )
+    rows = given.utterances[::EACH]
+    everything = plan_controls(rows, given.transcripts, per_kind=len(rows), seed=0)
 
     def seconds(plantings: Mapping[str, Planting]) -> float:
         measurer = Measurer(model, given.transcripts, plantings, BATCH_SECONDS)
         begin = time.process_time()
         try:
-            measurer.start(given.utterances)()
+            measurer.start(rows)()
         finally:
             measurer.stop()
         return time.process_time() - begin

@@ -9,7 +9,13 @@ import numpy as np
 
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.alignment import AlignedWord, Gap
-from asr_gate.audit.records.controls import EVIDENCE_OF, KINDS, Control, Evidence, Kind
+from asr_gate.audit.records.controls import (
+    EVIDENCE_OF,
+    THRESHOLD_KINDS,
+    Control,
+    Evidence,
+    Kind,
+)
 from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
 from asr_gate.audit.records.measured import Measured
 from asr_gate.corpus.speech.stored import Signal
@@ -109,13 +115,13 @@ def normal_rows(
 
     def rows() -> Iterator[Measured]:
         for number in range(count):
-            shift = {k: apart if isinstance(apart, float) else apart[k] for k in KINDS}
-            by_evidence = {EVIDENCE_OF[kind]: shift[kind] for kind in KINDS}
+            shift = {k: apart if isinstance(apart, float) else apart[k] for k in THRESHOLD_KINDS}
+            by_evidence = {EVIDENCE_OF[kind]: shift[kind] for kind in THRESHOLD_KINDS}
             found = {
                 evidence: draw(centre if number < round(bad.get(evidence, 0) * count) else 0.0)
                 for evidence, centre in by_evidence.items()
             }
-            planted = {kind: draw(shift[kind]) for kind in KINDS}
+            planted = {kind: draw(shift[kind]) for kind in THRESHOLD_KINDS}
             # Edges are gaps too: the strongest gap is never less than an edge.
             planted["removed"] = max(planted["removed"], found["edge"])
             planted["swapped"] = 0.2 + planted["swapped"] / 10

@@ -9,7 +9,7 @@ from statistics import NormalDist, mean
 import pytest
 
 from asr_gate.audit.controls.calibrate import USUAL, calibrate
-from asr_gate.audit.records.controls import EVIDENCE, KINDS, Control, Evidence
+from asr_gate.audit.records.controls import EVIDENCE, KINDS, THRESHOLD_KINDS, Control, Evidence
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration, Power
 from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, row
@@ -91,9 +91,9 @@ def test_power_counts_what_passes() -> None:
                 assert (power.unplanted, power.flagged) == (200, sum(v > limit for v in natural))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", THRESHOLD_KINDS)
 def test_a_kind_that_is_not_found_is_underpowered_and_no_other(kind: str) -> None:
-    apart = {other: 0.0 if other == kind else 8.0 for other in KINDS}
+    apart = {other: 0.0 if other == kind else 8.0 for other in THRESHOLD_KINDS}
     calibration = calibrated(normal_rows(300, 0, apart=apart))
     assert kind in calibration.underpowered["d"]
     (evidence,) = [e for e, kinds in EVIDENCE.items() if kind in kinds]
@@ -101,6 +101,22 @@ def test_a_kind_that_is_not_found_is_underpowered_and_no_other(kind: str) -> Non
     for other in EVIDENCE:
         if other != evidence:
             assert calibration.can_detect("d", other)
+
+
+def test_a_kind_that_several_sorts_find_needs_one_of_them() -> None:
+    def with_phrase(row: Measured, number: int) -> Measured:
+        found = {"substitution": 9.0 if number % 2 else -9.0, "insertion": -9.0}
+        return replace(row, controls=(*row.controls, Control("phrase", -9.0, found)))
+
+    rows = [with_phrase(r, number) for number, r in enumerate(normal_rows(100, 0))]
+    power = calibrated(rows).power["d"]["phrase"]
+    assert (power.planted, power.detected) == (100, 50)
+    apart = {kind: 0.0 if kind == "replaced" else 8.0 for kind in THRESHOLD_KINDS}
+    blind = [with_phrase(r, number) for number, r in enumerate(normal_rows(100, 0, apart=apart))]
+    calibration = calibrated(blind)
+    assert calibration.power["d"]["phrase"].detected == 0, "what does not count finds nothing"
+    assert "phrase" in calibration.underpowered["d"]
+    assert calibration.can_detect("d", "deletion")
 
 
 def test_small_domains_share_thresholds_and_large_ones_have_their_own() -> None:
@@ -158,7 +174,7 @@ def test_what_was_not_aligned_counts_for_nothing() -> None:
 
 def test_what_is_not_heard_sets_no_threshold_and_nothing_is_found_in_it() -> None:
     rows = normal_rows(200, 0)
-    planted = dict.fromkeys(KINDS, 50.0)
+    planted = dict.fromkeys(THRESHOLD_KINDS, 50.0)
     unheard = [
         replace(row(n, deletion=50.0, mismatch=5.0, planted=planted), id=f"u{n}", tokens=0)
         for n in range(30)
@@ -171,7 +187,7 @@ def test_what_is_not_heard_sets_no_threshold_and_nothing_is_found_in_it() -> Non
     assert calibration.thresholds == without.thresholds
     assert not any(calibration.recognises_enough(one) for one in deaf)
     assert all(calibration.recognises_enough(one) for one in heard)
-    for kind in KINDS:
+    for kind in THRESHOLD_KINDS:
         power, sound = calibration.power["d"][kind], without.power["d"][kind]
         assert power == replace(sound, planted=sound.planted + 30)
     # A domain in which nothing is heard at all is underpowered, and so without a verdict.

@@ -13,7 +13,7 @@ from asr_gate.audit.align import align, prepare
 from asr_gate.audit.controls.measure import Trials, measure_controls
 from asr_gate.audit.controls.plant import Planted, Planting
 from asr_gate.audit.records.alignment import Unalignable
-from asr_gate.audit.records.controls import KINDS, Kind
+from asr_gate.audit.records.controls import THRESHOLD_KINDS, Kind
 from tests.audit.align.synthetic import MODEL, random_emission, transcript
 
 MODEL_OF_THREE = replace(MODEL, tokens=("-", " ", "a", "b", "c"), temperature=1.5)
@@ -21,7 +21,7 @@ MODEL_OF_THREE = replace(MODEL, tokens=("-", " ", "a", "b", "c"), temperature=1.
 
 @given(
     st.lists(st.text("abc", min_size=1, max_size=4), min_size=1, max_size=6),
-    st.sampled_from([kind for kind in KINDS if kind != "swapped"]),
+    st.sampled_from([kind for kind in THRESHOLD_KINDS if kind != "swapped"]),
     st.integers(0, 6),
     st.integers(0, 2**32 - 1),
     st.sampled_from([0.5, 2.0, 8.0]),
@@ -64,3 +64,25 @@ def test_it_is_the_evidence_of_the_alignment(
     assert control.kind == kind
     assert control.value == pytest.approx(expected, abs=1e-9)
     assert np.isfinite(control.value)
+
+
+def test_several_sorts_of_evidence_are_those_of_the_alignment() -> None:
+    model = replace(MODEL, tokens=("-", " ", "a", "b", "c"))
+    prepared = prepare(random_emission(60, 5, 3, 2.0), model, [(0.0, 10.0)])
+    text = transcript("ab", "ca", "bb", "ac", "ba")
+    own, there = align(prepared, text, model), align(prepared.part(0, 42), text, model)
+    assert not isinstance(own, Unalignable) and not isinstance(there, Unalignable)
+    planted = (Planted("phrase", text, 1, 2), Planted("shortened", text, 5))
+    trials = Trials(lambda: prepared, model, {})
+    phrase, shortened = measure_controls(trials, own, Planting((), planted), None)
+    assert phrase.value == pytest.approx(max(w.deletion for w in own.words[1:3]))
+    assert phrase.also == pytest.approx(
+        {
+            "substitution": max(w.substitution for w in own.words[1:3]),
+            "insertion": max(g.insertion for g in own.gaps[1:4]),
+        }
+    )
+    lost = [i for i, word in enumerate(own.words) if word.start >= 42 * model.stride]
+    assert shortened.value == pytest.approx(max(there.words[i].deletion for i in lost))
+    again = Trials(lambda: pytest.fail("it is known"), model, trials.known)
+    assert [*measure_controls(again, own, Planting((), planted), None)] == [phrase, shortened]

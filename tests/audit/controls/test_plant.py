@@ -90,7 +90,7 @@ def test_at_most_one_of_each_kind_an_utterance() -> None:
         kind: sum(p.kind == kind for planting in plan().values() for p in planting.planted)
         for kind in KINDS
     }
-    assert min(counts.values()) > 55, "nearly every one of the 65 utterances takes every kind"
+    assert min(counts.values()) > 50, "nearly every one of the 65 utterances takes every kind"
 
 
 def test_about_as_many_as_asked_for_and_the_same_share_of_each_domain() -> None:
@@ -130,6 +130,20 @@ def test_planted_words_are_long_enough() -> None:
                 assert there in (own[-len(there) :], own[: len(there)])
                 assert planted.at == (0 if there == own[-len(there) :] else len(there))
                 assert 0 < len(there) < len(own)
+            elif planted.kind == "exchanged":
+                i = planted.at
+                assert there[i : i + 2] == own[i : i + 2][::-1] != own[i : i + 2]
+                assert there[:i] + there[i + 2 :] == own[:i] + own[i + 2 :]
+            elif planted.kind == "phrase":
+                changed = [i for i, (a, b) in enumerate(zip(own, there, strict=True)) if a != b]
+                assert changed == [*range(planted.at, planted.at + planted.words)]
+                assert 2 <= planted.words <= 4
+            elif planted.kind == "overlap":
+                assert there[: planted.at] + there[planted.at + planted.words :] == own
+                assert planted.at in (0, len(own))
+            elif planted.kind == "shortened":
+                assert there == own
+                assert planted.at in (0, len(own))
             else:
                 assert planted.kind == "swapped"
                 assert there != own
@@ -202,8 +216,10 @@ def test_what_cannot_be_aligned_takes_no_controls(text: str) -> None:
 
 def test_short_texts_take_what_they_can() -> None:
     planned = plan({"d": ["a", "it is", *sentences(8, "abcd", 0)]})
-    assert {p.kind for p in planned["d-0"].planted} == {"swapped", "inserted"}
-    assert {p.kind for p in planned["d-1"].planted} == {"swapped", "inserted", "cut"}
+    assert {p.kind for p in planned["d-0"].planted} == {"swapped", "inserted", "overlap"}
+    assert {p.kind for p in planned["d-1"].planted} == {
+        "swapped", "inserted", "cut", "phrase", "overlap", "shortened"
+    }  # fmt: skip
 
 
 def test_another_utterance_changes_nothing_for_the_others() -> None:

@@ -14,7 +14,7 @@ from asr_gate.audit.controls.untold import false_alarms_by_domain, untold
 from asr_gate.audit.decide.limits import no_verdict, undetectable
 from asr_gate.audit.decide.verdict import Verdict
 from asr_gate.audit.judge import JudgedSample
-from asr_gate.audit.records.controls import KINDS
+from asr_gate.audit.records.controls import THRESHOLD_KINDS
 from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.audit.records.power import Calibration
@@ -41,7 +41,7 @@ def verdict_on(rows: list[Measured], unsampled: int = 0) -> Verdict | None:
 
 
 def test_a_model_that_cannot_tell_texts_apart_is_unfit() -> None:
-    apart = dict.fromkeys(KINDS, 8.0) | {"swapped": 0.5}
+    apart = dict.fromkeys(THRESHOLD_KINDS, 8.0) | {"swapped": 0.5}
     rows = normal_rows(100, 0, apart=apart) + normal_rows(60, 1, domain="other")
     found = calibrated(rows).power["d"]["swapped"].detected
     verdict = verdict_on(rows)
@@ -60,14 +60,14 @@ def test_a_small_domain_that_cannot_be_told_is_no_reason_for_no_verdict() -> Non
     weak = normal_rows(600, 0, domain="weak", apart=0.0)
     rows = [*weak, *normal_rows(600, 1, domain="clear")]
     calibration = calibrated(rows)
-    assert set(calibration.underpowered["weak"]) == set(KINDS)
+    assert set(calibration.underpowered["weak"]) == set(THRESHOLD_KINDS)
     assert verdict_on(rows) is None, "half of the corpus"
     assert verdict_on(rows, unsampled=1) is not None
 
 
 def test_what_cannot_be_detected_is_said() -> None:
     calibration = calibrated(
-        normal_rows(300, 0, apart=dict.fromkeys(KINDS, 8.0) | {"replaced": 0.0})
+        normal_rows(300, 0, apart=dict.fromkeys(THRESHOLD_KINDS, 8.0) | {"replaced": 0.0})
     )
     (note,) = undetectable(
         calibration, POLICY.controls, {"d": frozenset({"coverage", "confidence"})}

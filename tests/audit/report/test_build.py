@@ -17,7 +17,7 @@ from asr_gate.audit.align.times import Delay
 from asr_gate.audit.decide.outcome import conclude
 from asr_gate.audit.gate import read_report
 from asr_gate.audit.judge import JudgedSample, SampleJudge
-from asr_gate.audit.records.controls import EVIDENCE, KINDS
+from asr_gate.audit.records.controls import EVIDENCE, THRESHOLD_KINDS
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.measured import Measured
@@ -84,7 +84,7 @@ def test_a_sound_corpus_proceeds() -> None:
     assert (report.schema_version, report.decision) == (SCHEMA_VERSION, "PROCEED")
     assert len(report.reasons) == 1
     assert (report.rules, report.low_quality_count) == ({}, 0)
-    assert set(report.controls) == set(KINDS)
+    assert set(report.controls) == set(THRESHOLD_KINDS)
     for power in report.controls.values():
         assert power.n == 60
         assert power.power == pytest.approx(power.detected / power.n, abs=1e-6)
@@ -123,7 +123,7 @@ def test_findings_that_count_make_low_quality_and_others_do_not() -> None:
 
 
 def test_an_unfit_aligner_has_no_verdict_and_its_findings_do_not_count() -> None:
-    deaf = normal_rows(100, 0, apart=dict.fromkeys(KINDS, 8.0) | {"swapped": 0.0})
+    deaf = normal_rows(100, 0, apart=dict.fromkeys(THRESHOLD_KINDS, 8.0) | {"swapped": 0.0})
     wrong = [replace(row(n, mismatch=5.0), id=f"w{n}") for n in range(2)]
     result = result_of([*deaf, *wrong])
     report = result.report
@@ -162,7 +162,7 @@ def test_a_domain_of_which_nothing_can_be_told_is_not_judged() -> None:
 
 
 def test_reasons_tell_what_the_audit_cannot_detect() -> None:
-    rows = normal_rows(100, 0, apart=dict.fromkeys(KINDS, 8.0) | {"removed": 0.0})
+    rows = normal_rows(100, 0, apart=dict.fromkeys(THRESHOLD_KINDS, 8.0) | {"removed": 0.0})
     report = result_of(rows).report
     assert report.decision == "PROCEED"
     assert report.reasons[1].startswith("cannot detect missing words: ")
