@@ -109,13 +109,23 @@ def _pairing(
         and not calibration.passes(row.domain, "mismatch", row.mismatch)
     }
     astray = find_patterns(matches.partners, right, corpus)
+    numbers = {}
+    if matches.partners:
+        rows_of_all = [*corpus.utterances, *corpus.others]
+        numbers = {row.id: number for number, row in enumerate(rows_of_all, start=1)}
     return Pairing(
         searched=matches.searched,
         ratio=round(matches.ratio[False], 6),
         ratio_short=round(matches.ratio[True], 6),
         compared=matches.compared,
         found=[
-            FoundRow(id=identity, text_of=astray.text_of[identity], ratio=round(partner.ratio, 6))
+            FoundRow(
+                id=identity,
+                text_of=astray.text_of[identity],
+                ratio=round(partner.ratio, 6),
+                row=numbers[identity],
+                text_row=numbers.get(astray.text_of[identity]),
+            )
             for identity, partner in sorted(matches.partners.items())
         ],
         patterns=astray.patterns,

@@ -80,6 +80,7 @@ def match(rows: Sequence[Measured], corpus: Corpus, *, false_alarm: float) -> Ma
     partners = {
         identity: Partner(same[best.row], _ratio(best, second), _mismatch(row, best))
         for identity, (row, best, second) in found.items()
+        if identity not in same[best.row]
     }
     return Matches(partners, limits, sum(map(len, ratios.values())), len(searched))
 

@@ -53,8 +53,13 @@ class FoundRow(Frozen):
 
     id: str
     text_of: str
-    """Id of the row that has the text; of several, the one that fits the pattern, or the first."""
+    """Id of the row that has the text; of several, the one that fits the pattern, or the first. Of a
+    text of `--texts`, its file and line."""
     ratio: float
+    row: int
+    """Its number among the rows of the corpus, from 1; those of splits that were not chosen last."""
+    text_row: int | None
+    """The number of the row that has the text; null: it is one of `--texts`."""
 
 
 class Pairing(Frozen):

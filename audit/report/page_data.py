@@ -95,6 +95,7 @@ def page_data(
         "next": [list(pair) for pair in next_commands(report, folder, data)],
         "correct": correct_command(folder, data),
         "review": _review(report.review),
+        "pairing": _pairing(report, limit),
         "histograms": [one for name in MEASURES if (one := _histogram(name, utterances))],
         "skipped": [one.model_dump() for one in report.skipped],
         "about": {
@@ -112,6 +113,20 @@ def page_data(
             | _people(report.review, id)
             for id in shown
         ],
+    }
+
+
+def _pairing(report: Report, limit: int) -> dict[str, Any] | None:
+    """Rows against the rows whose text they say; of many, as many as the list holds."""
+    found = report.pairing.found
+    if not found:
+        return None
+    placed = [one for one in found if one.text_row is not None]
+    points = [[one.row, one.text_row, one.id, one.text_of] for one in placed]
+    return {
+        "found": len(found),
+        "rows": max([report.dataset.utterances, *(one.text_row or 0 for one in placed)]),
+        "points": points[:: max(1, -(-len(points) // limit))],
     }
 
 
