@@ -21,7 +21,7 @@ from asr_gate.audit.records.controls import LIKELY
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
 from asr_gate.audit.records.measured import Measured
-from asr_gate.audit.records.pairing import FoundRow, Pairing
+from asr_gate.audit.records.pairing import FoundRow, Pairing, SearchedFile
 from asr_gate.audit.records.power import Calibration
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Seconds, Span
@@ -51,8 +51,23 @@ class SampleJudge:
     """Judges what was measured so far of one corpus, and runs the rules."""
 
     def __init__(
-        self, corpus: Corpus, fingerprint: Fingerprint, policy: Policy, model: ModelInfo
+        self,
+        corpus: Corpus,
+        fingerprint: Fingerprint,
+        policy: Policy,
+        model: ModelInfo,
+        searched: Sequence[SearchedFile] = (),
     ) -> None:
+        """Prepare.
+
+        Args:
+            corpus: all rows.
+            fingerprint: of the corpus.
+            policy: what counts.
+            model: that measured.
+            searched: files whose texts were searched beside the corpus.
+        """
+        self._searched = list(searched)
         self._corpus = corpus
         self._content = fingerprint.comparable()
         self._policy = policy
@@ -80,6 +95,7 @@ class SampleJudge:
         alarms = false_alarms_by_domain(ordered, calibration, matches.mismatches)
         unclear = untold(calibration, alarms, policy.controls)
         pairing = _pairing(ordered, matches, calibration, self._corpus)
+        pairing = pairing.model_copy(update={"files": self._searched})
         context = Context(
             policy=policy,
             corpus=self._corpus,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.engine.shards import Shards, code_version, only_one
 from asr_gate.audit.judge import SampleJudge
 from asr_gate.audit.pairing.search import TextSearch, compared, said
+from asr_gate.audit.pairing.texts import text_file
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED
@@ -69,6 +70,8 @@ class Settings:
     """Minutes of one core to train the aligner for this corpus; None: it stays as it is."""
     until_decided: bool = False
     """Stop when the decision is settled; `fraction` is then the most that is sampled."""
+    texts: tuple[Path, ...] = ()
+    """Files of texts that are searched beside those of the corpus, for rows that say another's."""
     precision: Precision = "auto"
     """Of the acoustic model's matrix products."""
 
@@ -107,7 +110,8 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
     _require_sense(corpus, settings)
     policy = settings.policy
     folder = settings.out / settings.name
-    with only_one(folder):
+    with only_one(folder), ExitStack() as stack:
+        files = [text_file(path) for path in settings.texts]
         model = load_model(
             settings.aligner,
             language=settings.language,
@@ -132,7 +136,16 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         )
         progress.say(_first_line(corpus, plan, model, settings))
         lengths = _lengths(corpus)
-        judge = SampleJudge(corpus, identity, policy, model.info)
+        search = TextSearch(
+            model,
+            corpus,
+            files,
+            made_by=code_version(),
+            keep=settings.cache,
+            say=progress.say,
+        )
+        stack.callback(search.close)
+        judge = SampleJudge(corpus, identity, policy, model.info, search.searched)
         shards = Shards(folder)
         adapted: Adapted | None = None
         ending: Ending | None = None
@@ -145,7 +158,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         use_cache = settings.cache and identity.audio == "full"
         cache = open_cache(progress.say) if use_cache else None
         engine = _engine(
-            corpus, pool, len(plan.sample), model, identity, settings, shards, cache, progress
+            search, pool, len(plan.sample), model, identity, settings, shards, cache, progress
         )
         with _kept_on_interrupt(engine):
             if sample is not None:
@@ -169,7 +182,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
                     say=progress.say,
                 )
                 measured = _second_pass(
-                    adapted, corpus, plan, lengths, identity, settings, shards, progress
+                    adapted, search, plan, lengths, identity, settings, shards, progress
                 )
             judged = judge.judge(measured)
             outcome = conclude(corpus, plan, judged, lengths, model.info, policy, ending)
@@ -229,7 +242,7 @@ def _lengths(corpus: Corpus) -> dict[str, Seconds]:
 
 
 def _engine(
-    corpus: Corpus,
+    search: TextSearch,
     pool: Sequence[Utterance],
     total: int,
     model: AcousticModel,
@@ -247,6 +260,7 @@ def _engine(
     per_kind = settings.policy.controls.per_kind
     key = {
         "dataset": identity.digest,
+        "texts": [file.sha256 for file in search.searched],
         "sample": [u.id for u in pool],
         "aligner": [model.info.name, model.info.weights_sha256, settings.language],
         "device": settings.device,
@@ -263,7 +277,6 @@ def _engine(
     # Nobody knows then how many will be sampled: each carries its controls.
     planted = len(pool) if settings.until_decided and per_kind else per_kind
     plantings = plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed)
-    search = TextSearch(model, [*corpus.utterances, *corpus.others])
     measurer = Measurer(
         model,
         transcripts,
@@ -296,7 +309,7 @@ def _kept_on_interrupt(engine: LocalEngine) -> Iterator[None]:
 
 def _second_pass(
     adapted: Adapted,
-    corpus: Corpus,
+    search: TextSearch,
     plan: Plan,
     lengths: Mapping[str, Seconds],
     identity: Fingerprint,
@@ -315,7 +328,7 @@ def _second_pass(
         part = shards.part(f"fold-{number}")
         # What its own models measure, no later audit needs.
         engine = _engine(
-            corpus, plan.sample, len(rows), fold.model, identity, settings, part, None, progress
+            search, plan.sample, len(rows), fold.model, identity, settings, part, None, progress
         )
         with _kept_on_interrupt(engine):
             groups = _groups(rows, _group_seconds(settings), lengths)

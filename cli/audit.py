@@ -110,6 +110,14 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     show_default=True,
     help="Bound of that training, in minutes of one core.",
 )
+@click.option(
+    "--texts",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="More texts that a row may say, beside those of the corpus: a manifest, or FILE.txt with "
+    "one a line; repeat for several.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
 @corpus_options
@@ -171,6 +179,7 @@ def command(
     until_decided: bool,
     adapt: bool,
     adapt_minutes: float,
+    texts: tuple[Path, ...],
     seed: int,
     policy: Path | None,
     split: str | None,
@@ -242,6 +251,7 @@ def command(
         until_decided=until_decided,
         precision=precision,
         adapt=adapt_minutes if adapt else None,
+        texts=texts,
     )
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(

@@ -53,6 +53,7 @@ LIBRARIES = (
     "torch",
     "torchaudio",
     "transformers",
+    "uroman",
 )
 """Libraries whose version may change what is measured, where they are installed."""
 

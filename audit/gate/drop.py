@@ -108,14 +108,22 @@ def corrections(corpus: Corpus) -> dict[str, str]:
 
 
 def repairs(report: Report, corpus: Corpus) -> dict[str, str]:
-    """The text that each row says, by id, of the rows that have another one's."""
+    """The text that each row says, by id, of the rows that have another one's.
+
+    Raises:
+        UserError: a file of texts is not there any more, or not what the audit read.
+    """
     texts = {row.id: row.text for row in (*corpus.utterances, *corpus.others)}
     rows = {row.id for row in corpus.utterances}
-    return {
-        one.id: texts[one.text_of]
-        for one in report.pairing.found
-        if one.id in rows and one.text_of in texts
-    }
+    found = [one for one in report.pairing.found if one.id in rows]
+    outside = {}
+    if elsewhere := {one.text_of for one in found if one.text_row is None}:
+        # Nothing but a repair needs what reads them.
+        from asr_gate.audit.pairing.texts import texts_at
+
+        outside = texts_at(report.pairing.files, corpus, elsewhere)
+    said = {one.id: (outside if one.text_row is None else texts).get(one.text_of) for one in found}
+    return {identity: text for identity, text in said.items() if text is not None}
 
 
 def after_repair(findings: Iterable[Finding], repaired: Container[str]) -> list[Finding]:

@@ -117,4 +117,8 @@ def _same_text(wanted: Collection[str], corpus: Corpus) -> dict[str, tuple[str, 
     for row in rows:
         if (text := bare(row.text)) in ids:
             ids[text].append(row.id)
-    return {identity: tuple(ids[text]) for identity, text in text_of.items()}
+    # A text of a file beside the corpus is no row's.
+    return {
+        identity: tuple(ids[text_of[identity]]) if identity in text_of else (identity,)
+        for identity in wanted
+    }

@@ -53,13 +53,22 @@ class FoundRow(Frozen):
 
     id: str
     text_of: str
-    """Id of the row that has the text; of several, the one that fits the pattern, or the first. Of a
-    text of `--texts`, its file and line."""
+    """Id of the row that has the text; of several, the one that fits the pattern, or the first. Of
+    a text of `--texts`, its file and line."""
     ratio: float
     row: int
-    """Its number among the rows of the corpus, from 1; those of splits that were not chosen last."""
+    """Its number among the rows of the corpus, from 1; those of other splits come last."""
     text_row: int | None
     """The number of the row that has the text; null: it is one of `--texts`."""
+
+
+class SearchedFile(Frozen):
+    """A file of `--texts`."""
+
+    file: str
+    """Relative to the folder of the manifests."""
+    sha256: str
+    texts: int
 
 
 class Pairing(Frozen):
@@ -76,3 +85,5 @@ class Pairing(Frozen):
     """Utterances whose second and third best text showed how far wrong texts lie apart."""
     found: list[FoundRow] = Field(default_factory=list)
     patterns: list[Pattern] = Field(default_factory=list)
+    files: list[SearchedFile] = Field(default_factory=list, exclude_if=lambda files: not files)
+    """Whose texts were searched beside those of the corpus."""

@@ -125,6 +125,8 @@ def audit_again(
         own["controls"] = own["controls"] | {"per_kind": default["controls"]["per_kind"]}
     if own and own != default:
         arguments += ["--policy", "FILE"]
+    for one in report.pairing.files:
+        arguments += ["--texts", one.file]
     sampling = report.sampling
     if sampling.sequential is not None and not everything:
         arguments.append("--until-decided")
