@@ -14,7 +14,10 @@ from asr_gate.audit.controls.absolute_thresholds import absolute_thresholds_in_f
 from asr_gate.audit.controls.calibrate import calibrate
 from asr_gate.audit.controls.untold import false_alarms_by_domain, untold
 from asr_gate.audit.pairing.match import Matches, match
+from asr_gate.audit.pairing.neighbours import find_moved, patterns_of
+from asr_gate.audit.pairing.outside import given_to_many, in_other_files
 from asr_gate.audit.pairing.patterns import find_patterns
+from asr_gate.audit.pairing.places import Places
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.alignment import AlignedWord, HeardWord
 from asr_gate.audit.records.controls import LIKELY
@@ -94,8 +97,7 @@ class SampleJudge:
         in_force = absolute_thresholds_in_force(judged, calibration, policy)
         alarms = false_alarms_by_domain(ordered, calibration, matches.mismatches)
         unclear = untold(calibration, alarms, policy.controls)
-        pairing = _pairing(ordered, matches, calibration, self._corpus)
-        pairing = pairing.model_copy(update={"files": self._searched})
+        pairing = _pairing(ordered, matches, calibration, self._corpus, self._searched)
         context = Context(
             policy=policy,
             corpus=self._corpus,
@@ -114,37 +116,54 @@ class SampleJudge:
 
 
 def _pairing(
-    rows: Sequence[Measured], matches: Matches, calibration: Calibration, corpus: Corpus
+    rows: Sequence[Measured],
+    matches: Matches,
+    calibration: Calibration,
+    corpus: Corpus,
+    files: Sequence[SearchedFile],
 ) -> Pairing:
-    right = {
-        row.id
-        for row in rows
-        if row.id not in matches.partners
-        and row.mismatch is not None
-        and calibration.recognises_enough(row)
-        and not calibration.passes(row.domain, "mismatch", row.mismatch)
+    partners = matches.partners
+    places = Places(corpus)
+    told = [row for row in rows if row.mismatch is not None and calibration.recognises_enough(row)]
+    wrong = {
+        row.id for row in told if calibration.passes(row.domain, "mismatch", row.mismatch or 0.0)
     }
-    astray = find_patterns(matches.partners, right, corpus)
-    numbers = {}
-    if matches.partners:
-        rows_of_all = [*corpus.utterances, *corpus.others]
-        numbers = {row.id: number for number, row in enumerate(rows_of_all, start=1)}
+    right = {row.id for row in told} - wrong - partners.keys()
+    astray = find_patterns(partners, right, places, {row.id for row in rows})
+    moved = find_moved(rows, astray.text_of.keys() | astray.implied.keys(), places)
+    patterns = [
+        *astray.patterns,
+        *in_other_files(partners, files, places),
+        *given_to_many(rows, wrong | partners.keys(), places),
+        *patterns_of(moved, places),
+    ]
+    numbers = (
+        {}
+        if not partners
+        else {
+            row.id: number
+            for number, row in enumerate([*corpus.utterances, *corpus.others], start=1)
+        }
+    )
+    found = [
+        FoundRow(
+            id=identity,
+            text_of=text_of,
+            ratio=round(partners[identity].ratio, 6) if identity in partners else None,
+            row=numbers[identity],
+            text_row=numbers.get(text_of),
+        )
+        for identity, text_of in sorted((astray.text_of | astray.implied).items())
+    ]
     return Pairing(
         searched=matches.searched,
         ratio=round(matches.ratio[False], 6),
         ratio_short=round(matches.ratio[True], 6),
         compared=matches.compared,
-        found=[
-            FoundRow(
-                id=identity,
-                text_of=astray.text_of[identity],
-                ratio=round(partner.ratio, 6),
-                row=numbers[identity],
-                text_row=numbers.get(astray.text_of[identity]),
-            )
-            for identity, partner in sorted(matches.partners.items())
-        ],
-        patterns=astray.patterns,
+        found=found,
+        patterns=patterns,
+        moved=moved,
+        files=list(files),
     )
 
 

@@ -11,6 +11,7 @@ from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import ControlsPolicy, DecisionPolicy, Policy
 from asr_gate.audit.records.controls import KINDS, Kind
 from asr_gate.audit.records.judged import Judged
+from asr_gate.audit.records.pairing import Pairing
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration
 from asr_gate.corpus.text.scripts import script_names
 
@@ -23,9 +24,16 @@ NAMES: dict[Kind, str] = {
     "cut": "cut transcripts",
 }
 
+HEARS = 0.2
+"""Share of searched rows whose text is found elsewhere, for the aligner to hear: far above the rate
+at which texts are found that are not there (controls.false_alarm)."""
+
 OTHER_ALPHABET = (
     "Audit again with an aligner for this language; nothing is said against the transcripts."
 )
+
+
+WRONG_ROWS = "Correct the manifest: its texts stand in wrong rows. Then audit it again."
 
 
 def no_verdict(
@@ -41,7 +49,7 @@ def no_verdict(
     """
     return (
         _other_alphabet(sample.rows, policy, model)
-        or _cannot_tell(sample.untold, populations, policy.decision, model)
+        or _cannot_tell(sample.untold, populations, policy.decision, model, sample.pairing)
         or _too_few(len(sample.rows), sum(populations.values()), policy.decision)
     )
 
@@ -79,6 +87,7 @@ def _cannot_tell(
     populations: Mapping[str, int],
     policy: DecisionPolicy,
     model: ModelInfo,
+    pairing: Pairing,
 ) -> Verdict | None:
     """No verdict where of too much of the corpus nothing can be told."""
     percent = untold_percentage(untold, populations)
@@ -90,10 +99,37 @@ def _cannot_tell(
         [
             f"{model.name} cannot tell right transcripts from wrong ones in {percent:.0f} % of the "
             f"corpus, above {policy.untold_no_verdict_above:g} % "
-            f"(decision.untold_no_verdict_above): {each}. Either most transcripts are wrong, or "
-            f"the model (language '{model.language}') does not suit this speech; one of its own "
-            "language and sound may do better: --aligner mms --language CODE, or hf:ID"
+            f"(decision.untold_no_verdict_above): {each}. {_which_of_the_two(pairing, model)}"
         ],
+        WRONG_ROWS if _hears(pairing) else "",
+    )
+
+
+def _hears(pairing: Pairing) -> bool:
+    """Whether the aligner finds texts that are said, whoever has them."""
+    found = sum(one.ratio is not None for one in pairing.found)
+    return found >= HEARS * max(1, pairing.searched)
+
+
+def _which_of_the_two(pairing: Pairing, model: ModelInfo) -> str:
+    """Whether the aligner cannot hear this speech, or the transcripts are wrong."""
+    found = sum(one.ratio is not None for one in pairing.found)
+    other = "--aligner mms --language CODE, or hf:ID"
+    if _hears(pairing):
+        return (
+            f"It hears this speech, for {found} of the {pairing.searched} rows that were searched "
+            "say a text that stands in another row: most transcripts are wrong"
+        )
+    if not pairing.searched:
+        return (
+            f"Either most transcripts are wrong, or the model (language '{model.language}') does "
+            f"not suit this speech; one of its own language and sound may do better: {other}"
+        )
+    return (
+        f"In {found} of the {pairing.searched} rows that were searched one text of the corpus "
+        f"stands out: the model (language '{model.language}') does not hear this speech, and one "
+        f"of its own language and sound may do better ({other}); or what is said stands in no row "
+        "(--texts FILE searches more)"
     )
 
 

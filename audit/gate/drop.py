@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from asr_gate.audit.gate.leaks import policy_of
@@ -11,6 +11,7 @@ from asr_gate.audit.gate.read import NoVerdict
 from asr_gate.audit.records.causes import explained, strongest_first
 from asr_gate.audit.records.excluded import AS_AUDITED, Choice, excluded, excludes
 from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.pairing import MovedWords
 from asr_gate.audit.records.report import Report
 from asr_gate.corpus.text.markup import broken_characters, markup
 from asr_gate.corpus.text.mend import mended
@@ -108,7 +109,7 @@ def corrections(corpus: Corpus) -> dict[str, str]:
 
 
 def repairs(report: Report, corpus: Corpus) -> dict[str, str]:
-    """The text that each row says, by id, of the rows that have another one's.
+    """The text that each row says, by id, of the rows that have another one's or words of one.
 
     Raises:
         UserError: a file of texts is not there any more, or not what the audit read.
@@ -123,7 +124,31 @@ def repairs(report: Report, corpus: Corpus) -> dict[str, str]:
 
         outside = texts_at(report.pairing.files, corpus, elsewhere)
     said = {one.id: (outside if one.text_row is None else texts).get(one.text_of) for one in found}
-    return {identity: text for identity, text in said.items() if text is not None}
+    put_back = {identity: text for identity, text in said.items() if text is not None}
+    return put_back | _texts_after(report.pairing.moved, texts | put_back)
+
+
+def _texts_after(moved: Sequence[MovedWords], texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts of all rows that words leave or come to, by id, with the words where they are said.
+
+    Args:
+        moved: of a report.
+        texts: of all rows of the corpus, as they are written.
+    """
+    found: dict[str, str] = {}
+    for one in moved:
+        if one.id not in texts or (one.to is not None and one.to not in texts):
+            continue
+        text = found.get(one.id, texts[one.id])
+        left = text.removeprefix(one.words) if one.end == "first" else text.removesuffix(one.words)
+        if left == text or not left.strip():
+            continue  # the report is about another text
+        found[one.id] = left.strip()
+        if one.to is not None:
+            other = found.get(one.to, texts[one.to])
+            both = (other, one.words) if one.end == "first" else (one.words, other)
+            found[one.to] = " ".join(both)
+    return found
 
 
 def after_repair(findings: Iterable[Finding], repaired: Container[str]) -> list[Finding]:

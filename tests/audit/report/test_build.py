@@ -21,6 +21,7 @@ from asr_gate.audit.records.controls import EVIDENCE, KINDS
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.pairing import OtherText
 from asr_gate.audit.records.report import SCHEMA_VERSION, Tool
 from asr_gate.audit.report.build import AuditResult, build
 from asr_gate.audit.report.schemas import GAPS, UTTERANCES, WORDS
@@ -138,6 +139,27 @@ def test_an_unfit_aligner_has_no_verdict_and_its_findings_do_not_count() -> None
     ]
     assert "A008" not in report.rules
     assert report.low_quality_count == 0
+
+
+@pytest.mark.parametrize(("best", "hears"), [(0.1, True), (0.85, False)])
+def test_no_verdict_tells_a_deaf_aligner_from_wrong_texts(best: float, hears: bool) -> None:
+    """One that hears finds what is said, in whichever row it stands."""
+    deaf = normal_rows(60, 0, apart=dict.fromkeys(KINDS, 8.0) | {"swapped": 0.0})
+    rows = [
+        replace(
+            row,
+            text=f"text {number}",
+            others=tuple(OtherText(deaf[(number + n) % 60].id, 40, loss) for n, loss in losses),
+        )
+        for losses in [((1, best), (20, 0.9), (30, 0.95))]
+        for number, row in enumerate(deaf)
+    ]
+    report = result_of(rows).report
+    assert report.decision == "NO_VERDICT"
+    assert ("It hears this speech" in report.reasons[0]) is hears
+    assert ("does not hear this speech" in report.reasons[0]) is not hears
+    assert ("manifest" in report.recommendation) is hears
+    assert ("shifted" in " ".join(report.reasons)) is hears
 
 
 def test_a_domain_of_which_nothing_can_be_told_is_not_judged() -> None:
