@@ -139,15 +139,16 @@ def _texts_after(moved: Sequence[MovedWords], texts: Mapping[str, str]) -> dict[
     for one in moved:
         if one.id not in texts or (one.to is not None and one.to not in texts):
             continue
-        text = found.get(one.id, texts[one.id])
-        left = text.removeprefix(one.words) if one.end == "first" else text.removesuffix(one.words)
-        if left == text or not left.strip():
+        words = found.get(one.id, texts[one.id]).split()
+        moved = one.words.split()
+        here = slice(len(moved)) if one.end == "first" else slice(-len(moved), None)
+        if words[here] != moved or words == moved:
             continue  # the report is about another text
-        found[one.id] = left.strip()
+        del words[here]
+        found[one.id] = " ".join(words)
         if one.to is not None:
             other = found.get(one.to, texts[one.to])
-            both = (other, one.words) if one.end == "first" else (one.words, other)
-            found[one.to] = " ".join(both)
+            found[one.to] = " ".join((other, *moved) if one.end == "first" else (*moved, other))
     return found
 
 

@@ -124,7 +124,7 @@ class TextIndex:
 
         Args:
             folded: what is looked up.
-            most: texts, from all parts together, about.
+            most: texts.
         """
         grams = sorted({folded[at : at + GRAM] for at in range(len(folded) - GRAM + 1)})
         if not grams:
@@ -136,12 +136,17 @@ class TextIndex:
             ]
         )
         each = -(-most // len(self._searchers)) + min(most, FEW_MORE)
+        hits = [
+            (score, searcher, at)
+            for searcher in self._searchers
+            for score, at in searcher.search(query, limit=each, count=False).hits
+        ]
+        # Texts are dealt by lot, so that a score means the same in every part.
         found = []
-        for searcher in self._searchers:
-            for _, at in searcher.search(query, limit=each, count=False).hits:
-                document = searcher.doc(at)
-                text = Text(*json.loads(document["text"][0]))
-                found.append(Hit(text.key(), text, document["folded"][0]))
+        for _, searcher, at in sorted(hits, key=lambda hit: -hit[0])[:most]:
+            document = searcher.doc(at)
+            text = Text(*json.loads(document["text"][0]))
+            found.append(Hit(text.key(), text, document["folded"][0]))
         return found
 
     def close(self) -> None:

@@ -131,7 +131,7 @@ class TextSearch:
         heard = bare(" ".join(word.text for word in row.heard))
         frames = row.duration / self._model.info.stride
         found = {}
-        for number, text in self._nearest(heard, self._folded(row.text)):
+        for number, text in self.nearest(heard, self._folded(row.text)):
             transcript = self._model.spell(said(text.text), text.lang)
             if 0 < transcript.letters * frames <= MAX_CELLS:
                 found[self._place(number)] = transcript
@@ -141,8 +141,13 @@ class TextSearch:
         """Remove what is not kept of the index."""
         self._index.close()
 
-    def _nearest(self, heard: str, own: str) -> list[tuple[int, Text]]:
-        """By their number among all texts, those most like what is heard."""
+    def nearest(self, heard: str, own: str = "") -> list[tuple[int, Text]]:
+        """The texts most like what is heard, by their number among all texts.
+
+        Args:
+            heard: as `bare` gives it.
+            own: the text that is left out, folded.
+        """
         hits: dict[str, tuple[int, Hit]] = {}
         for hit in self._index.near(heard[:MAX_LETTERS], LOOKED_UP):
             number = self._number(hit.key)
