@@ -24,7 +24,7 @@ from asr_gate.audit.records.controls import LIKELY
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
 from asr_gate.audit.records.measured import Measured
-from asr_gate.audit.records.pairing import FoundRow, Pairing, SearchedFile
+from asr_gate.audit.records.pairing import FoundRow, Pairing, SearchedFile, UnsureRow
 from asr_gate.audit.records.power import Calibration
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Seconds, Span
@@ -76,6 +76,7 @@ class SampleJudge:
         self._policy = policy
         self._model = model
         self._origins = corpus.relative_origins()
+        self._places = Places(corpus)
 
     def judge(self, rows: Sequence[Measured], *, errors_only: bool = False) -> JudgedSample:
         """Calibrate on the controls, judge every row, and run the rules.
@@ -97,7 +98,7 @@ class SampleJudge:
         in_force = absolute_thresholds_in_force(judged, calibration, policy)
         alarms = false_alarms_by_domain(ordered, calibration, matches.mismatches)
         unclear = untold(calibration, alarms, policy.controls)
-        pairing = _pairing(ordered, matches, calibration, self._corpus, self._searched)
+        pairing = _pairing(ordered, matches, calibration, self._places, self._searched)
         context = Context(
             policy=policy,
             corpus=self._corpus,
@@ -119,11 +120,10 @@ def _pairing(
     rows: Sequence[Measured],
     matches: Matches,
     calibration: Calibration,
-    corpus: Corpus,
+    places: Places,
     files: Sequence[SearchedFile],
 ) -> Pairing:
     partners = matches.partners
-    places = Places(corpus)
     told = [row for row in rows if row.mismatch is not None and calibration.recognises_enough(row)]
     wrong = {
         row.id for row in told if calibration.passes(row.domain, "mismatch", row.mismatch or 0.0)
@@ -139,21 +139,13 @@ def _pairing(
         *given_to_many(rows, wrong | partners.keys(), places),
         *patterns_of(moved, places),
     ]
-    numbers = (
-        {}
-        if not partners
-        else {
-            row.id: number
-            for number, row in enumerate([*corpus.utterances, *corpus.others], start=1)
-        }
-    )
     found = [
         FoundRow(
             id=identity,
             text_of=text_of,
             ratio=round(partners[identity].ratio, 6) if identity in partners else None,
-            row=numbers[identity],
-            text_row=numbers.get(text_of),
+            row=places.of[identity] + 1,
+            text_row=places.number(text_of),
         )
         for identity, text_of in sorted((astray.text_of | astray.implied).items())
     ]
@@ -164,6 +156,11 @@ def _pairing(
         compared=matches.compared,
         found=found,
         patterns=patterns,
+        unsure=[
+            UnsureRow(id=identity, candidates=list(candidates))
+            for identity, candidates in sorted(matches.unsure.items())
+            if identity not in right and identity not in astray.implied
+        ],
         moved=moved,
         files=list(files),
     )

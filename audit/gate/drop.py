@@ -140,15 +140,15 @@ def _texts_after(moved: Sequence[MovedWords], texts: Mapping[str, str]) -> dict[
         if one.id not in texts or (one.to is not None and one.to not in texts):
             continue
         words = found.get(one.id, texts[one.id]).split()
-        moved = one.words.split()
-        here = slice(len(moved)) if one.end == "first" else slice(-len(moved), None)
-        if words[here] != moved or words == moved:
+        gone = one.words.split()
+        here = slice(len(gone)) if one.end == "first" else slice(-len(gone), None)
+        if words[here] != gone or words == gone:
             continue  # the report is about another text
         del words[here]
         found[one.id] = " ".join(words)
         if one.to is not None:
             other = found.get(one.to, texts[one.to])
-            found[one.to] = " ".join((other, *moved) if one.end == "first" else (*moved, other))
+            found[one.to] = " ".join((other, *gone) if one.end == "first" else (*gone, other))
     return found
 
 

@@ -21,6 +21,16 @@ class Places:
         self._manifests: dict[str, str] = {}
         self._segments = Counter(row.audio_name for row in self.rows)
 
+    def number(self, identity: str) -> int | None:
+        """Of a row among those of all splits, from 1; None: it is none of them."""
+        at = self.of.get(identity)
+        return self._others.get(identity) if at is None else at + 1
+
+    @cached_property
+    def _others(self) -> dict[str, int]:
+        others = enumerate(self._corpus.others, start=len(self.rows) + 1)
+        return {row.id: number for number, row in others}
+
     def id(self, at: int) -> str:
         return self.rows[at].id
 

@@ -78,6 +78,14 @@ class FoundRow(Frozen):
     """The number of the row that has the text; null: it is one of `--texts`."""
 
 
+class UnsureRow(Frozen):
+    """A row that may say the text of one of several others."""
+
+    id: str
+    candidates: list[str]
+    """Ids of the rows, or files and lines of `--texts`; the likeliest first."""
+
+
 End = Literal["first", "last"]
 
 
@@ -116,6 +124,8 @@ class Pairing(Frozen):
     """Utterances whose second and third best text showed how far wrong texts lie apart."""
     found: list[FoundRow] = Field(default_factory=list)
     patterns: list[Pattern] = Field(default_factory=list)
+    unsure: list[UnsureRow] = Field(default_factory=list, exclude_if=lambda rows: not rows)
+    """Rows whose own text does not fit, and of others several do: for people to decide."""
     moved: list[MovedWords] = Field(default_factory=list, exclude_if=lambda moved: not moved)
     files: list[SearchedFile] = Field(default_factory=list, exclude_if=lambda files: not files)
     """Whose texts were searched beside those of the corpus."""

@@ -68,6 +68,8 @@ def page_data(
     parts = [_grouped(tables[name], chosen) for name in ("words", "gaps", "heard")]
     rules = catalogue()
     codes = {finding.code for finding in report.findings}
+    may_say: dict[str, Sequence[str]] = {one.id: one.candidates for one in report.pairing.unsure}
+    may_say |= {one.id: [one.text_of] for one in report.pairing.found}
     return {
         "digest": report.audit_digest,
         "decision": report.decision,
@@ -111,6 +113,7 @@ def page_data(
         "rows": [
             _row(id, by_id[id], known.get(id), *(part.get(id, []) for part in parts))
             | _people(report.review, id)
+            | _candidates(may_say.get(id, ()), known)
             for id in shown
         ],
     }
@@ -150,6 +153,14 @@ def _people(review: Review | None, id: str) -> dict[str, Any]:
         who = review.right[id]
         return {"people": f"People call it right{f': {plain(who)}' if who else ''}."}
     return {}
+
+
+def _candidates(rows: Sequence[str], known: Mapping[str, Row]) -> dict[str, Any]:
+    """Texts of other rows that a row may say: whose they are, and the text where it was heard."""
+    if not rows:
+        return {}
+    texts = (known[row]["text"] if row in known else None for row in rows)
+    return {"candidates": [[row, t and plain(t)] for row, t in zip(rows, texts, strict=True)]}
 
 
 def _worst_first(findings: Sequence[Finding], row: Row | None) -> tuple[object, ...]:
