@@ -24,6 +24,8 @@ NAMES: dict[Kind, str] = {
     "cut": "cut transcripts",
 }
 
+MOST = 0.5
+"""Share of sampled rows with texts or words of others, from which on that alone is STOP."""
 HEARS = 0.2
 """Share of searched rows whose text is found elsewhere, for the aligner to hear: far above the rate
 at which texts are found that are not there (controls.false_alarm)."""
@@ -33,13 +35,16 @@ OTHER_ALPHABET = (
 )
 
 
-WRONG_ROWS = "Correct the manifest: its texts stand in wrong rows. Then audit it again."
+WRONG_ROWS = (
+    "Put the texts where they are said (asr clean --repair), or correct the manifest, and audit it "
+    "again."
+)
 
 
 def no_verdict(
     sample: JudgedSample, populations: Mapping[str, int], policy: Policy, model: ModelInfo
 ) -> Verdict | None:
-    """The verdict where this audit cannot decide; None: it can.
+    """The verdict where the controls cannot decide; None: they can.
 
     Args:
         sample: the sampled utterances, judged.
@@ -49,7 +54,7 @@ def no_verdict(
     """
     return (
         _other_alphabet(sample.rows, policy, model)
-        or _cannot_tell(sample.untold, populations, policy.decision, model, sample.pairing)
+        or _cannot_tell(sample, populations, policy.decision, model)
         or _too_few(len(sample.rows), sum(populations.values()), policy.decision)
     )
 
@@ -83,16 +88,26 @@ def untold_percentage(untold: Mapping[str, str], populations: Mapping[str, int])
 
 
 def _cannot_tell(
-    untold: Mapping[str, str],
+    sample: JudgedSample,
     populations: Mapping[str, int],
     policy: DecisionPolicy,
     model: ModelInfo,
-    pairing: Pairing,
 ) -> Verdict | None:
-    """No verdict where of too much of the corpus nothing can be told."""
+    """No verdict where of too much of the corpus nothing can be told.
+
+    Where it is known of most rows what they say instead, no control has to tell that they are so.
+    """
+    untold, pairing = sample.untold, sample.pairing
     percent = untold_percentage(untold, populations)
     if not untold or (percent <= policy.untold_no_verdict_above and len(untold) < len(populations)):
         return None
+    astray = {one.id for one in pairing.found} | {one.id for one in pairing.moved}
+    if len(astray) >= MOST * len(sample.rows):
+        return Verdict(
+            "STOP",
+            [f"{len(astray)} of {len(sample.rows)} sampled rows have a text or words of another"],
+            WRONG_ROWS,
+        )
     each = "; ".join(f"domain {domain}: {reason}" for domain, reason in untold.items())
     return Verdict(
         "NO_VERDICT",
