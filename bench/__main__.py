@@ -11,8 +11,10 @@ from bench import (
     incremental,
     limits,
     opening,
+    pairing,
     propose,
     real_speech,
+    retrieval,
     review,
     rounds,
     rules,
@@ -38,6 +40,7 @@ if __name__ == "__main__":
     state.main()
     training_time.main()
     tracking.main()
+    retrieval.main()
     for measurement in (
         opening,
         real_speech,
@@ -46,6 +49,7 @@ if __name__ == "__main__":
         propose,
         incremental,
         detection,
+        pairing,
         adaptation,
     ):
         try:

@@ -175,7 +175,11 @@ class TextIndex:
                 self._say(f"indexes {len(missing)} of {len(names)} parts of the texts")
             self._make(missing, folder, names, texts())
         self.made = len(missing)
-        return [self._index(folder / name).searcher() for name in names]
+        # Somebody may remove one meanwhile; it must not be taken for an empty one.
+        indexes = [tantivy.Index.open(str(folder / name)) for name in names]
+        for index in indexes:
+            index.register_tokenizer("grams", _grams())
+        return [index.searcher() for index in indexes]
 
     def _make(
         self, missing: Set[int], folder: Path, names: Sequence[str], texts: Iterable[Text]
@@ -203,7 +207,8 @@ class TextIndex:
         texts = {(text := Text(*json.loads(line))).key(): text for line in lines}
         new = place.with_name(f".{place.name[:16]}-{secrets.token_hex(8)}")
         new.mkdir(mode=0o700)
-        index = self._index(new)
+        index = tantivy.Index(self._schema, str(new))
+        index.register_tokenizer("grams", _grams())
         # One thread and one order, so that texts of equal rank come the same way every time.
         writer = index.writer(heap_size=HEAP, num_threads=1)
         for key in sorted(texts):
@@ -220,12 +225,10 @@ class TextIndex:
         except OSError:  # another audit made it meanwhile
             shutil.rmtree(new)
 
-    def _index(self, folder: Path) -> tantivy.Index:
-        index = tantivy.Index(self._schema, str(folder))
-        grams = tantivy.Tokenizer.ngram(min_gram=GRAM, max_gram=GRAM, prefix_only=False)
-        index.register_tokenizer("grams", tantivy.TextAnalyzerBuilder(grams).build())
-        index.reload()
-        return index
+
+def _grams() -> tantivy.TextAnalyzer:
+    grams = tantivy.Tokenizer.ngram(min_gram=GRAM, max_gram=GRAM, prefix_only=False)
+    return tantivy.TextAnalyzerBuilder(grams).build()
 
 
 def _name(keys: Keys, made_by: Mapping[str, str]) -> str:

@@ -73,7 +73,9 @@ def test_a_damaged_part_is_made_anew(cache: Path) -> None:
     opened(those)
     part = next(iter(cache.iterdir()))
     file = max(part.iterdir(), key=lambda path: path.stat().st_size)
-    file.write_bytes(file.read_bytes()[:-20] + bytes(20))
+    content = file.read_bytes()
+    file.unlink()  # it may be mapped still
+    file.write_bytes(content[:-20] + bytes(20))
     assert opened(those).made == 1
     assert opened(those).made == 0
 
@@ -104,6 +106,19 @@ def test_a_place_that_cannot_be_written_costs_the_keeping_only(cache: Path) -> N
     cache.write_text("a file is in the way")
     those = texts(120)
     assert those[3].text in best(opened(those), those[3].text)
+
+
+def test_a_part_that_another_audit_removes_is_not_taken_for_empty(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    those = texts(120)
+    opened(those)
+    for part in cache.iterdir():
+        for path in part.iterdir():
+            path.unlink()
+    with monkeypatch.context() as still_whole:
+        still_whole.setattr(indexing, "_is_whole", lambda folder: folder.parent == cache)
+        assert those[3].text in best(opened(those), those[3].text)
 
 
 def test_equal_texts_and_texts_without_letters() -> None:
