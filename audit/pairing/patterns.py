@@ -11,6 +11,8 @@ from asr_gate.audit.records.pairing import Partner, Pattern
 
 FEW = 3
 """Rows that make a pattern: so many more than contradict it in its range."""
+MOST_SHIFTS = 200
+"""Shifts that are tried, the commonest first: among rows that are mixed there are any number."""
 NEARLY_ALL = 0.9
 """Share of rows that stay in their recording or folder, for a pattern to be named by it."""
 
@@ -68,10 +70,11 @@ def find_patterns(
     patterns += _swapped(pairs, places)
     # Where the text of the other row of a pair was not found, nothing is known of that row.
     apart = {abs(to - at) for at, to in pairs.items()}
+    known = rest.keys() | sure
     half = {
         at
         for at, tos in rest.items()
-        if any(abs(to - at) in apart and to not in rest.keys() | sure for to in tos)
+        if any(abs(to - at) in apart and to not in known for to in tos)
     }
     mixed = {at: tos for at, tos in rest.items() if at not in pairs.keys() | half}
     patterns += _mixed(mixed, places)
@@ -96,15 +99,17 @@ def _goes_over_all(run: _Run, wanted: Mapping[int, object], sure: Collection[int
 def _runs(wanted: Mapping[int, Collection[int]], sure: Collection[int]) -> Iterator[_Run]:
     """The longest runs of one shift each, until none is left that is long enough."""
     left = dict(wanted)
+    known = sorted({*wanted, *sure})
     while left:
         votes = Counter(to - at for at, tos in left.items() for to in tos)
         best: list[int] = []
         by, most = 0, FEW - 1
         # Of runs as long the smaller shift is the likelier accident.
-        for shift, count in sorted(votes.items(), key=lambda one: (-one[1], abs(one[0]), one[0])):
+        shifts = sorted(votes.items(), key=lambda one: (-one[1], abs(one[0]), one[0]))
+        for shift, count in shifts[:MOST_SHIFTS]:
             if count <= most:
                 break
-            places, surplus = _run(shift, left, wanted, sure)
+            places, surplus = _run(shift, left, known)
             if surplus > most:
                 best, by, most = places, shift, surplus
         if not best:
@@ -117,8 +122,7 @@ def _runs(wanted: Mapping[int, Collection[int]], sure: Collection[int]) -> Itera
 def _run(
     shift: int,
     left: Mapping[int, Collection[int]],
-    wanted: Mapping[int, Collection[int]],
-    sure: Collection[int],
+    known: Sequence[int],
 ) -> tuple[list[int], int]:
     """The stretch in which a shift explains the most rows (Kadane's search).
 
@@ -127,17 +131,17 @@ def _run(
     with the shift, and how many are left of them after what counts against it.
     """
     best: list[int] = []
-    most = surplus = 0
+    length = most = surplus = 0
     run: list[int] = []
-    for at in sorted({*wanted, *sure}):
+    for at in known:
         if at in left and at + shift in left[at]:
             run.append(at)
             surplus += 1
             if surplus > most:
-                best, most = list(run), surplus
+                best, length, most = run, len(run), surplus
         elif (surplus := surplus - 2) <= 0:
             run, surplus = [], 0
-    return best, most
+    return best[:length], most
 
 
 def _pieces(run: _Run, places: Places) -> Iterator[_Run]:
