@@ -48,6 +48,7 @@ def audit_corpus(
     language: str | None = None,
     fraction: float | None = None,
     until_decided: bool = False,
+    texts: Sequence[PathLike] = (),
     seed: int = 0,
     policy: PathLike | None = None,
     split: str | None = None,
@@ -74,6 +75,7 @@ def audit_corpus(
         language: ISO 639 code of the transcripts.
         fraction: share of the corpus to sample, 0 to 1; None: the policy's.
         until_decided: stop as soon as the decision is certain; `fraction` is then the most.
+        texts: files of more texts that a row may say: manifests, or FILE.txt with one a line.
         seed: decides the sample.
         policy: a policy file; None: the default policy.
         split: which split of the manifest or dataset.
@@ -124,6 +126,7 @@ def audit_corpus(
         device=device,
         batch_seconds=batch_seconds,
         until_decided=until_decided,
+        texts=tuple(map(Path, texts)),
         precision=precision,
     )
     try:

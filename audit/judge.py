@@ -14,14 +14,17 @@ from asr_gate.audit.controls.absolute_thresholds import absolute_thresholds_in_f
 from asr_gate.audit.controls.calibrate import calibrate
 from asr_gate.audit.controls.untold import false_alarms_by_domain, untold
 from asr_gate.audit.pairing.match import Matches, match
+from asr_gate.audit.pairing.neighbours import find_moved, patterns_of
+from asr_gate.audit.pairing.outside import given_to_many, in_other_files
 from asr_gate.audit.pairing.patterns import find_patterns
+from asr_gate.audit.pairing.places import Places
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.alignment import AlignedWord, HeardWord
 from asr_gate.audit.records.controls import LIKELY
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.judged import Judged, JudgedGap, JudgedWord
 from asr_gate.audit.records.measured import Measured
-from asr_gate.audit.records.pairing import FoundRow, Pairing
+from asr_gate.audit.records.pairing import FoundRow, Pairing, SearchedFile, UnsureRow
 from asr_gate.audit.records.power import Calibration
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Seconds, Span
@@ -51,13 +54,29 @@ class SampleJudge:
     """Judges what was measured so far of one corpus, and runs the rules."""
 
     def __init__(
-        self, corpus: Corpus, fingerprint: Fingerprint, policy: Policy, model: ModelInfo
+        self,
+        corpus: Corpus,
+        fingerprint: Fingerprint,
+        policy: Policy,
+        model: ModelInfo,
+        searched: Sequence[SearchedFile] = (),
     ) -> None:
+        """Prepare.
+
+        Args:
+            corpus: all rows.
+            fingerprint: of the corpus.
+            policy: what counts.
+            model: that measured.
+            searched: files whose texts were searched beside the corpus.
+        """
+        self._searched = list(searched)
         self._corpus = corpus
         self._content = fingerprint.comparable()
         self._policy = policy
         self._model = model
         self._origins = corpus.relative_origins()
+        self._places = Places(corpus)
 
     def judge(self, rows: Sequence[Measured], *, errors_only: bool = False) -> JudgedSample:
         """Calibrate on the controls, judge every row, and run the rules.
@@ -79,7 +98,7 @@ class SampleJudge:
         in_force = absolute_thresholds_in_force(judged, calibration, policy)
         alarms = false_alarms_by_domain(ordered, calibration, matches.mismatches)
         unclear = untold(calibration, alarms, policy.controls)
-        pairing = _pairing(ordered, matches, calibration, self._corpus)
+        pairing = _pairing(ordered, matches, calibration, self._places, self._searched)
         context = Context(
             policy=policy,
             corpus=self._corpus,
@@ -98,27 +117,52 @@ class SampleJudge:
 
 
 def _pairing(
-    rows: Sequence[Measured], matches: Matches, calibration: Calibration, corpus: Corpus
+    rows: Sequence[Measured],
+    matches: Matches,
+    calibration: Calibration,
+    places: Places,
+    files: Sequence[SearchedFile],
 ) -> Pairing:
-    right = {
-        row.id
-        for row in rows
-        if row.id not in matches.partners
-        and row.mismatch is not None
-        and calibration.recognises_enough(row)
-        and not calibration.passes(row.domain, "mismatch", row.mismatch)
+    partners = matches.partners
+    told = [row for row in rows if row.mismatch is not None and calibration.recognises_enough(row)]
+    wrong = {
+        row.id for row in told if calibration.passes(row.domain, "mismatch", row.mismatch or 0.0)
     }
-    astray = find_patterns(matches.partners, right, corpus)
+    # Many a text of another row is too long for the audio.
+    wrong |= {row.id for row in rows if row.fault is not None and row.fault.code == "A002"}
+    right = {row.id for row in told} - wrong - partners.keys()
+    astray = find_patterns(partners, right, places, {row.id for row in rows})
+    moved = find_moved(rows, astray.text_of.keys() | astray.implied.keys(), places)
+    patterns = [
+        *astray.patterns,
+        *in_other_files(partners, files, places),
+        *given_to_many(rows, wrong | partners.keys(), places),
+        *patterns_of(moved, places),
+    ]
+    found = [
+        FoundRow(
+            id=identity,
+            text_of=text_of,
+            ratio=round(partners[identity].ratio, 6) if identity in partners else None,
+            row=places.of[identity] + 1,
+            text_row=places.number(text_of),
+        )
+        for identity, text_of in sorted((astray.text_of | astray.implied).items())
+    ]
     return Pairing(
         searched=matches.searched,
         ratio=round(matches.ratio[False], 6),
         ratio_short=round(matches.ratio[True], 6),
         compared=matches.compared,
-        found=[
-            FoundRow(id=identity, text_of=astray.text_of[identity], ratio=round(partner.ratio, 6))
-            for identity, partner in sorted(matches.partners.items())
+        found=found,
+        patterns=patterns,
+        unsure=[
+            UnsureRow(id=identity, candidates=list(candidates))
+            for identity, candidates in sorted(matches.unsure.items())
+            if identity not in right and identity not in astray.implied
         ],
-        patterns=astray.patterns,
+        moved=moved,
+        files=list(files),
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from asr_gate.audit.engine.parts import Parts, only_one
 from asr_gate.audit.engine.shards import BATCHES, Shard, Share
 from asr_gate.audit.judge import SampleJudge
 from asr_gate.audit.opinion.ask import second_opinion
+from asr_gate.audit.pairing.search import TextSearch
 from asr_gate.audit.prepare import Prepared, Settings, prepare
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED
@@ -67,10 +68,11 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
         Interrupted: by Ctrl-C, with what is kept.
     """
     folder = settings.out / settings.name
-    with only_one(folder), connected(settings.ray):
+    with only_one(folder), connected(settings.ray), ExitStack() as stack:
         prepared = prepare(corpus, settings, progress)
+        search = stack.enter_context(prepared.search(progress.say))
         plan, model, policy = prepared.plan, prepared.model, settings.policy
-        judge = SampleJudge(corpus, prepared.identity, policy, model.info)
+        judge = SampleJudge(corpus, prepared.identity, policy, model.info, search.searched)
         parts = Parts(folder, shared=settings.merge)
         adapted: Adapted | None = None
         ending: Ending | None = None
@@ -85,7 +87,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
                 _require_all(prepared, ledger, parts, progress)
                 measured = [ledger.rows[u.id] for u in plan.sample]
             else:
-                with _engine(prepared, model, pool, ledger, progress) as engine:
+                with _engine(prepared, model, pool, search, ledger, progress) as engine:
                     if sample is None:
                         measured = engine.measure(prepared.shards(plan.sample))
                     else:
@@ -103,7 +105,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
                     keep=parts.folder,
                     say=progress.say,
                 )
-                measured = _second_pass(adapted, prepared, parts, progress)
+                measured = _second_pass(adapted, prepared, search, parts, progress)
             judged = judge.judge(measured)
             outcome = conclude(corpus, plan, judged, prepared.lengths, model.info, policy, ending)
             tool = Tool(version=version("asr-gate"), git_commit=source_commit())
@@ -160,8 +162,9 @@ def audit_share(corpus: Corpus, settings: Settings, progress: Progress) -> Share
     ledger = _ledger(prepared, model, pool, total, parts, progress, share, ids)
     with (
         parts.claimed(share),
+        prepared.search(progress.say) as search,
         _kept_on_interrupt(ledger),
-        _engine(prepared, model, pool, ledger, progress) as engine,
+        _engine(prepared, model, pool, search, ledger, progress) as engine,
     ):
         engine.measure(own)
     return ShareDone(share, total, ledger.new, parts.folder)
@@ -200,6 +203,7 @@ def _engine(
     prepared: Prepared,
     model: AcousticModel,
     pool: Sequence[Utterance],
+    search: TextSearch,
     ledger: Ledger,
     progress: Progress,
 ) -> Iterator[Engine]:
@@ -213,9 +217,9 @@ def _engine(
         and model is prepared.model
     )
     cache = open_cache(progress.say) if use_cache else None
-    work, ray = prepared.work(model, pool), prepared.settings.ray
+    work, ray = prepared.work(model, pool, search), prepared.settings.ray
     engine: Engine = (
-        RayEngine(ray, prepared.setup(work, ray.gpus), work, ledger, progress)
+        RayEngine(ray, prepared.setup(ray.gpus), work, ledger, progress)
         if ray
         else LocalEngine(work.measurer(model, cache), ledger)
     )
@@ -268,7 +272,11 @@ def _require_all(prepared: Prepared, ledger: Ledger, parts: Parts, progress: Pro
 
 
 def _second_pass(
-    adapted: Adapted, prepared: Prepared, parts: Parts, progress: Progress
+    adapted: Adapted,
+    prepared: Prepared,
+    search: TextSearch,
+    parts: Parts,
+    progress: Progress,
 ) -> list[Measured]:
     """Measure the sample again, with the same controls in it, each fold by its own model.
 
@@ -283,7 +291,7 @@ def _second_pass(
         ledger = _ledger(prepared, fold.model, pool, len(rows), part, progress)
         with (
             _kept_on_interrupt(ledger),
-            _engine(prepared, fold.model, pool, ledger, progress) as engine,
+            _engine(prepared, fold.model, pool, search, ledger, progress) as engine,
         ):
             measured += engine.measure(prepared.shards(rows))
     return measured

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from asr_gate.audit.engine.shards import Shard, Share, cut
 from asr_gate.audit.engine.work import Work
 from asr_gate.audit.engine.worker import Setup, searched
 from asr_gate.audit.opinion.strict import require_package
-from asr_gate.audit.pairing.search import compared, said
+from asr_gate.audit.pairing.search import TextSearch, compared, said
+from asr_gate.audit.pairing.texts import TextFile, text_file
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.sample.plan import Plan, draw
 from asr_gate.corpus.cache import digest_of
@@ -52,6 +54,8 @@ class Settings:
     """Minutes of one core to train the aligner for this corpus; None: it stays as it is."""
     until_decided: bool = False
     """Stop when the decision is settled; `fraction` is then the most that is sampled."""
+    texts: tuple[Path, ...] = ()
+    """Files of texts that are searched beside those of the corpus, for rows that say another's."""
     precision: Precision = "auto"
     """Of the acoustic model's matrix products."""
     second_opinion: bool = False
@@ -117,6 +121,8 @@ class Prepared:
     plan: Plan
     lengths: dict[str, Seconds]
     """Of all utterances by manifest or header, by id; 0: unreadable."""
+    files: list[TextFile]
+    """More texts to be searched."""
     base: EmbeddedModel | None
     """The model, where it is to learn from the corpus."""
 
@@ -137,6 +143,7 @@ class Prepared:
         settings = self.settings
         key = {
             "dataset": self.identity.digest,
+            "texts": [file.digest for file in self.files],
             "sample": digest_of([u.id for u in pool]),
             "aligner": [model.info.name, model.info.weights_sha256, settings.language],
             "device": model.device,
@@ -150,7 +157,27 @@ class Prepared:
         }
         return key if shares is None else key | {"shares": shares}
 
-    def work(self, model: AcousticModel, pool: Sequence[Utterance]) -> Work:
+    @contextmanager
+    def search(self, say: Callable[[str], None]) -> Iterator[TextSearch]:
+        """All texts, to be searched by what is heard; once for all models of an audit.
+
+        Raises:
+            UserError: a file of texts cannot be read, holds none, or changes meanwhile.
+        """
+        search = TextSearch(
+            self.model,
+            self.corpus,
+            self.files,
+            made_by=code_version(),
+            keep=self.settings.cache,
+            say=say,
+        )
+        try:
+            yield search
+        finally:
+            search.close()
+
+    def work(self, model: AcousticModel, pool: Sequence[Utterance], search: TextSearch) -> Work:
         """What is measured of a pool of utterances, with controls planted in them."""
         settings = self.settings
         per_kind = settings.policy.controls.per_kind
@@ -163,13 +190,13 @@ class Prepared:
             transcripts,
             plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed),
             compared(transcripts, settings.seed),
-            [*self.corpus.utterances, *self.corpus.others],
+            search,
             self.identity,
             settings.batch_seconds,
             settings.policy.signal.speech_activity,
         )
 
-    def setup(self, work: Work, gpus: float | None) -> Setup:
+    def setup(self, gpus: float | None) -> Setup:
         """What the workers of a cluster are told, whatever they measure.
 
         Raises:
@@ -185,7 +212,9 @@ class Prepared:
             settings.precision,
             replace(model.info, trained=None),
             code_version(),
-            searched(work.texts),
+            searched(self.corpus),
+            [replace(file, path=file.path.absolute()) for file in self.files],
+            settings.cache,
             self.identity.audio,
             settings.batch_seconds,
             settings.policy.signal.speech_activity,
@@ -200,6 +229,7 @@ def prepare(corpus: Corpus, settings: Settings, progress: Progress) -> Prepared:
         UserError: nothing to audit, or a bad setting.
     """
     _require_sense(corpus, settings)
+    files = [text_file(path) for path in settings.texts]
     policy = settings.policy
     model = load_model(
         settings.aligner,
@@ -226,7 +256,7 @@ def prepare(corpus: Corpus, settings: Settings, progress: Progress) -> Prepared:
         content=identity.digest,
     )
     progress.say(_first_line(corpus, plan, model, settings))
-    return Prepared(corpus, settings, model, identity, plan, _lengths(corpus), base)
+    return Prepared(corpus, settings, model, identity, plan, _lengths(corpus), files, base)
 
 
 def _what_it_heard(model: ModelInfo, corpus: Corpus, identity: Fingerprint) -> ModelInfo:

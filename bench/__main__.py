@@ -11,8 +11,10 @@ from bench import (
     incremental,
     limits,
     opening,
+    pairing,
     propose,
     real_speech,
+    retrieval,
     review,
     rounds,
     rules,
@@ -39,6 +41,7 @@ if __name__ == "__main__":
     state.main()
     training_time.main()
     tracking.main()
+    retrieval.main()
     for measurement in (
         opening,
         real_speech,
@@ -48,6 +51,7 @@ if __name__ == "__main__":
         incremental,
         detection,
         activity,
+        pairing,
         adaptation,
     ):
         try:

@@ -74,6 +74,7 @@ def audit_all_rows(
         device="auto",
         batch_seconds=60.0,
         precision="auto" if precision == "float16" else precision,
+        texts=tuple(corpus.placed(one.file) for one in report.pairing.files),
     )
     with one_interrupt():
         try:
@@ -109,4 +110,10 @@ def _is_full(folder: Path, sample: Report) -> bool:
         full.dataset,
         full.aligner.weights_sha256,
         full.policy,
-    ) == (sample.dataset, sample.aligner.weights_sha256, sample.policy)
+        full.pairing.files,
+    ) == (
+        sample.dataset,
+        sample.aligner.weights_sha256,
+        sample.policy,
+        sample.pairing.files,
+    )

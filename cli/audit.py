@@ -130,6 +130,14 @@ def _measure_share(source: Reading, settings: Settings) -> int:
     show_default=True,
     help="Bound of that training, in minutes of one core.",
 )
+@click.option(
+    "--texts",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="More texts that a row may say, beside those of the corpus: a manifest, or FILE.txt with "
+    "one a line; repeat for several.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
 @corpus_options
@@ -226,6 +234,7 @@ def command(
     until_decided: bool,
     adapt: bool,
     adapt_minutes: float,
+    texts: tuple[Path, ...],
     seed: int,
     policy: Path | None,
     split: str | None,
@@ -312,6 +321,7 @@ def command(
         merge=merge,
         ray=RayOptions(address, workers, gpus_per_worker) if engine == "ray" else None,
         second_opinion=second_opinion,
+        texts=texts,
     )
     if settings.share:
         return _measure_share(source, settings)

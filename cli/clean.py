@@ -55,8 +55,8 @@ OF_THE_CORPUS = frozenset({"D009", "D010"})
 @click.option(
     "--repair",
     is_flag=True,
-    help="Give rows that say another row's text (A012) that text, and keep them. All rows must be "
-    "audited.",
+    help="Give rows that say another row's text (A012) that text, move words to the neighbour that "
+    "says them, and keep the rows. All rows must be audited.",
 )
 @click.option(
     "--all-rows",

@@ -42,11 +42,8 @@ def open_cache(say: Callable[[str], None] = lambda line: None) -> Cache | None:
     Raises:
         UserError: ASR_CACHE_GB is no number of gigabytes.
     """
-    asked = os.environ.get(VARIABLE) or str(DEFAULT_GB)
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", asked):
-        raise UserError(f"{VARIABLE}={asked}: give gigabytes, such as {DEFAULT_GB:g}; 0: no cache")
-    limit = int(float(asked) * GIGABYTE)
-    if in_ci() or not limit:
+    limit = cache_limit()
+    if not limit:
         return None
     try:
         folder = cache_home() / "measurements"
@@ -55,6 +52,18 @@ def open_cache(say: Callable[[str], None] = lambda line: None) -> Cache | None:
     except (OSError, RuntimeError, sqlite3.Error) as error:
         say(f"measurements of earlier audits are not used: {error}")
         return None
+
+
+def cache_limit() -> int:
+    """Bytes that a cache of this user may hold; 0: none is used, as in CI.
+
+    Raises:
+        UserError: ASR_CACHE_GB is no number of gigabytes.
+    """
+    asked = os.environ.get(VARIABLE) or str(DEFAULT_GB)
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", asked):
+        raise UserError(f"{VARIABLE}={asked}: give gigabytes, such as {DEFAULT_GB:g}; 0: no cache")
+    return 0 if in_ci() else int(float(asked) * GIGABYTE)
 
 
 def digest_of(value: Any) -> str:

@@ -80,6 +80,10 @@ class Corpus:
         """
         return os.path.relpath(origin, self._folder)
 
+    def placed(self, relative: str) -> Path:
+        """Where something lies that `relative_origin` named."""
+        return Path(os.path.normpath(Path(self._folder, relative)))
+
     def relative_origins(self) -> dict[str, str]:
         """The relative origin of every row, skipped ones too, by id."""
         origins = {row.id: row.origin for row in self.skipped}

@@ -15,11 +15,12 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
     if context.pairing is None:
         return
     for row in context.pairing.found:
-        yield Found(
-            row.id,
-            f"its audio says the text of {row.text_of} (which costs {row.ratio:.2f} of what the "
-            "next best text costs)",
+        why = (
+            "by the rows around it, which are shifted"
+            if row.ratio is None
+            else f"which costs {row.ratio:.2f} of what the next best text costs"
         )
+        yield Found(row.id, f"its audio says the text of {row.text_of} ({why})")
 
 
 RULE = Rule("A012", _find, compares=True)

@@ -11,6 +11,7 @@ from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import ControlsPolicy, DecisionPolicy, Policy
 from asr_gate.audit.records.controls import KINDS, THRESHOLD_KINDS, Kind
 from asr_gate.audit.records.judged import Judged
+from asr_gate.audit.records.pairing import Pairing
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration
 from asr_gate.corpus.text.scripts import script_names
 
@@ -27,15 +28,27 @@ NAMES: dict[Kind, str] = {
     "shortened": "cut recordings",
 }
 
+MOST = 0.5
+"""Share of sampled rows with texts or words of others, from which on that alone is STOP."""
+HEARS = 0.2
+"""Share of searched rows whose text is found elsewhere, for the aligner to hear: far above the rate
+at which texts are found that are not there (controls.false_alarm)."""
+
 OTHER_ALPHABET = (
     "Audit again with an aligner for this language; nothing is said against the transcripts."
+)
+
+
+WRONG_ROWS = (
+    "Put the texts where they are said (asr clean --repair), or correct the manifest, and audit it "
+    "again."
 )
 
 
 def no_verdict(
     sample: JudgedSample, populations: Mapping[str, int], policy: Policy, model: ModelInfo
 ) -> Verdict | None:
-    """The verdict where this audit cannot decide; None: it can.
+    """The verdict where the controls cannot decide; None: they can.
 
     Args:
         sample: the sampled utterances, judged.
@@ -45,7 +58,7 @@ def no_verdict(
     """
     return (
         _other_alphabet(sample.rows, policy, model)
-        or _cannot_tell(sample.untold, populations, policy.decision, model)
+        or _cannot_tell(sample, populations, policy.decision, model)
         or _too_few(len(sample.rows), sum(populations.values()), policy.decision)
     )
 
@@ -79,25 +92,63 @@ def untold_percentage(untold: Mapping[str, str], populations: Mapping[str, int])
 
 
 def _cannot_tell(
-    untold: Mapping[str, str],
+    sample: JudgedSample,
     populations: Mapping[str, int],
     policy: DecisionPolicy,
     model: ModelInfo,
 ) -> Verdict | None:
-    """No verdict where of too much of the corpus nothing can be told."""
+    """No verdict where of too much of the corpus nothing can be told.
+
+    Where it is known of most rows what they say instead, no control has to tell that they are so.
+    """
+    untold, pairing = sample.untold, sample.pairing
     percent = untold_percentage(untold, populations)
     if not untold or (percent <= policy.untold_no_verdict_above and len(untold) < len(populations)):
         return None
+    astray = {one.id for one in pairing.found} | {one.id for one in pairing.moved}
+    if len(astray) >= MOST * len(sample.rows):
+        return Verdict(
+            "STOP",
+            [f"{len(astray)} of {len(sample.rows)} sampled rows have a text or words of another"],
+            WRONG_ROWS,
+        )
     each = "; ".join(f"domain {domain}: {reason}" for domain, reason in untold.items())
     return Verdict(
         "NO_VERDICT",
         [
             f"{model.name} cannot tell right transcripts from wrong ones in {percent:.0f} % of the "
             f"corpus, above {policy.untold_no_verdict_above:g} % "
-            f"(decision.untold_no_verdict_above): {each}. Either most transcripts are wrong, or "
-            f"the model (language '{model.language}') does not suit this speech; one of its own "
-            "language and sound may do better: --aligner mms --language CODE, or hf:ID"
+            f"(decision.untold_no_verdict_above): {each}. {_which_of_the_two(pairing, model)}"
         ],
+        WRONG_ROWS if _hears(pairing) else "",
+    )
+
+
+def _hears(pairing: Pairing) -> bool:
+    """Whether the aligner finds texts that are said, whoever has them."""
+    found = sum(one.ratio is not None for one in pairing.found)
+    return found >= HEARS * max(1, pairing.searched)
+
+
+def _which_of_the_two(pairing: Pairing, model: ModelInfo) -> str:
+    """Whether the aligner cannot hear this speech, or the transcripts are wrong."""
+    found = sum(one.ratio is not None for one in pairing.found)
+    other = "--aligner mms --language CODE, or hf:ID"
+    if _hears(pairing):
+        return (
+            f"It hears this speech, for {found} of the {pairing.searched} rows that were searched "
+            "say a text that stands in another row: most transcripts are wrong"
+        )
+    if not pairing.searched:
+        return (
+            f"Either most transcripts are wrong, or the model (language '{model.language}') does "
+            f"not suit this speech; one of its own language and sound may do better: {other}"
+        )
+    return (
+        f"In {found} of the {pairing.searched} rows that were searched one text of the corpus "
+        f"stands out: the model (language '{model.language}') does not hear this speech, and one "
+        f"of its own language and sound may do better ({other}); or what is said stands in no row "
+        "(--texts FILE searches more)"
     )
 
 

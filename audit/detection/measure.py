@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from asr_gate.audit.acoustic import AcousticModel
 from asr_gate.audit.controls.plant import plan_controls
 from asr_gate.audit.detection.known import KnownRow
-from asr_gate.audit.engine.local import Progress
+from asr_gate.audit.engine.ledger import Progress
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.pairing.search import said
 from asr_gate.audit.records.measured import Measured

@@ -43,6 +43,7 @@ LIBRARIES = (
     "torch",
     "torchaudio",
     "transformers",
+    "uroman",
 )
 """Libraries whose version may change what is measured, where they are installed."""
 

@@ -203,8 +203,6 @@ class Measurer:
             decoder.stop()
         if self._cache is not None:
             self._cache.close()
-        if self._search is not None:
-            self._search.stop()
 
     def _recalled(
         self, utterances: Sequence[Utterance], kept: Mapping[str, Measured]

@@ -29,6 +29,8 @@ LOOK_EVERY = 5.0
 """Seconds between two looks at how large the cluster is."""
 CONNECT = 10.0
 """Seconds that a cluster has to answer at first."""
+CLOSING = 5.0
+"""Seconds that workers get to remove what they wrote."""
 PATIENCE = 1.0
 """Seconds that are waited for news at most, before slow shards are looked for."""
 
@@ -155,6 +157,9 @@ class RayPool:
 
     def stop(self) -> None:
         """End the workers."""
+        closed = [actor.close.remote() for actor in self._actors.values()]
+        if closed:
+            self._ray.wait(closed, num_returns=len(closed), timeout=CLOSING)
         for actor in self._actors.values():
             self._ray.kill(actor)
         self._actors, self._waiting = {}, {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from asr_gate.audit.acoustic import AcousticModel
@@ -13,7 +13,7 @@ from asr_gate.corpus.cache import Cache
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.text.letters import Transcript
-from asr_gate.corpus.utterance import Seconds, Utterance
+from asr_gate.corpus.utterance import Seconds
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,8 @@ class Work:
     """The controls, by id."""
     compared: Collection[str]
     """Ids of utterances for which other texts are searched whatever their own costs."""
-    texts: Sequence[Utterance]
-    """The rows whose texts are searched."""
+    search: TextSearch
+    """Finds texts of other rows."""
     identity: Fingerprint
     """Whose digests the audio must have."""
     batch_seconds: Seconds
@@ -44,7 +44,7 @@ class Work:
             self.batch_seconds,
             self.identity,
             cache,
-            TextSearch(model, self.texts),
+            self.search,
             self.compared,
             detector=self.detector,
         )

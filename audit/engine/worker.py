@@ -20,13 +20,14 @@ from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.engine.shards import Shard
 from asr_gate.audit.engine.work import Work
 from asr_gate.audit.pairing.search import TextSearch
+from asr_gate.audit.pairing.texts import TextFile, text_file
 from asr_gate.audit.records.measured import Measured
 from asr_gate.corpus.digests import Method
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import ABSENT, Fingerprint
 from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.text.letters import Transcript
-from asr_gate.corpus.utterance import Seconds, Utterance
+from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,12 @@ class Setup:
     """Which must come out, but for what it was trained on."""
     code: Mapping[str, str]
     """Version of what measures, on the driver."""
-    texts: Sequence[Utterance]
+    corpus: Corpus
     """Ids, texts and languages of the rows whose texts are searched."""
+    files: Sequence[TextFile]
+    """More texts, which must lie on each machine under the same path."""
+    keep: bool
+    """Whether the index of the texts is kept between audits."""
     audio: Method
     """How the digests of the audio were made."""
     batch_seconds: Seconds
@@ -79,9 +84,25 @@ def task_of(work: Work, shard: Shard, kept: Mapping[str, Measured]) -> Task:
     )
 
 
-def searched(rows: Sequence[Utterance]) -> list[Utterance]:
-    """Rows with what is searched of them alone: no worker needs their audio."""
-    return [Utterance(row.id, row.text, Path(), "", "", lang=row.lang) for row in rows]
+def searched(corpus: Corpus) -> Corpus:
+    """A corpus with what is searched of it alone: no worker needs all audio."""
+    rows, others = (
+        [Utterance(row.id, row.text, Path(), "", "", lang=row.lang) for row in some]
+        for some in (corpus.utterances, corpus.others)
+    )
+    return Corpus(rows, [str(Path(one).absolute()) for one in corpus.manifests], others=others)
+
+
+def _same_there(file: TextFile) -> TextFile:
+    """A file of texts on this machine.
+
+    Raises:
+        UserError: it is not there, or another.
+    """
+    found = text_file(file.path)
+    if found.digest != file.digest:
+        raise UserError(f"--texts {file.path} is another file there")
+    return found
 
 
 class Worker:
@@ -126,6 +147,14 @@ class Worker:
         )
         if replace(model.info, trained=None) != setup.model:
             raise UserError(f"--aligner {setup.aligner} is another model there")
+        self._search = TextSearch(
+            model,
+            setup.corpus,
+            [_same_there(file) for file in setup.files],
+            made_by=setup.code,
+            keep=setup.keep,
+            say=lambda _: None,
+        )
         self._measurer = Measurer(
             model,
             self._transcripts,
@@ -133,12 +162,16 @@ class Worker:
             setup.batch_seconds,
             Fingerprint("", {}, {}, setup.audio, self._sounds),
             None,
-            TextSearch(model, setup.texts),
+            self._search,
             self._compared,
             self._cores,
             setup.detector,
         )
         return processors()
+
+    def close(self) -> None:
+        """Remove what is not kept of the index of texts."""
+        self._search.close()
 
     def measure(self, task: Task) -> list[Measured]:
         """What is missing of a shard.

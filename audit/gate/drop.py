@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from asr_gate.audit.gate.leaks import policy_of
@@ -11,6 +11,7 @@ from asr_gate.audit.gate.read import NoVerdict
 from asr_gate.audit.records.causes import explained, strongest_first
 from asr_gate.audit.records.excluded import AS_AUDITED, Choice, excluded, excludes
 from asr_gate.audit.records.finding import Finding
+from asr_gate.audit.records.pairing import MovedWords
 from asr_gate.audit.records.report import Report
 from asr_gate.corpus.text.markup import broken_characters, markup
 from asr_gate.corpus.text.mend import mended
@@ -108,14 +109,47 @@ def corrections(corpus: Corpus) -> dict[str, str]:
 
 
 def repairs(report: Report, corpus: Corpus) -> dict[str, str]:
-    """The text that each row says, by id, of the rows that have another one's."""
+    """The text that each row says, by id, of the rows that have another one's or words of one.
+
+    Raises:
+        UserError: a file of texts is not there any more, or not what the audit read.
+    """
     texts = {row.id: row.text for row in (*corpus.utterances, *corpus.others)}
     rows = {row.id for row in corpus.utterances}
-    return {
-        one.id: texts[one.text_of]
-        for one in report.pairing.found
-        if one.id in rows and one.text_of in texts
-    }
+    found = [one for one in report.pairing.found if one.id in rows]
+    outside = {}
+    if elsewhere := {one.text_of for one in found if one.text_row is None}:
+        # Nothing but a repair needs what reads them.
+        from asr_gate.audit.pairing.texts import texts_at
+
+        outside = texts_at(report.pairing.files, corpus, elsewhere)
+    said = {one.id: (outside if one.text_row is None else texts).get(one.text_of) for one in found}
+    put_back = {identity: text for identity, text in said.items() if text is not None}
+    return put_back | _texts_after(report.pairing.moved, texts | put_back)
+
+
+def _texts_after(moved: Sequence[MovedWords], texts: Mapping[str, str]) -> dict[str, str]:
+    """The texts of all rows that words leave or come to, by id, with the words where they are said.
+
+    Args:
+        moved: of a report.
+        texts: of all rows of the corpus, as they are written.
+    """
+    found: dict[str, str] = {}
+    for one in moved:
+        if one.id not in texts or (one.to is not None and one.to not in texts):
+            continue
+        words = found.get(one.id, texts[one.id]).split()
+        gone = one.words.split()
+        here = slice(len(gone)) if one.end == "first" else slice(-len(gone), None)
+        if words[here] != gone or words == gone:
+            continue  # the report is about another text
+        del words[here]
+        found[one.id] = " ".join(words)
+        if one.to is not None:
+            other = found.get(one.to, texts[one.to])
+            found[one.to] = " ".join((other, *gone) if one.end == "first" else (*gone, other))
+    return found
 
 
 def after_repair(findings: Iterable[Finding], repaired: Container[str]) -> list[Finding]:

@@ -26,6 +26,8 @@ MOST = {False: 0.7, True: 0.4}
 """Ratio of the best text's cost to the next one's that no threshold exceeds; True: short texts. Of
 83 read English sentences under two models, the second to the third had 0.76 or more, of short texts
 0.31 or more."""
+MAY_BE = 0.8
+"""Ratio of two texts' costs, under which the dearer one is out of question."""
 FEW = 20
 """Utterances under which their ratios set no threshold; that is `MOST` then."""
 LEAST_LOSS = 0.02
@@ -40,6 +42,8 @@ class Matches:
     """By the id of the utterance that says the text."""
     ratio: Mapping[bool, float]
     """What the ratio of a right text stays under; True: short texts."""
+    unsure: Mapping[str, tuple[str, ...]]
+    """Texts that fit an utterance better than its own, none of them surely; the best one first."""
     compared: int
     """Utterances whose second and third text set it."""
     searched: int
@@ -70,18 +74,24 @@ def match(rows: Sequence[Measured], corpus: Corpus, *, false_alarm: float) -> Ma
         else MOST[short]
         for short, values in ratios.items()
     }
+    unsure: dict[str, tuple[str, ...]] = {}
     found: dict[str, tuple[Measured, OtherText, OtherText]] = {}
     for row in searched:
         best, *wrong = _by_cost(row)
-        long_enough = best.row != row.id and best.letters >= FEWEST_LETTERS
-        if wrong and long_enough and _ratio(best, wrong[0]) < limits[_short(best)]:
+        if best.row == row.id or best.letters < FEWEST_LETTERS or not wrong:
+            continue
+        if _ratio(best, wrong[0]) < limits[_short(best)]:
             found[row.id] = (row, best, wrong[0])
+        elif not row.words or best.loss < MAY_BE * row.loss:
+            near = (text for text in row.others if best.loss >= MAY_BE * text.loss)
+            unsure[row.id] = tuple(text.row for text in near)
     same = _same_text({best.row for _, best, _ in found.values()}, corpus)
     partners = {
         identity: Partner(same[best.row], _ratio(best, second), _mismatch(row, best))
         for identity, (row, best, second) in found.items()
+        if identity not in same[best.row]
     }
-    return Matches(partners, limits, sum(map(len, ratios.values())), len(searched))
+    return Matches(partners, limits, unsure, sum(map(len, ratios.values())), len(searched))
 
 
 def _by_cost(row: Measured) -> list[OtherText]:
@@ -116,4 +126,8 @@ def _same_text(wanted: Collection[str], corpus: Corpus) -> dict[str, tuple[str, 
     for row in rows:
         if (text := bare(row.text)) in ids:
             ids[text].append(row.id)
-    return {identity: tuple(ids[text]) for identity, text in text_of.items()}
+    # A text of a file beside the corpus is no row's.
+    return {
+        identity: tuple(ids[text_of[identity]]) if identity in text_of else (identity,)
+        for identity in wanted
+    }

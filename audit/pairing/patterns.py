@@ -1,16 +1,20 @@
-"""How texts went astray together: shifted, exchanged, swapped in pairs, or mixed."""
+"""How texts went astray together: shifted, exchanged, swapped in pairs, numbered anew, or mixed."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from asr_gate.audit.pairing.places import Places, pattern
 from asr_gate.audit.records.pairing import Partner, Pattern
-from asr_gate.corpus.utterance import Corpus
 
 FEW = 3
 """Rows that make a pattern: so many more than contradict it in its range."""
+MOST_SHIFTS = 200
+"""Shifts that are tried, the commonest first: among rows that are mixed there are any number."""
+NEARLY_ALL = 0.9
+"""Share of rows that stay in their recording or folder, for a pattern to be named by it."""
 
 
 @dataclass(frozen=True)
@@ -20,79 +24,92 @@ class Astray:
     patterns: list[Pattern]
     text_of: dict[str, str]
     """From the id of an utterance to that of the row with its text."""
+    implied: dict[str, str]
+    """The same for rows that a shift goes over, and whose text was not found by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """Rows of one manifest, by their place in it, whose texts stand `by` rows later."""
+    """Rows, by their place in the corpus, whose texts stand `by` rows later."""
 
     places: list[int]
     by: int
 
 
 def find_patterns(
-    partners: Mapping[str, Partner], right: Collection[str], corpus: Corpus
+    partners: Mapping[str, Partner],
+    right: Collection[str],
+    places: Places,
+    heard: Collection[str] = (),
 ) -> Astray:
     """Name the patterns in which texts went astray.
 
     Args:
         partners: the rows whose text was found elsewhere.
         right: rows that were heard and have their own text.
-        corpus: all rows, in the order of their manifests.
+        places: of the rows of the corpus.
+        heard: all rows that were heard.
     """
-    patterns: list[Pattern] = []
     text_of = {identity: partner.rows[0] for identity, partner in partners.items()}
-    for manifest, ids in _manifests(corpus).items():
-        place = {identity: at for at, identity in enumerate(ids)}
-        wanted = {
-            place[identity]: {place[row] for row in partner.rows if row in place}
-            for identity, partner in partners.items()
-            if identity in place
-        }
-        wanted = {at: targets for at, targets in wanted.items() if targets}
-        sure = {place[identity] for identity in right if identity in place}
-        runs = list(_runs(wanted, sure))
-        for run in runs:
-            text_of |= {ids[at]: ids[at + run.by] for at in run.places}
-        patterns += _shifts_and_exchanges(runs, manifest, ids)
-        rest = {at: targets for at, targets in wanted.items() if not _in_runs(at, runs)}
-        pairs = {at: to for at, tos in rest.items() for to in tos if at in rest.get(to, ())}
-        text_of |= {ids[at]: ids[to] for at, to in pairs.items()}
-        if pairs:
-            patterns.append(_swapped(pairs, manifest, ids))
-        # Where the text of the other row of a pair was not found, nothing is known of that row.
-        apart = {abs(to - at) for at, to in pairs.items()}
-        half = {
-            at
-            for at, tos in rest.items()
-            if any(abs(to - at) in apart and to not in rest.keys() | sure for to in tos)
-        }
-        mixed = [at for at in rest if at not in pairs.keys() | half]
-        if len(mixed) >= FEW:
-            patterns.append(_permuted(mixed, manifest, ids))
-    return Astray(patterns, text_of)
+    partners_at = {places.of[identity] for identity in partners}
+    wanted = {
+        places.of[identity]: {places.of[row] for row in partner.rows if row in places.of}
+        for identity, partner in partners.items()
+    }
+    wanted = {at: targets for at, targets in wanted.items() if targets}
+    sure = {places.of[identity] for identity in right}
+    runs = list(_runs(wanted, sure))
+    for run in runs:
+        text_of |= {places.id(at): places.id(at + run.by) for at in run.places}
+    named = [piece for run in runs for piece in _pieces(run, places)]
+    patterns = list(_shifts_and_exchanges(named, places))
+    in_runs = {at for run in runs for at in run.places}
+    rest = {at: targets for at, targets in wanted.items() if at not in in_runs}
+    pairs = {at: to for at, tos in rest.items() for to in tos if at in rest.get(to, ())}
+    text_of |= {places.id(at): places.id(to) for at, to in pairs.items()}
+    patterns += _swapped(pairs, places)
+    # Where the text of the other row of a pair was not found, nothing is known of that row.
+    apart = {abs(to - at) for at, to in pairs.items()}
+    known = rest.keys() | sure
+    half = {
+        at
+        for at, tos in rest.items()
+        if any(abs(to - at) in apart and to not in known for to in tos)
+    }
+    mixed = {at: tos for at, tos in rest.items() if at not in pairs.keys() | half}
+    patterns += _mixed(mixed, places)
+    unknown = sorted({places.of[identity] for identity in heard} - partners_at - sure)
+    implied = {
+        places.id(at): places.id(at + run.by)
+        for run in named
+        if _goes_over_all(run, wanted, sure)
+        for at in unknown
+        if run.places[0] < at < run.places[-1] and places.within(at, run.by)
+    }
+    return Astray(patterns, text_of, implied)
 
 
-def _manifests(corpus: Corpus) -> dict[str, list[str]]:
-    """The ids of each manifest's rows, in its order."""
-    found: dict[str, list[str]] = defaultdict(list)
-    for row in corpus.utterances:
-        found[corpus.relative_origin(row.origin).rpartition(":")[0]].append(row.id)
-    return found
+def _goes_over_all(run: _Run, wanted: Mapping[int, object], sure: Collection[int]) -> bool:
+    """Whether nearly all rows within a run of which anything is known are shifted as it says."""
+    first, last = run.places[0], run.places[-1]
+    known = sum(first <= at <= last for at in {*wanted, *sure})
+    return len(run.places) >= NEARLY_ALL * known
 
 
 def _runs(wanted: Mapping[int, Collection[int]], sure: Collection[int]) -> Iterator[_Run]:
     """The longest runs of one shift each, until none is left that is long enough."""
     left = dict(wanted)
+    known = sorted({*wanted, *sure})
     while left:
         votes = Counter(to - at for at, tos in left.items() for to in tos)
         best: list[int] = []
         by, most = 0, FEW - 1
         # Of runs as long the smaller shift is the likelier accident.
-        for shift, count in sorted(votes.items(), key=lambda one: (-one[1], abs(one[0]), one[0])):
+        shifts = sorted(votes.items(), key=lambda one: (-one[1], abs(one[0]), one[0]))
+        for shift, count in shifts[:MOST_SHIFTS]:
             if count <= most:
                 break
-            places, surplus = _run(shift, left, wanted, sure)
+            places, surplus = _run(shift, left, known)
             if surplus > most:
                 best, by, most = places, shift, surplus
         if not best:
@@ -105,8 +122,7 @@ def _runs(wanted: Mapping[int, Collection[int]], sure: Collection[int]) -> Itera
 def _run(
     shift: int,
     left: Mapping[int, Collection[int]],
-    wanted: Mapping[int, Collection[int]],
-    sure: Collection[int],
+    known: Sequence[int],
 ) -> tuple[list[int], int]:
     """The stretch in which a shift explains the most rows (Kadane's search).
 
@@ -115,37 +131,41 @@ def _run(
     with the shift, and how many are left of them after what counts against it.
     """
     best: list[int] = []
-    most = surplus = 0
+    length = most = surplus = 0
     run: list[int] = []
-    for at in sorted({*wanted, *sure}):
+    for at in known:
         if at in left and at + shift in left[at]:
             run.append(at)
             surplus += 1
             if surplus > most:
-                best, most = list(run), surplus
+                best, length, most = run, len(run), surplus
         elif (surplus := surplus - 2) <= 0:
             run, surplus = [], 0
-    return best, most
+    return best[:length], most
 
 
-def _in_runs(at: int, runs: Sequence[_Run]) -> bool:
-    return any(at in run.places for run in runs)
+def _pieces(run: _Run, places: Places) -> Iterator[_Run]:
+    """The parts of a run by the manifests that its rows and their texts are in."""
+    found: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for at in run.places:
+        found[places.manifest(at), places.manifest(at + run.by)].append(at)
+    for piece in found.values():
+        if len(piece) >= FEW:
+            yield _Run(piece, run.by)
 
 
-def _shifts_and_exchanges(
-    runs: Sequence[_Run], manifest: str, ids: Sequence[str]
-) -> Iterator[Pattern]:
+def _shifts_and_exchanges(runs: Sequence[_Run], places: Places) -> Iterator[Pattern]:
     """Two runs of opposite shifts, each where the other's texts are, are an exchange."""
     left = list(runs)
     while left:
         run = left.pop(0)
         other = next((o for o in left if o.by == -run.by and _meets(run, o)), None)
         if other is None:
-            yield _shifted(run, manifest, ids)
+            yield _shifted(run, places)
         else:
             left.remove(other)
             earlier, later = sorted((run, other), key=lambda r: r.places[0])
-            yield _exchanged(earlier, later, manifest, ids)
+            yield _exchanged(earlier, later, places)
 
 
 def _meets(run: _Run, other: _Run) -> bool:
@@ -155,62 +175,90 @@ def _meets(run: _Run, other: _Run) -> bool:
     return 2 * inside > len(run.places)
 
 
-def _shifted(run: _Run, manifest: str, ids: Sequence[str]) -> Pattern:
-    first, last = ids[run.places[0]], ids[run.places[-1]]
-    rows = f"{abs(run.by)} {'row' if abs(run.by) == 1 else 'rows'}"
-    where = f"{rows} {'later' if run.by > 0 else 'earlier'}"
-    return Pattern(
-        kind="shifted",
-        manifest=manifest,
-        first=first,
-        last=last,
-        by=run.by,
-        rows=len(run.places),
-        sentence=f"{manifest}: the texts are shifted from {first} to {last}: what is said in a row "
-        f"is written {where} ({len(run.places)} rows heard so)",
-    )
+def _shifted(run: _Run, places: Places) -> Pattern:
+    first, last = run.places[0], run.places[-1]
+    manifest, other = places.manifest(first), places.manifest(first + run.by)
+    if manifest == other:
+        rows = f"{abs(run.by)} {'row' if abs(run.by) == 1 else 'rows'}"
+        what = (
+            f"the texts are shifted from {places.id(first)} to {places.id(last)}: what is said in "
+            f"a row is written {rows} {'later' if run.by > 0 else 'earlier'}"
+        )
+    else:
+        what = (
+            f"what is said from {places.id(first)} to {places.id(last)} is written in {other}, "
+            f"from {places.id(first + run.by)} to {places.id(last + run.by)}"
+        )
+    return pattern("shifted", run.places, f"{what} ({_heard(len(run.places))})", places, run.by)
 
 
-def _exchanged(one: _Run, two: _Run, manifest: str, ids: Sequence[str]) -> Pattern:
-    rows = len(one.places) + len(two.places)
-    first, last = ids[one.places[0]], ids[one.places[-1]]
-    return Pattern(
-        kind="exchanged",
-        manifest=manifest,
-        first=first,
-        last=ids[two.places[-1]],
-        by=one.by,
-        rows=rows,
-        sentence=f"{manifest}: the texts of {first} to {last} and of {ids[two.places[0]]} to "
-        f"{ids[two.places[-1]]} are exchanged ({rows} rows heard so)",
-    )
+def _exchanged(one: _Run, two: _Run, places: Places) -> Pattern:
+    both = [*one.places, *two.places]
+    spans = [f"{places.id(run.places[0])} to {places.id(run.places[-1])}" for run in (one, two)]
+    files = [places.manifest(run.places[0]) for run in (one, two)]
+    folders = [places.only(run.places) for run in (one, two)]
+    if files[0] != files[1]:
+        what = f"the texts of {spans[0]}, and of {spans[1]} in {files[1]},"
+    elif None not in folders and folders[0] != folders[1]:
+        what = f"the texts of the folders {folders[0]} and {folders[1]} ({' and '.join(spans)})"
+    else:
+        what = f"the texts of {spans[0]} and of {spans[1]}"
+    return pattern("exchanged", both, f"{what} are exchanged ({_heard(len(both))})", places, one.by)
 
 
-def _swapped(pairs: Mapping[int, int], manifest: str, ids: Sequence[str]) -> Pattern:
-    first, last = min(pairs), max(pairs)
-    count = len(pairs) // 2
-    what = "two rows have" if count == 1 else f"{count} pairs of rows have"
-    return Pattern(
-        kind="swapped",
-        manifest=manifest,
-        first=ids[first],
-        last=ids[last],
-        by=None,
-        rows=len(pairs),
-        sentence=f"{manifest}: {what} each other's text, the first of them {ids[first]} and "
-        f"{ids[pairs[first]]}",
-    )
+def _swapped(pairs: Mapping[int, int], places: Places) -> Iterator[Pattern]:
+    for firsts in _by_manifest((at for at, to in pairs.items() if at < to), places):
+        what = "two rows have" if len(firsts) == 1 else f"{len(firsts)} pairs of rows have"
+        sentence = (
+            f"{what} each other's text, the first of them {places.id(firsts[0])} and "
+            f"{places.id(pairs[firsts[0]])}"
+        )
+        both = sorted({*firsts, *(pairs[at] for at in firsts)})
+        yield pattern("swapped", both, sentence, places)
 
 
-def _permuted(rows: Sequence[int], manifest: str, ids: Sequence[str]) -> Pattern:
-    first, last = ids[min(rows)], ids[max(rows)]
-    return Pattern(
-        kind="permuted",
-        manifest=manifest,
-        first=first,
-        last=last,
-        by=None,
-        rows=len(rows),
-        sentence=f"{manifest}: {len(rows)} rows from {first} to {last} have texts of others among "
-        "them, in no order",
-    )
+def _mixed(mixed: Mapping[int, Collection[int]], places: Places) -> Iterator[Pattern]:
+    """Texts in no order: within recordings, within folders, or anywhere in a manifest."""
+    for members in _by_manifest(mixed, places):
+        if len(members) < FEW:
+            continue
+        recordings, folders = (
+            Counter(name for at in members if (name := _stays(at, mixed[at], of)) is not None)
+            for of in (places.recording, places.folder)
+        )
+        if recordings.total() >= NEARLY_ALL * len(members):
+            for name, count in sorted(recordings.items()):
+                inside = [at for at in members if places.recording(at) == name]
+                if count >= FEW:
+                    sentence = (
+                        f"the segments of {name} are numbered anew: {count} of them, from "
+                        f"{places.id(inside[0])} to {places.id(inside[-1])}, have texts of others "
+                        "of this recording"
+                    )
+                    yield pattern("renumbered", inside, sentence, places)
+            continue
+        where = ""
+        if folders.total() >= NEARLY_ALL * len(members) and (name := places.only(members)):
+            where = f" of the folder {name}"
+        sentence = (
+            f"{len(members)} rows{where} from {places.id(members[0])} to {places.id(members[-1])} "
+            "have texts of others among them, in no order"
+        )
+        yield pattern("permuted", members, sentence, places)
+
+
+def _stays(at: int, targets: Collection[int], of: Callable[[int], str | None]) -> str | None:
+    """What a row and the row with its text have in common."""
+    own = of(at)
+    return own if any(of(to) == own for to in targets) else None
+
+
+def _by_manifest(members: Iterable[int], places: Places) -> Iterator[list[int]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for at in sorted(members):
+        found[places.manifest(at)].append(at)
+    yield from found.values()
+
+
+def _heard(rows: int) -> str:
+    return f"{rows} rows heard so"

@@ -1,4 +1,4 @@
-"""Which texts of a corpus an utterance's audio may say.
+"""Which texts an utterance's audio may say: those of a corpus, and of files beside it.
 
 The model's greedy output is looked up in an index of all texts by its character trigrams (BM25, as
 tantivy computes it), and those that are found are compared with it by their longest common
@@ -9,24 +9,29 @@ retrieval", 2004).
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Collection, Iterable, Mapping
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from operator import attrgetter
 
-import tantivy
+import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import Indel
 
 from asr_gate.audit.acoustic import AcousticModel
 from asr_gate.audit.controls.measure import Trials
+from asr_gate.audit.pairing.index import Hit, Text, TextIndex
+from asr_gate.audit.pairing.texts import TextFile
 from asr_gate.audit.records.measured import Measured
-from asr_gate.audit.records.pairing import OtherText
+from asr_gate.audit.records.pairing import OtherText, SearchedFile
+from asr_gate.audit.sample.lot import lot
+from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.text.markup import markup
 from asr_gate.corpus.text.mend import mended
 from asr_gate.corpus.text.similar import bare
-from asr_gate.corpus.utterance import Utterance
+from asr_gate.corpus.utterance import Corpus
 
 SUSPECT = 0.4
 """Mismatch above which an utterance's text is looked for among all others."""
@@ -37,7 +42,6 @@ LOOKED_UP = 200
 ALIGNED = 8
 """Of these, texts that are aligned."""
 KEPT = 3
-GRAM = 3
 MAX_LETTERS = 2000
 """Of the greedy output that is looked up: some two minutes of speech."""
 MAX_CELLS = 50_000_000
@@ -45,50 +49,75 @@ MAX_CELLS = 50_000_000
 
 
 class TextSearch:
-    """All different texts of a corpus, to be searched by what is heard."""
+    """All texts of a corpus and of files, to be searched by what is heard.
 
-    def __init__(self, model: AcousticModel, rows: Iterable[Utterance]) -> None:
-        """Index the texts.
+    In memory are some 30 bytes a text; the texts of files are on disk alone.
+    """
+
+    def __init__(
+        self,
+        model: AcousticModel,
+        corpus: Corpus,
+        files: Sequence[TextFile] = (),
+        *,
+        made_by: Mapping[str, str],
+        keep: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        """Index the texts, or open the index of an earlier audit.
 
         Args:
             model: whose output they are held against.
-            rows: of the corpus, heard or not, of every split.
+            corpus: its rows, heard or not, of every split.
+            files: more texts.
+            made_by: the code and the libraries that decide what is found.
+            keep: whether to use an index that an earlier audit made, and to keep this one.
+            say: is told of what takes a while.
+
+        Raises:
+            UserError: a file cannot be read, holds no text, or changes meanwhile.
         """
         self._model = model
-        self._rows: list[Utterance] = []
-        self._bare: list[str] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="asr-texts-")
-        schema = (
-            tantivy.SchemaBuilder()
-            .add_text_field("text", tokenizer_name="grams", index_option="freq")
-            .add_unsigned_field("number", stored=True)
-            .build()
+        self._corpus = corpus
+        self._files = files
+        self._lines = array("Q")
+        """Of the texts of all files."""
+        self._ends = [len(corpus.utterances) + len(corpus.others)]
+        """Numbers of texts after which each file begins, and the last one ends."""
+        keys = array("Q", (text.key() for text in self._of_corpus()))
+        for file in files:
+            for line, text in file.read():
+                self._lines.append(line)
+                keys.append(text.key())
+            if len(keys) == self._ends[-1]:
+                raise UserError(f"--texts {file.path}: no text in it")
+            self._ends.append(len(keys))
+        known = np.frombuffer(keys, np.uint64)
+        self._order = np.argsort(known, kind="stable")
+        self._keys = known[self._order]
+        romanised = type(model).romanise is not AcousticModel.romanise
+        script = f"{type(model).__name__} {model.info.language}" if romanised else "as written"
+        self._index = TextIndex(
+            self._keys,
+            self._all,
+            self._folded,
+            {**made_by, "script": script},
+            keep=keep,
+            say=say,
         )
-        index = tantivy.Index(schema, self._folder.name)
-        grams = tantivy.Tokenizer.ngram(min_gram=GRAM, max_gram=GRAM, prefix_only=False)
-        index.register_tokenizer("grams", tantivy.TextAnalyzerBuilder(grams).build())
-        # One thread, so that texts of equal rank come in the same order every time.
-        writer = index.writer(heap_size=50_000_000, num_threads=1)
-        seen: set[str] = set()
-        for row in rows:
-            text = self._folded(row.text)
-            if not text or text in seen:
-                continue
-            seen.add(text)
-            document = tantivy.Document()
-            document.add_text("text", text)
-            document.add_unsigned("number", len(self._rows))
-            writer.add_document(document)
-            self._rows.append(row)
-            self._bare.append(text)
-        writer.commit()
-        writer.wait_merging_threads()
-        index.reload()
-        self._schema = schema
-        self._searcher = index.searcher()
+        for file in files:
+            file.require_unchanged()
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self._keys)
+
+    @property
+    def searched(self) -> list[SearchedFile]:
+        """The files, as the report names them."""
+        return [
+            SearchedFile(file=self._name(file), sha256=file.digest, texts=end - start)
+            for file, (start, end) in zip(self._files, pairwise(self._ends), strict=True)
+        ]
 
     def near(self, row: Measured) -> dict[str, Transcript]:
         """The texts other than its own that are most like what is heard in an utterance.
@@ -97,39 +126,71 @@ class TextSearch:
             row: the utterance, with its text and the greedy output.
 
         Returns:
-            By the id of the first row that has the text.
+            By the id of the first row that has the text, or by file and line.
         """
         heard = bare(" ".join(word.text for word in row.heard))
         frames = row.duration / self._model.info.stride
         found = {}
-        for number in self._nearest(heard, self._folded(row.text)):
-            other = self._rows[number]
-            transcript = self._model.spell(said(other.text), other.lang)
+        for number, text in self.nearest(heard, self._folded(row.text)):
+            transcript = self._model.spell(said(text.text), text.lang)
             if 0 < transcript.letters * frames <= MAX_CELLS:
-                found[other.id] = transcript
+                found[self._place(number)] = transcript
         return found
 
-    def stop(self) -> None:
-        """Remove the index."""
-        self._folder.cleanup()
+    def close(self) -> None:
+        """Remove what is not kept of the index."""
+        self._index.close()
 
-    def _nearest(self, heard: str, own: str) -> list[int]:
-        heard = heard[:MAX_LETTERS]
-        grams = sorted({heard[at : at + GRAM] for at in range(len(heard) - GRAM + 1)})
-        if not grams:
-            return []
-        terms = [
-            (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "text", gram))
-            for gram in grams
-        ]
-        query = tantivy.Query.boolean_query(terms)
-        hits = self._searcher.search(query, limit=LOOKED_UP).hits
-        numbers = sorted(self._searcher.doc(at)["number"][0] for _, at in hits)
-        texts = {n: self._bare[n] for n in numbers if self._bare[n] != own}
+    def nearest(self, heard: str, own: str = "") -> list[tuple[int, Text]]:
+        """The texts most like what is heard, by their number among all texts.
+
+        Args:
+            heard: as `bare` gives it.
+            own: the text that is left out, folded.
+        """
+        hits: dict[str, tuple[int, Hit]] = {}
+        for hit in self._index.near(heard[:MAX_LETTERS], LOOKED_UP):
+            number = self._number(hit.key)
+            # Of texts that are written otherwise and said the same, the first one.
+            if hit.folded != own and number < hits.get(hit.folded, (len(self), None))[0]:
+                hits[hit.folded] = number, hit
+        ordered = sorted(hits.values(), key=lambda one: one[0])
         best = process.extract(
-            heard, texts, scorer=Indel.normalized_similarity, limit=ALIGNED, processor=None
+            heard[:MAX_LETTERS],
+            {at: hit.folded for at, (_, hit) in enumerate(ordered)},
+            scorer=Indel.normalized_similarity,
+            limit=ALIGNED,
+            processor=None,
         )
-        return [number for _, _, number in best]
+        return [(ordered[at][0], ordered[at][1].text) for _, _, at in best]
+
+    def _number(self, key: int) -> int:
+        """Of the first text with this key."""
+        return int(self._order[np.searchsorted(self._keys, np.uint64(key))])
+
+    def _place(self, number: int) -> str:
+        """The id of a row of the corpus, or the file and the line of another text."""
+        first = self._ends[0]
+        if number < len(self._corpus.utterances):
+            return self._corpus.utterances[number].id
+        if number < first:
+            return self._corpus.others[number - len(self._corpus.utterances)].id
+        file = self._files[bisect_right(self._ends, number) - 1]
+        return f"{self._name(file)}:{self._lines[number - first]}"
+
+    def _name(self, file: TextFile) -> str:
+        return self._corpus.relative_origin(str(file.path))
+
+    def _of_corpus(self) -> Iterator[Text]:
+        for rows in (self._corpus.utterances, self._corpus.others):
+            for row in rows:
+                yield Text(row.text, row.lang)
+
+    def _all(self) -> Iterator[Text]:
+        yield from self._of_corpus()
+        for file in self._files:
+            for _, text in file.read():
+                yield text
 
     def _folded(self, text: str) -> str:
         words = said(text).split()
@@ -158,8 +219,5 @@ def said(text: str) -> str:
 
 def compared(ids: Collection[str], seed: int) -> frozenset[str]:
     """The utterances that are searched whatever their text costs: drawn by their ids alone."""
-
-    def lot(identity: str) -> str:
-        return hashlib.sha256(f"{seed}:{identity}".encode()).hexdigest()
-
-    return frozenset(sorted(ids, key=lot)[:COMPARED])
+    ordered = sorted(ids, key=lambda identity: lot("searched", seed, identity))
+    return frozenset(ordered[:COMPARED])

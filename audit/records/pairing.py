@@ -33,16 +33,30 @@ class Partner:
     """Its cost over that of texts of others, as the mismatch of an utterance's own text."""
 
 
+PatternKind = Literal[
+    "shifted",
+    "exchanged",
+    "swapped",
+    "permuted",
+    "renumbered",
+    "repeated",
+    "run_in",
+    "boundaries",
+    "elsewhere",
+]
+
+
 class Pattern(Frozen):
     """Rows whose texts went astray together."""
 
-    kind: Literal["shifted", "exchanged", "swapped", "permuted"]
+    kind: PatternKind
     manifest: str
     first: str
     last: str
     """Ids of the first and the last row of it, in the order of the manifest."""
     by: int | None
-    """Shifted: how many rows later the right text stands; negative: earlier."""
+    """Shifted, exchanged: how many rows later in the corpus the right text stands; negative:
+    earlier."""
     rows: int
     """Rows whose text was found in this way."""
     sentence: str
@@ -53,8 +67,47 @@ class FoundRow(Frozen):
 
     id: str
     text_of: str
-    """Id of the row that has the text; of several, the one that fits the pattern, or the first."""
-    ratio: float
+    """Id of the row that has the text; of several, the one that fits the pattern, or the first. Of
+    a text of `--texts`, its file and line."""
+    ratio: float | None
+    """What the text costs over the next best one; null: it was not found by itself, and the rows
+    around it are shifted."""
+    row: int
+    """Its number among the rows of the corpus, from 1; those of other splits come last."""
+    text_row: int | None
+    """The number of the row that has the text; null: it is one of `--texts`."""
+
+
+class UnsureRow(Frozen):
+    """A row that may say the text of one of several others."""
+
+    id: str
+    candidates: list[str]
+    """Ids of the rows, or files and lines of `--texts`; the likeliest first."""
+
+
+End = Literal["first", "last"]
+
+
+class MovedWords(Frozen):
+    """Words of a row that are said in the row before or after it."""
+
+    id: str
+    end: End
+    """Whether they are its first words or its last ones."""
+    words: str
+    to: str | None
+    """Id of the row that says them and does not have them; null: it has them, and they are written
+    twice."""
+
+
+class SearchedFile(Frozen):
+    """A file of `--texts`."""
+
+    file: str
+    """Relative to the folder of the manifests."""
+    sha256: str
+    texts: int
 
 
 class Pairing(Frozen):
@@ -71,3 +124,8 @@ class Pairing(Frozen):
     """Utterances whose second and third best text showed how far wrong texts lie apart."""
     found: list[FoundRow] = Field(default_factory=list)
     patterns: list[Pattern] = Field(default_factory=list)
+    unsure: list[UnsureRow] = Field(default_factory=list, exclude_if=lambda rows: not rows)
+    """Rows whose own text does not fit, and of others several do: for people to decide."""
+    moved: list[MovedWords] = Field(default_factory=list, exclude_if=lambda moved: not moved)
+    files: list[SearchedFile] = Field(default_factory=list, exclude_if=lambda files: not files)
+    """Whose texts were searched beside those of the corpus."""

@@ -54,7 +54,7 @@ def next_commands(report: Report, folder: Path, data: Data) -> list[tuple[str, s
         see.append((review_command(folder, data), "listen to them, and say which are right"))
     clean, drop = ["clean", folder, *data.others()], "what cleaning would drop"
     check = (_line(*clean, "--dry-run"), drop)
-    if report.pairing.found:
+    if report.pairing.found or report.pairing.moved:
         sampled = report.total_samples < report.dataset.utterances
         rest = ["--all-rows"] if sampled else []
         put_back = f"{drop} if it gives rows the text that they say"
@@ -125,6 +125,8 @@ def audit_again(
         own["controls"] = own["controls"] | {"per_kind": default["controls"]["per_kind"]}
     if own and own != default:
         arguments += ["--policy", "FILE"]
+    for one in report.pairing.files:
+        arguments += ["--texts", one.file]
     sampling = report.sampling
     if sampling.sequential is not None and not everything:
         arguments.append("--until-decided")

@@ -66,7 +66,7 @@ def page(data: Mapping[str, Any], title: str) -> tuple[bytes, str]:
     return _filled(data, title, script), _policy(script)
 
 
-DETAILS = ("words", "heard", "gaps", "activity", "unaligned", "changes")
+DETAILS = ("words", "heard", "gaps", "activity", "unaligned", "changes", "candidates")
 """Of a row, what the list does not need: most of a large page. The browser reads these lines one by
 one, when their row is chosen."""
 

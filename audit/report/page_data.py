@@ -68,6 +68,8 @@ def page_data(
     parts = [_grouped(tables[name], chosen) for name in ("words", "gaps", "heard")]
     rules = catalogue()
     codes = {finding.code for finding in report.findings}
+    may_say: dict[str, Sequence[str]] = {one.id: one.candidates for one in report.pairing.unsure}
+    may_say |= {one.id: [one.text_of] for one in report.pairing.found}
     return {
         "digest": report.audit_digest,
         "decision": report.decision,
@@ -95,6 +97,7 @@ def page_data(
         "next": [list(pair) for pair in next_commands(report, folder, data)],
         "correct": correct_command(folder, data),
         "review": _review(report.review),
+        "pairing": _pairing(report, limit),
         "histograms": [one for name in MEASURES if (one := _histogram(name, utterances))],
         "skipped": [one.model_dump() for one in report.skipped],
         "about": {
@@ -111,8 +114,23 @@ def page_data(
         "rows": [
             _row(id, by_id[id], known.get(id), *(part.get(id, []) for part in parts))
             | _people(report.review, id)
+            | _candidates(may_say.get(id, ()), known)
             for id in shown
         ],
+    }
+
+
+def _pairing(report: Report, limit: int) -> dict[str, Any] | None:
+    """Rows against the rows whose text they say; of many, as many as the list holds."""
+    found = report.pairing.found
+    if not found:
+        return None
+    placed = [one for one in found if one.text_row is not None]
+    points = [[one.row, one.text_row, one.id, one.text_of] for one in placed]
+    return {
+        "found": len(found),
+        "rows": max([report.dataset.utterances, *(one.text_row or 0 for one in placed)]),
+        "points": points[:: max(1, -(-len(points) // limit))],
     }
 
 
@@ -136,6 +154,14 @@ def _people(review: Review | None, id: str) -> dict[str, Any]:
         who = review.right[id]
         return {"people": f"People call it right{f': {plain(who)}' if who else ''}."}
     return {}
+
+
+def _candidates(rows: Sequence[str], known: Mapping[str, Row]) -> dict[str, Any]:
+    """Texts of other rows that a row may say: whose they are, and the text where it was heard."""
+    if not rows:
+        return {}
+    texts = (known[row]["text"] if row in known else None for row in rows)
+    return {"candidates": [[row, t and plain(t)] for row, t in zip(rows, texts, strict=True)]}
 
 
 def _worst_first(findings: Sequence[Finding], row: Row | None) -> tuple[object, ...]:

@@ -24,8 +24,19 @@ CLOSEST = 3
 def bare(text: str) -> str:
     """Letters, digits and marks alone, in one case, words apart by one space."""
     folded = unicodedata.normalize("NFKC", text).casefold()
-    kept = (c if unicodedata.category(c)[0] in "LNM" else " " for c in folded)
-    return " ".join("".join(kept).split())
+    return " ".join(folded.translate(_KEPT).split())
+
+
+class _Kept(dict[int, str]):
+    """What becomes of a character, by its number: filled as they come."""
+
+    def __missing__(self, number: int) -> str:
+        char = chr(number)
+        self[number] = char if unicodedata.category(char)[0] in "LNM" else " "
+        return self[number]
+
+
+_KEPT = _Kept()
 
 
 def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pytest
 import soundfile
 
+from asr_gate.audit.records.pairing import OtherText
 from asr_gate.audit.report.clips import clips
 from asr_gate.audit.report.next_steps import Data
 from asr_gate.audit.report.page import FOLDER, page, placed
@@ -25,12 +27,17 @@ RATE = 16000
 
 @pytest.fixture(scope="session")
 def data() -> dict[str, Any]:
-    """A corpus with three bad rows among sixty, as the page shows it."""
+    """A corpus with three bad rows among sixty, one of which says another's text, as the page
+    shows it."""
     rows = [
         *normal_rows(57, 0),
         row(97, deletion=9.0),
         row(98, speech=12.0),
-        row(99, mismatch=1.2),
+        replace(
+            row(99, mismatch=1.2),
+            text="other words",
+            others=(OtherText("d-3", 40, 0.1), OtherText("d-4", 40, 0.9)),
+        ),
     ]
     result = result_of(rows)
     tables = {

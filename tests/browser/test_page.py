@@ -72,6 +72,26 @@ def test_it_opens_and_plays(
         plays(tab)
 
 
+def test_rows_are_drawn_against_those_whose_text_they_say(
+    tab: Page, data: dict[str, Any], sound: Path, tmp_path: Path
+) -> None:
+    (point,) = data["pairing"]["points"]
+    tab.goto(write_page(tmp_path, data, sound).as_uri())
+    picture = tab.get_by_role("img", name="Whose text is said")
+    picture.scroll_into_view_if_needed()
+    expect(picture).to_have_attribute("width", re.compile("[1-9]"))
+    figure = tab.get_by_role("figure").filter(has=picture)
+    figure.get_by_text("as a table").click()
+    expect(figure.get_by_role("cell", name=point[2], exact=True)).to_be_visible()
+    tab.get_by_label("Text or id").fill(point[2])
+    tab.get_by_text("It says the text of another row").scroll_into_view_if_needed()
+    tab.get_by_role("button", name="Correct with it").last.click()
+    expect(tab.get_by_label("What is said")).to_have_value("word word")
+    tab.goto(write_page(tmp_path, {**data, "pairing": None}, sound).as_uri())
+    expect(tab.locator("h1")).to_be_visible()
+    expect(picture).to_have_count(0)
+
+
 def test_what_is_too_large_lies_beside_it_and_plays(
     tab: Page, data: dict[str, Any], sound: Path, tmp_path: Path
 ) -> None:

@@ -92,9 +92,15 @@ def test_texts_of_other_rows_are_put_back_where_that_is_asked(
 
 def test_what_nobody_heard_is_kept_and_said(corpus: Path, tmp_path: Path) -> None:
     manifest = corpus / "proceed.jsonl"
-    audit = asr_here("audit", manifest, "--fraction", "0.2", "--no-wandb", cwd=tmp_path)
+    more = tmp_path / "more.txt"
+    more.write_text("a text that nobody says\n")
+    audit = asr_here(
+        *("audit", manifest, "--fraction", "0.2", "--texts", more, "--no-wandb"), cwd=tmp_path
+    )
     assert audit.returncode == 0, audit.stderr
     found = report_in(tmp_path / "reports" / "phase0")
+    (searched,) = found["pairing"]["files"]
+    assert (searched["file"], searched["texts"]) == ("../more.txt", 1)
     unsampled = found["dataset"]["utterances"] - found["total_samples"]
     assert unsampled > 0
     (tmp_path / "asr.toml").write_text(f'[corpus]\nmanifests = ["{manifest}"]\n')

@@ -111,6 +111,11 @@ function numbers() {
   for (const row of DATA.rows) found[row.domain] = (found[row.domain] ?? 0) + 1;
   const domains = Object.keys(found);
   if (domains.length) plots.append(plot("Utterances with findings by domain", domains, Object.values(found), "utterances", undefined, (index) => list.pick("domain", domains[index])));
+  if (DATA.pairing) {
+    const { points, found, rows } = DATA.pairing;
+    section.append(make("p", {}, `${many(found, "row")} ${found === 1 ? "says" : "say"} the text of another row${points.length < found ? `; ${points.length} of them are drawn` : ""}.`));
+    if (points.length) plots.append(pairingPlot(points, rows, (id) => list.pick("text", id)));
+  }
   for (const { name, counts, edges } of DATA.histograms) {
     const short = edges.map((edge) => String(Number(edge.toPrecision(3))));
     plots.append(plot(name, counts.map((_, index) => `${short[index]} to ${short[index + 1]}`), counts, "utterances", short.slice(0, -1)));

@@ -63,30 +63,65 @@ function plot(title, labels, counts, unit, names = labels, onPick = null) {
     place.style.height = `${1.4 * labels.length + 2}rem`;
     box.classList.add("tall");
   }
-  const table = make("table", {}, make("tr", {}, make("th", {}, title), make("th", { class: "number" }, unit)));
-  labels.forEach((label, index) => {
-    if (counts[index]) table.append(make("tr", {}, make("td", {}, label), make("td", { class: "number" }, String(counts[index]))));
-  });
-  box.append(make("details", { class: "scroll" }, make("summary", {}, "as a table"), table));
+  const rows = labels.flatMap((label, index) => (counts[index] ? [[label, counts[index]]] : []));
+  box.append(asTable([title, unit], rows));
+  whenSeen(canvas, () => ({
+    type: "bar",
+    data: { labels: names, datasets: [{ data: counts, backgroundColor: colour("--link"), categoryPercentage: 1, barPercentage: 0.95 }] },
+    options: {
+      ...STILL, indexAxis: onPick ? "y" : "x",
+      plugins: { legend: { display: false }, tooltip: { callbacks: { title: ([bar]) => labels[bar.dataIndex] } } },
+      scales: {
+        [onPick ? "y" : "x"]: { ticks: { color: colour("--ink"), maxRotation: 0, autoSkip: !onPick, autoSkipPadding: 12 }, grid: { display: false } },
+        [onPick ? "x" : "y"]: { ticks: { color: colour("--ink"), precision: 0 }, grid: { color: colour("--line") } },
+      },
+      onClick: (_, [bar]) => bar && onPick?.(bar.index),
+      onHover: (_, bars) => { canvas.style.cursor = onPick && bars.length ? "pointer" : ""; },
+    },
+  }));
+  return box;
+}
+
+/* Numbers of rows against those of the rows whose text they say; the line is where each row has its
+   own. `points` are [row, row of the text, id, id of the row of the text]. */
+function pairingPlot(points, rows, onPick) {
+  const title = "Whose text is said";
+  const said = "row number, and number of the row whose text it says; on the line a row has its own";
+  const canvas = make("canvas", { role: "img", "aria-label": `${title}: ${said}; the rows are in the table below` });
+  const box = make("figure", { class: "tall" }, make("figcaption", {}, title, make("span", { class: "soft" }, ` (${said})`)), make("div", { class: "plot square" }, canvas));
+  box.append(asTable(["Row", "says the text of"], points.map(([, , id, other]) => [id, other])));
+  const axis = (text) => ({ type: "linear", min: 1, max: Math.max(2, rows), title: { display: true, text, color: colour("--ink") }, ticks: { color: colour("--ink"), precision: 0 }, grid: { color: colour("--line") } });
+  whenSeen(canvas, () => ({
+    type: "scatter",
+    data: { datasets: [
+      { data: points.map(([x, y]) => ({ x, y })), backgroundColor: colour("--stop"), pointRadius: 3 },
+      { data: [{ x: 1, y: 1 }, { x: rows, y: rows }], type: "line", borderColor: colour("--soft"), borderWidth: 1, pointRadius: 0, pointHitRadius: 0 },
+    ] },
+    options: {
+      ...STILL,
+      plugins: { legend: { display: false }, tooltip: { callbacks: { label: ({ dataIndex }) => `${points[dataIndex][2]} says the text of ${points[dataIndex][3]}` } } },
+      scales: { x: axis("row"), y: axis("row with the text that is said") },
+      onClick: (_, [point]) => point && point.datasetIndex === 0 && onPick(points[point.index][2]),
+    },
+  }));
+  return box;
+}
+
+const STILL = { animation: false, responsive: true, maintainAspectRatio: false };
+
+function whenSeen(canvas, chart) {
   const seen = new IntersectionObserver((entries) => {
     if (!entries.some((entry) => entry.isIntersecting)) return;
     seen.disconnect();
-    const ink = colour("--ink");
-    new Chart(canvas, {
-      type: "bar",
-      data: { labels: names, datasets: [{ data: counts, backgroundColor: colour("--link"), categoryPercentage: 1, barPercentage: 0.95 }] },
-      options: {
-        animation: false, responsive: true, maintainAspectRatio: false, indexAxis: onPick ? "y" : "x",
-        plugins: { legend: { display: false }, tooltip: { callbacks: { title: ([bar]) => labels[bar.dataIndex] } } },
-        scales: {
-          [onPick ? "y" : "x"]: { ticks: { color: ink, maxRotation: 0, autoSkip: !onPick, autoSkipPadding: 12 }, grid: { display: false } },
-          [onPick ? "x" : "y"]: { ticks: { color: ink, precision: 0 }, grid: { color: colour("--line") } },
-        },
-        onClick: (_, [bar]) => bar && onPick?.(bar.index),
-        onHover: (_, bars) => { canvas.style.cursor = onPick && bars.length ? "pointer" : ""; },
-      },
-    });
+    new Chart(canvas, chart());
   });
   seen.observe(canvas);
-  return box;
+}
+
+/* What a plot shows, for those who do not see it; numbers stand at the end of their cells. */
+function asTable(heads, rows) {
+  const cell = (tag, value) => make(tag, { class: typeof value === "number" ? "number" : "" }, make("bdi", {}, String(value)));
+  const kinds = rows.length ? rows[0] : heads;
+  const first = make("tr", {}, ...heads.map((head, index) => make("th", { class: typeof kinds[index] === "number" ? "number" : "" }, head)));
+  return make("details", { class: "scroll" }, make("summary", {}, "as a table"), make("table", {}, first, ...rows.map((row) => make("tr", {}, ...row.map((value) => cell("td", value))))));
 }

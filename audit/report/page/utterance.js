@@ -52,6 +52,7 @@ class Utterance {
     if (row.text !== undefined) this.box.append(this.transcript(row));
     if (row.duration) this.box.append(this.timeline(row), this.buttons(row));
     if (row.proposed) this.box.append(this.proposal(row));
+    if (row.candidates && !row.blind) this.box.append(this.candidates(row));
     if (row.duration && !row.blind) this.box.append(this.heard(row));
     this.box.append(this.facts(row), make("div", { class: "deciding" }, this.verdict(row), this.status));
     this.load(row);
@@ -97,6 +98,14 @@ class Utterance {
       make("h3", {}, "Proposed text ", make("span", { class: "soft" }, `confidence ${sure}`)),
       make("p", { class: "proposed", dir: "auto", lang: row.language }, ...row.changes.flatMap(([kind, words]) => [make(tags[kind], {}, words), " "])),
       make("button", { type: "button", "aria-keyshortcuts": "p", onclick: () => this.takeProposal() }, "p Correct with it"));
+  }
+
+  /* Texts of other rows that it may say, to correct it with. */
+  candidates(row) {
+    return make("div", {}, make("h3", {}, row.candidates.length > 1 ? "It may say one of these texts" : "It says the text of another row"),
+      make("ul", {}, ...row.candidates.map(([id, text]) => make("li", {}, make("bdi", {}, id),
+        text ? make("p", { class: "proposed", dir: "auto", lang: row.language }, text) : null,
+        text ? make("button", { type: "button", onclick: () => this.edit(text) }, "Correct with it") : null))));
   }
 
   timeline(row) {

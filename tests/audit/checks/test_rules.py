@@ -164,8 +164,14 @@ def context(
         Corpus(utterances, ["m"]),
         pairing=Pairing(
             found=[
-                FoundRow(id=row.id, text_of=row.measured.others[0].row, ratio=0.1)
-                for row in rows
+                FoundRow(
+                    id=row.id,
+                    text_of=row.measured.others[0].row,
+                    ratio=0.1,
+                    row=number,
+                    text_row=None,
+                )
+                for number, row in enumerate(rows, start=1)
                 if row.measured.others
             ]
         ),

@@ -67,3 +67,12 @@ def test_how_far_wrong_texts_lie_apart_sets_the_limit() -> None:
     short = [searched(n, 0.9, 0.3, 0.5, 0.9, letters=12) for n in range(3)]
     assert not match(short, corpus(*short), false_alarm=0.01).partners
     assert found.ratio[True] == MOST[True]
+
+
+def test_texts_that_fit_about_as_well_are_candidates() -> None:
+    rows = [
+        searched(1, 0.9, 0.2, 0.22, 0.8),
+        searched(2, 0.2, 0.19, 0.8, 0.9),  # its own is among them
+        searched(3, 0.9, 0.1, 0.8, 0.9),  # found
+    ]
+    assert match(rows, corpus(*rows), false_alarm=0.01).unsure == {rows[0].id: ("t0", "t1")}

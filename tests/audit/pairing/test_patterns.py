@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from asr_gate.audit.pairing.patterns import find_patterns
+from asr_gate.audit.pairing.places import Places
 from asr_gate.audit.records.pairing import Partner
 from asr_gate.corpus.utterance import Corpus, Utterance
 
@@ -46,7 +47,7 @@ def astray(
 
 def kinds(written: list[int], unheard: frozenset[int] = frozenset()) -> list[tuple[str, str, str]]:
     partners, right = astray(written, unheard)
-    found = find_patterns(partners, right, corpus())
+    found = find_patterns(partners, right, Places(corpus()))
     for row, text_of in found.text_of.items():
         assert written[int(text_of[1:])] == int(row[1:])
     return [(p.kind, p.first, p.last) for p in found.patterns]
@@ -61,7 +62,7 @@ def test_a_shift_is_named_with_its_range(by: int) -> None:
     (found,) = kinds(written)[:1]
     assert found[0] == "shifted"
     partners, right = astray(written)
-    pattern = find_patterns(partners, right, corpus()).patterns[0]
+    pattern = find_patterns(partners, right, Places(corpus())).patterns[0]
     assert pattern.by == -by
     assert pattern.rows == 25 - abs(by)
     assert f"{abs(by)} row" in pattern.sentence
@@ -115,4 +116,63 @@ def test_of_rows_with_equal_text_the_one_in_the_pattern_is_named() -> None:
     partners, right = astray(written)
     # Row 5's text stands in row 30 too.
     partners["r05"] = Partner(("r30", "r04"), 0.1, 0.05)
-    assert find_patterns(partners, right, corpus()).text_of["r05"] == "r04"
+    assert find_patterns(partners, right, Places(corpus())).text_of["r05"] == "r04"
+
+
+def in_files(*lengths: int, folders: bool = False) -> Corpus:
+    """Rows 0, 1, … in several manifests, or in one whose audio lies in several folders."""
+    rows = []
+    for file, length in enumerate(lengths):
+        for line in range(length):
+            n = len(rows)
+            audio = f"f{file}/{n}.wav" if folders else f"{n}.wav"
+            manifest = "/data/m.jsonl" if folders else f"/data/m{file}.jsonl"
+            origin = f"{manifest}:{(n if folders else line) + 1}"
+            rows.append(Utterance(f"r{n:02}", f"text {n}", Path(audio), audio, origin))
+    return Corpus(rows, ["/data/m.jsonl"])
+
+
+def test_two_manifests_exchanged() -> None:
+    partners, right = astray([*RIGHT[20:], *RIGHT[:20]])
+    (found,) = find_patterns(partners, right, Places(in_files(20, 20))).patterns
+    assert (found.kind, found.manifest, found.rows) == ("exchanged", "m0.jsonl", ROWS)
+    assert "r20 to r39 in m1.jsonl" in found.sentence
+
+
+def test_two_folders_exchanged_are_named() -> None:
+    partners, right = astray([*RIGHT[20:], *RIGHT[:20]])
+    (found,) = find_patterns(partners, right, Places(in_files(20, 20, folders=True))).patterns
+    assert "the folders f0 and f1" in found.sentence
+
+
+def test_mixed_within_a_folder_and_within_a_recording() -> None:
+    written = [*RIGHT[:20], *random.Random(1).sample(RIGHT[20:], 20)]
+    partners, right = astray(written)
+    found = find_patterns(partners, right, Places(in_files(20, 20, folders=True))).patterns
+    assert "permuted" in {one.kind for one in found}
+    assert any("of the folder f1" in one.sentence for one in found)
+    segments = [
+        Utterance(row.id, row.text, row.audio, f"rec{n // 20}.wav", row.origin)
+        for n, row in enumerate(corpus().utterances)
+    ]
+    found = find_patterns(partners, right, Places(Corpus(segments, ["/data/m.jsonl"]))).patterns
+    renumbered = [one for one in found if one.kind == "renumbered"]
+    assert [one.sentence.split(" are ")[0] for one in renumbered] == [
+        "m.jsonl: the segments of rec1.wav"
+    ]
+
+
+def test_a_shift_goes_over_rows_whose_text_was_not_found() -> None:
+    written = [*RIGHT[1:], 0]
+    short = frozenset({5, 17})
+    partners, right = astray(written, short)
+    heard = {f"r{n:02}" for n in RIGHT if n != 17}
+    found = find_patterns(partners, right, Places(corpus()), heard)
+    assert found.implied == {"r05": "r04"}
+    # Where some rows in it say otherwise, nothing follows for others.
+    mixed = [*range(1, 20), 0, *RIGHT[20:]]
+    partners, right = astray(mixed, frozenset({5}))
+    for n in (7, 10, 13):
+        partners.pop(f"r{n:02}")
+        right.add(f"r{n:02}")
+    assert not find_patterns(partners, right, Places(corpus()), heard).implied

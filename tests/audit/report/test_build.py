@@ -21,6 +21,7 @@ from asr_gate.audit.records.controls import EVIDENCE, THRESHOLD_KINDS
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.pairing import OtherText
 from asr_gate.audit.records.report import SCHEMA_VERSION, Tool
 from asr_gate.audit.report.build import AuditResult, build
 from asr_gate.audit.report.schemas import GAPS, UTTERANCES, WORDS
@@ -138,6 +139,34 @@ def test_an_unfit_aligner_has_no_verdict_and_its_findings_do_not_count() -> None
     ]
     assert "A008" not in report.rules
     assert report.low_quality_count == 0
+
+
+@pytest.mark.parametrize(("found", "hears"), [(60, True), (20, True), (3, False)])
+def test_no_verdict_tells_a_deaf_aligner_from_wrong_texts(found: int, hears: bool) -> None:
+    """One that hears finds what is said, in whichever row it stands; if most is, that decides."""
+    deaf = normal_rows(60, 0, apart=dict.fromkeys(THRESHOLD_KINDS, 8.0) | {"swapped": 0.0})
+    rows = [
+        replace(
+            row,
+            text=f"text {number}",
+            loss=1.0,
+            others=tuple(
+                OtherText(deaf[(number + n) % 60].id, 40, loss)
+                for n, loss in ((1, 0.1 if number < found else 0.85), (20, 0.9), (30, 0.95))
+            ),
+        )
+        for number, row in enumerate(deaf)
+    ]
+    report = result_of(rows).report
+    assert ("shifted" in " ".join(report.reasons)) == (found > 2)
+    if found == 60:
+        assert report.decision == "STOP"
+        assert "60 of 60" in report.reasons[0]
+        return
+    assert report.decision == "NO_VERDICT"
+    assert ("It hears this speech" in report.reasons[0]) is hears
+    assert ("does not hear this speech" in report.reasons[0]) is not hears
+    assert ("manifest" in report.recommendation) is hears
 
 
 def test_a_domain_of_which_nothing_can_be_told_is_not_judged() -> None:

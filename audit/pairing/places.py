@@ -1,0 +1,92 @@
+"""The rows of a corpus by their place in it: what is next to what."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from asr_gate.audit.records.pairing import Pattern, PatternKind
+from asr_gate.corpus.utterance import Corpus
+
+
+class Places:
+    """The rows of a corpus by their place in it."""
+
+    def __init__(self, corpus: Corpus) -> None:
+        self.rows = corpus.utterances
+        self.of = {row.id: at for at, row in enumerate(self.rows)}
+        self._corpus = corpus
+        self._manifests: dict[str, str] = {}
+        self._segments = Counter(row.audio_name for row in self.rows)
+
+    def number(self, identity: str) -> int | None:
+        """Of a row among those of all splits, from 1; None: it is none of them."""
+        at = self.of.get(identity)
+        return self._others.get(identity) if at is None else at + 1
+
+    @cached_property
+    def _others(self) -> dict[str, int]:
+        others = enumerate(self._corpus.others, start=len(self.rows) + 1)
+        return {row.id: number for number, row in others}
+
+    def id(self, at: int) -> str:
+        return self.rows[at].id
+
+    def manifest(self, at: int) -> str:
+        origin = self.rows[at].origin.rpartition(":")[0]
+        if origin not in self._manifests:
+            self._manifests[origin] = self._corpus.relative_origin(origin)
+        return self._manifests[origin]
+
+    def folder(self, at: int) -> str:
+        """Of the audio."""
+        return posixpath.dirname(self.rows[at].audio_name)
+
+    def recording(self, at: int) -> str | None:
+        """The recording that a row is a segment of; None: it has one of its own."""
+        name = self.rows[at].audio_name
+        return name if self._segments[name] > 1 else None
+
+    def neighbours(self, at: int, beside: int) -> bool:
+        """Whether two rows follow on each other: of one manifest, and of one recording if that has
+        several."""
+        if not 0 <= beside < len(self.rows) or self.manifest(at) != self.manifest(beside):
+            return False
+        return self.recording(at) == self.recording(beside)
+
+    def within(self, at: int, by: int) -> bool:
+        """Whether so many rows later there is one of the same manifest."""
+        other = at + by
+        return 0 <= other < len(self.rows) and self.manifest(at) == self.manifest(other)
+
+    @cached_property
+    def _folders(self) -> set[str]:
+        return {self.folder(at) for at in range(len(self.rows))}
+
+    def only(self, places: Iterable[int]) -> str | None:
+        """The one folder of all these rows; None: there are several, or no other in the corpus."""
+        found = {self.folder(at) for at in places}
+        name = next(iter(found))
+        return name if len(found) == 1 and name and len(self._folders) > 1 else None
+
+
+def pattern(
+    kind: PatternKind,
+    members: Sequence[int],
+    sentence: str,
+    places: Places,
+    by: int | None = None,
+) -> Pattern:
+    """A pattern of rows by their places, whose sentence begins with their manifest."""
+    manifest = places.manifest(members[0])
+    return Pattern(
+        kind=kind,
+        manifest=manifest,
+        first=places.id(members[0]),
+        last=places.id(members[-1]),
+        by=by,
+        rows=len(members),
+        sentence=f"{manifest}: {sentence}",
+    )

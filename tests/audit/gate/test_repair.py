@@ -1,0 +1,65 @@
+"""Texts that `asr clean --repair` puts where they are said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from asr_gate.audit.gate.drop import repairs
+from asr_gate.audit.pairing.texts import text_file
+from asr_gate.audit.records.pairing import FoundRow, MovedWords, Pairing, SearchedFile
+from asr_gate.audit.records.report import Report
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.utterance import Corpus, Utterance
+from tests.audit.report.reports import sound
+
+TEXTS = ["one two", "three  four five six", "seven eight one two", "something else"]
+
+
+def corpus(folder: Path) -> Corpus:
+    rows = [
+        Utterance(f"r{n}", text, Path("a.wav"), "a.wav", f"{folder}/m.jsonl:{n}")
+        for n, text in enumerate(TEXTS)
+    ]
+    return Corpus(rows, [f"{folder}/m.jsonl"])
+
+
+def with_pairing(**found: object) -> Report:
+    return sound().model_copy(update={"pairing": Pairing.model_validate(found)})
+
+
+def test_words_go_to_the_neighbour_that_says_them(tmp_path: Path) -> None:
+    moved = [
+        MovedWords(id="r1", end="first", words="three four", to="r0"),
+        MovedWords(id="r2", end="first", words="seven", to="r1"),
+        MovedWords(id="r2", end="last", words="one two", to=None),
+    ]
+    assert repairs(with_pairing(moved=moved), corpus(tmp_path)) == {
+        "r0": "one two three four",
+        "r1": "five six seven",
+        "r2": "eight",
+    }
+    other = [
+        MovedWords(id="r1", end="first", words="quite other", to="r0"),
+        MovedWords(id="r0", end="last", words="one two", to="r1"),  # nothing would be left
+        MovedWords(id="r9", end="last", words="one two", to="r1"),
+    ]
+    assert repairs(with_pairing(moved=other), corpus(tmp_path)) == {}
+
+
+def test_texts_of_rows_and_of_files(tmp_path: Path) -> None:
+    more = tmp_path / "more.txt"
+    more.write_text("nobody says this\nthis is said\n")
+    file = SearchedFile(file="more.txt", sha256=text_file(more).digest, texts=2)
+    report = with_pairing(
+        files=[file],
+        found=[
+            FoundRow(id="r1", text_of="r3", ratio=None, row=2, text_row=4),
+            FoundRow(id="r3", text_of="more.txt:2", ratio=0.1, row=4, text_row=None),
+        ],
+    )
+    assert repairs(report, corpus(tmp_path)) == {"r1": "something else", "r3": "this is said"}
+    more.write_text("something that nobody audited\n")
+    with pytest.raises(UserError, match="audit again"):
+        repairs(report, corpus(tmp_path))
