@@ -1,0 +1,100 @@
+"""The gate, passed once before the first trial; all trials are held to what it has found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from asr_gate.audit.gate import NoVerdict
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import RECORD_LIMIT
+from asr_gate.corpus.strict import read_json
+from asr_gate.rounds.sweep.base import Base
+from asr_gate.rounds.sweep.training import Watched
+from asr_gate.train import recipes
+from asr_gate.train.data.own_sets import read_own_sets
+from asr_gate.train.data.rows import select
+from asr_gate.train.files import write_json
+
+ADMISSION_FILE = "admission.json"
+
+
+class Admission(BaseModel):
+    """What the gate let pass, and which rows choose and confirm."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    report: str
+    decision: str
+    digest: str
+    """Of the report."""
+    fingerprint: str
+    """Of the data."""
+    choose: list[str]
+    """Ids of the rows that every trial is evaluated on."""
+    confirm: list[str]
+    """Ids of the rows that no trial sees."""
+
+    def require_same(self, found: Watched, folder: Path) -> None:
+        """Refuse a trial that rests on another report, or saw other rows.
+
+        Raises:
+            NoVerdict: it does.
+        """
+        if found.phase0.digest != self.digest:
+            raise NoVerdict(
+                f"{folder}: trained on another report ({found.phase0.digest[:19]}…) than the sweep "
+                f"was admitted with ({self.digest[:19]}…); begin another sweep"
+            )
+        if not set(found.plan.evaluation) <= set(self.choose):
+            raise NoVerdict(
+                f"{folder}: evaluated other rows than the sweep was admitted with; begin another "
+                "sweep"
+            )
+
+
+def admit(folder: Path, base: Base, recipe: str) -> Admission:
+    """Read what the gate found when the sweep began, or pass it now.
+
+    Raises:
+        UserError: as `authorise_training`; or nothing is left to evaluate on.
+    """
+    path = folder / ADMISSION_FILE
+    try:
+        return Admission.model_validate(read_json(path, RECORD_LIMIT))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, ValidationError) as error:
+        raise UserError(f"{path}: not the admission of a sweep; begin another sweep") from error
+    admission = _pass_gate(base, recipe)
+    write_json(path, admission.model_dump(mode="json"))
+    return admission
+
+
+def _pass_gate(base: Base, recipe: str) -> Admission:
+    authorised = base.authorised()
+    settings = recipes.load(recipe, base.overrides)[1].data
+    if base.split is not None:
+        settings = settings.model_copy(update={"split": base.split})
+    own = read_own_sets(
+        settings,
+        authorised,
+        by_user=recipes.overridden(base.overrides, "data"),
+        audio_root=base.audio_root,
+        labels=base.labels,
+    )
+
+    def part(name: recipes.EvaluationPart) -> list[str]:
+        asked = settings.model_copy(update={"evaluation_part": name})
+        found = select(authorised.corpus.utterances, authorised.excluded, asked, own)
+        return [row.utterance.id for row in found.evaluation]
+
+    return Admission(
+        report=authorised.name,
+        decision=authorised.report.decision,
+        digest=authorised.report.digest,
+        fingerprint=authorised.report.dataset.fingerprint,
+        choose=part("choose"),
+        confirm=part("confirm"),
+    )
