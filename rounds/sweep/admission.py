@@ -10,6 +10,7 @@ from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT
 from asr_gate.corpus.strict import read_json
+from asr_gate.corpus.utterance import Corpus, Utterance
 from asr_gate.rounds.sweep.base import Base
 from asr_gate.rounds.sweep.training import Watched
 from asr_gate.train import recipes
@@ -18,6 +19,20 @@ from asr_gate.train.data.rows import select
 from asr_gate.train.files import write_json
 
 ADMISSION_FILE = "admission.json"
+
+
+class ConfirmRows(BaseModel):
+    """The rows that no trial sees, and how they are read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    origins: list[str]
+    """Manifest and line of each."""
+    manifests: list[str]
+    split: str | None
+    language: str | None
+    """Of rows that name none."""
+    numbers: recipes.Numbers
 
 
 class Admission(BaseModel):
@@ -33,8 +48,7 @@ class Admission(BaseModel):
     """Of the data."""
     choose: list[str]
     """Ids of the rows that every trial is evaluated on."""
-    confirm: list[str]
-    """Ids of the rows that no trial sees."""
+    confirm: ConfirmRows
 
     def require_same(self, found: Watched, folder: Path) -> None:
         """Refuse a trial that rests on another report, or saw other rows.
@@ -74,9 +88,10 @@ def admit(folder: Path, base: Base, recipe: str) -> Admission:
 
 def _pass_gate(base: Base, recipe: str) -> Admission:
     authorised = base.authorised()
-    settings = recipes.load(recipe, base.overrides)[1].data
-    if base.split is not None:
-        settings = settings.model_copy(update={"split": base.split})
+    recipe_ = recipes.load(recipe, base.overrides)[1]
+    settings = recipe_.data
+    told = {"split": base.split or settings.split, "language": settings.language or base.language}
+    settings = settings.model_copy(update=told)
     own = read_own_sets(
         settings,
         authorised,
@@ -85,16 +100,35 @@ def _pass_gate(base: Base, recipe: str) -> Admission:
         labels=base.labels,
     )
 
-    def part(name: recipes.EvaluationPart) -> list[str]:
+    def part(name: recipes.EvaluationPart) -> list[Utterance]:
         asked = settings.model_copy(update={"evaluation_part": name})
         found = select(authorised.corpus.utterances, authorised.excluded, asked, own)
-        return [row.utterance.id for row in found.evaluation]
+        return [row.utterance for row in found.evaluation]
+
+    confirm = {row.origin for row in part("confirm")}
+    sources: list[tuple[Corpus | None, list[str] | tuple[str, ...], str | None]] = [
+        (authorised.corpus, base.data, authorised.report.dataset.split),
+        (own.test, settings.test, None),
+        (own.validation, settings.validation, None),
+    ]
+    # They are all of one source: a split or held-out rows of the corpus, or manifests of their own.
+    manifests, split = next(
+        (names, part)
+        for corpus, names, part in sources
+        if corpus is not None and any(row.origin in confirm for row in corpus.utterances)
+    )
 
     return Admission(
         report=authorised.name,
         decision=authorised.report.decision,
         digest=authorised.report.digest,
         fingerprint=authorised.report.dataset.fingerprint,
-        choose=part("choose"),
-        confirm=part("confirm"),
+        choose=[row.id for row in part("choose")],
+        confirm=ConfirmRows(
+            origins=sorted(confirm),
+            manifests=list(map(str, manifests)),
+            split=split,
+            language=settings.language,
+            numbers=recipe_.evaluation.numbers,
+        ),
     )

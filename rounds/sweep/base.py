@@ -34,6 +34,8 @@ class Base:
     overrides: tuple[str, ...] = ()
     labels: tuple[LabelRule, ...] = ()
     reports: Path = REPORTS
+    language: str | None = None
+    """Of rows that name none, where the recipe names none either."""
 
     def arguments(self) -> list[str]:
         """Of `asr`, for a training by the recipe."""
@@ -103,8 +105,8 @@ def read_base(loaded: Loaded) -> Base:
         raise UserError(f"{where}: command: {error}; a sweep sets the other options") from error
     if given["recipe"] != program:
         raise UserError(f"{where}: command names {given['recipe']}, and program {program}")
-    lists = {name: tuple(given.pop(name)) for name in ("data", "overrides")}
-    return Base(**given, **lists)
+    data, changed = tuple(given.pop("data")), tuple(given.pop("overrides"))
+    return Base(**given, data=data, overrides=changed)
 
 
 def with_project(
@@ -115,6 +117,7 @@ def with_project(
     split: str | None = None,
     labels: Sequence[LabelRule] = (),
     reports: Path = REPORTS,
+    language: str | None = None,
 ) -> Base:
     """The same with what a project says, where the command says nothing."""
     return replace(
@@ -124,4 +127,5 @@ def with_project(
         split=base.split or split,
         labels=tuple(labels),
         reports=reports,
+        language=language,
     )

@@ -8,25 +8,33 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
+
+from pydantic import ValidationError
 
 from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.labels import LabelRule
+from asr_gate.corpus.strict import read_json
 from asr_gate.rounds.sweep import space
 from asr_gate.rounds.sweep.admission import Admission, admit
 from asr_gate.rounds.sweep.base import Base, read_base, with_project
+from asr_gate.rounds.sweep.confirm import Confirmation, Evaluate, confirm, finalists
 from asr_gate.rounds.sweep.file import Loaded, load_sweep_file
 from asr_gate.rounds.sweep.training import (
     REFUSED,
+    RUN,
     Stopped,
     Watched,
     drop_weights,
     last_line,
     train,
 )
-from asr_gate.rounds.sweep.trials import Claimed, Trials
+from asr_gate.rounds.sweep.trials import Claimed, Trials, take
+from asr_gate.train import recipes
 from asr_gate.train.authorise import REPORTS
+from asr_gate.train.evaluation.evaluate_checkpoint import evaluate_checkpoint
+from asr_gate.train.files import write_json
 from asr_gate.train.launch import COMMAND
 
 if TYPE_CHECKING:
@@ -37,6 +45,7 @@ SWEEPS = Path("sweeps")
 SWEEP_FILE = "sweep.yaml"
 """Copy of the file in the sweep's folder."""
 BEST_FILE = "best.yaml"
+CONFIRMATION_FILE = "confirmation.json"
 POLL = 1.0
 """Seconds between two looks for trials that other processes lost."""
 
@@ -76,8 +85,7 @@ class Status:
     @property
     def finished(self) -> bool:
         """Whether all trials have ended."""
-        ended = sum(row.state in ("complete", "pruned", "failed") for row in self.rows)
-        return ended >= self.trials
+        return sum(map(self.count, ("complete", "pruned", "failed"))) >= self.trials
 
 
 class Sweep:
@@ -89,6 +97,7 @@ class Sweep:
         base: Base,
         folder: Path,
         *,
+        evaluate: Evaluate = evaluate_checkpoint,
         asr: Sequence[str] = COMMAND,
         say: Say = lambda line: None,
     ) -> None:
@@ -98,6 +107,7 @@ class Sweep:
             loaded: the file.
             base: the training that it varies.
             folder: of the sweep.
+            evaluate: evaluates the models of the finalists.
             asr: the command `asr`.
             say: is told what happens, a line each.
         """
@@ -106,6 +116,7 @@ class Sweep:
         self.base = base
         self.folder = folder
         self.name = folder.name
+        self.evaluate = evaluate
         self.asr = tuple(asr)
         self.say = say
         self._trials: Trials | None = None
@@ -121,6 +132,8 @@ class Sweep:
         split: str | None = None,
         labels: Sequence[LabelRule] = (),
         reports: Path = REPORTS,
+        language: str | None = None,
+        evaluate: Evaluate = evaluate_checkpoint,
         asr: Sequence[str] = COMMAND,
         say: Say = lambda line: None,
     ) -> Self:
@@ -134,6 +147,8 @@ class Sweep:
             split: of the manifests.
             labels: rules that give rows domains and splits.
             reports: folder of the audits.
+            language: of rows that name none.
+            evaluate: evaluates the models of the finalists.
             asr: the command that is started for each trial.
             say: is told what happens, a line each.
 
@@ -151,10 +166,11 @@ class Sweep:
             split=split,
             labels=labels,
             reports=reports,
+            language=language,
         )
         space.check_space(loaded, list(base.overrides))
         folder = out or SWEEPS / (loaded.content.name or given.stem)
-        return cls(loaded, base, folder, asr=asr, say=say)
+        return cls(loaded, base, folder, evaluate=evaluate, asr=asr, say=say)
 
     def run(self, n: int | None = None) -> Status:
         """Train trials in this process, and confirm the best one when all have ended.
@@ -181,6 +197,8 @@ class Sweep:
                 time.sleep(POLL)  # a process that works on it may get lost
             else:
                 break
+        if not self.trials.running() and not self._left():
+            self.confirm()
         return self.status()
 
     def admit(self) -> Admission:
@@ -204,6 +222,11 @@ class Sweep:
                 f"{self.loaded.path}: {self.folder} was begun with another file; only run_cap and "
                 "controller may change; name another --out"
             )
+
+    def _left(self) -> bool:
+        """Whether trials are still to be begun."""
+        known = self.trials.all()
+        return len(known) < space.trials(self.file) and not self.trials.out_of_time(known)
 
     @property
     def trials(self) -> Trials:
@@ -307,36 +330,109 @@ class Sweep:
             reason=one.user_attrs.get("reason"),
         )
 
+    def confirm(self) -> Confirmation | None:
+        """Compare the best trials with the recipe on the rows that no trial saw.
+
+        Returns:
+            None: no trial was trained to its end, or another process is at it.
+
+        Raises:
+            UserError: the recipe cannot be trained, or a model cannot be evaluated.
+        """
+        ranked = {one.number: one.value or 0.0 for one in self.ranked()}
+        compared = finalists(ranked, self.file.controller.confirm)
+        if not compared or (done := self._confirmed(compared)) is not None:
+            return done if compared else None
+        admission = self.admit()
+        folder = self.folder / "recipe"
+        lock = take(folder)
+        if lock is None:
+            self.say("another process confirms the best trial")
+            return None
+        try:
+            self.say(f"the recipe itself is trained, to compare {_trials(compared)} with it")
+
+            def seen(found: Watched) -> bool:
+                admission.require_same(found, folder)
+                return False
+
+            arguments = self.arguments({}, "recipe")
+            found, _ = train(arguments, folder, lock=lock, seen=seen, asr=self.asr)
+            if found is None or found.status != "finished":
+                said = found.reason if found and found.reason else last_line(folder)
+                raise UserError(f"{folder}: the recipe could not be trained: {said}")
+            confirmation = confirm(
+                folder / RUN / "final",
+                {number: self.trials.folder_of(number) / RUN / "final" for number in compared},
+                admission.confirm,
+                self.folder / "evals",
+                self.evaluate,
+                audio_root=self.base.audio_root,
+                labels=self.base.labels,
+            )
+            write_json(self.folder / CONFIRMATION_FILE, confirmation.model_dump(mode="json"))
+            self.say(confirmation.said())
+            return confirmation
+        finally:
+            os.close(lock)
+
+    def _confirmed(self, compared: Sequence[int]) -> Confirmation | None:
+        """What was found about these trials; None: nothing yet."""
+        path = self.folder / CONFIRMATION_FILE
+        try:
+            found = Confirmation.model_validate(read_json(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, ValidationError) as error:
+            raise UserError(f"{path}: not the confirmation of a sweep; delete it") from error
+        return found if found.compared == list(compared) else None
+
     def best(self) -> Best:
-        """The best trial so far, its recipe written to `best.yaml`.
+        """The winner, its recipe written to `best.yaml`: of the finalists the confirmed one.
 
         Raises:
             UserError: no trial has been trained to its end yet.
         """
-        from asr_gate.train import recipes
-
-        ranked = self.ranked()
+        ranked = {one.number: one for one in self.ranked()}
         if not ranked:
             raise UserError(f"{self.folder}: no trial has been trained to its end yet")
-        first = ranked[0]
-        settings = space.settings_of(self.file, first.params)
+        confirmation = self._confirmed(list(ranked)[: self.file.controller.confirm])
+        number = next(iter(ranked)) if confirmation is None else confirmation.trial
+        objective = ranked[number].value
+        assert objective is not None
+        settings = space.settings_of(self.file, ranked[number].params)
         changed = [*self.base.overrides, *space.overrides(settings)]
         recipe = recipes.load(self.base.recipe, changed)[1]
-        recipes.write(self.folder / BEST_FILE, recipe)
-        assert first.value is not None
-        return Best(settings, first.value, first.number, self.folder / BEST_FILE)
+        said = [
+            f"trial {number} of the sweep {self.name}: {self.file.metric.name} {objective:.4f} on "
+            "the rows that chose it",
+            "not compared with the recipe yet" if confirmation is None else confirmation.said(),
+            f"from {self.base.recipe}: {' '.join(changed)}",
+        ]
+        path = self.folder / BEST_FILE
+        recipes.write(path, recipe, said)
+        return Best(settings, objective, number, path, confirmation)
+
+
+def _trials(numbers: Sequence[int]) -> str:
+    return f"trial{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
 
 
 @dataclass(frozen=True)
 class Best:
     """The best trial."""
 
-    overrides: dict[str, Any]
+    overrides: space.Settings
     """What it sets otherwise than the recipe, by key; for `asr train RECIPE KEY=VALUE…`."""
     objective: float
-    """Its metric on the rows that chose it, which is too good."""
+    """Its metric on the rows that chose it, on which it is too good."""
     trial: int
     recipe: Path
     """`best.yaml`, which `asr train` takes."""
-    confirmation: None = None
-    """Its comparison with the recipe on rows that no trial saw; None: not made yet."""
+    confirmation: Confirmation | None = None
+    """Its model against the model of the recipe, on rows that no trial saw; None: not made yet."""
+
+    @property
+    def adopted(self) -> bool:
+        """Whether it is better than the recipe by more than chance."""
+        return self.confirmation is not None and self.confirmation.better

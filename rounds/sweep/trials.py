@@ -98,7 +98,7 @@ class Trials:
             for one in known:
                 if one.state != TrialState.RUNNING:
                     continue
-                lock = _take(self.folder_of(one.number))
+                lock = take(self.folder_of(one.number))
                 if lock is None:
                     continue
                 if one.user_attrs.get("starts", 0) >= STARTS:
@@ -107,11 +107,11 @@ class Trials:
                     continue
                 self.study.sampler = space.sampler(self.sweep, one.number)
                 return self._begin(Trial(self.study, one._trial_id), lock)
-            if len(known) >= space.trials(self.sweep) or self._out_of_time(known):
+            if len(known) >= space.trials(self.sweep) or self.out_of_time(known):
                 return None
             self.study.sampler = space.sampler(self.sweep, len(known))
             trial = self.study.ask()
-            lock = _take(self.folder_of(trial.number), PATIENCE)
+            lock = take(self.folder_of(trial.number), PATIENCE)
             assert lock is not None, trial.number
             return self._begin(trial, lock)
 
@@ -138,7 +138,8 @@ class Trials:
                 f"{last.user_attrs.get('reason', 'lost')}; see {self.folder_of(last.number)}"
             )
 
-    def _out_of_time(self, known: list[FrozenTrial]) -> bool:
+    def out_of_time(self, known: list[FrozenTrial]) -> bool:
+        """Whether the trials have taken as long as they may, so that none starts any more."""
         hours = self.sweep.controller.hours
         return hours is not None and self.seconds(known) >= 3600 * hours
 
@@ -157,7 +158,7 @@ def _draw(trial: Trial, key: str, one: Any) -> Any:
     return trial.suggest_float(key, one.low, one.high, log=one.log)
 
 
-def _take(folder: Path, patience: float = 0.0) -> int | None:
+def take(folder: Path, patience: float = 0.0) -> int | None:
     """Hold a trial's folder until the descriptor is closed; None: somebody does.
 
     `is_held` has it for a moment, so a new one may need patience, in seconds.

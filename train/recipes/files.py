@@ -77,8 +77,13 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> tuple[str, Recipe]:
     return path.stem, _validate(complete, recipe)
 
 
-def write(path: Path, recipe: Recipe) -> None:
+def write(path: Path, recipe: Recipe, said: Sequence[str] = ()) -> None:
     """Write a recipe, with its overrides and defaults, as a file that `load` reads.
+
+    Args:
+        path: of the file.
+        recipe: what it holds.
+        said: lines of a comment at its top.
 
     Raises:
         UserError: the disk is full or not writable.
@@ -89,7 +94,9 @@ def write(path: Path, recipe: Recipe) -> None:
     # runs it to say.
     elsewhere = {"base_url", "enabled", "entity"}
     plain = redact(recipe.model_dump(mode="json", exclude={"wandb": elsewhere}))
-    write_file(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode())
+    comment = "".join(f"# {line}\n" for line in said)
+    text = comment + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    write_file(path, text.encode())
 
 
 def overridden(overrides: Sequence[str], section: str) -> set[str]:
