@@ -6,7 +6,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -21,6 +20,7 @@ from asr_gate.rounds.sweep.admission import Admission, admit
 from asr_gate.rounds.sweep.base import Base, read_base, with_project
 from asr_gate.rounds.sweep.confirm import Confirmation, Evaluate, confirm, finalists
 from asr_gate.rounds.sweep.file import Loaded, load_sweep_file
+from asr_gate.rounds.sweep.results import Best, Row, Status
 from asr_gate.rounds.sweep.training import (
     REFUSED,
     RUN,
@@ -33,7 +33,6 @@ from asr_gate.rounds.sweep.training import (
 from asr_gate.rounds.sweep.trials import Claimed, Trials, take
 from asr_gate.train import recipes
 from asr_gate.train.authorise import REPORTS
-from asr_gate.train.evaluation.evaluate_checkpoint import evaluate_checkpoint
 from asr_gate.train.files import write_json
 from asr_gate.train.launch import COMMAND
 
@@ -52,42 +51,6 @@ POLL = 1.0
 Say = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Row:
-    """One trial, for people."""
-
-    number: int
-    state: str
-    """`complete`, `pruned` (ended early), `failed`, `running`, or `lost` until somebody takes it up
-    again."""
-    settings: space.Settings
-    objective: float | None
-    evaluations: int
-    seconds: float | None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Status:
-    """How far a sweep is."""
-
-    name: str
-    folder: Path
-    metric: str
-    trials: int
-    """How many there will be."""
-    rows: tuple[Row, ...]
-
-    def count(self, state: str) -> int:
-        """Trials in a state."""
-        return sum(row.state == state for row in self.rows)
-
-    @property
-    def finished(self) -> bool:
-        """Whether all trials have ended."""
-        return sum(map(self.count, ("complete", "pruned", "failed"))) >= self.trials
-
-
 class Sweep:
     """A sweep in its folder; any number of processes may run the same one."""
 
@@ -97,7 +60,7 @@ class Sweep:
         base: Base,
         folder: Path,
         *,
-        evaluate: Evaluate = evaluate_checkpoint,
+        evaluate: Evaluate | None = None,
         asr: Sequence[str] = COMMAND,
         say: Say = lambda line: None,
     ) -> None:
@@ -107,7 +70,7 @@ class Sweep:
             loaded: the file.
             base: the training that it varies.
             folder: of the sweep.
-            evaluate: evaluates the models of the finalists.
+            evaluate: evaluates the models of the finalists; None: `evaluate_checkpoint`.
             asr: the command `asr`.
             say: is told what happens, a line each.
         """
@@ -133,7 +96,7 @@ class Sweep:
         labels: Sequence[LabelRule] = (),
         reports: Path = REPORTS,
         language: str | None = None,
-        evaluate: Evaluate = evaluate_checkpoint,
+        evaluate: Evaluate | None = None,
         asr: Sequence[str] = COMMAND,
         say: Say = lambda line: None,
     ) -> Self:
@@ -148,7 +111,7 @@ class Sweep:
             labels: rules that give rows domains and splits.
             reports: folder of the audits.
             language: of rows that name none.
-            evaluate: evaluates the models of the finalists.
+            evaluate: evaluates the models of the finalists; None: `evaluate_checkpoint`.
             asr: the command that is started for each trial.
             say: is told what happens, a line each.
 
@@ -253,36 +216,41 @@ class Sweep:
         name = f"{number:04d}"
         self.say(f"trial {number}: {' '.join(space.overrides(claimed.settings))}")
 
+        ended_early = False
+
         def seen(found: Watched) -> bool:
+            nonlocal ended_early
             admission.require_same(found, claimed.folder)
             values = found.values(self.file.metric.name)
-            known = self.trials.study.get_trials(deepcopy=False)[number].intermediate_values
+            known = self.trials.all()[number].intermediate_values
             for step, value in enumerate(values, start=1):
                 if step not in known:
                     trial.report(value, step)
-            return bool(values) and found.status == "running" and trial.should_prune()
+            # A rule that has decided once says no the next time.
+            if values and found.status == "running" and not ended_early:
+                ended_early = trial.should_prune()
+            return ended_early
 
         try:
             arguments = self.arguments(claimed.settings, name)
             found, code = train(
                 arguments, claimed.folder, lock=claimed.lock, seen=seen, asr=self.asr
             )
-            study = self.trials.study
             if code in REFUSED:
                 raise NoVerdict(f"trial {number}: {last_line(claimed.folder)}")
             values = [] if found is None else found.values(self.file.metric.name)
             if found is not None and found.status == "finished" and values:
-                study.tell(number, values[-1])
+                self.trials.tell(number, values[-1], TrialState.COMPLETE)
                 self.say(f"trial {number}: {self.file.metric.name} {values[-1]:.4f}")
             elif found is not None and found.status == "stopped" and code == 0:
-                if not trial.should_prune():
+                if not ended_early:
                     raise Stopped(f"trial {number} was stopped from outside; run it again to go on")
-                study.tell(number, state=TrialState.PRUNED)
+                self.trials.tell(number, None, TrialState.PRUNED)
                 self.say(f"trial {number}: ended early, {self.file.metric.name} {values[-1]:.4f}")
             else:
                 reason = found.reason if found and found.reason else last_line(claimed.folder)
                 trial.set_user_attr("reason", reason)
-                study.tell(number, state=TrialState.FAIL)
+                self.trials.tell(number, None, TrialState.FAIL)
                 self.say(f"trial {number}: failed: {reason}")
             self._drop_weights()
         finally:
@@ -296,7 +264,6 @@ class Sweep:
         return sorted(complete, key=lambda one: (one.value, one.number))
 
     def _drop_weights(self) -> None:
-
         keep = {one.number for one in self.ranked()[: self.file.controller.confirm]}
         for one in self.trials.all():
             if one.state.is_finished() and one.number not in keep:
@@ -366,7 +333,7 @@ class Sweep:
                 {number: self.trials.folder_of(number) / RUN / "final" for number in compared},
                 admission.confirm,
                 self.folder / "evals",
-                self.evaluate,
+                self._evaluate(),
                 audio_root=self.base.audio_root,
                 labels=self.base.labels,
             )
@@ -375,6 +342,13 @@ class Sweep:
             return confirmation
         finally:
             os.close(lock)
+
+    def _evaluate(self) -> Evaluate:
+        if self.evaluate is not None:
+            return self.evaluate
+        from asr_gate.train.evaluation.evaluate_checkpoint import evaluate_checkpoint  # torch
+
+        return evaluate_checkpoint
 
     def _confirmed(self, compared: Sequence[int]) -> Confirmation | None:
         """What was found about these trials; None: nothing yet."""
@@ -416,23 +390,3 @@ class Sweep:
 
 def _trials(numbers: Sequence[int]) -> str:
     return f"trial{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))}"
-
-
-@dataclass(frozen=True)
-class Best:
-    """The best trial."""
-
-    overrides: space.Settings
-    """What it sets otherwise than the recipe, by key; for `asr train RECIPE KEY=VALUE…`."""
-    objective: float
-    """Its metric on the rows that chose it, on which it is too good."""
-    trial: int
-    recipe: Path
-    """`best.yaml`, which `asr train` takes."""
-    confirmation: Confirmation | None = None
-    """Its model against the model of the recipe, on rows that no trial saw; None: not made yet."""
-
-    @property
-    def adopted(self) -> bool:
-        """Whether it is better than the recipe by more than chance."""
-        return self.confirmation is not None and self.confirmation.better

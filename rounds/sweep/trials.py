@@ -23,7 +23,7 @@ from asr_gate.rounds.sweep import space
 from asr_gate.rounds.sweep.file import SweepFile
 
 if TYPE_CHECKING:
-    from optuna.trial import FrozenTrial, Trial
+    from optuna.trial import FrozenTrial, Trial, TrialState
 
 JOURNAL = "trials.journal"
 PATIENCE = 60.0
@@ -102,7 +102,7 @@ class Trials:
                 if lock is None:
                     continue
                 if one.user_attrs.get("starts", 0) >= STARTS:
-                    self.study.tell(one.number, state=TrialState.FAIL)
+                    self.tell(one.number, None, TrialState.FAIL)
                     os.close(lock)
                     continue
                 self.study.sampler = space.sampler(self.sweep, one.number)
@@ -122,6 +122,14 @@ class Trials:
         drawn = {key: _draw(trial, key, one) for key, one in asked.items()}
         settings = space.settings_of(self.sweep, drawn)
         return Claimed(trial, settings, self.folder_of(trial.number), lock)
+
+    def tell(self, number: int, value: float | None, state: TrialState) -> None:
+        """Write down how a trial has ended."""
+        from optuna.samplers import RandomSampler
+
+        # After a grid's last point its sampler would end Optuna's own loop, which there is not.
+        self.study.sampler = RandomSampler()
+        self.study.tell(number, value, state)
 
     def running(self) -> bool:
         """Whether a trial is not finished yet, be it lost or worked on."""
