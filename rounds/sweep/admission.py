@@ -68,7 +68,7 @@ class Admission(BaseModel):
             )
 
 
-def admit(folder: Path, base: Base, recipe: str) -> Admission:
+def admit(folder: Path, base: Base) -> Admission:
     """Read what the gate found when the sweep began, or pass it now.
 
     Raises:
@@ -81,15 +81,16 @@ def admit(folder: Path, base: Base, recipe: str) -> Admission:
         pass
     except (OSError, ValueError, ValidationError) as error:
         raise UserError(f"{path}: not the admission of a sweep; begin another sweep") from error
-    admission = _pass_gate(base, recipe)
+    admission = pass_gate(base)
     write_json(path, admission.model_dump(mode="json"))
     return admission
 
 
-def _pass_gate(base: Base, recipe: str) -> Admission:
+def pass_gate(base: Base) -> Admission:
+    """Pass the gate, and divide the rows that are not trained on; errors as in `admit`."""
     authorised = base.authorised()
-    recipe_ = recipes.load(recipe, base.overrides)[1]
-    settings = recipe_.data
+    recipe = recipes.load(base.recipe, base.overrides)[1]
+    settings = recipe.data
     told = {"split": base.split or settings.split, "language": settings.language or base.language}
     settings = settings.model_copy(update=told)
     own = read_own_sets(
@@ -129,6 +130,6 @@ def _pass_gate(base: Base, recipe: str) -> Admission:
             manifests=list(map(str, manifests)),
             split=split,
             language=settings.language,
-            numbers=recipe_.evaluation.numbers,
+            numbers=recipe.evaluation.numbers,
         ),
     )

@@ -60,8 +60,9 @@ def _parameters(recipe: recipes.Recipe, name: Preset, grid: bool) -> dict[str, A
     }
     if name == "minimal":
         return found
-    seconds, accumulate = recipe.data.batch_seconds, recipe.optimizer.accumulate
-    # What a recipe leaves to the machine follows from the audio of a step.
+    # Either may be `auto`; what a recipe leaves to the machine follows from the audio of a step.
+    seconds: Any = recipe.data.batch_seconds
+    accumulate: Any = recipe.optimizer.accumulate
     if isinstance(seconds, float):
         found["batch_seconds"] = {"values": [seconds / 2, seconds, 2 * seconds]}
         if isinstance(accumulate, int):

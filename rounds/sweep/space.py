@@ -68,6 +68,12 @@ def settings_of(sweep: SweepFile, drawn: Mapping[str, Any]) -> Settings:
     return found
 
 
+def drawn_of(sweep: SweepFile, settings: Settings) -> Settings:
+    """What Optuna keeps of a trial with these values."""
+    varied = distributions(sweep)
+    return {key: _label(value) for key, value in settings.items() if key in varied}
+
+
 def _label(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) else json.dumps(value)
 

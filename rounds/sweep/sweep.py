@@ -16,10 +16,12 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.strict import read_json
 from asr_gate.rounds.sweep import space
-from asr_gate.rounds.sweep.admission import Admission, admit
+from asr_gate.rounds.sweep.admission import Admission, admit, pass_gate
 from asr_gate.rounds.sweep.base import Base, read_base, with_project
 from asr_gate.rounds.sweep.confirm import Confirmation, Evaluate, confirm, finalists
 from asr_gate.rounds.sweep.file import Loaded, load_sweep_file
+from asr_gate.rounds.sweep.presets import refined, write
+from asr_gate.rounds.sweep.report import write_report
 from asr_gate.rounds.sweep.results import Best, Row, Status
 from asr_gate.rounds.sweep.training import (
     REFUSED,
@@ -38,6 +40,8 @@ from asr_gate.train.launch import COMMAND
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
+
+    from asr_gate.rounds.sweep.preview import Preview
 
 SWEEPS = Path("sweeps")
 """Folder of sweeps."""
@@ -62,6 +66,7 @@ class Sweep:
         *,
         evaluate: Evaluate | None = None,
         asr: Sequence[str] = COMMAND,
+        flags: Sequence[str] = (),
         say: Say = lambda line: None,
     ) -> None:
         """Open it; `from_yaml` is what callers want.
@@ -72,6 +77,7 @@ class Sweep:
             folder: of the sweep.
             evaluate: evaluates the models of the finalists; None: `evaluate_checkpoint`.
             asr: the command `asr`.
+            flags: of `asr train` that say where trials are tracked, such as `--wandb`.
             say: is told what happens, a line each.
         """
         self.loaded = loaded
@@ -81,6 +87,7 @@ class Sweep:
         self.name = folder.name
         self.evaluate = evaluate
         self.asr = tuple(asr)
+        self.flags = tuple(flags)
         self.say = say
         self._trials: Trials | None = None
 
@@ -98,6 +105,7 @@ class Sweep:
         language: str | None = None,
         evaluate: Evaluate | None = None,
         asr: Sequence[str] = COMMAND,
+        flags: Sequence[str] = (),
         say: Say = lambda line: None,
     ) -> Self:
         """Read a sweep's file, or open a sweep by its folder, and check keys and values.
@@ -113,6 +121,7 @@ class Sweep:
             language: of rows that name none.
             evaluate: evaluates the models of the finalists; None: `evaluate_checkpoint`.
             asr: the command that is started for each trial.
+            flags: of `asr train` that say where trials are tracked, such as `--wandb`.
             say: is told what happens, a line each.
 
         Raises:
@@ -133,7 +142,7 @@ class Sweep:
         )
         space.check_space(loaded, list(base.overrides))
         folder = out or SWEEPS / (loaded.content.name or given.stem)
-        return cls(loaded, base, folder, evaluate=evaluate, asr=asr, say=say)
+        return cls(loaded, base, folder, evaluate=evaluate, asr=asr, flags=flags, say=say)
 
     def run(self, n: int | None = None) -> Status:
         """Train trials in this process, and confirm the best one when all have ended.
@@ -162,12 +171,60 @@ class Sweep:
                 break
         if not self.trials.running() and not self._left():
             self.confirm()
+        self.report()
         return self.status()
+
+    def run_given(self, settings: space.Settings) -> None:
+        """Train one trial with values that W&B's server chose; Ctrl-C and SIGTERM end it early.
+
+        Errors as in `run`.
+        """
+        from optuna.trial import TrialState
+
+        admission = self.admit()
+        claimed = self.trials.given(settings)
+        try:
+            self._train(claimed, admission)
+        except KeyboardInterrupt:
+            self.trials.tell(claimed.number, None, TrialState.PRUNED)
+            raise
+
+    def preview(self) -> Preview:
+        """What it will cost; nothing is trained, and its folder is not made.
+
+        Errors as in `run`, and as in `asr train --dry-run`.
+        """
+        from asr_gate.rounds.sweep.preview import preview
+
+        admission = self.admit() if self.begun else pass_gate(self.base)
+        rows = self.status().rows
+        measured = [row.seconds for row in rows if row.state == "complete" and row.seconds]
+        return preview(self.base, self.file, admission, measured)
+
+    def report(self) -> list[Path]:
+        """Write table, importances and pictures into its folder; the files."""
+        best = self.best() if self.ranked() else None
+        return write_report(self.folder, self.status(), self.trials.study, best)
+
+    def refine(self, path: Path) -> Path:
+        """Write the file of a second sweep around the best trial: by `bayes`, in a narrower space.
+
+        The rows that confirm have no part in it, so that they can confirm the second sweep as well.
+
+        Raises:
+            UserError: no trial has been trained to its end yet, or the file is there already.
+        """
+        ranked = self.ranked()
+        if not ranked:
+            raise UserError(f"{self.folder}: no trial has been trained to its end yet")
+        settings = space.settings_of(self.file, ranked[0].params)
+        write(path, refined(self.file, self.name, settings))
+        return path
 
     def admit(self) -> Admission:
         """Pass the gate, once for all trials; later it is only read what that has found."""
         self._begin()
-        return admit(self.folder, self.base, self.file.program)
+        return admit(self.folder, self.base)
 
     def _begin(self) -> None:
         """Make the folder, with a copy of the file, which must stay the same."""
@@ -192,6 +249,11 @@ class Sweep:
         return len(known) < space.trials(self.file) and not self.trials.out_of_time(known)
 
     @property
+    def begun(self) -> bool:
+        """Whether somebody has run it."""
+        return (self.folder / SWEEP_FILE).exists()
+
+    @property
     def trials(self) -> Trials:
         """On disk."""
         if self._trials is None:
@@ -207,7 +269,8 @@ class Sweep:
             "wandb.log_model": "none",
             "wandb.alerts.complete": False,
         }
-        return [*self.base.arguments(), *space.overrides(settings), *space.overrides(own)]
+        changed = [*space.overrides(settings), *space.overrides(own)]
+        return [*self.base.arguments(), *self.flags, *changed]
 
     def _train(self, claimed: Claimed, admission: Admission) -> None:
         from optuna.trial import TrialState
@@ -260,6 +323,8 @@ class Sweep:
         """The trials that were trained to their end, the best first."""
         from optuna.trial import TrialState
 
+        if not self.begun:
+            return []
         complete = self.trials.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         return sorted(complete, key=lambda one: (one.value, one.number))
 
@@ -272,7 +337,7 @@ class Sweep:
     def status(self) -> Status:
         """How far it is; a sweep that has not begun has no rows."""
         rows = []
-        if self.folder.is_dir():
+        if self.begun:
             rows = [self._row(one) for one in self.trials.all()]
         return Status(
             self.name, self.folder, self.file.metric.name, space.trials(self.file), tuple(rows)

@@ -115,6 +115,18 @@ class Trials:
             assert lock is not None, trial.number
             return self._begin(trial, lock)
 
+    def given(self, settings: space.Settings) -> Claimed:
+        """A new trial with values that somebody else chose."""
+        from optuna.samplers import RandomSampler
+
+        with _alone(self.folder):
+            self.study.sampler = RandomSampler()
+            self.study.enqueue_trial(space.drawn_of(self.sweep, settings))
+            trial = self.study.ask()
+            lock = take(self.folder_of(trial.number), PATIENCE)
+            assert lock is not None, trial.number
+            return self._begin(trial, lock)
+
     def _begin(self, trial: Trial, lock: int) -> Claimed:
         """Draw what the trial does not have yet: who worked on it may have been killed here."""
         trial.set_user_attr("starts", trial.user_attrs.get("starts", 0) + 1)
