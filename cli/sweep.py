@@ -326,6 +326,7 @@ def _conclude(sweep: Sweep) -> None:
     if sweep.ranked():
         show(lambda: _show_best(sweep.best()))
     if left > 0:
+        sweep.report()
         click.echo(f"{left} of {found.trials} trials are left; the same command goes on")
     click.echo(f"Report: {sweep.folder / 'report.md'}")
 

@@ -171,7 +171,7 @@ class Sweep:
                 break
         if not self.trials.running() and not self._left():
             self.confirm()
-        self.report()
+            self.report()
         return self.status()
 
     def run_given(self, settings: space.Settings) -> None:
