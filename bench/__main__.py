@@ -19,6 +19,7 @@ from bench import (
     short_utterances,
     signals,
     state,
+    sweep_null,
     tracking,
     train,
     training_time,
@@ -33,6 +34,7 @@ if __name__ == "__main__":
     estimate.main()
     review.main()
     rounds.main()
+    sweep_null.main()
     train.main()
     signals.main()
     state.main()
