@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,9 @@ def accepted_by_wandb(content: dict[str, Any]) -> None:
     """Held against the schema of W&B's own package; it is older than `run_cap` (docs of W&B)."""
     from wandb.apis.public.sweeps import _validate_config_and_fill_distribution
 
-    schema = json.loads(files("sweeps").joinpath("config/schema.json").read_text())
+    package = find_spec("sweeps")  # importing it takes long
+    assert package is not None and package.origin is not None
+    schema = json.loads((Path(package.origin).parent / "config" / "schema.json").read_text())
     schema["properties"]["run_cap"] = {"type": "integer", "exclusiveMinimum": 0}
     jsonschema.Draft7Validator(schema).validate(_validate_config_and_fill_distribution(content))
 
