@@ -20,6 +20,7 @@ from bench import (
     signals,
     state,
     sweep_null,
+    sweeps,
     tracking,
     train,
     training_time,
@@ -35,6 +36,7 @@ if __name__ == "__main__":
     review.main()
     rounds.main()
     sweep_null.main()
+    sweeps.main()
     train.main()
     signals.main()
     state.main()

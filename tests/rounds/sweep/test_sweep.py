@@ -26,7 +26,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("asr_gate.rounds.sweep.training.POLL", 0.02)
     monkeypatch.setattr("asr_gate.rounds.sweep.sweep.POLL", 0.05)
-    monkeypatch.setattr("asr_gate.rounds.sweep.report._draw", lambda *_: [])
+    monkeypatch.setattr("asr_gate.rounds.sweep.report.draw", lambda *_: None)
     make_data()
 
 
