@@ -18,10 +18,10 @@ PAGE = ROOT / "docs" / "rounds.md"
 EXAMPLE = ROOT / "audit" / "example" / "proceed.jsonl"
 SWEEP = """\
 program: ctc-embedded
-command: [asr, train, "${program}", epochs=2, data.max_seconds=4, "${args}"]
+command: [asr, train, "${program}", epochs=2, data.max_seconds=4, --accept-caution, "${args}"]
 method: random
 metric: {name: eval/wer, goal: minimize}
-run_cap: 3
+run_cap: 2
 parameters:
   learning_rate: {distribution: log_uniform_values, min: 0.1, max: 10.0}
 """
