@@ -196,7 +196,7 @@ def run(
         _show_preview(sweep.preview(), sweep.file.metric.name)
         return 0
     sweep.run(count)
-    _conclude(sweep)
+    _conclude(sweep, tracking)
     return 0
 
 
@@ -219,7 +219,7 @@ def agent(open_sweep: Callable[..., Sweep], count: int | None, tracking: dict[st
     if not sweep.begun:
         raise UserError(f"{sweep.folder}: no sweep has begun here; begin with asr sweep run")
     sweep.run(count)
-    _conclude(sweep)
+    _conclude(sweep, tracking)
     return 0
 
 
@@ -320,15 +320,29 @@ def _flags(tracking: dict[str, Any]) -> list[str]:
     return found
 
 
-def _conclude(sweep: Sweep) -> None:
+def _conclude(sweep: Sweep, tracking: dict[str, Any]) -> None:
     found = sweep.status()
     left = found.trials - sum(map(found.count, ("complete", "pruned", "failed")))
     if found.count("complete"):
         show(lambda: _show_best(sweep.best()))
-    if left > 0:
-        sweep.report()
+    files = sweep.report()
+    if left == 0 and found.count("complete"):
+        _log(sweep, files, tracking)
+    elif left > 0:
         click.echo(f"{left} of {found.trials} trials are left; the same command goes on")
     click.echo(f"Report: {sweep.folder / 'report.md'}")
+
+
+def _log(sweep: Sweep, files: list[Path], tracking: dict[str, Any]) -> None:
+    from asr_gate.cli.project import load_project
+    from asr_gate.rounds.sweep.track import log_sweep
+    from asr_gate.tracking import Tracker, TrackerSettings
+
+    named = TrackerSettings(run_name=sweep.name, group=sweep.name, job_type="sweep")
+    settings = TrackerSettings.resolve(named, asr_toml=load_project().tracking.given(), **tracking)
+    with Tracker(settings) as tracker:
+        tracker.init(config={"sweep": sweep.file.model_dump(mode="json", exclude_unset=True)})
+        log_sweep(tracker, sweep, files)
 
 
 def _show_best(found: Best) -> None:

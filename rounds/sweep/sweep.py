@@ -160,8 +160,6 @@ class Sweep:
             else:
                 break
         self.confirm()
-        if not self.trials.running() and not self._left():
-            self.report()
         return self.status()
 
     def run_given(self, settings: space.Settings) -> None:

@@ -8,12 +8,15 @@ import signal
 import time
 from collections import Counter
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import pytest
 
 from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
 from asr_gate.rounds.sweep.sweep import Sweep
+from asr_gate.rounds.sweep.track import log_sweep
+from asr_gate.tracking import Tracker
 from asr_gate.train import recipes
 from tests.rounds.sweep.support import RANDOM, Evaluating, make_data, sweep
 from tests.train.support import write_report
@@ -100,6 +103,19 @@ def test_several_finalists_share_the_risk() -> None:
     assert len(found.compared) == 2 and len(evaluating.calls) == 3
     models = [path for path in Path("sweeps/sweep/trials").glob("*/run/final") if path.is_dir()]
     assert len(models) == 2  # the others are deleted
+
+
+def test_what_the_tracker_gets() -> None:
+    made = sweep(FEW)
+    made.run()
+    tracker = create_autospec(Tracker, instance=True)
+    log_sweep(tracker, made, made.report())
+    assert len(tracker.log_table.call_args.args[2]) == 4
+    assert set(tracker.log_bars.call_args.args[2]) == {"learning_rate", "warmup"}
+    assert tracker.log_metrics.call_args.args[0]["sweep/adopted"] == int(made.best().adopted)
+    files = [path.name for path in tracker.log_artifact.call_args.args[0]]
+    assert files == ["report.md", "report.png", "best.yaml"]
+    assert "not confirmed" in Path("sweeps/sweep/report.md").read_text()
 
 
 def test_the_same_trials_under_a_seed() -> None:
