@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 TRIALS = 20
 """Where a file does not say how many."""
 
+OWN = ("wandb", "data.evaluation_part")
+ELSEWHERE = ("data.validation", "data.test")
+"""Keys that the file of a sweep, which may come from anybody, cannot set: a sweep sets the first
+ones itself, and the login goes where `wandb.base_url` says; the others name files, and a recipe's
+must lie in the current folder."""
+
 Settings = dict[str, Any]
 """Values by key."""
 
@@ -134,6 +140,12 @@ def check_space(loaded: Loaded, given: list[str]) -> None:
         UserError: names the line of the parameter.
     """
     sweep = loaded.content
+    for key in [*(one.partition("=")[0] for one in given), *sweep.parameters]:
+        where = loaded.where(*(("parameters", key) if key in sweep.parameters else ("command",)))
+        if any(f"{key}.".startswith(f"{one}.") for one in OWN) or key == "data":
+            raise UserError(f"{where}: {key}: a sweep sets it itself; leave it out")
+        if key in ELSEWHERE:
+            raise UserError(f"{where}: {key}: names files; write a recipe of your own that does")
     try:
         recipes.load(sweep.program, given)
     except UserError as error:

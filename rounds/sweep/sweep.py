@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from collections.abc import Sequence
@@ -131,7 +132,8 @@ class Sweep:
             language=language,
         )
         space.check_space(loaded, list(base.overrides))
-        folder = out or SWEEPS / (loaded.content.name or given.stem)
+        named = re.sub(r"[^\w.-]+", "-", loaded.content.name or "").strip(".-")
+        folder = out or SWEEPS / (named or given.stem)
         return cls(loaded, base, folder, evaluate=evaluate, asr=asr, flags=flags, say=say)
 
     def run(self, n: int | None = None) -> Status:

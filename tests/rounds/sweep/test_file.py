@@ -16,7 +16,7 @@ from asr_gate.rounds.sweep import presets
 from asr_gate.rounds.sweep.base import read_base
 from asr_gate.rounds.sweep.file import load_sweep_file
 from asr_gate.rounds.sweep.space import check_space, narrowed, trials
-from tests.rounds.sweep.support import GRID, RANDOM
+from tests.rounds.sweep.support import GRID, RANDOM, sweep
 
 FULL = (
     RANDOM
@@ -111,6 +111,9 @@ def test_a_second_sweep_is_around_the_best_trial() -> None:
         (("program: ctc-embedded", "program: ctc-embeded"), "sweep.yaml:1"),
         (("asr, train", "rm, -rf"), "sweep.yaml:2: command must begin"),
         (("--report", "--resume, --report"), "sweep.yaml:2: command"),
+        (("warmup:", "wandb.base_url:"), "sweep.yaml:7: wandb.base_url: a sweep sets it itself"),
+        (("warmup:", "data.test:"), "sweep.yaml:7: data.test: names files"),
+        (("--report", "wandb.entity=x, --report"), "sweep.yaml:2: wandb.entity"),
         (("eval/wer", "val/loss"), "sweep.yaml:4: metric.name"),
         (("minimize", "maximize"), "sweep.yaml:4: metric.goal"),
     ],
@@ -121,6 +124,12 @@ def test_an_error_is_one_line_that_names_the_place(change: tuple[str, str], said
         load(RANDOM.replace(*change, 1))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["../../etc", "..", ".", "a b/c"])
+def test_a_name_is_a_folder_among_the_sweeps(name: str) -> None:
+    folder = sweep(f"name: {name}\n{RANDOM}").folder
+    assert folder.parent == Path("sweeps") and folder.name not in ("", ".", "..")
 
 
 @pytest.mark.parametrize("text", ["", "a", "[]", "{", "a: &b 1\nc: *b", "\x00", "a: " + "[" * 99])

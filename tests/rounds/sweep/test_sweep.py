@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from unittest.mock import create_autospec
 
+import optuna  # noqa: F401  # here, so that forked processes have it
 import pytest
 
 from asr_gate.audit.gate import NoVerdict
