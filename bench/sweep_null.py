@@ -2,9 +2,9 @@
 
 1,000 sweeps of 20 trials each. No setting changes anything: every model, the recipe's too, has the
 same chance of an error in a row, which differs from row to row. The best trial on 100 rows is
-compared with the recipe on 100 others. A second table lets trainings with one and the same recipe
+compared with the recipe on 100 others. The last lines let trainings with one and the same recipe
 come out differently, by a factor of the error rate; the model that is adopted then is truly better,
-but its recipe is not. Writes two tables of `docs/rounds.md`.
+but its recipe is not. Writes the table of `docs/rounds.md`.
 
 Run: python -m bench.sweep_null
 """
