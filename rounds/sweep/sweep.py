@@ -42,6 +42,8 @@ SWEEP_FILE = "sweep.yaml"
 """Copy of the file in the sweep's folder."""
 BEST_FILE = "best.yaml"
 CONFIRMATION_FILE = "confirmation.json"
+_FREE = ("run_cap", "description", "project", "entity")
+"""Keys that may change when a sweep has begun."""
 POLL = 1.0
 """Seconds between two looks for trials that other processes lost."""
 
@@ -226,12 +228,14 @@ class Sweep:
             shutil.copyfile(self.loaded.path, part)
             part.replace(copy)
             return
-        free = {"run_cap", "controller", "description", "project", "entity"}
-        begun = load_sweep_file(copy).content.model_dump(exclude=free)
-        if begun != self.file.model_dump(exclude=free):
+        begun, now = (
+            one.model_dump(exclude=dict.fromkeys(_FREE, True) | {"controller": {"hours", "type"}})
+            for one in (load_sweep_file(copy).content, self.file)
+        )
+        if begun != now:
             raise UserError(
                 f"{self.loaded.path}: {self.folder} was begun with another file; only run_cap and "
-                "controller may change; name another --out"
+                "controller.hours may change; name another --out"
             )
 
     def _left(self) -> bool:

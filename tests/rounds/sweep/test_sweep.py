@@ -211,7 +211,10 @@ def test_another_file_in_the_same_folder_is_refused() -> None:
     sweep(FEW).run(1)
     with pytest.raises(UserError, match="another file"):
         sweep(FEW.replace("4.0", "8.0")).run(1)
-    sweep(FEW.replace("run_cap: 4", "run_cap: 5")).run(1)
+    with pytest.raises(UserError, match="another file"):
+        sweep(FEW + "controller: {type: cloud, confirm: 3}\n").run(1)
+    more = FEW.replace("run_cap: 4", "run_cap: 5") + "controller: {type: cloud, hours: 9.0}\n"
+    sweep(more).run(1)
     assert len(Sweep.from_yaml("sweeps/sweep").status().rows) == 2
 
 
