@@ -320,7 +320,6 @@ class Sweep:
                 labels=self.base.labels,
             )
             write_json(self.folder / CONFIRMATION_FILE, confirmation.model_dump(mode="json"))
-            self.say(confirmation.said())
             return confirmation
         finally:
             os.close(lock)
