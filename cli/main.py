@@ -49,6 +49,7 @@ GROUPS = {
     "Rounds": {
         "cases": "Collect what models get wrong, and make data of it.",
         "dataset": "Note what a dataset is now, as a version of it.",
+        "sweep": "Look for the settings of a recipe that give the best model.",
         "model": "Decide whether a model is better than another one, and put it into use.",
     },
     "Setting up": {
@@ -186,7 +187,7 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, ModuleNotFoundError) and error.name:
         module = error.name.partition(".")[0]
         if extra := extra_of(module):
-            if {"cases", "eval", "model", "train", "transcribe"} & set(sys.argv[1:]):
+            if {"cases", "eval", "model", "sweep", "train", "transcribe"} & set(sys.argv[1:]):
                 extra = "train"  # which includes `align`
             _tell(
                 f"{module} is not installed; install what this command needs: "

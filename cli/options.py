@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import difflib
+from collections.abc import Callable, Collection, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,23 @@ def corpus_options(command: Any) -> Any:
         metavar="DIR",
         help="One more folder that audio may lie in, beside the manifest's.",
     )(command)
+
+
+class WithOverrides(click.Command):
+    """A command that takes `--key=value` for `key=value`, where it has no option of that name."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take the hyphens off; a misspelt option is still an error, which names near ones."""
+        options = {name for one in self.params for name in (*one.opts, *one.secondary_opts)}
+        return super().parse_args(ctx, [self._plain(one, options) for one in args])
+
+    def _plain(self, argument: str, options: Collection[str]) -> str:
+        name, equals, _ = argument.partition("=")
+        key = name.removeprefix("--")
+        if not equals or key == name or name in options:
+            return argument
+        near = difflib.get_close_matches(name, options, n=1, cutoff=0.8)
+        return argument if near else argument.removeprefix("--")
 
 
 def codes_of(given: Sequence[str]) -> set[str]:

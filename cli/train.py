@@ -11,12 +11,13 @@ from click_default_group import DefaultGroup
 
 from asr_gate.cli.average import command as average
 from asr_gate.cli.main import debug_option
-from asr_gate.cli.options import corpus_options, trust_options, wandb_options
+from asr_gate.cli.options import WithOverrides, corpus_options, trust_options, wandb_options
 from asr_gate.cli.project import load_project, reading
 
 
 @click.command(
     "run",
+    cls=WithOverrides,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="""\b
     Examples:
@@ -78,7 +79,12 @@ def run(
 
     RECIPE is round1, round2, full, lora, projector-only, whisper-small, whisper-large-v3-turbo,
     ctc, ctc-embedded (English, in minutes on a CPU), round2-tiny (a small random model, for a CPU),
-    or a YAML file; KEY=VALUE overrides any key of it. The word `run` may be left out.
+    or a YAML file; KEY=VALUE, or --KEY=VALUE as W&B's agents say it, overrides any key of it. The
+    word `run` may be left out.
+
+    Single numbers for what a recipe keeps in groups: learning_rate (a factor of all rates), epochs,
+    batch_seconds, accumulate, warmup, weight_decay, dropout.
+
     `asr train average RUN` averages the best checkpoints of a run.
 
     Where there are several GPUs, one process for each is started; none is if torchrun, accelerate

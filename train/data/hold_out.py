@@ -79,6 +79,21 @@ def bounded(rows: Sequence[Utterance], limit: int) -> frozenset[str]:
     return frozenset(row.id for name, some in by_domain.items() for row in some[: most[name]])
 
 
+def halves(rows: Sequence[Utterance]) -> tuple[frozenset[str], frozenset[str]]:
+    """Ids of two halves of rows, by the hash of names; a speaker or recording is in one of them.
+
+    Where there are few of these, rows are divided singly, as in `hold_out`.
+    """
+    key = _KEYS[_choose_kind(rows, "auto")[0]]
+    members: dict[str, list[str]] = {}
+    for row in rows:
+        members.setdefault(key(row), []).append(row.id)
+    parts: tuple[list[str], list[str]] = ([], [])
+    for name in sorted(members, key=_hash):
+        min(parts, key=len).extend(members[name])
+    return frozenset(parts[0]), frozenset(parts[1])
+
+
 def shares(sizes: Mapping[str, int], limit: int) -> dict[str, int]:
     """How many rows each domain may have, `limit` together: by its size, and a few at least."""
     total = sum(sizes.values())

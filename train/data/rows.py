@@ -12,7 +12,7 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.speech.audio import stored_duration
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 from asr_gate.train import recipes
-from asr_gate.train.data.hold_out import HoldOut, bounded, hold_out
+from asr_gate.train.data.hold_out import HoldOut, bounded, halves, hold_out
 from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.normalise import normalise
 from asr_gate.train.data.own_sets import OwnSets
@@ -113,8 +113,17 @@ def select(
         held = hold_out(accepted, settings)
         candidates = [row for row in training if held.holds(row.utterance)]
         training = [row for row in training if not held.holds(row.utterance)]
+    test = (
+        _of(rows, None if splits is None else splits.test)
+        if own.test is None
+        else _usable_of(own.test, settings, refused)
+    )
+    out_of_training = candidates if held else []
+    if settings.evaluation_part != "all":
+        candidates, test = _part(candidates, test, settings), []
     able = [row.utterance for row in candidates if not held or row.utterance.id not in excluded]
-    chosen = bounded(able, settings.evaluation_limit)
+    whole = settings.evaluation_part == "confirm"
+    chosen = bounded(able, len(able) if whole else settings.evaluation_limit)
     if not training or not chosen:
         where = "" if splits is None else f" of split {splits.train} or {splits.evaluation}"
         raise UserError(
@@ -127,16 +136,22 @@ def select(
         evaluation=[row for row in candidates if row.utterance.id in chosen],
         excluded=left_out,
         refused=refused,
-        test=_of(rows, None if splits is None else splits.test)
-        if own.test is None
-        else _usable_of(own.test, settings, refused),
+        test=test,
         splits=splits,
         evaluation_of=len(able),
         hold_out=None if held is None else held.planned,
-        set_aside=[
-            row.utterance.id for row in candidates if held and row.utterance.id not in chosen
-        ],
+        set_aside=[row.utterance.id for row in out_of_training if row.utterance.id not in chosen],
     )
+
+
+def _part(candidates: list[Row], test: list[Row], settings: recipes.Data) -> list[Row]:
+    """The rows to choose by, or those that confirm the choice; see `Data.evaluation_part`."""
+    confirm = settings.evaluation_part == "confirm"
+    if test:
+        return test if confirm else candidates
+    first, second = halves([row.utterance for row in candidates])
+    ids = second if confirm else first
+    return [row for row in candidates if row.utterance.id in ids]
 
 
 def _usable(

@@ -6,8 +6,8 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -71,6 +71,7 @@ def evaluate_checkpoint(
     labels: Sequence[LabelRule] = (),
     split: str | None = None,
     language: str | None = None,
+    origins: Collection[str] | None = None,
     out: Path | None = None,
     batch_seconds: Seconds = 60.0,
     numbers: recipes.Numbers = "spoken",
@@ -86,6 +87,7 @@ def evaluate_checkpoint(
         labels: see `corpus.read.read_corpus`.
         split: see `corpus.read.read_corpus`.
         language: language of the rows whose manifest names none; code or English name.
+        origins: manifest and line of the rows that are wanted; None: all.
         out: result file (`.json`), or a folder for it; an existing result is replaced. None: a new
             folder under `evals/`.
         batch_seconds: padded audio in one batch.
@@ -103,6 +105,10 @@ def evaluate_checkpoint(
     if not 0 < batch_seconds < math.inf:
         raise UserError(f"--batch-seconds {batch_seconds:g}: not a length in seconds; use e.g. 60")
     corpus = read_corpus(manifests, audio_root=audio_root, split=split, labels=labels)
+    if origins is not None:
+        wanted = set(origins)
+        rows_wanted = [row for row in corpus.utterances if row.origin in wanted]
+        corpus = replace(corpus, utterances=rows_wanted, skipped=[])
     _require_language(corpus, language)
     from transformers.utils import logging as transformers_logging
 

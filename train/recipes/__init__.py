@@ -1,6 +1,6 @@
 """Recipes: what a run trains and how, as YAML files, and the types that they must fit."""
 
-from asr_gate.train.recipes.data import Augment, Data, HoldOutBy, SpecAugment
+from asr_gate.train.recipes.data import Augment, Data, EvaluationPart, HoldOutBy, SpecAugment
 from asr_gate.train.recipes.files import (
     RECIPES,
     changes,
@@ -58,6 +58,7 @@ __all__ = [
     "Data",
     "EmbeddedCtcModel",
     "Evaluation",
+    "EvaluationPart",
     "FamilyName",
     "Gpu",
     "Group",

@@ -12,6 +12,8 @@ from asr_gate.train.recipes.section import OrAuto, Section
 HoldOutBy = Literal["auto", "speaker", "recording", "row"]
 """What is held out as a whole; `auto`: the first of these that there are enough of."""
 
+EvaluationPart = Literal["all", "choose", "confirm"]
+
 
 class SpecAugment(Section):
     """SpecAugment: bands of the features are masked (Park et al. 2019)."""
@@ -96,6 +98,10 @@ class Data(Section):
     """Held out are whole speakers, whole recordings or single rows, by a hash of their names."""
     evaluation_limit: int = Field(default=500, ge=1)
     """Largest number of rows to evaluate on; each domain has its share, by a hash of the ids."""
+    evaluation_part: EvaluationPart = "all"
+    """Of the rows to evaluate on, for the trials of a sweep. With `choose`, the test rows, or where
+    there are none half of those that would evaluate, neither train nor evaluate nor test; with
+    `confirm`, these evaluate."""
     excluded_weight: float = Field(default=0.0, ge=0, le=1)
     """Weight in the loss of the rows that the audit excluded; other rows have 1. 0: they do not
     train. They are never held out."""

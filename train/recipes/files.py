@@ -15,6 +15,7 @@ from asr_gate.corpus.strict import read_yaml_text
 from asr_gate.tracking.redact import redact
 from asr_gate.train.files import write_file
 from asr_gate.train.recipes.model import FAMILIES
+from asr_gate.train.recipes.scalars import SCALARS, expand
 from asr_gate.train.recipes.schema import Recipe
 from asr_gate.train.recipes.section import AUTO, RecipeError
 
@@ -52,7 +53,9 @@ def names() -> list[str]:
 
 
 def load(recipe: str, overrides: Sequence[str] = ()) -> tuple[str, Recipe]:
-    """Read a recipe by name or from a YAML file, and apply `key.sub=value` overrides.
+    """Read a recipe by name or from a YAML file, and apply `key.sub=value` overrides in order.
+
+    Instead of a dotted key one of `scalars.SCALARS` may stand.
 
     Returns:
         The recipe's short name (the file's stem) and the recipe.
@@ -74,8 +77,13 @@ def load(recipe: str, overrides: Sequence[str] = ()) -> tuple[str, Recipe]:
     return path.stem, _validate(complete, recipe)
 
 
-def write(path: Path, recipe: Recipe) -> None:
+def write(path: Path, recipe: Recipe, said: Sequence[str] = ()) -> None:
     """Write a recipe, with its overrides and defaults, as a file that `load` reads.
+
+    Args:
+        path: of the file.
+        recipe: what it holds.
+        said: lines of a comment at its top.
 
     Raises:
         UserError: the disk is full or not writable.
@@ -86,7 +94,9 @@ def write(path: Path, recipe: Recipe) -> None:
     # runs it to say.
     elsewhere = {"base_url", "enabled", "entity"}
     plain = redact(recipe.model_dump(mode="json", exclude={"wandb": elsewhere}))
-    write_file(path, yaml.safe_dump(plain, sort_keys=False, allow_unicode=True).encode())
+    comment = "".join(f"# {line}\n" for line in said)
+    text = comment + yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    write_file(path, text.encode())
 
 
 def overridden(overrides: Sequence[str], section: str) -> set[str]:
@@ -104,6 +114,9 @@ def origins(recipe: str, overrides: Sequence[str] = ()) -> dict[str, tuple[Any, 
     path = Path(recipe) if recipe.endswith((".yaml", ".yml")) else RECIPES / f"{recipe}.yaml"
     written = dict(_values(_read(path)))
     given = {override.partition("=")[0] for override in overrides}
+    for key in given & SCALARS.keys():
+        value = 1 if key == "learning_rate" else loaded.epochs
+        given |= expand(loaded.model_dump(), key, value).keys()
 
     def origin(key: str) -> str:
         # A list is one value, and an override may name a part of it.
@@ -242,13 +255,20 @@ def _keys_of(location: tuple[int | str, ...]) -> list[str]:
 
 def _override(content: dict[str, Any], override: str) -> None:
     """Set one `key.sub=value` in place; the key must exist."""
-    import yaml
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    key, equals, text = override.partition("=")
+    key, equals, _ = override.partition("=")
     if not equals:
         raise RecipeError(f"{override}: an override has the form key=value, e.g. seed=7")
+    if key in SCALARS:
+        for dotted, one in expand(content, key, _value(override)).items():
+            node, last = _place(content, dotted)
+            node[last] = one
+    else:
+        node, last = _place(content, key)
+        node[last] = _value(override)
+
+
+def _place(content: dict[str, Any], key: str) -> tuple[Any, str | int]:
+    """Where a dotted key stands: the list or mapping that holds it, and its name in there."""
     node: Any = {"": content}
     last: str | int = ""
     for part in key.split("."):
@@ -258,8 +278,19 @@ def _override(content: dict[str, Any], override: str) -> None:
         elif isinstance(node, dict) and part in node:
             last = part
         else:
-            near = _nearest(key, list(_keys(content)))
+            there = [*([] if "." in key else SCALARS), *_keys(content)]
+            near = _nearest(key, there)
             raise RecipeError(f"{key}: the recipe has no such key; the nearest is {near}")
+    return node, last
+
+
+def _value(override: str) -> Any:
+    """The value of a `key=value`."""
+    import yaml
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    key, _, text = override.partition("=")
     try:
         value = OmegaConf.to_container(OmegaConf.from_dotlist([f"value={text}"]), resolve=False)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
@@ -268,7 +299,7 @@ def _override(content: dict[str, Any], override: str) -> None:
         raise RecipeError(f"{key}: not a value: nested too deeply") from error
     _refuse_interpolation(value, key)
     assert isinstance(value, dict)
-    node[last] = value["value"]
+    return value["value"]
 
 
 def _nearest(key: str, keys: Sequence[str]) -> str:
