@@ -127,7 +127,9 @@ class _Loop:
 
     def run(self) -> Outcome:
         """Every step of the newest round, or of the next one."""
-        round = self._rounds[-1] if self._rounds else self._next(None)
+        round, new = self._newest()
+        if new:
+            write_round(round)
         at = 0
         while at < len(KINDS):
             kind = KINDS[at]
@@ -143,7 +145,8 @@ class _Loop:
                 compared = round
             digest, stays = self._stays(kind, compared)
             if not stays and round.closed:
-                round, at = self._next(round.until(kind.name)), 0
+                round, at = self._new(round.until(kind.name)), 0
+                write_round(round)
                 continue
             if not stays:
                 round = self._do(kind, round, digest)
@@ -157,9 +160,12 @@ class _Loop:
 
     def plan(self) -> Outcome:
         """What `run` would do; what follows from a step that runs is not known."""
-        round = self._rounds[-1] if self._rounds else self._new(None)
-        planned, runs = list[Planned](), False
-        for kind in KINDS:
+        round, _ = self._newest()
+        planned: list[Planned] = []
+        at, runs = 0, False
+        while at < len(KINDS):
+            kind = KINDS[at]
+            at += 1
             if kind.name == "sweep" and not round.sweep:
                 continue
             if kind.name == "gate" and not runs:
@@ -167,12 +173,13 @@ class _Loop:
                 round = round.model_copy(update={"baseline": baseline})
             runs = runs or not self._stays(kind, round)[1]
             if runs and round.closed:
-                round = self._new(round.until(kind.name))
+                round, planned, at, runs = self._new(round.until(kind.name)), [], 0, False
+                continue
             step = round.steps.get(kind.name)
             says = "" if runs or step is None else step.says
             planned.append(Planned(kind.name, runs, says))
             if not runs and step is not None and step.status == "refused":
-                return Outcome(round, 0, f"{kind.name}: {step.says}", planned)
+                return Outcome(round, step.exit_code, f"{kind.name}: {step.says}", planned)
         return Outcome(round, 0, "", planned)
 
     def _stays(self, kind: Kind, round: Round) -> tuple[str, bool]:
@@ -218,23 +225,24 @@ class _Loop:
         self._say(round, kind, f"{step.says} ({step.seconds:.0f} s)")
         return round
 
-    def _next(self, before: Round | None) -> Round:
-        """Begin a round; what holds of the one before is taken over."""
-        made = self._new(before)
-        write_round(made)
-        return made
+    def _newest(self) -> tuple[Round, bool]:
+        """The round to go on with, and whether it is new: the first one, or a sweep is due."""
+        if not self._rounds:
+            return self._new(None), True
+        last = self._rounds[-1]
+        if last.closed and self._due():
+            return self._new(last.until("promote")), True
+        return last, False
 
     def _new(self, before: Round | None) -> Round:
+        """A round, with what still holds of the one before."""
         kept = {} if before is None else before.steps
-        cases, sweep = self._cases(), self._loaded.content.sweep
-        swept = [one.cases for one in self._rounds if "sweep" in one.steps]
-        since = cases - (swept[-1] if swept else 0)
-        due = sweep is not None and since >= sweep.every_cases
         return Round(
             number=1 if before is None else before.number + 1,
             began=now(),
-            cases=cases,
-            sweep=due,
+            cases=self._cases(),
+            sweep=self._due(),
+            baseline=None if before is None else before.baseline,
             steps={
                 name: step.model_copy(update={"seconds": 0.0})
                 for name, step in kept.items()
@@ -251,6 +259,14 @@ class _Loop:
             )
             write_round(round)
         return round
+
+    def _due(self) -> bool:
+        """Whether there are so many cases since the last sweep that it is time for another."""
+        sweep = self._loaded.content.sweep
+        swept = [one.cases for one in self._rounds if "sweep" in one.steps]
+        return (
+            sweep is not None and self._cases() - (swept[-1] if swept else 0) >= sweep.every_cases
+        )
 
     def _cases(self) -> int:
         path = Path(self._loaded.content.cases)

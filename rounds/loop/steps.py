@@ -333,7 +333,12 @@ class Evaluate(Kind):
         found = from_evaluation(place, suite.audio_root(suite.content.data))
         added = CaseStore(Path(context.settings.cases)).add(found)
         rates = {name: one.wer for name, one in result.domains.items()}
-        more = {"wer": result.overall.wer, "cer": result.overall.cer, "domains": rates}
+        more = {
+            "result": str(place),
+            "wer": result.overall.wer,
+            "cer": result.overall.cer,
+            "domains": rates,
+        }
         says = f"WER {100 * result.overall.wer:.1f} %; {added.new} new cases"
         return Came(says, [place / RESULT_FILE], more)
 
@@ -361,7 +366,7 @@ class Gate(Kind):
         return [
             "model",
             "gate",
-            str(EVALS / round.name),
+            round.steps["evaluate"].facts["result"],
             *_options(
                 {
                     "--against": round.baseline.checkpoint,
@@ -379,6 +384,7 @@ class Gate(Kind):
         says = "; ".join(f"{one.group} {one.name}: {one.says}" for one in told)
         gain = next((one for one in found.checks if one.group == "gain"), None)
         more = {
+            "gate": str(path.parent),
             "outcome": found.outcome,
             "failed": [f"{one.group} {one.name}" for one in found.failed],
             "gain": gain and gain.value,
@@ -405,7 +411,9 @@ class Promote(Kind):
             "model",
             "promote",
             round.steps["train"].facts["checkpoint"],
-            *_options({"--gate": GATES / round.name, "--why": f"round {round.number}"}),
+            *_options(
+                {"--gate": round.steps["gate"].facts["gate"], "--why": f"round {round.number}"}
+            ),
             *["--accept-caution"] * context.settings.accept_caution,
         ]
 
