@@ -24,7 +24,7 @@ from asr_gate.rounds.loop.state import (
     unchanged,
     write_round,
 )
-from asr_gate.rounds.loop.steps import KINDS, Context, Kind, find_baseline, train_digest
+from asr_gate.rounds.loop.steps import KINDS, Context, Kind, find_baseline
 from asr_gate.train.launch import COMMAND
 
 PATIENCE = 10.0
@@ -123,7 +123,7 @@ class _Loop:
         self._told = told
         self._asr = asr
         self._rounds = read_rounds()
-        self._context = Context(loaded, labels, language, self._adopted())
+        self._context = Context(loaded, labels, language, self._rounds)
 
     def run(self) -> Outcome:
         """Every step of the newest round, or of the next one."""
@@ -271,15 +271,6 @@ class _Loop:
     def _cases(self) -> int:
         path = Path(self._loaded.content.cases)
         return sum(CaseStore(path).count_statuses().values()) if path.exists() else 0
-
-    def _adopted(self) -> Path | None:
-        """The recipe of the newest promoted round that a sweep found for this very recipe."""
-        for one in reversed(self._rounds):
-            facts = one.steps["sweep"].facts if "sweep" in one.steps else {}
-            if one.promoted and facts.get("taken"):
-                same = facts.get("of") == train_digest(self._loaded.content)
-                return Path(facts["recipe"]) if same else None
-        return None
 
     def _say(self, round: Round, kind: Kind, what: str) -> None:
         self._told.say(f"round {round.number} {kind.name}: {what}")

@@ -38,13 +38,25 @@ class Context:
     """Rules of `asr.toml` that give rows domains and splits."""
     language: str | None
     """Of rows that name none, by `asr.toml`."""
-    adopted: Path | None
-    """Recipe that an earlier round found by a sweep and promoted a model of."""
+    rounds: Sequence[Round]
+    """All that there are, the oldest first."""
 
     @property
     def settings(self) -> Settings:
         """What `rounds.toml` says."""
         return self.loaded.content
+
+    def adopted(self, round: Round) -> Path | None:
+        """The recipe that a sweep of an earlier round found, if that round's model went into use.
+
+        It belongs to what `rounds.toml` says of training; None: there is none, or that has changed.
+        """
+        for one in reversed(self.rounds):
+            facts = one.steps["sweep"].facts if "sweep" in one.steps else {}
+            if one.number < round.number and one.promoted and facts.get("taken"):
+                same = facts.get("of") == train_digest(self.settings)
+                return Path(facts["recipe"]) if same else None
+        return None
 
     def suite(self) -> LoadedSuite:
         """The gate for models."""
@@ -183,7 +195,7 @@ class SweepStep(Kind):
         settings = context.settings
         return {
             "report": round.steps["audit"].facts["digest"],
-            "recipe": _recipe_inputs(context.adopted, settings),
+            "recipe": _recipe_inputs(context.adopted(round), settings),
             "sweep": settings.sweep and settings.sweep.model_dump(),
         }
 
@@ -197,7 +209,7 @@ class SweepStep(Kind):
 
         settings = context.settings
         assert settings.sweep is not None
-        recipe, overrides = _recipe(context.adopted, settings)
+        recipe, overrides = _recipe(context.adopted(round), settings)
         options = [
             *_options({"--report": round.steps["audit"].facts["report"]}),
             *_manifests(settings),
@@ -443,7 +455,7 @@ def chosen(context: Context, round: Round) -> Path | None:
     step = round.steps.get("sweep")
     if step is not None and step.facts.get("taken"):
         return Path(step.facts["recipe"])
-    return context.adopted
+    return context.adopted(round)
 
 
 def train_digest(settings: Settings) -> str:
@@ -470,7 +482,7 @@ def _recipe_inputs(found: Path | None, settings: Settings) -> dict[str, Any]:
 
 
 def _manifests(settings: Settings) -> list[str]:
-    return [part for one in settings.data.manifests for part in ("--data", one)]
+    return [f"--data={one}" for one in settings.data.manifests]
 
 
 def _options(values: dict[str, Any]) -> list[str]:

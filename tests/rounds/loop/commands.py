@@ -11,6 +11,7 @@ from asr_gate.rounds.model_gate.run import gate_model
 from asr_gate.rounds.model_gate.suite import load_suite
 from asr_gate.rounds.registry.events import Registry
 from asr_gate.rounds.registry.promote import promote
+from asr_gate.train import recipes
 from asr_gate.train.record import read_record, write_record
 from tests.rounds.models import Evaluator, write_model
 from tests.rounds.runs import SUITE, write_run, write_set
@@ -66,10 +67,13 @@ class Commands:
         return {"PROCEED": 0, "CAUTION": 10, "STOP": 20}[self.decision], ""
 
     def _train(self, words: list[str], options: dict[str, str]) -> tuple[int, str]:
-        share = float(words[2].partition("=")[2]) / 100
+        share = recipes.load(words[1], words[2:])[1].seed / 100
         out = Path(options["--out"])
         write_run(out, share, Path(options["--report"]) / "alignment_report.json")
         write_record(out, read_record(out).model_copy(update={"status": "finished"}))
+        return 0, ""
+
+    def _sweep(self, words: list[str], options: dict[str, str]) -> tuple[int, str]:
         return 0, ""
 
     def _eval(self, words: list[str], options: dict[str, str]) -> tuple[int, str]:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.strict import read_yaml_text
 from asr_gate.rounds.cases.case import Case
 from asr_gate.rounds.cases.store import CaseStore
-from asr_gate.rounds.loop import run, steps
-from asr_gate.rounds.loop.run import run_rounds
+from asr_gate.rounds.loop import run
+from asr_gate.rounds.loop.run import Planned, run_rounds
 from asr_gate.rounds.loop.state import read_rounds
 from asr_gate.rounds.registry.events import Registry
 from asr_gate.rounds.registry.promote import roll_back
+from asr_gate.rounds.sweep.confirm import Confirmation
+from asr_gate.rounds.sweep.results import Best
+from asr_gate.rounds.sweep.sweep import Sweep
+from asr_gate.train import recipes
 from tests.rounds.loop.commands import Commands, Killed, go, prepare, settings
 
 ALL = ["audit", "train", "eval", "gate", "promote"]
@@ -73,8 +80,11 @@ def test_rounds_follow_changes_and_a_gate_ends_one(commands: Commands) -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize(
+    ("name", "when"),
+    [("audit", "before"), ("audit", "after"), ("train", "after"), ("eval", "after"),
+     ("gate", "after"), ("promote", "after")],
+)  # fmt: skip
 def test_killed_anywhere_it_ends_with_the_same_promotion(
     commands: Commands, name: str, when: str
 ) -> None:
@@ -120,31 +130,77 @@ def test_an_audit_that_stops_ends_the_round(commands: Commands) -> None:
     assert commands.calls == ["audit", *ALL]
 
 
-def test_a_sweep_is_due_after_so_many_cases(
-    commands: Commands, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings(40, "[sweep]\nevery_cases = 100\n")
+SWEEP = "[sweep]\nevery_cases = 100\n"
+
+
+def _add_cases(count: int) -> None:
+    CaseStore(Path("cases.sqlite3")).add(
+        [
+            Case(source="production", row=f"r{n}", reference="a b", hypothesis="a c", model="m",
+                 audio="a.wav", domain="phone", language="en")
+            for n in range(count)
+        ]
+    )  # fmt: skip
+
+
+def test_a_sweep_is_due_after_so_many_cases(commands: Commands) -> None:
+    settings(40, SWEEP)
     assert not go().round.sweep  # its model makes cases, but fewer than that
-    store = CaseStore(Path("cases.sqlite3"))
-    cases = [
-        Case(source="production", row=f"r{n}", reference="a b", hypothesis="a c", model="m",
-             audio="a.wav", domain="phone", language="en")
-        for n in range(100)
-    ]  # fmt: skip
-    store.add(cases)
-    settings(20, "[sweep]\nevery_cases = 100\n")
-    planned = run_rounds(Path("rounds.toml"), dry_run=True, asr=["asr"])
-    assert [one.name for one in planned.planned if one.runs][:2] == ["sweep", "train"]
+    assert [one.runs for one in _plan()] == [False] * 5
+    _add_cases(100)
+    assert [one.name for one in _plan() if one.runs][:2] == ["sweep", "train"]
 
 
-def test_mistakes_of_usage(commands: Commands, monkeypatch: pytest.MonkeyPatch) -> None:
+def _plan() -> Sequence[Planned]:
+    return run_rounds(Path("rounds.toml"), dry_run=True, asr=["asr"]).planned
+
+
+@pytest.mark.parametrize(("wer", "taken"), [(0.18, True), (0.195, False)])
+def test_a_sweep_is_taken_only_if_clearly_better_and_kept_with_a_promoted_model(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, wer: float, taken: bool
+) -> None:
+    recipe = Path("best.yaml").absolute()
+    recipes.write(recipe, recipes.load("round2-tiny", ["seed=20"])[1])
+    confirmation = Confirmation(
+        trial=3, better=True, compared=[3], confidence=0.95, utterances=50, recipe_wer=0.2, wer=wer,
+        low=-0.04, high=-0.001,
+    )  # fmt: skip
+    best = Best({}, 0.1, 3, recipe, confirmation)
+    monkeypatch.setattr(Sweep, "from_yaml", lambda *_, **__: SimpleNamespace(best=lambda: best))
+    _add_cases(100)
+    settings(40, SWEEP)
+    done = go()
+    assert commands.calls == ["audit", "sweep", *ALL[1:]]
+    file = read_yaml_text(next(Path("rounds/round-1").glob("sweep-*.yaml")))
+    assert "run_cap: 5" in file
+    assert "seed=40" in file
+    assert _share() == (0.2 if taken else 0.4)
+    assert go().round == done.round
+    # The next round has no sweep, and the recipe that was found, until another is asked for.
+    path = Path("train/rows.jsonl")
+    path.write_text(path.read_text().replace("red", "blue"))
+    commands.calls.clear()
+    go()
+    assert commands.calls[:2] == ["audit", "train"]
+    assert _share() == (0.2 if taken else 0.4)
+    settings(10, SWEEP)
+    go()
+    assert _share() == 0.1
+
+
+def _share() -> float:
+    """Of mistakes, of the newest round's model."""
+    model = read_rounds()[-1].steps["train"].facts["checkpoint"]
+    return json.loads(Path(model, "model.json").read_text())["share"]
+
+
+def test_mistakes_of_usage(commands: Commands) -> None:
     settings(40, "[sweeps]\n")
     with pytest.raises(UserError, match="sweeps"):
         go()
     with pytest.raises(UserError, match="no such file"):
         run_rounds(Path("none.toml"))
     settings(40)
-    monkeypatch.setattr(steps, "RUNS", Path("runs"))
     Path("rounds/round-1").mkdir(parents=True)
     Path("rounds/round-1/round.json").write_text("{}")
     with pytest.raises(UserError, match="not the file of a round"):
