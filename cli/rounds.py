@@ -192,7 +192,7 @@ def demo(folder: Path) -> int:
     from asr_gate.rounds.loop.state import read_rounds
 
     with _told() as told:
-        demo(folder, told=told)
+        demo(folder, told)
     with contextlib.chdir(folder):
         rounds = read_rounds()
     gate = rounds[1].steps.get("gate")

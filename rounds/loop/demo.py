@@ -11,6 +11,7 @@ random, as when a model is given another alphabet: it hears, and writes nothing 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 from collections.abc import Sequence
@@ -20,7 +21,6 @@ from typing import Any
 from asr_gate.audit import example
 from asr_gate.corpus.corrections import Correction
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.labels import LabelRule
 from asr_gate.rounds.cases.export import as_manifest
 from asr_gate.rounds.cases.store import CaseStore, Chosen
 from asr_gate.rounds.loop.run import Outcome, Told, run_rounds
@@ -89,13 +89,12 @@ WHOLE = (
 )
 
 
-def demo(folder: Path, *, told: Told = Told(), labels: Sequence[LabelRule] = ()) -> list[Outcome]:  # noqa: B008
+def demo(folder: Path, told: Told = Told()) -> list[Outcome]:  # noqa: B008 (frozen)
     """Run the rounds that are not done yet.
 
     Args:
         folder: a new one, or that of a demo that was interrupted.
         told: who is told what happens.
-        labels: none; a demo has its own domains.
 
     Returns:
         What the rounds that ran here came to.
@@ -114,13 +113,11 @@ def demo(folder: Path, *, told: Told = Told(), labels: Sequence[LabelRule] = ())
             told.say(f"round {number}: {rounds[number - 1].outcome}, as before")
             continue
         stage(folder, rounds)
-        done.append(run_rounds(folder / ROUNDS_FILE, told=told, labels=labels))
+        done.append(run_rounds(folder / ROUNDS_FILE, told=told))
     return done
 
 
 def _rounds(folder: Path) -> list[Round]:
-    import contextlib
-
     with contextlib.chdir(folder):
         return read_rounds()
 

@@ -46,7 +46,7 @@ class Commands:
         self, command: Sequence[str], log: Path, tell: Callable[[str], None]
     ) -> tuple[int, str]:
         words = [word for word in command if not word.startswith("--")]
-        words = words[words.index("asr") + 1 :]
+        words = words[1 + next(at for at, word in enumerate(words) if word.startswith("asr")) :]
         options = dict(
             word.split("=", 1) for word in command if word.startswith("--") and "=" in word
         )
