@@ -19,6 +19,8 @@ from bench import (
     short_utterances,
     signals,
     state,
+    sweep_null,
+    sweeps,
     tracking,
     train,
     training_time,
@@ -33,6 +35,8 @@ if __name__ == "__main__":
     estimate.main()
     review.main()
     rounds.main()
+    sweep_null.main()
+    sweeps.main()
     train.main()
     signals.main()
     state.main()

@@ -260,16 +260,16 @@ def status(open_sweep: Callable[..., Sweep], as_json: bool) -> int:
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 @debug_option
 def best(open_sweep: Callable[..., Sweep], as_json: bool) -> int:
-    """Write best.yaml, the recipe of the best trial, after comparing it with the recipe itself.
+    """Write best.yaml, the recipe of the best trial, and say whether it is better than the recipe.
 
-    If that was not done yet, the recipe is trained now. What is compared are the rows that no trial
-    saw: the test rows, or half of the held-out ones.
+    If all trials have ended and that was not found out yet, the recipe is trained now, and both are
+    compared on rows that no trial saw: the test rows, or half of the held-out ones.
 
-    Exit codes: 0 better than the recipe by more than chance, 20 not, 2 bad usage or input.
+    Exit codes: 0 better than the recipe by more than chance, 20 not, 30 not all trials have ended,
+    2 bad usage or input.
     """
     sweep = open_sweep()
-    if sweep.begun:
-        sweep.confirm()
+    sweep.confirm()
     found = sweep.best()
     if as_json:
         confirmation = found.confirmation.model_dump() if found.confirmation else None
@@ -284,7 +284,7 @@ def best(open_sweep: Callable[..., Sweep], as_json: bool) -> int:
         show(lambda: click.echo(json.dumps(content, indent=1, ensure_ascii=False)))
     else:
         show(lambda: _show_best(found))
-    return 0 if found.adopted else 20
+    return 30 if found.confirmation is None else 0 if found.adopted else 20
 
 
 @command.command(
@@ -323,9 +323,10 @@ def _flags(tracking: dict[str, Any]) -> list[str]:
 def _conclude(sweep: Sweep) -> None:
     found = sweep.status()
     left = found.trials - sum(map(found.count, ("complete", "pruned", "failed")))
-    if sweep.ranked():
+    if found.count("complete"):
         show(lambda: _show_best(sweep.best()))
     if left > 0:
+        sweep.report()
         click.echo(f"{left} of {found.trials} trials are left; the same command goes on")
     click.echo(f"Report: {sweep.folder / 'report.md'}")
 

@@ -54,8 +54,10 @@ class Confirmation(BaseModel):
     """Whether its whole interval is below 0."""
     compared: list[int]
     """Numbers of the finalists, the best on the rows that chose first."""
+    comparisons: int
+    """On these rows, earlier ones included: a sweep may get more trials after its end."""
     confidence: float
-    """Of the interval."""
+    """Of the interval, so that all comparisons together miss in 5 % at most."""
     utterances: int
     recipe_wer: float
     wer: float
@@ -102,6 +104,7 @@ def confirm(
     folder: Path,
     evaluate: Evaluate,
     *,
+    before: int = 0,
     audio_root: Path | None = None,
     labels: Sequence[LabelRule] = (),
 ) -> Confirmation:
@@ -113,6 +116,7 @@ def confirm(
         rows: that no trial saw.
         folder: for results and the table.
         evaluate: evaluates a checkpoint.
+        before: comparisons on these rows so far, of trials that were the best then.
         audio_root: as given to the audit.
         labels: as given to the audit.
 
@@ -135,7 +139,8 @@ def confirm(
             **{f"{number:04d}": path for number, path in models.items()},
         }.items()
     ]
-    confidence = confidence_for(len(models))
+    comparisons_made = before + len(models)
+    confidence = confidence_for(comparisons_made)
     comparisons = compare(results, confidence=confidence, numbers=rows.numbers)
     found = winner([one.overall for one in comparisons])
     numbers = list(models)
@@ -146,6 +151,7 @@ def confirm(
         trial=numbers[found or 0],
         better=found is not None,
         compared=numbers,
+        comparisons=comparisons_made,
         confidence=confidence,
         utterances=chosen.overall.utterances,
         recipe_wer=wer.a,

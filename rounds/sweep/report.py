@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from asr_gate.rounds.sweep.picture import PICTURE_FILE, draw
 from asr_gate.rounds.sweep.results import Best, Status
 from asr_gate.train.files import write_file
 
@@ -66,7 +67,7 @@ def importances(study: Study) -> dict[str, float]:
 
 
 def write_report(folder: Path, status: Status, study: Study, best: Best | None) -> list[Path]:
-    """Write `report.md`, `parallel.png` and `importances.png`.
+    """Write `report.md`, and with two trials or more `report.png`.
 
     Returns:
         What was written.
@@ -75,7 +76,12 @@ def write_report(folder: Path, status: Status, study: Study, best: Best | None) 
         UserError: the folder cannot be written.
     """
     shares = importances(study)
-    pictures = _draw(folder, study) if shares else []
+    pictures = []
+    if shares:
+        complete = [one for one in study.get_trials(deepcopy=False) if one.state.name == "COMPLETE"]
+        complete.sort(key=lambda one: (one.value, one.number))
+        pictures.append(folder / PICTURE_FILE)
+        draw(pictures[0], status.metric, complete, shares)
     path = folder / REPORT_FILE
     write_file(path, _markdown(status, shares, best, pictures).encode())
     return [path, *pictures]
@@ -102,31 +108,3 @@ def _markdown(
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
-
-
-def _draw(folder: Path, study: Study) -> list[Path]:
-    from matplotlib.figure import Figure
-    from optuna.visualization import matplotlib as drawing
-
-    written = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna calls these two experimental
-        for name, draw in (
-            ("parallel", drawing.plot_parallel_coordinate),
-            ("importances", drawing.plot_param_importances),
-        ):
-            figure = draw(study).figure
-            assert isinstance(figure, Figure)
-            figure.set_size_inches(9, 5)
-            path = folder / f"{name}.png"
-            figure.savefig(path, dpi=120, bbox_inches="tight")
-            _close(figure)
-            written.append(path)
-    return written
-
-
-def _close(figure: object) -> None:
-    """Optuna draws with pyplot, which keeps every figure."""
-    from matplotlib import pyplot
-
-    pyplot.close(figure)  # type: ignore[arg-type]

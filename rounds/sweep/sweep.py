@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
 
-from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.strict import read_json
@@ -22,17 +21,10 @@ from asr_gate.rounds.sweep.confirm import Confirmation, Evaluate, confirm, final
 from asr_gate.rounds.sweep.file import Loaded, load_sweep_file
 from asr_gate.rounds.sweep.presets import refined, write
 from asr_gate.rounds.sweep.report import write_report
-from asr_gate.rounds.sweep.results import Best, Row, Status
-from asr_gate.rounds.sweep.training import (
-    REFUSED,
-    RUN,
-    Stopped,
-    Watched,
-    drop_weights,
-    last_line,
-    train,
-)
+from asr_gate.rounds.sweep.results import Best, Status
+from asr_gate.rounds.sweep.training import RUN
 from asr_gate.rounds.sweep.trials import Claimed, Trials, take
+from asr_gate.rounds.sweep.working import Say, train_recipe, work
 from asr_gate.train import recipes
 from asr_gate.train.authorise import REPORTS
 from asr_gate.train.files import write_json
@@ -51,8 +43,6 @@ BEST_FILE = "best.yaml"
 CONFIRMATION_FILE = "confirmation.json"
 POLL = 1.0
 """Seconds between two looks for trials that other processes lost."""
-
-Say = Callable[[str], None]
 
 
 class Sweep:
@@ -163,15 +153,15 @@ class Sweep:
         while n is None or done < n:
             claimed = self.trials.claim()
             if claimed is not None:
-                self._train(claimed, admission)
+                self._work(claimed, admission)
                 done += 1
             elif self.trials.running():
                 time.sleep(POLL)  # a process that works on it may get lost
             else:
                 break
+        self.confirm()
         if not self.trials.running() and not self._left():
-            self.confirm()
-        self.report()
+            self.report()
         return self.status()
 
     def run_given(self, settings: space.Settings) -> None:
@@ -184,10 +174,14 @@ class Sweep:
         admission = self.admit()
         claimed = self.trials.given(settings)
         try:
-            self._train(claimed, admission)
+            self._work(claimed, admission)
         except KeyboardInterrupt:
             self.trials.tell(claimed.number, None, TrialState.PRUNED)
             raise
+
+    def _work(self, claimed: Claimed, admission: Admission) -> None:
+        arguments = self.arguments(claimed.settings, f"{claimed.number:04d}")
+        work(claimed, self.trials, arguments, admission, asr=self.asr, say=self.say)
 
     def preview(self) -> Preview:
         """What it will cost; nothing is trained, and its folder is not made.
@@ -203,7 +197,7 @@ class Sweep:
 
     def report(self) -> list[Path]:
         """Write table, importances and pictures into its folder; the files."""
-        best = self.best() if self.ranked() else None
+        best = self.best() if self.trials.ranked() else None
         return write_report(self.folder, self.status(), self.trials.study, best)
 
     def refine(self, path: Path) -> Path:
@@ -214,10 +208,7 @@ class Sweep:
         Raises:
             UserError: no trial has been trained to its end yet, or the file is there already.
         """
-        ranked = self.ranked()
-        if not ranked:
-            raise UserError(f"{self.folder}: no trial has been trained to its end yet")
-        settings = space.settings_of(self.file, ranked[0].params)
+        settings = space.settings_of(self.file, self._ranked()[0].params)
         write(path, refined(self.file, self.name, settings))
         return path
 
@@ -272,133 +263,55 @@ class Sweep:
         changed = [*space.overrides(settings), *space.overrides(own)]
         return [*self.base.arguments(), *self.flags, *changed]
 
-    def _train(self, claimed: Claimed, admission: Admission) -> None:
-        from optuna.trial import TrialState
-
-        trial, number = claimed.trial, claimed.number
-        name = f"{number:04d}"
-        self.say(f"trial {number}: {' '.join(space.overrides(claimed.settings))}")
-
-        ended_early = False
-
-        def seen(found: Watched) -> bool:
-            nonlocal ended_early
-            admission.require_same(found, claimed.folder)
-            values = found.values(self.file.metric.name)
-            known = self.trials.all()[number].intermediate_values
-            for step, value in enumerate(values, start=1):
-                if step not in known:
-                    trial.report(value, step)
-            # A rule that has decided once says no the next time.
-            if values and found.status == "running" and not ended_early:
-                ended_early = trial.should_prune()
-            return ended_early
-
-        try:
-            arguments = self.arguments(claimed.settings, name)
-            found, code = train(
-                arguments, claimed.folder, lock=claimed.lock, seen=seen, asr=self.asr
-            )
-            if code in REFUSED:
-                raise NoVerdict(f"trial {number}: {last_line(claimed.folder)}")
-            values = [] if found is None else found.values(self.file.metric.name)
-            if found is not None and found.status == "finished" and values:
-                self.trials.tell(number, values[-1], TrialState.COMPLETE)
-                self.say(f"trial {number}: {self.file.metric.name} {values[-1]:.4f}")
-            elif found is not None and found.status == "stopped" and code == 0:
-                if not ended_early:
-                    raise Stopped(f"trial {number} was stopped from outside; run it again to go on")
-                self.trials.tell(number, None, TrialState.PRUNED)
-                self.say(f"trial {number}: ended early, {self.file.metric.name} {values[-1]:.4f}")
-            else:
-                reason = found.reason if found and found.reason else last_line(claimed.folder)
-                trial.set_user_attr("reason", reason)
-                self.trials.tell(number, None, TrialState.FAIL)
-                self.say(f"trial {number}: failed: {reason}")
-            self._drop_weights()
-        finally:
-            os.close(claimed.lock)
-
-    def ranked(self) -> list[FrozenTrial]:
-        """The trials that were trained to their end, the best first."""
-        from optuna.trial import TrialState
-
-        if not self.begun:
-            return []
-        complete = self.trials.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-        return sorted(complete, key=lambda one: (one.value, one.number))
-
-    def _drop_weights(self) -> None:
-        keep = {one.number for one in self.ranked()[: self.file.controller.confirm]}
-        for one in self.trials.all():
-            if one.state.is_finished() and one.number not in keep:
-                drop_weights(self.trials.folder_of(one.number))
-
     def status(self) -> Status:
         """How far it is; a sweep that has not begun has no rows."""
-        rows = []
-        if self.begun:
-            rows = [self._row(one) for one in self.trials.all()]
-        return Status(
-            self.name, self.folder, self.file.metric.name, space.trials(self.file), tuple(rows)
-        )
+        rows = self.trials.rows() if self.begun else ()
+        metric, count = self.file.metric.name, space.trials(self.file)
+        return Status(self.name, self.folder, metric, count, tuple(rows))
 
-    def _row(self, one: FrozenTrial) -> Row:
-        names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-        state = names.get(one.state.name)
-        if state is None:
-            state = "running" if self.trials.held(one.number) else "lost"
-        drawn = dict(one.params)
-        whole = len(drawn) == len(space.distributions(self.file))
-        steps = one.intermediate_values
-        last = steps[max(steps)] if steps else None
-        return Row(
-            number=one.number,
-            state=state,
-            settings=space.settings_of(self.file, drawn) if whole else drawn,
-            objective=one.value if state == "complete" else last,
-            evaluations=len(steps),
-            seconds=one.duration.total_seconds() if one.duration else None,
-            reason=one.user_attrs.get("reason"),
-        )
+    def _ranked(self) -> list[FrozenTrial]:
+        """The trials that were trained to their end, the best first."""
+        ranked = self.trials.ranked() if self.begun else []
+        if not ranked:
+            raise UserError(f"{self.folder}: no trial has been trained to its end yet")
+        return ranked
 
     def confirm(self) -> Confirmation | None:
         """Compare the best trials with the recipe on the rows that no trial saw.
 
         Returns:
-            None: no trial was trained to its end, or another process is at it.
+            None: not all trials have ended, none was trained to its end, or another process is at
+            it.
 
         Raises:
             UserError: the recipe cannot be trained, or a model cannot be evaluated.
         """
-        ranked = {one.number: one.value or 0.0 for one in self.ranked()}
+        if not self.begun or self.trials.running() or self._left():
+            return None
+        ranked = {one.number: one.value or 0.0 for one in self.trials.ranked()}
         compared = finalists(ranked, self.file.controller.confirm)
-        if not compared or (done := self._confirmed(compared)) is not None:
-            return done if compared else None
-        admission = self.admit()
-        folder = self.folder / "recipe"
-        lock = take(folder)
+        before = self._confirmation()
+        if before is not None and before.compared == compared:
+            return before
+        lock = take(self.folder / "recipe") if compared else None
         if lock is None:
-            self.say("another process confirms the best trial")
             return None
         try:
             self.say(f"the recipe itself is trained, to compare {_trials(compared)} with it")
-
-            def seen(found: Watched) -> bool:
-                admission.require_same(found, folder)
-                return False
-
-            arguments = self.arguments({}, "recipe")
-            found, _ = train(arguments, folder, lock=lock, seen=seen, asr=self.asr)
-            if found is None or found.status != "finished":
-                said = found.reason if found and found.reason else last_line(folder)
-                raise UserError(f"{folder}: the recipe could not be trained: {said}")
+            admission = self.admit()
             confirmation = confirm(
-                folder / RUN / "final",
+                train_recipe(
+                    self.folder / "recipe",
+                    self.arguments({}, "recipe"),
+                    admission,
+                    lock=lock,
+                    asr=self.asr,
+                ),
                 {number: self.trials.folder_of(number) / RUN / "final" for number in compared},
                 admission.confirm,
                 self.folder / "evals",
                 self._evaluate(),
+                before=0 if before is None else before.comparisons,
                 audio_root=self.base.audio_root,
                 labels=self.base.labels,
             )
@@ -415,16 +328,15 @@ class Sweep:
 
         return evaluate_checkpoint
 
-    def _confirmed(self, compared: Sequence[int]) -> Confirmation | None:
-        """What was found about these trials; None: nothing yet."""
+    def _confirmation(self) -> Confirmation | None:
+        """What was found when the best trials were compared last; None: nothing yet."""
         path = self.folder / CONFIRMATION_FILE
         try:
-            found = Confirmation.model_validate(read_json(path))
+            return Confirmation.model_validate(read_json(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, ValidationError) as error:
             raise UserError(f"{path}: not the confirmation of a sweep; delete it") from error
-        return found if found.compared == list(compared) else None
 
     def best(self) -> Best:
         """The winner, its recipe written to `best.yaml`: of the finalists the confirmed one.
@@ -432,10 +344,10 @@ class Sweep:
         Raises:
             UserError: no trial has been trained to its end yet.
         """
-        ranked = {one.number: one for one in self.ranked()}
-        if not ranked:
-            raise UserError(f"{self.folder}: no trial has been trained to its end yet")
-        confirmation = self._confirmed(list(ranked)[: self.file.controller.confirm])
+        ranked = {one.number: one for one in self._ranked()}
+        confirmation = self._confirmation()
+        if confirmation and confirmation.compared != [*ranked][: self.file.controller.confirm]:
+            confirmation = None
         number = next(iter(ranked)) if confirmation is None else confirmation.trial
         objective = ranked[number].value
         assert objective is not None

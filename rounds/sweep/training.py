@@ -70,12 +70,6 @@ class Watched(_Read):
         return [float(getattr(one, name)) for one in rates if one is not None]
 
 
-class Stopped(UserError):
-    """The training was stopped from outside; its trial goes on later."""
-
-    exit_code = 130
-
-
 def watch(folder: Path) -> Watched | None:
     """The record of the training in a trial's folder; None: it has written none yet."""
     try:
@@ -155,7 +149,8 @@ def last_line(folder: Path) -> str:
     with (folder / LOG).open("rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - 4096))
         lines = file.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+    return last.removeprefix("asr: ")
 
 
 def drop_weights(folder: Path) -> None:

@@ -21,6 +21,8 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import held, is_held
 from asr_gate.rounds.sweep import space
 from asr_gate.rounds.sweep.file import SweepFile
+from asr_gate.rounds.sweep.results import Row
+from asr_gate.rounds.sweep.training import drop_weights
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial, TrialState
@@ -80,10 +82,6 @@ class Trials:
         """Where a trial's files lie."""
         return self.folder / "trials" / f"{number:04d}"
 
-    def held(self, number: int) -> bool:
-        """Whether somebody works on a trial."""
-        return is_held(self.folder_of(number))
-
     def claim(self) -> Claimed | None:
         """A trial to work on: one that was lost, or else a new one; None: there is none left.
 
@@ -142,6 +140,41 @@ class Trials:
         # After a grid's last point its sampler would end Optuna's own loop, which there is not.
         self.study.sampler = RandomSampler()
         self.study.tell(number, value, state)
+
+    def ranked(self) -> list[FrozenTrial]:
+        """Those that were trained to their end, the best first."""
+        from optuna.trial import TrialState
+
+        complete = [one for one in self.all() if one.state == TrialState.COMPLETE]
+        return sorted(complete, key=lambda one: (one.value, one.number))
+
+    def rows(self) -> list[Row]:
+        """All of them, for people."""
+        return [self._row(one) for one in self.all()]
+
+    def _row(self, one: FrozenTrial) -> Row:
+        names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+        state = names.get(one.state.name)
+        if state is None:
+            state = "running" if is_held(self.folder_of(one.number)) else "lost"
+        whole = len(one.params) == len(space.distributions(self.sweep))
+        steps = one.intermediate_values
+        return Row(
+            number=one.number,
+            state=state,
+            settings=space.settings_of(self.sweep, one.params) if whole else dict(one.params),
+            objective=steps[max(steps)] if steps else one.value,
+            evaluations=len(steps),
+            seconds=one.duration.total_seconds() if one.duration else None,
+            reason=one.user_attrs.get("reason"),
+        )
+
+    def drop_weights(self) -> None:
+        """Delete the models of trials that have ended and are not among the finalists."""
+        keep = {one.number for one in self.ranked()[: self.sweep.controller.confirm]}
+        for one in self.all():
+            if one.state.is_finished() and one.number not in keep:
+                drop_weights(self.folder_of(one.number))
 
     def running(self) -> bool:
         """Whether a trial is not finished yet, be it lost or worked on."""

@@ -98,6 +98,10 @@ class State:
         """With runName, title, text and severity, as often as they were sent."""
         self.collections: dict[tuple[str, str, str], Collection] = {}
         """By entity, project and name."""
+        self.sweeps: dict[str, Json] = {}
+        """By id: what the client gave; `config` is YAML."""
+        self.trials: list[Json] = []
+        """Values of the trials that agents are still to start, whichever sweep they ask for."""
         self.files: dict[str, bytes] = {}
         """By storage path: `artifacts/{md5}`, `manifests/{artifact id}`, `runs/{run id}/{name}`."""
         self._all_artifacts: dict[str, Json] = {}
@@ -168,6 +172,10 @@ class State:
             "RunResumeStatus": self._resume_status,
             "CreateRunFiles": self._create_run_files,
             "NotifyScriptableRunAlert": self._alert,
+            "UpsertSweep": self._upsert_sweep,
+            "SweepWithRuns": self._read_sweep,
+            "CreateAgent": lambda _: {"createAgent": {"agent": {"id": "agent"}}},
+            "Heartbeat": self._heartbeat,
             **dict.fromkeys(read_run.split(), self._read_run),
             "CreateArtifact": self._create_artifact,
             "CreateArtifactManifest": self._create_manifest,
@@ -241,6 +249,31 @@ class State:
     def _alert(self, variables: Json) -> Json:
         self.alerts.append(variables)
         return {"notifyScriptableRunAlert": {"success": True}}
+
+    # Sweeps
+
+    def _upsert_sweep(self, variables: Json) -> Json:
+        name = f"sweep{len(self.sweeps)}"
+        self.sweeps[name] = variables
+        project = {"id": "project", "name": variables["projectName"]}
+        project["entity"] = {"id": "entity", "name": variables["entityName"] or ENTITY}
+        sweep = {"name": name, "project": project}
+        return {"upsertSweep": {"sweep": sweep, "configValidationWarnings": []}}
+
+    def _read_sweep(self, variables: Json) -> Json:
+        name = variables["sweep"]
+        config = _known(self.sweeps, name)["config"]
+        sweep = {"id": name, "name": name, "config": config, "runs": {"edges": []}}
+        return {"project": {"sweep": sweep}}
+
+    def _heartbeat(self, _: Json) -> Json:
+        commands: list[Json] = []
+        if self.trials:
+            args = {key: {"value": value} for key, value in self.trials.pop(0).items()}
+            run_id = f"trial{len(self.trials)}"
+            commands = [{"type": "run", "run_id": run_id, "program": "p", "args": args}]
+        agent = {"id": "agent"}
+        return {"agentHeartbeat": {"agent": agent, "commands": json.dumps(commands)}}
 
     def _read_run(self, variables: Json) -> Json:
         """A run with all that is read of it."""

@@ -49,7 +49,13 @@ def test_overrides_reach_any_key() -> None:
     [
         ("data.bach_seconds=3", "data.batch_seconds"),
         ("optimizer.lr=3", "phases.N.groups.M.learning_rate"),
-        ("learning_rate=3", "phases.N.groups.M.learning_rate"),
+        ("phases.0.learning_rate=3", "phases.N.groups.M.learning_rate"),
+        ("learning_rate=3e-5", "factor"),
+        ("learningrate=3", "learning_rate"),
+        ("epochs=1", "2 or more"),
+        ("epochs=2.5", "whole number"),
+        ("dropout=0.1", "adapters"),
+        ("batch_size=8", "batch_seconds"),
         ("optimizer.batch_seconds=3", "data.batch_seconds"),
         ("phases.7.name=x", "no such key"),
         ("seed.x=3", "no such key"),
@@ -70,6 +76,34 @@ def test_a_bad_override_is_one_line_that_names_the_key(override: str, said: str)
     assert said in str(error.value)
     assert "\n" not in str(error.value)
     assert error.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("epochs", "phases"),
+    [
+        (2, [[1], [2]]),
+        (3, [[1], [2, 3]]),
+        (5, [[1, 2], [3, 4, 5]]),
+        (10, [[1, 2, 3, 4], [5, 6, 7, 8, 9, 10]]),
+    ],
+)
+def test_epochs_keep_the_shares_of_the_phases(epochs: int, phases: list[list[int]]) -> None:
+    settings = recipes.load("round2-tiny", [f"epochs={epochs}"])[1]
+    assert [phase.epochs for phase in settings.phases] == phases
+
+
+def test_single_numbers_stand_for_what_is_in_groups() -> None:
+    before = recipes.load("round2-tiny")[1]
+    given = ["learning_rate=0.5", "batch_seconds=8", "warmup=0.2", "accumulate=2"]
+    after = recipes.load("round2-tiny", given)[1]
+    for one, other in zip(before.phases, after.phases, strict=True):
+        rates = [group.learning_rate / 2 for group in one.groups]
+        assert [group.learning_rate for group in other.groups] == rates
+    assert (after.data.batch_seconds, after.optimizer.warmup) == (8, 0.2)
+    assert after.optimizer.accumulate == 2
+    assert recipes.load("lora", ["dropout=0.1"])[1].model.lora.dropout == 0.1
+    origins = recipes.origins("round2-tiny", ["epochs=6", "warmup=0.2"])
+    assert origins["phases"][1] == origins["optimizer.warmup"][1] == "command line"
 
 
 def test_an_unknown_recipe_names_the_nearest() -> None:

@@ -9,7 +9,14 @@ from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 from asr_gate.train import recipes
 from asr_gate.train.data.languages import language_name
 from asr_gate.train.data.own_sets import OwnSets
-from asr_gate.train.data.rows import Row, check_tokens, is_slow_to_read, refuse_unfit, select
+from asr_gate.train.data.rows import (
+    Row,
+    Selection,
+    check_tokens,
+    is_slow_to_read,
+    refuse_unfit,
+    select,
+)
 from asr_gate.train.plan import Refused
 from tests.train.support import utterance
 
@@ -201,3 +208,28 @@ def test_splits_that_cannot_be_told_are_refused() -> None:
 
 def test_the_small_corpus_is_read(manifest: Path) -> None:
     assert len(read_corpus([manifest]).utterances) == 12
+
+
+def part(rows: list[Utterance], name: recipes.EvaluationPart, **data: float) -> Selection:
+    return select(rows, set(), recipes.Data(evaluation_part=name, **data))
+
+
+def test_held_out_rows_choose_or_confirm_by_speaker() -> None:
+    rows = [utterance(f"u{n}", speaker=f"s{n % 40}") for n in range(160)]
+    whole, choose, confirm = (
+        part(rows, name, evaluation_share=0.5) for name in ("all", "choose", "confirm")
+    )
+    assert ids(whole.training) == ids(choose.training) == ids(confirm.training)
+    first, second = ids(choose.evaluation), ids(confirm.evaluation)
+    assert first | second == ids(whole.evaluation) and not first & second
+    assert 0.5 < len(first) / len(second) < 2
+    speakers = [{row.utterance.speaker for row in one.evaluation} for one in (choose, confirm)]
+    assert not speakers[0] & speakers[1]
+    assert second <= set(choose.set_aside)
+
+
+def test_a_test_split_confirms_and_no_trial_sees_it() -> None:
+    rows = [utterance(f"u{n}", split=("train", "dev", "test")[n % 3]) for n in range(60)]
+    choose, confirm = (part(rows, name) for name in ("choose", "confirm"))
+    assert {row.utterance.split for row in choose.evaluation} == {"dev"} and not choose.test
+    assert {row.utterance.split for row in confirm.evaluation} == {"test"} and not confirm.test

@@ -14,7 +14,6 @@ import pytest
 from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
 from asr_gate.rounds.sweep.sweep import Sweep
-from asr_gate.rounds.sweep.training import Stopped
 from asr_gate.train import recipes
 from tests.rounds.sweep.support import RANDOM, Evaluating, make_data, sweep
 from tests.train.support import write_report
@@ -27,6 +26,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("asr_gate.rounds.sweep.training.POLL", 0.02)
     monkeypatch.setattr("asr_gate.rounds.sweep.sweep.POLL", 0.05)
+    monkeypatch.setattr("asr_gate.rounds.sweep.report.draw", lambda *_: None)
     make_data()
 
 
@@ -181,7 +181,6 @@ def test_a_training_that_was_stopped_from_outside_goes_on(monkeypatch: pytest.Mo
     assert [row.state for row in made.status().rows] == ["complete"]
     assert [name for name, *_ in started()] == ["0000", "0000"]
     assert int(started()[1][2]) > 0
-    assert Stopped.exit_code == 130
 
 
 def test_hours_end_a_sweep() -> None:
