@@ -95,17 +95,15 @@ def main() -> None:
     given: Path | None = parser.parse_args().folder
     with tempfile.TemporaryDirectory() as place:
         run = Runner(Path(place) / "state")
-        folder = (given or Path(place) / "rounds-demo").resolve()
+        folder = (given or Path(place) / "rounds-demo").absolute()
+        real = folder.resolve()  # as the log of promotions names it
 
         def put(name: str, words: list[str], said: str) -> None:
             lines = [f"$ asr {' '.join(words)}", *said.splitlines()]
-            shown = (
-                line.replace(f"{folder}/", "").replace(str(folder), folder.name) for line in lines
-            )
+            shown = (line.replace(f"{real}/", "").replace(str(real), folder.name) for line in lines)
             replace_figures(PAGE, name, "".join(f"    {line}".rstrip() + "\n" for line in shown))
 
-        said = run(["rounds", "demo", folder.name], folder.parent)
-        put("rounds-demo", ["rounds", "demo", folder.name], said)
+        put("rounds-demo", ["rounds", "demo"], run(["rounds", "demo", folder.name], folder.parent))
         write_calls(folder)
         for name, words in STEPS.items():
             put(name, words, run(words, folder, progress=name == "rounds-run"))

@@ -107,6 +107,8 @@ def main() -> None:
             wait = draw.uniform(0, 2 * took / given.kills)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(wait)
+            if process.poll() not in (None, 0, 20):
+                sys.exit(f"the demo ended by itself with exit code {process.returncode}")
             at = where(folder)
             if closed(folder) >= given.rounds:
                 at = "after the last step"

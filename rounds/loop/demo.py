@@ -29,6 +29,8 @@ from asr_gate.rounds.loop.status import rates
 from asr_gate.train.files import write_file
 
 ROUNDS_FILE = "rounds.toml"
+MARK = ".demo"
+"""Says that a folder is ours, from the first moment on."""
 CLEAN, NOISY, LONG = "kan_clean", "whatsapp_noisy", "long_tail"
 SESSION = "audio/clean-session.flac"
 """One recording of several rows: they go to training together."""
@@ -103,8 +105,9 @@ def demo(folder: Path, told: Told = Told()) -> list[Outcome]:  # noqa: B008 (fro
         UserError: the folder holds something else.
         StepFailed: a step failed.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / "start").is_dir():
+    if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise UserError(f"{folder}: holds something else; name a new folder")
+    write_file(folder / MARK, b"made by asr rounds demo\n")
     prepare(folder)
     done = []
     for number, stage in enumerate((_first, _second, _third), start=1):
