@@ -64,7 +64,7 @@ def promotions(folder: Path, count: int) -> list[tuple[str, str, str]]:
     """Kind, reason and digest of the weights of every event of the first rounds."""
     with contextlib.chdir(folder):
         events = Registry().events()
-    return [(one.kind, one.why, one.model.sha256) for one in events][:count]
+    return [(str(one.kind), one.why, one.model.sha256) for one in events][:count]
 
 
 def closed(folder: Path) -> int:
