@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -56,7 +57,7 @@ class Runner:
 
     def __init__(self, state: Path) -> None:
         self.environment = os.environ | {
-            "COLUMNS": "100",
+            "COLUMNS": "120",
             "WANDB_DISABLED": "true",
             "XDG_STATE_HOME": str(state),
         }
@@ -99,7 +100,7 @@ def main() -> None:
         real = folder.resolve()  # as the log of promotions names it
 
         def put(name: str, words: list[str], said: str) -> None:
-            lines = [f"$ asr {' '.join(words)}", *said.splitlines()]
+            lines = [f"$ asr {shlex.join(words)}", *said.splitlines()]
             shown = (line.replace(f"{real}/", "").replace(str(real), folder.name) for line in lines)
             replace_figures(PAGE, name, "".join(f"    {line}".rstrip() + "\n" for line in shown))
 
