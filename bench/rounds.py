@@ -1,41 +1,27 @@
-"""The commands of `docs/rounds.md` and what they print, remade: two trainings, some minutes.
+"""The commands of `docs/rounds.md` and what they print, remade: `asr rounds demo`, and then others.
 
-The model that is trained is small and learns some utterances by heart; it recognises nothing else.
-So a gate that tests it on these passes it, promotion refuses it all the same, and a gate that tests
-it on other rows refuses it, too.
+    python -m bench.rounds [--folder FOLDER]
 
-Run: python -m bench.rounds
+The demo takes some minutes; FOLDER is that of one that is done, in which the commands are run.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from bench.docs import replace_figures
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rounds.md"
-EXAMPLE = ROOT / "audit" / "example" / "proceed.jsonl"
-EPOCHS = [f"phases.0.epochs={[*range(1, 11)]}", f"phases.1.epochs={[*range(11, 31)]}"]
-SUITE = """\
-[data]
-manifests = ["corpus/{name}.jsonl"]
-
-[limits]
-wer = 0.5
-
-[[regression]]
-name = "weather"
-manifests = ["regression/weather.jsonl"]
-wer = 0.2
-"""
+PICTURE = ROOT / "docs" / "rounds.png"
 LOG = [
     {"audio": "calls/7.wav", "hypothesis": "call mister cohan", "reference": "call mister Cohen"},
     {"audio": "calls/9.wav", "hypothesis": "what was that", "model": "round1"},
@@ -44,87 +30,85 @@ DECIDED = [
     {"id": "calls/9.wav", "action": "text", "new_text": "what is that", "who": "Dana"},
     {"id": "calls/7.wav", "action": "keep", "who": "Dana"},
 ]
+GATE = ["model", "gate", "evals/round-{new}", "--against", "runs/round-{old}/final",
+        "--suite", "suite.toml"]  # fmt: skip
 
 STEPS = {
-    "cases-add": ["cases", "add", "evals/heard", "calls.jsonl"],
+    "rounds-run": ["rounds", "run"],
+    "rounds-status": ["rounds", "status"],
+    "cases-add": ["cases", "add", "evals/round-3", "calls.jsonl"],
     "cases-stats": ["cases", "stats"],
     "cases-list": ["cases", "list", "--source", "production"],
     "cases-import": ["cases", "import", "decided.jsonl"],
-    "cases-export": ["cases", "export", "--status", "corrected", "--status", "confirmed",
-                     "--manifest", "regression/calls.jsonl"],
-    "dataset": ["dataset", "add", "corpus/other.jsonl", "--name", "calls"],
-    "gate-learnt": ["model", "gate", "runs/heart/final", "--against", "runs/short/final",
-                    "--suite", "learnt.toml"],
-    "promote": ["model", "promote", "runs/heart/final", "--accept-caution"],
-    "gate-other": ["model", "gate", "runs/heart/final", "--against", "runs/short/final",
-                   "--suite", "other.toml"],
-}  # fmt: skip
-"""By the name of their block on the page: the words after `asr`."""
+    "cases-export": ["cases", "export", "--source", "production", "--manifest", "calls-set.jsonl"],
+    "dataset": ["dataset", "add", "corpus/second.jsonl", "--name", "demo"],
+    "gate-passed": [word.format(new=2, old=1) for word in GATE],
+    "gate-refused": [word.format(new=3, old=2) for word in GATE],
+    "promote-refused": ["model", "promote", "runs/round-3/final"],
+    "rollback": ["model", "promote", "--rollback", "--why", "complaints"],
+    "promote": ["model", "promote", "runs/round-2/final", "--why", "no complaints"],
+    "model-status": ["model", "status"],
+}
+"""By the name of their block on the page: the words after `asr`, in the folder of the demo."""
 
 
-def prepare(folder: Path, run: Callable[[list[str]], str]) -> None:
-    """Audit twelve rows, train on them twice, and write the other files."""
-    rows = [json.loads(line) for line in EXAMPLE.read_text().splitlines()]
-    clean = [row for row in rows if row["id"].startswith("clean-")]
-    for row in clean:
-        audio = folder / "corpus" / row["audio_filepath"]
-        audio.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(EXAMPLE.parent / row["audio_filepath"], audio)
-    _write(folder / "corpus" / "audited.jsonl", clean[:12])
-    run(["audit", "corpus/audited.jsonl", "--all", "--controls", "0"])
-    common = ["--data", "corpus/audited.jsonl", "--accept-caution"]
-    quick = ["evaluation.max_new_tokens=1", "checkpoints.keep=1"]
-    run(["train", "round2-tiny", *common, "--out", "runs/heart", *EPOCHS, *quick])
-    run(["train", "round2-tiny", *common, "--out", "runs/short", *quick])
-    plan = json.loads((folder / "runs" / "heart" / "run.json").read_text())["plan"]
-    learnt = [row for row in clean[:12] if row["id"] not in plan["evaluation"]]
-    _write(folder / "corpus" / "learnt.jsonl", learnt)
-    _write(folder / "corpus" / "other.jsonl", clean[12:24])
-    for row in learnt[:3]:
-        audio = folder / "regression" / row["audio_filepath"]
-        audio.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(EXAMPLE.parent / row["audio_filepath"], audio)
-    _write(folder / "regression" / "weather.jsonl", learnt[:3])
-    for name in ("learnt", "other"):
-        (folder / f"{name}.toml").write_text(SUITE.format(name=name))
-    (folder / "calls").mkdir()
+class Runner:
+    """Runs `asr`."""
+
+    def __init__(self, state: Path) -> None:
+        self.environment = os.environ | {
+            "COLUMNS": "120",
+            "WANDB_DISABLED": "true",
+            "XDG_STATE_HOME": str(state),
+        }
+
+    def __call__(self, words: list[str], folder: Path, *, progress: bool = False) -> str:
+        """What it prints; of standard error why it ended, or with `progress` all of it."""
+        done = subprocess.run(
+            [str(Path(sys.executable).parent / "asr"), *words],
+            cwd=folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if progress else subprocess.PIPE,
+            text=True,
+        )
+        if done.returncode not in (0, 20, 30):
+            sys.exit(f"asr {' '.join(words)}: {done.stdout} {done.stderr}")
+        told = [line for line in (done.stderr or "").splitlines() if line.startswith("asr: ")]
+        code = [f"(exit code {done.returncode})"] if done.returncode else []
+        return "\n".join([*done.stdout.splitlines(), *told, *code])
+
+
+def write_calls(folder: Path) -> None:
+    """A production log, with its audio, and what people decided about it."""
+    (folder / "calls").mkdir(exist_ok=True)
     for number in (7, 9):
-        shutil.copy(EXAMPLE.parent / clean[0]["audio_filepath"], folder / f"calls/{number}.wav")
-    _write(folder / "calls.jsonl", LOG)
-    _write(folder / "decided.jsonl", DECIDED)
-    run(["eval", "runs/heart/final", "corpus/other.jsonl", "--out", "evals/heard"])
-
-
-def _write(path: Path, rows: list[dict[str, str]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        shutil.copy(folder / "corpus/audio/clean-006.wav", folder / f"calls/{number}.wav")
+    for name, rows in (("calls", LOG), ("decided", DECIDED)):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (folder / f"{name}.jsonl").write_text(text)
 
 
 def main() -> None:
-    """Prepare, run the steps, and put what they print on the page."""
+    """Run the demo and the steps, and put what they print on the page."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--folder", type=Path, help="folder of a demo that is done")
+    given: Path | None = parser.parse_args().folder
     with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        environment = os.environ | {
-            "COLUMNS": "100",
-            "WANDB_DISABLED": "true",
-            "XDG_STATE_HOME": str(folder / "state"),
-        }
+        run = Runner(Path(place) / "state")
+        folder = (given or Path(place) / "rounds-demo").absolute()
+        real = folder.resolve()  # as the log of promotions names it
 
-        def run(words: list[str]) -> str:
-            asr = str(Path(sys.executable).parent / "asr")
-            done = subprocess.run(
-                [asr, *words], cwd=folder, env=environment, capture_output=True, text=True
-            )
-            if done.returncode not in (0, 20, 30):
-                sys.exit(f"asr {' '.join(words)}: {done.stderr}")
-            told = [line for line in done.stderr.splitlines() if line.startswith("asr: ")]
-            code = [f"(exit code {done.returncode})"] if done.returncode else []
-            return "\n".join([*done.stdout.splitlines(), *told, *code])
-
-        prepare(folder, run)
-        for name, words in STEPS.items():
-            lines = [f"$ asr {' '.join(words)}", *run(words).splitlines()]
-            shown = (line.replace(f"{folder}/", "") for line in lines)
+        def put(name: str, words: list[str], said: str) -> None:
+            lines = [f"$ asr {shlex.join(words)}", *said.splitlines()]
+            shown = (line.replace(f"{real}/", "").replace(str(real), folder.name) for line in lines)
             replace_figures(PAGE, name, "".join(f"    {line}".rstrip() + "\n" for line in shown))
+
+        put("rounds-demo", ["rounds", "demo"], run(["rounds", "demo", folder.name], folder.parent))
+        write_calls(folder)
+        for name, words in STEPS.items():
+            put(name, words, run(words, folder, progress=name == "rounds-run"))
+        run(["rounds", "status", "--plot", str(PICTURE)], folder)
 
 
 if __name__ == "__main__":

@@ -47,6 +47,7 @@ GROUPS = {
         "runs": "List audits, trainings and evaluations on this disk.",
     },
     "Rounds": {
+        "rounds": "Audit, train, evaluate, gate and promote, each step once for what it was given.",
         "cases": "Collect what models get wrong, and make data of it.",
         "dataset": "Note what a dataset is now, as a version of it.",
         "sweep": "Look for the settings of a recipe that give the best model.",
@@ -60,6 +61,8 @@ GROUPS = {
     },
 }
 """In the order of the work; a new command goes into one of them."""
+TRAINS = {"cases", "eval", "model", "rounds", "sweep", "train", "transcribe"}
+"""Those that need the extra `train`."""
 COMMANDS = {name: said for group in GROUPS.values() for name, said in group.items()}
 
 
@@ -187,7 +190,9 @@ def _report(error: Exception, debug: bool) -> int:
     if isinstance(error, ModuleNotFoundError) and error.name:
         module = error.name.partition(".")[0]
         if extra := extra_of(module):
-            if {"cases", "eval", "model", "sweep", "train", "transcribe"} & set(sys.argv[1:]):
+            if {"cases", "eval", "model", "rounds", "sweep", "train", "transcribe"} & set(
+                sys.argv[1:]
+            ):
                 extra = "train"  # which includes `align`
             _tell(
                 f"{module} is not installed; install what this command needs: "
