@@ -124,9 +124,10 @@ class Parts:
         try:
             make_private(self.folder)
         except OSError as error:
+            elsewhere = "" if self._shared else ", or set XDG_STATE_HOME to a folder of your own"
             raise UserError(
                 f"{self.folder}: cannot hold an audit in progress ({error.strerror}); make it "
-                "yours alone (chmod 700), remove it, or set XDG_STATE_HOME to a folder of your own"
+                f"yours alone (chmod 700){elsewhere}"
             ) from error
         self._digest = digest_of(dict(sorted(key.items())))
         there = len(self._files())

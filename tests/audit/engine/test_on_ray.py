@@ -46,14 +46,17 @@ class Nodes:
 
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    from ray.cluster_utils import Cluster
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        # A node waits a quarter of a minute for a helper that compiles itself anew without it.
+        patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+        from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    try:
-        yield Nodes(cluster, cluster.add_node(num_cpus=1))
-    finally:
-        cluster.shutdown()
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        try:
+            yield Nodes(cluster, cluster.add_node(num_cpus=1))
+        finally:
+            cluster.shutdown()
 
 
 @dataclass
