@@ -131,7 +131,7 @@ def _pairing(
     # Many a text of another row is too long for the audio.
     wrong |= {row.id for row in rows if row.fault is not None and row.fault.code == "A002"}
     right = {row.id for row in told} - wrong - partners.keys()
-    astray = find_patterns(partners, right, places, {row.id for row in rows})
+    astray = find_patterns(partners, right, places, matches.unsure)
     moved = find_moved(rows, astray.text_of.keys() | astray.implied.keys(), places)
     patterns = [
         *astray.patterns,

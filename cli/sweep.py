@@ -265,8 +265,8 @@ def best(open_sweep: Callable[..., Sweep], as_json: bool) -> int:
     If all trials have ended and that was not found out yet, the recipe is trained now, and both are
     compared on rows that no trial saw: the test rows, or half of the held-out ones.
 
-    Exit codes: 0 better than the recipe by more than chance, 20 not, 30 not all trials have ended,
-    2 bad usage or input.
+    Exit codes: 0 better than the recipe by more than chance, 20 not, 30 not known (not all trials
+    have ended, or there are too few rows), 2 bad usage or input.
     """
     sweep = open_sweep()
     sweep.confirm()
@@ -284,7 +284,9 @@ def best(open_sweep: Callable[..., Sweep], as_json: bool) -> int:
         show(lambda: click.echo(json.dumps(content, indent=1, ensure_ascii=False)))
     else:
         show(lambda: _show_best(found))
-    return 30 if found.confirmation is None else 0 if found.adopted else 20
+    if found.confirmation is None or found.confirmation.low is None:
+        return 30
+    return 0 if found.adopted else 20
 
 
 @command.command(
@@ -353,7 +355,10 @@ def _show_best(found: Best) -> None:
         click.echo("Not compared with the recipe yet.")
     else:
         click.echo(found.confirmation.said())
-    click.echo(f"Train it with: asr train {shlex.quote(str(found.recipe))}")
+    if found.adopted:
+        click.echo(f"Train it with: asr train {shlex.quote(str(found.recipe))}")
+    else:
+        click.echo(f"Not better by more than chance; its recipe is {found.recipe} all the same.")
 
 
 def _show_status(found: Status) -> None:

@@ -14,6 +14,7 @@ from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.pairing import Pairing
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration
 from asr_gate.corpus.text.scripts import script_names
+from asr_gate.corpus.text.similar import bare
 
 NAMES: dict[Kind, str] = {
     "swapped": "transcripts of other utterances",
@@ -59,6 +60,7 @@ def no_verdict(
     return (
         _other_alphabet(sample.rows, policy, model)
         or _cannot_tell(sample, populations, policy.decision, model)
+        or _nothing_to_exchange(sample, populations, policy)
         or _too_few(len(sample.rows), sum(populations.values()), policy.decision)
     )
 
@@ -124,6 +126,29 @@ def _cannot_tell(
     )
 
 
+def _nothing_to_exchange(
+    sample: JudgedSample, populations: Mapping[str, int], policy: Policy
+) -> Verdict | None:
+    """No verdict where texts are so alike that none could be planted in another row."""
+    rows, texts = len(sample.rows), len({bare(row.measured.text) for row in sample.rows})
+    if (
+        not policy.controls.per_kind
+        or rows < MIN_PLANTED
+        or 2 * texts > rows
+        or sample.calibration.total("swapped") is not None
+    ):
+        return None
+    return Verdict(
+        "NO_VERDICT",
+        [
+            f"{rows} sampled rows have {texts} different {'text' if texts == 1 else 'texts'}: none "
+            "can be planted in another row to see whether a wrong one would be found. Either the "
+            "manifest gives one text to many rows, or these recordings need no audit of their texts"
+        ],
+        "Look at the texts of the manifest.",
+    )
+
+
 def _hears(pairing: Pairing) -> bool:
     """Whether the aligner finds texts that are said, whoever has them."""
     found = sum(one.ratio is not None for one in pairing.found)
@@ -179,6 +204,28 @@ def why_it_ended(ending: Ending, sampled: int, policy: DecisionPolicy) -> str:
         else f"the corpus may hold {100 * last.overall.low:.1f} to {100 * last.overall.high:.1f} %"
     )
     return f"not settled {level} after {sampled} utterances, {whole}: {what}"
+
+
+def unseen_cuts(
+    calibration: Calibration, populations: Mapping[str, int], policy: DecisionPolicy
+) -> str:
+    """Why it is no PROCEED where cut transcripts, which exclude a row, are not detected.
+
+    Where nearly all transcripts are cut, a planted cut looks like the others and is not found.
+
+    Args:
+        calibration: what the controls showed.
+        populations: utterances of each domain that can be judged.
+        policy: the share of the corpus of which that may be so.
+    """
+    domains = [d for d in populations if "cut" in calibration.underpowered.get(d, ())]
+    percent = 100 * sum(populations[d] for d in domains) / max(1, sum(populations.values()))
+    if percent <= policy.untold_caution_above:
+        return ""
+    return (
+        f"planted cuts are not detected in {percent:.0f} % of it: most transcripts there may be "
+        "cut, or the aligner does not hear their ends; listen to a few rows to the end"
+    )
 
 
 def undetectable(

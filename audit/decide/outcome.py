@@ -19,6 +19,7 @@ from asr_gate.audit.decide.estimate import (
 from asr_gate.audit.decide.limits import (
     no_verdict,
     undetectable,
+    unseen_cuts,
     untold_percentage,
     why_it_ended,
 )
@@ -113,7 +114,14 @@ def conclude(
     unfit = no_verdict(sample, populations, policy, model)
     unjudged = untold_percentage(sample.untold, populations)
     verdict = unfit or decide(
-        policy.decision, deciding, each, skipped, sample.untold, unjudged, power_known=power.known
+        policy.decision,
+        deciding,
+        each,
+        skipped,
+        sample.untold,
+        unjudged,
+        power_known=power.known,
+        unseen=unseen_cuts(sample.calibration, {d: populations[d] for d in told}, policy.decision),
     )
     # Where nothing can be told, what else cannot is no news.
     notes = [] if unfit else undetectable(sample.calibration, policy.controls, sample.in_force)

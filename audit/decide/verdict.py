@@ -42,6 +42,7 @@ def decide(
     untold_percentage: float = 0.0,
     *,
     power_known: bool = True,
+    unseen: str = "",
 ) -> Verdict:
     """Decide on the estimated share of low-quality utterances.
 
@@ -56,6 +57,8 @@ def decide(
         untold: domains of which nothing can be told, each with the reason.
         untold_percentage: utterances in them, in percent of the corpus.
         power_known: whether enough defects were planted to measure the detection power.
+        unseen: what nobody can know for a defect that excludes rows and is not detected; empty:
+            there is none.
     """
     reasons: list[str] = []
     percent = _deciding(policy, overall)
@@ -119,6 +122,8 @@ def decide(
         cautions.append(
             f"{skipped} {policy.skipped_caution_above:g} % (decision.skipped_caution_above)"
         )
+    if unseen:
+        cautions.append(unseen)
     if cautions and decision == "PROCEED":
         decision = "CAUTION"
     return Verdict(decision, reasons + cautions, recommendation)

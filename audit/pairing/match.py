@@ -78,7 +78,8 @@ def match(rows: Sequence[Measured], corpus: Corpus, *, false_alarm: float) -> Ma
     found: dict[str, tuple[Measured, OtherText, OtherText]] = {}
     for row in searched:
         best, *wrong = _by_cost(row)
-        if best.row == row.id or best.letters < FEWEST_LETTERS or not wrong:
+        # Of two texts that both are wrong, one costs far less than the other, too.
+        if best.row == row.id or best.letters < FEWEST_LETTERS or len(wrong) < 2:
             continue
         if _ratio(best, wrong[0]) < limits[_short(best)]:
             found[row.id] = (row, best, wrong[0])

@@ -25,7 +25,7 @@ class Astray:
     text_of: dict[str, str]
     """From the id of an utterance to that of the row with its text."""
     implied: dict[str, str]
-    """The same for rows that a shift goes over, and whose text was not found by itself."""
+    """The same for rows that a shift goes over, and whose text fits, but not surely by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def find_patterns(
     partners: Mapping[str, Partner],
     right: Collection[str],
     places: Places,
-    heard: Collection[str] = (),
+    unsure: Mapping[str, Collection[str]] | None = None,
 ) -> Astray:
     """Name the patterns in which texts went astray.
 
@@ -48,10 +48,11 @@ def find_patterns(
         partners: the rows whose text was found elsewhere.
         right: rows that were heard and have their own text.
         places: of the rows of the corpus.
-        heard: all rows that were heard.
+        unsure: texts that fit a row better than its own, none of them surely, by the row that has
+            them. One of them is taken where a shift says the same; where none fits, what is said
+            may stand nowhere.
     """
     text_of = {identity: partner.rows[0] for identity, partner in partners.items()}
-    partners_at = {places.of[identity] for identity in partners}
     wanted = {
         places.of[identity]: {places.of[row] for row in partner.rows if row in places.of}
         for identity, partner in partners.items()
@@ -78,13 +79,19 @@ def find_patterns(
     }
     mixed = {at: tos for at, tos in rest.items() if at not in pairs.keys() | half}
     patterns += _mixed(mixed, places)
-    unknown = sorted({places.of[identity] for identity in heard} - partners_at - sure)
+    open_rows = {
+        places.of[identity]: rows
+        for identity, rows in (unsure or {}).items()
+        if identity not in partners and places.of[identity] not in sure
+    }
     implied = {
         places.id(at): places.id(at + run.by)
         for run in named
         if _goes_over_all(run, wanted, sure)
-        for at in unknown
-        if run.places[0] < at < run.places[-1] and places.within(at, run.by)
+        for at, rows in sorted(open_rows.items())
+        if run.places[0] < at < run.places[-1]
+        and places.within(at, run.by)
+        and places.id(at + run.by) in rows
     }
     return Astray(patterns, text_of, implied)
 

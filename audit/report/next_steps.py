@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from asr_gate.audit.records.causes import strongest_first
 from asr_gate.audit.records.excluded import excludes
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import LOCAL, Report
+from asr_gate.corpus.utterance import Corpus
 
 NO_LANGUAGE = ("und", "mul")
 """What a report says where the audit was given no language."""
@@ -125,8 +127,9 @@ def audit_again(
         own["controls"] = own["controls"] | {"per_kind": default["controls"]["per_kind"]}
     if own and own != default:
         arguments += ["--policy", "FILE"]
+    corpus = Corpus([], list(data.manifests))
     for one in report.pairing.files:
-        arguments += ["--texts", one.file]
+        arguments += ["--texts", os.path.relpath(corpus.placed(one.file))]
     sampling = report.sampling
     if sampling.sequential is not None and not everything:
         arguments.append("--until-decided")

@@ -127,6 +127,7 @@ class _Loop:
 
     def run(self) -> Outcome:
         """Every step of the newest round, or of the next one."""
+        self._context.check()
         round, new = self._newest()
         if new:
             write_round(round)
@@ -160,6 +161,7 @@ class _Loop:
 
     def plan(self) -> Outcome:
         """What `run` would do; what follows from a step that runs is not known."""
+        self._context.check()
         round, _ = self._newest()
         planned: list[Planned] = []
         at, runs = 0, False

@@ -14,6 +14,7 @@ from asr_gate.audit.records.report import REPORT_FILE
 from asr_gate.corpus.fingerprint import fingerprint
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import read_corpus
+from asr_gate.corpus.utterance import Corpus
 from asr_gate.rounds.cases.sources import from_evaluation
 from asr_gate.rounds.cases.store import CaseStore
 from asr_gate.rounds.loop.settings import Loaded, Settings, digest_of
@@ -64,13 +65,27 @@ class Context:
 
     def rows_of(self, one: TestSet, suite: LoadedSuite) -> str:
         """Fingerprint of a test set of the suite."""
-        corpus = read_corpus(
+        return fingerprint(self._test_set(one, suite)).digest
+
+    def check(self) -> None:
+        """Read what later steps need, so that a wrong name costs no training.
+
+        Raises:
+            UserError: the suite, a manifest of its, or the recipe cannot be read.
+        """
+        suite = self.suite()
+        for one in (suite.content.data, *suite.content.regression):
+            self._test_set(one, suite)
+        train = self.settings.train
+        recipes.load(train.recipe, train.overrides)
+
+    def _test_set(self, one: TestSet, suite: LoadedSuite) -> Corpus:
+        return read_corpus(
             suite.manifests(one),
             audio_root=suite.audio_root(one),
             split=one.split,
             labels=self.labels,
         )
-        return fingerprint(corpus).digest
 
     def data_options(self) -> list[str]:
         """How the data is read."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import ValidationError
 
+from asr_gate.audit.gate.read import NoVerdict
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.strict import read_json
@@ -150,7 +151,7 @@ class Sweep:
         Raises:
             NoVerdict: the gate refuses the data (30), or they changed since the sweep began.
             Stopped: STOP (20). CautionNotAccepted: CAUTION (10).
-            UserError: bad input, or the first trials have all failed.
+            UserError: bad input, or the first trials or all of them have failed.
         """
         admission = self.admit()
         done = 0
@@ -164,7 +165,14 @@ class Sweep:
             else:
                 break
         self.confirm()
-        return self.status()
+        status = self.status()
+        failed = [row for row in status.rows if row.reason]
+        if failed and len(failed) == status.trials:
+            raise UserError(
+                f"{self.folder}: all trials failed, the last one so: {failed[-1].reason}; mend it, "
+                "and remove this folder to begin anew"
+            )
+        return status
 
     def run_given(self, settings: space.Settings) -> None:
         """Train one trial with values that W&B's server chose; Ctrl-C and SIGTERM end it early.
@@ -208,7 +216,8 @@ class Sweep:
         The rows that confirm have no part in it, so that they can confirm the second sweep as well.
 
         Raises:
-            UserError: no trial has been trained to its end yet, or the file is there already.
+            NoVerdict: no trial has been trained to its end yet.
+            UserError: the file is there already.
         """
         settings = space.settings_of(self.file, self._ranked()[0].params)
         write(path, refined(self.file, self.name, settings))
@@ -277,7 +286,7 @@ class Sweep:
         """The trials that were trained to their end, the best first."""
         ranked = self.trials.ranked() if self.begun else []
         if not ranked:
-            raise UserError(f"{self.folder}: no trial has been trained to its end yet")
+            raise NoVerdict(f"{self.folder}: no trial has been trained to its end yet")
         return ranked
 
     def confirm(self) -> Confirmation | None:
@@ -345,7 +354,7 @@ class Sweep:
         """The winner, its recipe written to `best.yaml`: of the finalists the confirmed one.
 
         Raises:
-            UserError: no trial has been trained to its end yet.
+            NoVerdict: no trial has been trained to its end yet.
         """
         ranked = {one.number: one for one in self._ranked()}
         confirmation = self._confirmation()

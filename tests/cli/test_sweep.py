@@ -31,11 +31,11 @@ def test_a_file_is_made_once_and_can_be_changed_by_hand(asr: Asr) -> None:
     assert code == 0 and "nothing begun, of 5 trials" in out
 
 
-@pytest.mark.parametrize("words", [["agent"], ["best"], ["refine"]])
-def test_before_anything_has_begun(asr: Asr, words: list[str]) -> None:
+@pytest.mark.parametrize(("word", "expected"), [("agent", 2), ("best", 30), ("refine", 30)])
+def test_before_anything_has_begun(asr: Asr, word: str, expected: int) -> None:
     asr("sweep", "init", "ctc-embedded")
-    code, _, error = asr("sweep", *words, "sweep.yaml")
-    assert code == 2 and error.startswith("asr: sweeps/sweep: no ")
+    code, _, error = asr("sweep", word, "sweep.yaml")
+    assert code == expected and error.startswith("asr: sweeps/sweep: no ")
     assert not Path("sweeps").exists() and not Path("refined.yaml").exists()
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from asr_gate.audit.engine.parts import Parts
 from asr_gate.audit.gate import read_report
+from asr_gate.audit.records.controls import KINDS
 from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
 from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT, STOP
 
@@ -101,10 +102,10 @@ def test_the_audit_proves_what_it_sees_and_leaves_no_trace_of_it(audited: Path) 
     folder = audited / "reports" / "proceed"
     report = report_in(folder)
     originals = {r["id"]: r["text"] for r in map(json.loads, PROCEED.read_text().splitlines())}
-    kinds = {"swapped", "inserted", "doubled", "replaced", "removed", "cut"}
-    assert set(report["controls"]) == kinds
+    assert set(report["controls"]) == set(KINDS)
     for kind, control in report["controls"].items():
-        assert control["n"] >= 95, kind
+        # Not every text has two words that can change places, or a phrase to replace.
+        assert control["n"] >= 90, kind
         assert control["low"] <= control["power"] <= control["high"]
         in_domains = [d[kind]["detected"] for d in report["domain_controls"].values()]
         assert sum(in_domains) == control["detected"]
@@ -203,13 +204,14 @@ def test_damaged_parts_are_measured_again(small: Path, tmp_path: Path) -> None:
     assert whole.returncode == 0, whole.stderr
     running = start(*arguments, cwd=tmp_path)
     parts = Parts(tmp_path / "reports" / "phase0").folder
-    while not (parts / "shard-00001.json").exists():
+    while len(list(parts.glob("part-*.json"))) < 2:
         assert running.poll() is None, "it ended before it could be killed"
         time.sleep(0.005)
     running.kill()
     running.communicate()
-    (parts / "shard-00000.json").write_text("[{}]")
-    (parts / "shard-00001.json").write_text('[{"id": ')
+    one, other, *_ = parts.glob("part-*.json")
+    one.write_text("[{}]")
+    other.write_text('[{"id": ')
     plan = (parts / "plan.json").read_text()
     (parts / "plan.json").write_text("{")
     lost = asr_here(*arguments, "--resume", cwd=tmp_path)
@@ -219,8 +221,7 @@ def test_damaged_parts_are_measured_again(small: Path, tmp_path: Path) -> None:
     done = asr_here(*arguments, "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     folders = (tmp_path / "reports" / "phase0", tmp_path / "reports" / "whole")
-    one, other = (report_in(folder)["digest"] for folder in folders)
-    assert one == other
+    assert len({report_in(folder)["digest"] for folder in folders}) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -428,10 +429,10 @@ def test_without_a_manifest_the_project_names_it_or_the_example_is_used(
 def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path: Path) -> None:
     """A limit on the size of files stands in for the disk: the same write fails the same way."""
     manifest = tmp_path / "m.jsonl"
-    rows = [{"audio_filepath": f"{n}.wav", "text": "word " * 400} for n in range(40)]
+    rows = [{"audio_filepath": f"{n}.wav", "text": "word " * 4} for n in range(400)]
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     (tmp_path / "0.wav").touch()  # of audio that is not there at all no audit is made
-    command = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)); "
+    command = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000)); "
     command += "from asr_gate.cli.main import main; main()"
     done = subprocess.run(
         [sys.executable, "-c", command, "audit", str(manifest), "--all", "--no-wandb"],

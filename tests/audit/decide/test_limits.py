@@ -118,4 +118,5 @@ def test_few_rows_are_no_verdict_unless_they_are_all() -> None:
 
 @pytest.mark.parametrize("count", [0, 4])
 def test_few_planted_defects_are_no_reason_for_no_verdict(count: int) -> None:
-    assert verdict_on(normal_rows(60, 0, per_kind=count)) is None
+    rows = normal_rows(60, 0, per_kind=count)
+    assert verdict_on([replace(row, text=f"text {n}") for n, row in enumerate(rows)]) is None

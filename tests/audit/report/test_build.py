@@ -141,6 +141,23 @@ def test_an_unfit_aligner_has_no_verdict_and_its_findings_do_not_count() -> None
     assert report.low_quality_count == 0
 
 
+def test_where_planted_cuts_are_not_seen_it_is_no_proceed() -> None:
+    seen = normal_rows(100, 0)
+    assert result_of(seen).report.decision == "PROCEED"
+    blind = normal_rows(100, 0, apart=dict.fromkeys(THRESHOLD_KINDS, 8.0) | {"cut": 0.0})
+    report = result_of(blind).report
+    assert report.controls["cut"].underpowered
+    assert report.decision == "CAUTION"
+    assert "planted cuts are not detected in 100 %" in " ".join(report.reasons)
+
+
+def test_texts_that_cannot_be_exchanged_have_no_verdict() -> None:
+    rows = [replace(row, text="one text") for row in normal_rows(40, 0, per_kind=0)]
+    report = result_of(rows).report
+    assert report.decision == "NO_VERDICT"
+    assert "40 sampled rows have 1 different text:" in report.reasons[0]
+
+
 @pytest.mark.parametrize(("found", "hears"), [(60, True), (20, True), (3, False)])
 def test_no_verdict_tells_a_deaf_aligner_from_wrong_texts(found: int, hears: bool) -> None:
     """One that hears finds what is said, in whichever row it stands; if most is, that decides."""

@@ -162,8 +162,8 @@ def test_a_sweep_is_taken_only_if_clearly_better_and_kept_with_a_promoted_model(
     recipe = Path("best.yaml").absolute()
     recipes.write(recipe, recipes.load("round2-tiny", ["seed=20"])[1])
     confirmation = Confirmation(
-        trial=3, better=True, compared=[3], confidence=0.95, utterances=50, recipe_wer=0.2, wer=wer,
-        low=-0.04, high=-0.001,
+        trial=3, better=True, compared=[3], comparisons=1, confidence=0.95, utterances=50,
+        recipe_wer=0.2, wer=wer, low=-0.04, high=-0.001,
     )  # fmt: skip
     best = Best({}, 0.1, 3, recipe, confirmation)
     monkeypatch.setattr(Sweep, "from_yaml", lambda *_, **__: SimpleNamespace(best=lambda: best))
