@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 INSTALL = $(BIN)/uv pip install --quiet --python $(BIN)/python \
   --constraint requirements.lock --build-constraint requirements.lock
 
-.PHONY: help audit train test test-fast coverage lint docs bench bench-gpu embedded lock supply clean
+.PHONY: help audit train test test-fast coverage lint docs bench bench-gpu embedded embedded-he lock supply clean
 
 help:
 	@echo "make audit     set up what an audit needs (0.7 GB) and audit the bundled corpus"
@@ -25,7 +25,7 @@ help:
 	@echo "make lint      ruff, mypy, import-linter"
 	@echo "make bench     the figures of docs/, remade"
 	@echo "make bench-gpu what a GPU does in 8 minutes: docs/performance-gpu.md, remade"
-	@echo "make embedded  train the embedded model anew (see its recipe's README)"
+	@echo "make embedded  train the embedded model anew (see its recipe's README); embedded-he: Hebrew"
 	@echo "make lock      remake the two locks; newer versions: make lock UPGRADE=--upgrade"
 	@echo "make supply    licences and known advisories of what is installed, bill of materials"
 	@echo "make clean     remove .venv and caches"
@@ -93,6 +93,11 @@ bench-gpu: $(READY)
 embedded: $(READY)
 	$(BIN)/python -m recipes.embedded --out build/embedded --minutes 60
 	cp build/embedded/model.onnx build/embedded/model.json embedded/
+
+# Stopped, it goes on where it was.
+embedded-he: $(READY)
+	$(BIN)/python -m recipes.embedded --language he --out build/he --minutes 100 \
+	  --begin-with embedded --resume
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
   --no-header --no-annotate --no-emit-index-url

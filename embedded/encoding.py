@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -9,8 +10,12 @@ from numpy.typing import NDArray
 
 from asr_gate.corpus.speech.spectrum import Floats, power_spectra
 
-TOKENS = ("<blank>", *"abcdefghijklmnopqrstuvwxyz", "'", " ")
-LETTERS = frozenset(TOKENS[1:-1])
+ALPHABETS = {
+    "en": ("<blank>", *"abcdefghijklmnopqrstuvwxyz", "'", " "),
+    "he": ("<blank>", *"אבגדהוזחטיךכלםמןנסעףפץצקרשת", " "),
+}
+"""Tokens by language; as many in each, so that one network is for all: blank first, space last."""
+TOKENS = ALPHABETS["en"]
 
 SAMPLE_RATE = 16_000
 HOP = 160
@@ -46,6 +51,6 @@ def frames_out(frames: int) -> int:
     return (frames + 1) // 2
 
 
-def encode(text: str) -> list[int]:
-    """Tokens of a text that holds letters, apostrophes and single spaces only."""
-    return [TOKENS.index(character) for character in text]
+def encode(text: str, tokens: Sequence[str] = TOKENS) -> list[int]:
+    """Tokens of a text that holds only what they are for: letters and single spaces."""
+    return [tokens.index(character) for character in text]

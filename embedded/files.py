@@ -23,7 +23,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import SETTINGS_LIMIT, read_regular, write_atomically
 from asr_gate.corpus.strict import parse_json
-from asr_gate.embedded.encoding import SAMPLE_RATE, STRIDE_SECONDS, TOKENS
+from asr_gate.corpus.text.language import primary_code
+from asr_gate.embedded.encoding import ALPHABETS, SAMPLE_RATE, STRIDE_SECONDS, TOKENS
 
 SHIPPED = Path(__file__).parent
 WEIGHTS_FILE = "model.onnx"
@@ -69,6 +70,17 @@ class Files:
         return weights_in(self.graph)
 
 
+def shipped(language: str | None) -> Path:
+    """The folder of the model that comes with the project for a language, else of the English one.
+
+    Args:
+        language: code or English name.
+    """
+    code = primary_code(language) if language else None
+    folder = SHIPPED / (code or "")
+    return folder if (folder / WEIGHTS_FILE).is_file() else SHIPPED
+
+
 def read(folder: Path = SHIPPED) -> Files:
     """Read a model of this network.
 
@@ -98,8 +110,9 @@ def read(folder: Path = SHIPPED) -> Files:
         fault = error.errors()[0] if isinstance(error, ValidationError) else None
         said = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" if fault else str(error)
         raise UserError(f"{folder / CARD_FILE}: not the card of a model ({said})") from error
-    fixed = (TOKENS, 0, STRIDE_SECONDS, SAMPLE_RATE)
-    if (card.tokens, card.blank, card.stride, card.sample_rate) != fixed:
+    fixed = (0, STRIDE_SECONDS, SAMPLE_RATE)
+    rates = (card.blank, card.stride, card.sample_rate)
+    if card.tokens not in ALPHABETS.values() or rates != fixed:
         raise UserError(f"{folder / CARD_FILE}: has other tokens or rates than the network")
     return Files(graph, card, hashlib.sha256(graph + text).hexdigest())
 

@@ -6,7 +6,7 @@ output does not depend on the other rows of its batch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Self
 
@@ -18,10 +18,10 @@ from torch import Tensor, nn
 from asr_gate.corpus.text.letters import spell
 from asr_gate.embedded import files
 from asr_gate.embedded.augment import Augment, Batch
-from asr_gate.embedded.encoding import LETTERS, encode, spectra
+from asr_gate.embedded.encoding import TOKENS, encode, spectra
 from asr_gate.embedded.network import EmbeddedNet, LogMel, Shape, standardise
 
-KEPT = ("language", "delay", "temperature")
+KEPT = ("tokens", "language", "delay", "temperature")
 """What the card of a trained model has from the one that its training began with."""
 HISTORY = ("revision", "data", "trained", "began_with")
 """What it says of that one."""
@@ -99,13 +99,13 @@ def standard(mel: Tensor) -> Tensor:
     return standardise(mel[None], torch.tensor([len(mel)]))[0]
 
 
-def targets(text: str, language: str | None) -> list[int] | None:
+def targets(text: str, language: str | None, tokens: Sequence[str] = TOKENS) -> list[int] | None:
     """Tokens of a transcript, with numbers read out; None: it has letters that no token is for."""
-    words = spell(text, LETTERS, language=language).words
+    words = spell(text, tokens[1:-1], language=language).words
     letters = [letter for word in words for letter in word.letters]
     if not letters or None in letters:
         return None
-    return encode(" ".join("".join(filter(None, word.letters)) for word in words))
+    return encode(" ".join("".join(filter(None, word.letters)) for word in words), tokens)
 
 
 def frames_needed(tokens: list[int]) -> int:

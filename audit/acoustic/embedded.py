@@ -18,18 +18,19 @@ from asr_gate.embedded import files
 from asr_gate.embedded.encoding import FFT, frames_out, spectra
 
 
-def open_embedded(folder: str, device: str) -> EmbeddedModel:
-    """The model that ships with the project, or a trained one.
+def open_embedded(folder: str, device: str, language: str | None = None) -> EmbeddedModel:
+    """A model that ships with the project, or a trained one.
 
     Args:
-        folder: of a trained one; empty: the one that ships with the project.
+        folder: of a trained one; empty: the one that ships with the project for the language.
         device: `auto`, `cpu` or `cuda`.
+        language: code or English name; English where none is for it.
 
     Raises:
         UserError: the folder holds no model of this network.
     """
     if not folder:
-        return EmbeddedModel(files.read(), device)
+        return EmbeddedModel(files.read(files.shipped(language)), device)
     path = Path(folder)
     return EmbeddedModel(files.read(path), device, f"embedded:{path.name}", path)
 

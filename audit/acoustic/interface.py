@@ -146,7 +146,7 @@ def _adapter(spec: str, language: str | None, device: str, precision: Precision)
     if kind == "embedded" and (name or spec == kind):
         from asr_gate.audit.acoustic.embedded import open_embedded
 
-        return open_embedded(name, device)
+        return open_embedded(name, device, language)
     if kind == "mms" and not name:
         from asr_gate.audit.acoustic.mms import MmsModel
 

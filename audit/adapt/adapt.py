@@ -138,7 +138,7 @@ def adapt(
     """
     folds = divide(rows, lengths)
     trusted = _trusted(first, lengths)
-    lessons = _lessons(rows, trusted, identity)
+    lessons = _lessons(rows, trusted, identity, model.info.tokens)
     known = [id for id in trusted if id in lessons]
     teachers = [folds.teachers(fold, known) for fold in range(folds.count)]
     if min(map(len, teachers)) < FEWEST_ROWS:
@@ -190,7 +190,10 @@ def _trusted(sample: JudgedSample, lengths: Mapping[str, Seconds]) -> list[str]:
 
 
 def _lessons(
-    rows: Sequence[Utterance], teachers: Sequence[str], identity: Fingerprint
+    rows: Sequence[Utterance],
+    teachers: Sequence[str],
+    identity: Fingerprint,
+    tokens: Sequence[str],
 ) -> dict[str, Lesson]:
     """Features and letters of the rows whose text the network has letters for, by id."""
     from asr_gate.embedded.adapt import Lesson
@@ -201,7 +204,7 @@ def _lessons(
     decoder = Decoder()
     try:
         for row in rows:
-            target = targets(row.text, row.lang) if row.id in wanted else None
+            target = targets(row.text, row.lang, tokens) if row.id in wanted else None
             if target is None:
                 continue
             try:

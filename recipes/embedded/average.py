@@ -16,10 +16,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from asr_gate.embedded.network import EmbeddedNet
 from recipes.embedded.dataset import read, summary
+from recipes.embedded.language import find
 from recipes.embedded.onnx_file import load
 from recipes.embedded.train import export, figures
 
-KEPT: tuple[str, ...] = ("recipe", "began_with")
+KEPT: tuple[str, ...] = ("tokens", "language", "recipe", "began_with")
 """What stays of the last one's card."""
 
 
@@ -31,18 +32,19 @@ def main() -> int:
     options = parser.parse_args()
     nets = [load(folder) for folder in options.folders]
     last = nets[-1]
+    language = find(last.card.get("language", "en"))
     averaged = AveragedModel(last, use_buffers=True)
     for net in nets:
         averaged.update_parameters(net)
     mean = cast(EmbeddedNet, averaged.module.eval())
-    found = figures(mean, read(options.speech, "held_out"))
+    found = figures(mean, read(options.speech, "held_out"), language)
     about = {
         **last.card["trained"],
         "held_out_character_error_rate": found["character_error_rate"],
         "averaged": {net.card["revision"]: net.card["trained"]["progress"] for net in nets},
     }
     card = {key: last.card[key] for key in KEPT if key in last.card}
-    data = {**last.card["data"], **summary(options.speech)}
+    data = {**last.card["data"], **summary(options.speech, language)}
     measured = {"delay": found["delay"], "temperature": found["temperature"]}
     export(mean, options.out, {**card, "data": data, **measured, "trained": about})
     print(found)

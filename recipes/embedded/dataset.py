@@ -1,28 +1,32 @@
 """The synthesized training set: features, phone and word labels, in shards on disk."""
 
+import io
 import json
 import multiprocessing
 import random
+import shutil
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from asr_gate.corpus.files import write_atomically
 from asr_gate.embedded.augment import NO_WORD, UNKNOWN_PHONE
 from asr_gate.embedded.encoding import HOP, SAMPLE_RATE
 from asr_gate.embedded.network import PHONES, LogMel
-from recipes.embedded.speech import HELD_OUT, SHARES, as_recorded, synthesize
+from recipes.embedded.language import Language, Sentence, find
+from recipes.embedded.speech import as_recorded, synthesize
 from recipes.embedded.spoken import Speech
-from recipes.embedded.text import Sentence, sentences
 
 JOB = 120
 """Sentences a job, all by one synthesizer."""
 FRAMES_PER_SECOND = SAMPLE_RATE / HOP
 MAX_SECONDS = 10.0
+PLAN = "plan.json"
 
 
 @dataclass
@@ -42,11 +46,16 @@ class Item:
 @dataclass(frozen=True)
 class Job:
     number: int
+    language: str
     kind: str
     split: str
     sentences: list[Sentence]
     seed: int
     out: Path
+
+    @property
+    def shard(self) -> Path:
+        return self.out / f"{self.number:04d}.npz"
 
 
 def labels(speech: Speech, frames: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8]]:
@@ -70,7 +79,7 @@ def run_job(job: Job) -> tuple[float, int]:
     rng = random.Random(job.seed)
     features = LogMel()
     items: list[Item] = []
-    for sentence, speech in synthesize(job.kind, job.sentences, rng):
+    for sentence, speech in synthesize(job.kind, find(job.language), job.sentences, rng):
         speech = as_recorded(speech, rng)
         seconds = len(speech.wave) / SAMPLE_RATE
         silent = float(np.abs(speech.wave).max(initial=0.0)) < 1e-3
@@ -82,35 +91,67 @@ def run_job(job: Job) -> tuple[float, int]:
         items.append(Item(mel[0].half().numpy(), phones, words, sentence.text, speech.voice))
     if items:
         about = [{"text": item.text, "voice": item.voice, "split": job.split} for item in items]
+        content = io.BytesIO()
         np.savez(
-            job.out / f"{job.number:04d}.npz",
+            content,
             mel=np.concatenate([item.mel for item in items]),
             phones=np.concatenate([item.phones for item in items]),
             words=np.concatenate([item.words for item in items]),
             frames=np.array([len(item.mel) for item in items]),
             about=np.array(json.dumps(about)),
         )
+        write_atomically(job.shard, content.getvalue())
     return sum(len(item.mel) for item in items) / FRAMES_PER_SECOND, len(items)
 
 
-def jobs(out: Path, utterances: int, seed: int) -> list[Job]:
+def jobs(out: Path, language: Language, utterances: int, seed: int) -> list[Job]:
     """Jobs of all synthesizers, shuffled, and one by the voice that is held out."""
     rng = random.Random(seed)
-    pool = iter(sentences(rng))
+    pool = iter(language.sentences(rng))
     planned = []
-    for kind, share in [*SHARES.items(), (HELD_OUT, 0.0)]:
-        split = "held_out" if kind == HELD_OUT else "train"
+    for kind, share in [*language.shares.items(), (language.held_out, 0.0)]:
+        split = "held_out" if kind == language.held_out else "train"
         for _ in range(max(1, round(share * utterances / JOB))):
             batch = [sentence for _, sentence in zip(range(JOB), pool, strict=False)]
             planned.append((kind, split, batch))
     rng.shuffle(planned)
-    return [Job(i, *plan, seed * 100_003 + i, out) for i, plan in enumerate(planned)]
+    return [Job(i, language.code, *plan, seed * 100_003 + i, out) for i, plan in enumerate(planned)]
 
 
-def build(out: Path, utterances: int, seed: int, processes: int) -> Iterator[str]:
-    """Synthesize everything into `out`; yields a line of progress now and then."""
-    out.mkdir(parents=True, exist_ok=True)
-    planned = jobs(out, utterances, seed)
+def plan(out: Path, language: Language, utterances: int, seed: int) -> list[Job]:
+    """The jobs, kept in `out`: a second run for the same set goes on with what is missing.
+
+    Shards of another set are deleted.
+    """
+    path = out / PLAN
+    wanted = {
+        "language": language.code,
+        "utterances": utterances,
+        "seed": seed,
+        "shares": dict(language.shares),
+        "held_out": language.held_out,
+    }
+    known = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if known.get("set") != wanted:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir(parents=True)
+        found = [{**asdict(job), "out": ""} for job in jobs(out, language, utterances, seed)]
+        known = {"set": wanted, "jobs": found}
+        write_atomically(path, json.dumps(known, ensure_ascii=False).encode())
+    return [
+        Job(**{**job, "out": out, "sentences": [Sentence(**s) for s in job["sentences"]]})
+        for job in known["jobs"]
+    ]
+
+
+def build(
+    out: Path, language: Language, utterances: int, seed: int, processes: int
+) -> Iterator[str]:
+    """Synthesize everything into `out`; yields a line of progress now and then.
+
+    Shards that are there already stay.
+    """
+    planned = [job for job in plan(out, language, utterances, seed) if not job.shard.exists()]
     seconds = count = 0.0
     # Spawned, not forked: the synthesizers' libraries keep global state.
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
@@ -136,7 +177,7 @@ def read(out: Path, split: str, part: int = 0, parts: int = 1) -> list[Item]:
     return found
 
 
-def summary(out: Path) -> dict[str, object]:
+def summary(out: Path, language: Language) -> dict[str, object]:
     """What the training split holds."""
     frames = 0
     voices: Counter[str] = Counter()
@@ -149,11 +190,11 @@ def summary(out: Path) -> dict[str, object]:
     count = voices.total()
     shares: Counter[str] = Counter()
     for voice, spoken in voices.items():
-        shares[next(kind for kind in SHARES if voice.startswith(kind))] += spoken
+        shares[next(kind for kind in language.shares if voice.startswith(kind))] += spoken
     return {
         "utterances": count,
         "hours": round(frames / FRAMES_PER_SECOND / 3600, 2),
         "named_voices": len(voices),
-        "held_out": HELD_OUT,
-        "shares": {kind: round(shares[kind] / count, 3) for kind in SHARES},
+        "held_out": language.held_out,
+        "shares": {kind: round(shares[kind] / count, 3) for kind in language.shares},
     }

@@ -8,13 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from recipes.embedded.language import Language
 from recipes.embedded.spoken import Speech, Wave, floats
 
 # fmt: off
-ACCENTS = (
-    "en-us", "en-us", "en-us", "en-us", "en-us", "en", "en", "en-gb-scotland", "en-gb-x-rp",
-    "en-us-nyc", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029",
-)
 # Whispers, creaks and toys, which teach little about voices.
 ODD_VARIANTS = {
     "whisper", "whisperf", "croak", "robosoft", "robosoft2", "robosoft3", "robosoft4", "robosoft5",
@@ -37,11 +34,16 @@ IPA = {
 }  # fmt: skip
 
 
-def phone_of_ipa(symbol: str) -> str:
+PAUSES = ",;:.!?"
+
+
+def phone_of_ipa(symbol: str, language: Language) -> str:
     """One of `PHONES` for an espeak-ng phoneme written in IPA, "?" where none fits."""
     symbol = re.sub(r"[ˈˌː̩ʲ]", "", symbol)
     if not symbol or symbol.startswith("_"):
         return "sil"
+    if symbol in language.phones:
+        return language.phones[symbol]
     return next((IPA[symbol[:n]] for n in (3, 2, 1) if symbol[:n] in IPA), "?")
 
 
@@ -102,9 +104,10 @@ def random_variant(rng: random.Random) -> str:
 class Espeak:
     """espeak-ng's library, started once a process."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, language: Language) -> None:
         """`data`: espeak-ng-data; for `speak` a copy, as that adds random variants."""
         self.folder = data
+        self.language = language
         self.library = ctypes.CDLL("libespeak-ng.so.1")
         synchronous, phoneme_events_in_ipa = 2, 3
         self.rate = self.library.espeak_Initialize(
@@ -130,8 +133,8 @@ class Espeak:
             number += 1
         return 0
 
-    def speak(self, raw: str, rng: random.Random) -> Speech | None:
-        """The sentence in a random accent, voice variant, rate and pitch."""
+    def speak(self, raw: str, rng: random.Random, accent: str = "") -> Speech | None:
+        """The sentence in a random accent, unless one is given, voice variant, rate and pitch."""
         if rng.random() < 0.5:
             variant = f"x{rng.randrange(1 << 30)}"
             path = self.folder / "voices" / "!v" / variant
@@ -140,7 +143,7 @@ class Espeak:
         else:
             name = variant = rng.choice(variants())
             path = None
-        accent = rng.choice(ACCENTS)
+        accent = accent or rng.choice(self.language.accents)
         found = self.library.espeak_SetVoiceByName(f"{accent}+{variant}".encode())
         if path:
             path.unlink()
@@ -149,6 +152,8 @@ class Espeak:
         self.library.espeak_SetParameter(_RATE, rng.randint(115, 215), 0)
         self.library.espeak_SetParameter(_PITCH, rng.randint(30, 70), 0)
         self.library.espeak_SetParameter(_RANGE, rng.randint(20, 85), 0)
+        if self.language.mnemonics:
+            raw = _in_mnemonics(raw, self.language, rng)
         self._synthesize(raw)
         if not self.samples:
             return None
@@ -179,13 +184,14 @@ class Espeak:
     def _synthesize(self, raw: str) -> None:
         self.samples, self.events = [], []
         data = raw.encode()
-        characters, utf8 = 1, 1
-        self.library.espeak_Synth(data, len(data) + 1, 0, characters, 0, utf8, None, None)
+        characters, utf8, mnemonics = 1, 1, 0x100
+        flags = utf8 | (mnemonics if self.language.mnemonics else 0)
+        self.library.espeak_Synth(data, len(data) + 1, 0, characters, 0, flags, None, None)
 
     def _speech(self, raw: str, wave: Wave, voice: str) -> Speech:
         total = len(wave) / self.rate
         events = [(t, p, max(s / self.rate - ESPEAK_LATE, 0.0), x) for t, p, s, x in self.events]
-        starts = [(s, phone_of_ipa(x)) for t, _, s, x in events if t == _PHONEME]
+        starts = [(s, phone_of_ipa(x, self.language)) for t, _, s, x in events if t == _PHONEME]
         ends = [start for start, _ in starts[1:]] + [total]
         phones = [("sil", starts[0][0] if starts else total)]
         phones += [(phone, end) for (_, phone), end in zip(starts, ends, strict=True)]
@@ -198,9 +204,21 @@ class Espeak:
         return Speech(wave, self.rate, phones, words, voice)
 
 
+def _in_mnemonics(raw: str, language: Language, rng: random.Random) -> str:
+    """IPA in espeak-ng's own notation, each word in brackets: `[[Sal'om]], [[j'eled]].`"""
+    drawn = {symbol: rng.choice(ways) for symbol, ways in language.mnemonics.items()}
+    words = []
+    for word in raw.split():
+        spoken = word.rstrip(PAUSES)
+        letters = "".join(drawn[symbol] for symbol in language.symbols(spoken))
+        words.append(f"[[{letters}]]{word[len(spoken) :]}")
+    return " ".join(words)
+
+
 def _words_by_position(raw: str) -> dict[int, int]:
     """Each word's number by the position of its first letter, counted from 1 as espeak-ng does."""
-    marks = re.finditer(r"(?<!\S)(?=\S)[^\w\s]*", raw)  # before the first letter
+    # Before the first letter, or behind the brackets around mnemonics.
+    marks = re.finditer(r"(?<!\S)(?=\S)(?:\[\[|[^\w\s]*)", raw)
     return {mark.end() + 1: number for number, mark in enumerate(marks)}
 
 

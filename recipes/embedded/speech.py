@@ -20,23 +20,8 @@ from asr_gate.embedded.encoding import SAMPLE_RATE
 from asr_gate.embedded.network import PHONES
 from recipes.embedded.espeak import ESPEAK_DATA, Espeak
 from recipes.embedded.kokoro import Kokoro
+from recipes.embedded.language import Language, Sentence
 from recipes.embedded.spoken import Speech, floats
-from recipes.embedded.text import Sentence
-
-HELD_OUT = "festival:ked_diphone"
-"""Never trained on: shows how far the model carries to a voice that it does not know."""
-
-SHARES = {
-    "kokoro": 0.4,
-    "espeak": 0.24,
-    "flite:slt": 0.09,
-    "flite:rms": 0.09,
-    "flite:awb": 0.09,
-    "flite:kal16": 0.02,
-    "festival:cmu_us_slt_arctic_hts": 0.03,
-    "festival:kal_diphone": 0.04,
-}
-"""Shares of the utterances; more where a synthesizer has more voices or a more natural one."""
 
 FLITE_PITCH = {"slt": (130, 240), "rms": (75, 140), "awb": (85, 165), "kal16": (80, 150)}
 """Mean fundamental frequencies in Hz that the voice still sounds human at."""
@@ -197,20 +182,20 @@ def festival(
 
 
 def synthesize(
-    kind: str, sentences: list[Sentence], rng: random.Random
+    kind: str, language: Language, sentences: list[Sentence], rng: random.Random
 ) -> Iterator[tuple[Sentence, Speech]]:
-    """One job: sentences by one synthesizer (a key of `SHARES`), those that fail left out."""
+    """One job: sentences by one synthesizer, `engine` or `engine:voice`; less those that fail."""
     engine, _, voice = kind.partition(":")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         spoken: Iterator[Speech | None]
         if engine == "espeak":
             data = shutil.copytree(ESPEAK_DATA, folder / "espeak-ng-data")
-            espeak = Espeak(data)
-            spoken = (espeak.speak(sentence.raw, rng) for sentence in sentences)
+            espeak = Espeak(data, language)
+            spoken = (espeak.speak(sentence.raw, rng, voice) for sentence in sentences)
         elif engine == "kokoro":
-            kokoro = Kokoro()
-            spoken = (kokoro.speak(sentence.raw, rng) for sentence in sentences)
+            kokoro = Kokoro(language)
+            spoken = (kokoro.speak(sentence.raw, rng, voice) for sentence in sentences)
         elif engine == "flite":
             flite = Flite(voice)
             spoken = (flite.speak(sentence.raw, rng) for sentence in sentences)

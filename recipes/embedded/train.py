@@ -7,6 +7,7 @@ model emits when a word is heard rather than late.
 """
 
 import math
+import os
 import random
 import tempfile
 import time
@@ -25,15 +26,17 @@ from torch.multiprocessing.spawn import spawn
 
 from asr_gate.corpus.files import write_atomically
 from asr_gate.embedded.augment import NO_WORD, UNKNOWN_PHONE, Augment, Batch
-from asr_gate.embedded.encoding import TOKENS, encode
+from asr_gate.embedded.encoding import encode
 from asr_gate.embedded.files import CARD_FILE, WEIGHTS_FILE, card_text
 from asr_gate.embedded.network import EmbeddedNet, Shape, shape_dict, standardise
 from recipes.embedded.dataset import FRAMES_PER_SECOND, Item, read
 from recipes.embedded.evaluate import align, greedy
+from recipes.embedded.language import Language, find
 from recipes.embedded.onnx_file import load, to_onnx
 from recipes.embedded.temperature import best_temperature
 
-SPACE = TOKENS.index(" ")
+SPACE = -1
+"""The last token, in every language."""
 HISTORY = ("revision", "data", "trained", "began_with")
 """What the card of a model keeps of the one that its training began with."""
 FORBIDDEN = -30.0
@@ -94,7 +97,9 @@ def batches(items: list[Item], budget: int, rng: random.Random) -> Iterator[list
         yield from groups
 
 
-def allowed_tokens(words: Tensor, texts: list[str], tolerance: int) -> Tensor:
+def allowed_tokens(
+    words: Tensor, texts: list[str], tolerance: int, tokens: tuple[str, ...]
+) -> Tensor:
     """Which tokens each frame may emit: (batch, frames) word labels to (batch, frames, tokens).
 
     Blank always; a word's letters from `tolerance` frames before it to as many after it; the space
@@ -103,14 +108,14 @@ def allowed_tokens(words: Tensor, texts: list[str], tolerance: int) -> Tensor:
     """
     count = len(words)
     most = max(len(text.split()) for text in texts)
-    letters = torch.zeros(count, most, len(TOKENS))
+    letters = torch.zeros(count, most, len(tokens))
     for row, text in enumerate(texts):
         present = set(words[row].tolist())
         first = min(present - {NO_WORD}, default=0)
         home = first
         for number, word in enumerate(text.split()):
             home = number if number in present else home
-            letters[row, home, encode(word)] = 1
+            letters[row, home, encode(word, tokens)] = 1
             if home != number:
                 letters[row, home, SPACE] = 1
     at = F.one_hot(words + 1, most + 1).float().transpose(1, 2)
@@ -177,16 +182,16 @@ def strength_at(progress: float) -> float:
 
 
 @torch.inference_mode()
-def figures(net: EmbeddedNet, items: list[Item]) -> dict[str, float]:
+def figures(net: EmbeddedNet, items: list[Item], language: Language) -> dict[str, float]:
     """Greedy errors a letter, seconds by which aligned word starts come late, and a temperature."""
     heard, late, emissions = [], [], []
     for item in items:
         batch = collate([item])
         tokens, _, _ = net.logits(standardise(batch.mel, batch.frames), batch.frames)
         log_probs = tokens[0].log_softmax(-1)
-        heard.append(greedy(log_probs))
+        heard.append(greedy(log_probs, language.tokens))
         emissions.append(log_probs)
-        starts = align(log_probs, item.text).starts
+        starts = align(log_probs, item.text, language.tokens).starts
         for number, start in enumerate(starts):
             spoken = np.flatnonzero(item.words == number)
             if len(spoken):
@@ -195,7 +200,7 @@ def figures(net: EmbeddedNet, items: list[Item]) -> dict[str, float]:
     return {
         "character_error_rate": round(errors, 4),
         "delay": round(float(np.median(late)), 3),
-        "temperature": best_temperature(emissions, [item.text for item in items]),
+        "temperature": best_temperature(emissions, [item.text for item in items], language),
     }
 
 
@@ -204,20 +209,26 @@ def train(
     settings: Settings,
     out: Path,
     card: dict[str, Any],
+    language: Language,
     processes: int,
     resume: bool = False,
+    begin_with: Path | None = None,
 ) -> None:
     """Train for `settings.minutes` on the set in `data`; leaves the model in `out`.
 
-    With `resume`, go on from the averaged weights in `out` at the share of the time that they had,
-    or, where that time was over, with a schedule of its own.
+    With `resume`, go on from the averaged weights in `out`, if there are any, at the share of the
+    time that they had, or, where that time was over, with a schedule of its own. Otherwise begin
+    with the model in the folder `begin_with`, of which all layers but the last are taken where it
+    is of another language.
 
     One thread in each process, gradients averaged once a step: where other programs want the
     processors too, several threads would wait for each other at every layer instead.
     """
     with tempfile.TemporaryDirectory() as scratch:
         meeting = f"file://{scratch}/meeting"
-        arguments = (processes, meeting, data, settings, out, card, resume)
+        resumed = resume and (out / CARD_FILE).exists()
+        begin = out if resumed else begin_with
+        arguments = (processes, meeting, data, settings, out, card, language.code, begin)
         spawn(_run, arguments, processes)  # type: ignore[no-untyped-call]
 
 
@@ -229,17 +240,24 @@ def _run(
     settings: Settings,
     out: Path,
     card: dict[str, Any],
-    resume: bool,
+    code: str,
+    begin: Path | None,
 ) -> None:
     """One of `world` processes; the first keeps the time, the averaged weights and the log."""
+    parent = os.getppid()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=world)
+    language = find(code)
     items = read(data, "train", rank, world)
     held_out = read(data, "held_out") if rank == 0 else []
     torch.manual_seed(settings.seed)
-    net = load(out).train() if resume else EmbeddedNet(Shape()).train()
+    net = load(begin).train() if begin else EmbeddedNet(Shape()).train()
     before = net.card.get("trained", {"steps": 0, "minutes": 0.0, "progress": 0.0})
+    if begin and begin != out:
+        before = {**before, "progress": 1.0}
+        if net.card.get("language", "en") != code:
+            net.output.reset_parameters()
     if before["progress"] >= 1:
         card = {
             **card,
@@ -248,7 +266,8 @@ def _run(
         before = {**before, "progress": 0.0}
     elif "began_with" in net.card:
         card = {**card, "began_with": net.card["began_with"]}
-    average = Average(net, settings.average, before["steps"])
+    # Of another language's weights the average shall keep nothing.
+    average = Average(net, settings.average, before["steps"] if begin == out else 0)
     seed = settings.seed + rank + world * before["steps"]
     rng = random.Random(seed)
     augment = Augment(seed)
@@ -263,8 +282,12 @@ def _run(
     totals = np.zeros(3)
     for step, group in enumerate(batches(items, settings.batch_frames // world, rng), 1):
         strength = strength_at(progress)
+        if os.getppid() != parent:  # killed, and nobody reads what is written here
+            break
         batch = augment(collate(group), strength)
-        letters, phone = losses(net, augment, batch, [i.text for i in group], strength, settings)
+        letters, phone = losses(
+            net, augment, batch, [i.text for i in group], strength, settings, language.tokens
+        )
         for part in optimizer.param_groups:
             part["lr"] = rate_at(progress, step, settings.peak_rate)
         optimizer.zero_grad()
@@ -290,7 +313,7 @@ def _run(
                 totals[:] = 0
             if done or now - saved > 60 * settings.checkpoint_minutes:
                 saved = now
-                found = figures(average.net, held_out)
+                found = figures(average.net, held_out, language)
                 about = {
                     "steps": before["steps"] + step,
                     "minutes": round(before["minutes"] + (now - started) / 60, 1),
@@ -325,14 +348,15 @@ def losses(
     texts: list[str],
     strength: float,
     settings: Settings,
+    tokens: tuple[str, ...],
 ) -> tuple[Tensor, Tensor]:
     """CTC loss a letter and the phone classifier's cross-entropy a frame."""
     mel = augment.mask(standardise(batch.mel, batch.frames), batch.frames, strength)
-    tokens, phones, lengths = net.logits(mel, batch.frames)
-    allowed = allowed_tokens(batch.words[:, ::2], texts, settings.tolerance)
-    targets = torch.tensor([token for text in texts for token in encode(text)])
-    letters = windowed_ctc(tokens, lengths, allowed, targets, batch.characters)
-    padding = torch.arange(tokens.shape[1])[None] >= lengths[:, None]
+    logits, phones, lengths = net.logits(mel, batch.frames)
+    allowed = allowed_tokens(batch.words[:, ::2], texts, settings.tolerance, tokens)
+    targets = torch.tensor([token for text in texts for token in encode(text, tokens)])
+    letters = windowed_ctc(logits, lengths, allowed, targets, batch.characters)
+    padding = torch.arange(logits.shape[1])[None] >= lengths[:, None]
     phone = F.cross_entropy(
         phones.transpose(1, 2),
         batch.phones[:, ::2].masked_fill(padding, UNKNOWN_PHONE),

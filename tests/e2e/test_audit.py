@@ -350,7 +350,7 @@ def test_what_steers_a_terminal_is_shown_and_not_obeyed(small: Path, tmp_path: P
 
 
 def test_another_language_is_refused(small: Path, tmp_path: Path) -> None:
-    done = asr_here("audit", small, "--no-wandb", "--language", "he", cwd=tmp_path)
+    done = asr_here("audit", small, "--no-wandb", "--language", "fr", cwd=tmp_path)
     assert done.returncode == 2
     assert "embedded is a model of 'en'" in one_line(done)
 

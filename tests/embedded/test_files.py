@@ -16,16 +16,19 @@ from asr_gate.corpus.fingerprint import fingerprint
 from asr_gate.corpus.heard import HEARD_FILE, Heard
 from asr_gate.corpus.read import read_corpus
 from asr_gate.embedded import files
-from asr_gate.embedded.network import load
-from asr_gate.embedded.training import halved
+from asr_gate.embedded.encoding import ALPHABETS, encode
+from asr_gate.embedded.network import load, net_of
+from asr_gate.embedded.training import halved, targets, trained_card
 from tests.speech import EXAMPLE, PROCEED, babble, spoken
 
+HEBREW = {"language": "he", "tokens": ALPHABETS["he"]}
 
-def trained(folder: Path, factor: float = 1.05) -> Path:
+
+def trained(folder: Path, factor: float = 1.05, **about: object) -> Path:
     """A folder with the shipped model, its weights changed a little."""
     found = files.read()
     weights = {name: (factor * w).astype(np.float16) for name, w in found.weights().items()}
-    files.write(folder, weights, {"delay": 0.02, "temperature": 2.0})
+    files.write(folder, weights, {"delay": 0.02, "temperature": 2.0, **about})
     return folder
 
 
@@ -102,6 +105,33 @@ def test_a_run_that_made_a_model_is_named(tmp_path: Path) -> None:
     assert (made.dataset, made.report, made.began_with) == ("sha256:1", "sha256:2", "embedded")
     (tmp_path / "run.json").write_text(json.dumps({**record, "plan": []}))
     assert load_model(f"embedded:{final}").info.trained is None, "no record of ours"
+
+
+def test_the_model_of_a_language_is_taken_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (files.WEIGHTS_FILE, files.CARD_FILE):
+        (tmp_path / name).write_bytes((files.SHIPPED / name).read_bytes())
+    trained(tmp_path / "he", **HEBREW)
+    monkeypatch.setattr(files, "SHIPPED", tmp_path)
+    for language in ("he", "iw", "Hebrew", "he-IL"):
+        model = load_model("embedded", language=language, device="cpu")
+        assert model.info.language == "he"
+        (word,) = model.spell("שָׁלוֹם!").words
+        assert word.letters == tuple("שלום")
+    assert load_model("embedded", language="en-GB").info.language == "en"
+    with pytest.raises(UserError, match="model of 'en'"):
+        load_model("embedded", language="fr")
+    assert files.shipped("../he") == files.shipped(None) == tmp_path
+
+
+def test_what_is_trained_from_a_language_keeps_its_letters(tmp_path: Path) -> None:
+    net = net_of(files.read(trained(tmp_path / "he", **HEBREW)))
+    files.write(tmp_path / "mine", halved(net.state_dict()), trained_card(net.card))
+    card = files.read(tmp_path / "mine").card
+    assert (card.language, card.tokens) == ("he", ALPHABETS["he"])
+    assert targets("יש 3 בתים", "he", card.tokens) == encode("יש שלוש בתים", card.tokens)
+    assert targets("house", "he", card.tokens) is None
 
 
 def test_an_audit_of_rows_that_its_aligner_was_trained_on_warns(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_words_letters_are_allowed_near_the_word() -> None:
     words = torch.full((1, 12), NO_WORD)
     words[0, 2:6] = 0
     words[0, 8:10] = 1
-    allowed = allowed_tokens(words, ["ab c"], tolerance=1)[0]
+    allowed = allowed_tokens(words, ["ab c"], 1, TOKENS)[0]
     a, _, _, c = encode("ab c")
     assert allowed[:, 0].all()
     assert allowed[:, a].nonzero().flatten().tolist() == [1, 2, 3, 4, 5, 6]

@@ -1,4 +1,4 @@
-"""Sentences to be spoken, from texts that installed Debian packages carry.
+"""English, from texts that installed Debian packages carry.
 
 Every source is public domain or under a licence that lets anything be made of it; none is under a
 documentation licence. `LICENSES.md` says the same in prose.
@@ -7,9 +7,11 @@ documentation licence. `LICENSES.md` says the same in prose.
 import gzip
 import random
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
+
+from asr_gate.embedded.encoding import ALPHABETS
+from recipes.embedded.language import Language, Sentence, Source
 
 WORDNET = Path("/usr/share/wordnet")
 DEVIL = Path("/usr/share/dictd/devil.dict.dz")
@@ -31,24 +33,6 @@ NUMBERS = (
     "ninety", "hundred", "thousand",
 )
 # fmt: on
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence as the synthesizer reads it and as the model shall write it."""
-
-    raw: str
-    """With capitals and punctuation, words parted by single spaces."""
-    text: str
-    """Lower case, letters, apostrophes and spaces only; the same number of words as `raw`."""
-    source: str
-
-
-@dataclass(frozen=True)
-class Source:
-    package: str
-    license: str
-    read: Callable[[], Iterable[str]]
 
 
 def _wordnet_notes() -> Iterable[str]:
@@ -131,3 +115,45 @@ def sentences(rng: random.Random, numbers: int = 600, short: int = 900) -> list[
     mixed = cut + found[short:] + _number_phrases(numbers, rng)
     rng.shuffle(mixed)
     return mixed
+
+
+# --- voices ---------------------------------------------------------------------------------------
+
+BRITISH = ("en", "en-gb-x-rp", "en-gb-scotland")
+
+
+def _kokoro_accent(voice: str, rng: random.Random) -> str:
+    british = voice.startswith("b") or rng.random() < 0.15
+    return rng.choice(BRITISH) if british else "en-us"
+
+
+LANGUAGE = Language(
+    code="en",
+    tokens=ALPHABETS["en"],
+    sources=SOURCES,
+    sentences=sentences,
+    normalise=normalise,
+    shares={
+        "kokoro": 0.4,
+        "espeak": 0.24,
+        "flite:slt": 0.09,
+        "flite:rms": 0.09,
+        "flite:awb": 0.09,
+        "flite:kal16": 0.02,
+        "festival:cmu_us_slt_arctic_hts": 0.03,
+        "festival:kal_diphone": 0.04,
+    },
+    held_out="festival:ked_diphone",
+    accents=(
+        "en-us", "en-us", "en-us", "en-us", "en-us", "en", "en", "en-gb-scotland", "en-gb-x-rp",
+        "en-us-nyc", "en-gb-x-gbclan", "en-gb-x-gbcwmd", "en-029",
+    ),
+    packages=(
+        "espeak-ng-data", "libespeak-ng1", "libflite1", "festival", "festvox-kallpc16k",
+        "festvox-kdlpc16k", "festvox-us-slt-hts", "wordnet-base", "dict-devil", "dict-jargon",
+        "wamerican",
+    ),
+    kokoro_accent=_kokoro_accent,
+    kokoro_symbols={"r": "ɹ", "g": "ɡ", "x": "k", "ɬ": "l", "ɫ": "l", "ʉ": "u", "ʍ": "w"},
+    kokoro_native="ab",
+)  # fmt: skip
