@@ -46,6 +46,10 @@ $(AUDIT): EXTRAS := align,wandb
 $(TRAIN): EXTRAS := train,wandb
 $(READY): EXTRAS := dev
 $(AUDIT) $(TRAIN) $(READY): $(BIN)/uv requirements.lock pyproject.toml
+	@# ctc-forced-aligner, which the tests ask for a second opinion, is built from source.
+	@case "$(EXTRAS)" in *dev*) command -v g++ >/dev/null \
+	  || { test "$$(id -u)" = 0 && apt-get update -qq && apt-get install -y -qq g++ >/dev/null; } \
+	  || { echo "A C++ compiler is missing: apt-get install g++"; exit 2; };; esac
 	$(INSTALL) -e '.[$(EXTRAS)]'
 	@# Compiles the aligner's loops, once a machine; an audit would do it when it first aligns.
 	$(BIN)/python -m asr_gate.audit.align
