@@ -60,7 +60,7 @@ def no_verdict(
     return (
         _other_alphabet(sample.rows, policy, model)
         or _cannot_tell(sample, populations, policy.decision, model)
-        or _nothing_to_exchange(sample, populations, policy)
+        or _nothing_to_exchange(sample, policy)
         or _too_few(len(sample.rows), sum(populations.values()), policy.decision)
     )
 
@@ -126,17 +126,14 @@ def _cannot_tell(
     )
 
 
-def _nothing_to_exchange(
-    sample: JudgedSample, populations: Mapping[str, int], policy: Policy
-) -> Verdict | None:
+def _nothing_to_exchange(sample: JudgedSample, policy: Policy) -> Verdict | None:
     """No verdict where texts are so alike that none could be planted in another row."""
-    rows, texts = len(sample.rows), len({bare(row.measured.text) for row in sample.rows})
-    if (
-        not policy.controls.per_kind
-        or rows < MIN_PLANTED
-        or 2 * texts > rows
-        or sample.calibration.total("swapped") is not None
-    ):
+    rows = len(sample.rows)
+    planted = sample.calibration.total("swapped") is not None
+    if planted or not policy.controls.per_kind or rows < MIN_PLANTED:
+        return None
+    texts = len({bare(row.measured.text) for row in sample.rows})
+    if 2 * texts > rows:
         return None
     return Verdict(
         "NO_VERDICT",
