@@ -13,6 +13,7 @@ import click
 from rich.console import Console
 
 from asr_gate.cli.all_rows import end_interrupted
+from asr_gate.cli.audit_preview import show_preview
 from asr_gate.cli.main import debug_option, one_interrupt, show
 from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
 from asr_gate.cli.project import Project, Reading, load_project, reading
@@ -217,6 +218,17 @@ def _measure_share(source: Reading, settings: Settings) -> int:
     help="Ask ctc-forced-aligner, too, of the rows that are excluded (extra second-opinion); it "
     "decides nothing.",
 )
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Measure a minute of the sample, show what the audit will take, and stop.",
+)
+@click.option(
+    "--price",
+    type=click.FloatRange(0),
+    callback=_number,
+    help="Of an hour of this machine, for --dry-run.",
+)
 @click.option("--strict", is_flag=True, help="Exit 10 on CAUTION.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the report as JSON on standard output."
@@ -253,6 +265,8 @@ def command(
     controls: int | None,
     page_audio: bool,
     second_opinion: bool,
+    dry_run: bool,
+    price: float | None,
     strict: bool,
     as_json: bool,
     tracking: dict[str, Any],
@@ -272,6 +286,13 @@ def command(
         raise click.UsageError("--all and --fraction contradict each other; give one of them")
     if engine != "ray" and (address or workers or gpus_per_worker):
         raise click.UsageError("--address, --workers and --gpus-per-worker need --engine ray")
+    if dry_run and (engine == "ray" or shard or merge):
+        raise click.UsageError(
+            "--dry-run measures on this machine, and says what several like it would take; leave "
+            "out --engine ray, --shard and --merge"
+        )
+    if price is not None and not dry_run:
+        raise click.UsageError("--price is for --dry-run")
     from asr_gate.audit.engine.on_ray import RayOptions
     from asr_gate.audit.engine.shards import Share
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
@@ -323,6 +344,8 @@ def command(
         second_opinion=second_opinion,
         texts=texts,
     )
+    if dry_run:
+        return show_preview(source, settings, price, as_json)
     if settings.share:
         return _measure_share(source, settings)
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")

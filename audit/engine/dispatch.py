@@ -129,14 +129,13 @@ class Dispatcher:
 
     def _assign(self) -> None:
         for length in range(AHEAD):  # whoever has nothing to do comes first
-            for worker in sorted(self._ready):
-                if len(self._queues[worker]) != length:
-                    continue
+            for worker in sorted(w for w in self._ready if len(self._queues[w]) == length):
                 task = self._again.popleft() if self._again else next(self._tasks, None)
-                if task is not None:
-                    self._give(worker, task)
-                elif not length and (slow := self._slowest()) is not None:
-                    self._give(worker, slow)
+                if task is None and not length:
+                    task = self._slowest()
+                if task is None:
+                    return
+                self._give(worker, task)
 
     def _give(self, worker: int, task: Task) -> None:
         number = task.shard.number
