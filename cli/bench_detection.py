@@ -87,6 +87,7 @@ def command(
         policy,
         wrong={row.id for row in marked if row.verdict == "wrong"},
         doubtful={row.id for row in marked if row.verdict == "doubtful"},
+        speakers={row.id: row.speaker for row in chosen if row.speaker is not None},
         seed=seed,
     )
     about = {

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from asr_gate.audit.controls.false_alarms import LIKE_PLANTED
 from asr_gate.audit.controls.wilson import wilson
 from asr_gate.audit.records.controls import (
     EVIDENCE,
@@ -39,6 +40,8 @@ SEPARATE = 0.8
 """Planted defects that must be found for an estimated share of defects to be believed."""
 NEARLY_ALL = 0.98
 """Planted defects that a threshold may rise below."""
+ROOM = 0.01
+"""Share of the planted defects that a threshold may rise by where it leaves more of them below."""
 MOST = 0.95
 """Planted defects above the room between right transcripts and defects."""
 MIN_RIGHT = 10
@@ -230,7 +233,10 @@ class _Values:
         if defects and (self.all_planted > least).mean() < SEPARATE:
             # What looks like defects is then as likely the aligner's own weakness.
             least = self._least(false_alarm, 0.0, weak)
-        return max(least, (least + float(np.quantile(self.all_planted, 1 - NEARLY_ALL))) / 2)
+        # Up to where a few more planted ones would be lost, a higher threshold costs little.
+        lost = 0.0 if weak else float((self.all_planted <= least).mean())
+        room = float(np.quantile(self.all_planted, min(1.0, max(lost + ROOM, 1 - NEARLY_ALL))))
+        return max(least, (least + room) / 2)
 
     def _between(self, false_alarm: float) -> float | None:
         """Halfway between the tail of the utterances that look right and most planted ones.
@@ -251,7 +257,22 @@ class _Values:
             tail = max(tail, float(np.quantile(right, 1 - false_alarm)))
         if middle + CLEAR * (tail - middle) >= planted:
             return None
-        return float(tail + planted) / 2
+        threshold = float(tail + planted) / 2
+        return threshold if self._explained(threshold) else None
+
+    def _explained(self, threshold: float) -> bool:
+        """Whether no more utterances pass a threshold than there are defects like the planted ones.
+
+        Where more do, right ones reach up to the planted ones, and what lies below is a part of
+        them. The share of defects is estimated as in `false_alarms`, and off by its standard
+        deviation.
+        """
+        defects = max(
+            float((self.natural > np.quantile(self.all_planted, at)).sum()) / (1 - at)
+            for at in LIKE_PLANTED
+        )
+        expected = defects * float((self.all_planted > threshold).mean())
+        return float((self.natural > threshold).sum()) <= expected + defects**0.5 + 1
 
     def _least(self, false_alarm: float, defects: float, weak: bool) -> float:
         """The least threshold, given the share of defects among the utterances as they are.

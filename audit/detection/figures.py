@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 
@@ -59,6 +60,7 @@ def detection(
     *,
     wrong: Collection[str] = (),
     doubtful: Collection[str] = (),
+    speakers: Mapping[str, str] = MappingProxyType({}),
     seed: int = 0,
     resamplings: int = RESAMPLINGS,
 ) -> Detection:
@@ -71,6 +73,8 @@ def detection(
         rows: measured, with controls.
         policy: the rate of false alarms, and the limits.
         wrong, doubtful: ids of rows known to be so; all others count as right.
+        speakers: by id of a row; nobody's rows both set thresholds and are counted. Rows that are
+            not in it are divided one by one.
         seed: of the bootstrap and of the resamplings.
         resamplings: how many.
     """
@@ -104,19 +108,48 @@ def detection(
         good = {n: _score(_evidence(heard[n], everything), heard[n], calibration) for n in right}
         found[KNOWN] = _kind(known, [*good.items()], seed)
     aside = {*wrong, *doubtful}
-    return Detection(len(right), found, held_out(rows, policy, aside, seed, resamplings))
+    return Detection(len(right), found, _held_out(rows, policy, aside, speakers, seed, resamplings))
 
 
-def held_out(
-    rows: Sequence[Measured], policy: Policy, aside: Collection[str], seed: int, resamplings: int
+def halves(
+    rows: Sequence[Measured], speakers: Mapping[str, str], seed: str
+) -> tuple[list[Measured], list[Measured]]:
+    """Divide rows at random into halves that have no speaker in common.
+
+    Args:
+        rows: measured.
+        speakers: by id of a row; a row that is not in it has a speaker of its own.
+        seed: of the halves.
+    """
+    groups: dict[tuple[bool, str], list[Measured]] = {}
+    for row in rows:
+        known = row.id in speakers
+        groups.setdefault((known, speakers[row.id] if known else row.id), []).append(row)
+    order = list(groups.values())
+    random.Random(seed).shuffle(order)
+    one: list[Measured] = []
+    two: list[Measured] = []
+    for group in order:
+        (one if len(one) <= len(two) else two).extend(group)
+    return one, two
+
+
+def _held_out(
+    rows: Sequence[Measured],
+    policy: Policy,
+    aside: Collection[str],
+    speakers: Mapping[str, str],
+    seed: int,
+    resamplings: int,
 ) -> HeldOut:
-    """Set thresholds on a random half of the rows and count on the other, both ways, often.
+    """Set thresholds on a random half of the speakers and count on the other, both ways, often.
 
     Args:
         rows: measured, with controls.
         policy: as in `detection`.
         aside: ids of rows that are no right ones; they set thresholds as all others do, since
             nobody would know of them.
+        speakers: as in `detection`.
         seed: of the halves.
         resamplings: halves to count on.
     """
@@ -124,12 +157,9 @@ def held_out(
     planted: Counter[str] = Counter()
     alarms: dict[Evidence, list[tuple[int, int]]] = {evidence: [] for evidence in EVIDENCE}
     for number in range(resamplings):
-        order = list(rows)
-        random.Random(f"{seed}:{number // 2}").shuffle(order)
-        calibration = _calibrate(order[number % 2 :: 2], policy)
-        counted = [
-            row for row in order[1 - number % 2 :: 2] if row.domain in calibration.thresholds
-        ]
+        divided = halves(rows, speakers, f"{seed}:{number // 2}")
+        calibration = _calibrate(divided[number % 2], policy)
+        counted = [row for row in divided[1 - number % 2] if row.domain in calibration.thresholds]
         heard = [row for row in counted if calibration.recognises_enough(row)]
         planted.update(control.kind for row in counted for control in row.controls)
         for row in heard:

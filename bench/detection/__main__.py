@@ -29,7 +29,7 @@ from bench.detection import tables
 from bench.detection.boundaries import boundaries
 from bench.detection.competitors import COMPETITORS
 from bench.detection.conditions import CLEAN, CONDITIONS, Condition
-from bench.detection.data import HandMade, hand_times, utterances
+from bench.detection.data import HandMade, hand_times, speaker, utterances
 from bench.detection.flagged import flagged
 from bench.detection.further import further
 from bench.detection.material import collect
@@ -89,7 +89,10 @@ def _measure(
             found = measure(given, policy)
         detected += _show(tables.detection(condition.name, found))
         natural = found.audited.natural
-        figures[condition.name] = detection(natural, policy, wrong=wrong, doubtful=doubtful)
+        speakers = {row.id: speaker(row.id) for row in natural}
+        figures[condition.name] = detection(
+            natural, policy, wrong=wrong, doubtful=doubtful, speakers=speakers
+        )
         if condition is CLEAN:
             times = _show(tables.boundaries(boundaries(given, hand)))
             replace_figures(PAGE, f"times-{name}", times)

@@ -26,6 +26,11 @@ def utterances(manifest: Path) -> list[Utterance]:
     ]
 
 
+def speaker(identity: str) -> str:
+    """Whose voice a row is, by its id: that of its recording, or of all rows of its source."""
+    return identity.rpartition("_")[0]
+
+
 def hand_times(manifest: Path) -> dict[str, HandMade]:
     """Word, start and end by id, of the rows that have them."""
     rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]

@@ -43,6 +43,25 @@ def test_thresholds_hold_the_false_alarm_rate(
     assert max(rates) < {1000: 0.03, 83: 0.1, 20: 0.35}[count]
 
 
+def test_planted_defects_that_are_not_heard_make_no_room_among_right_transcripts() -> None:
+    """As in noise: what lies below the lowest planted ones is a part of the right transcripts."""
+
+    def masked(row: Measured, number: int) -> Measured:
+        controls = (
+            replace(c, value=0.3) if c.kind == "replaced" and number % 12 == 0 else c
+            for c in row.controls
+        )
+        return replace(row, controls=tuple(controls))
+
+    rates = []
+    for seed in range(20):
+        rows = normal_rows(41, seed, apart=4.0)
+        calibration = calibrated([masked(row, number) for number, row in enumerate(rows)])
+        rates.append(passing(calibration, "substitution"))
+    assert mean(rates) < 2 * RATE
+    assert max(rates) < 0.1
+
+
 def test_evidence_for_a_transcript_that_knows_no_bounds_raises_no_threshold() -> None:
     def stretched(r: Measured) -> Measured:
         """What speaks for the transcript, or hardly against it, three times as strongly."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.detection.figures import KNOWN, detection
+from asr_gate.audit.detection.figures import KNOWN, detection, halves
 from asr_gate.audit.detection.files import CURVES_FILE, FIGURES_FILE, write_figures
 from asr_gate.audit.detection.known import read_known
 from asr_gate.corpus.errors import UserError
@@ -30,6 +30,15 @@ def test_known_errors_are_found_and_no_false_alarms(tmp_path: Path) -> None:
     lines = (tmp_path / "new" / CURVES_FILE).read_text(encoding="utf-8").splitlines()
     assert lines[0].split(",")[:2] == ["condition", "kind"]
     assert len(lines) > 100
+
+
+def test_halves_have_no_speaker_in_common() -> None:
+    rows = normal_rows(40, 0)
+    speakers = {row.id: f"s{number // 8}" for number, row in enumerate(rows[:30])}
+    one, two = halves(rows, speakers, "0")
+    assert sorted(row.id for row in (*one, *two)) == sorted(row.id for row in rows)
+    assert abs(len(one) - len(two)) <= 8
+    assert not {speakers.get(r.id, r.id) for r in one} & {speakers.get(r.id, r.id) for r in two}
 
 
 @pytest.mark.parametrize(
