@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from asr_gate.corpus.errors import UserError
@@ -17,11 +17,11 @@ VARIABLE = "ASR_AUDIO_ROOT"
 """Environment variable: folders that audio may lie in, with `:` between them, as in PATH."""
 
 
-def allowed_folders(rows: Sequence[Row], source: Source, audio_root: Path | None) -> AllowedFolders:
+def allowed_folders(rows: Iterable[Row], source: Source, audio_root: Path | None) -> AllowedFolders:
     """The folders that the audio of some rows may lie in.
 
     Args:
-        rows: as the format found them.
+        rows: as the format found them; read to the end only if every path is absolute.
         source: where they are from.
         audio_root: one more folder that is allowed; further ones come from the environment.
 
@@ -59,7 +59,7 @@ def _of_environment() -> list[Path]:
     return [Path(one) for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
 
 
-def _shared_folder(rows: Sequence[Row]) -> Path | None:
+def _shared_folder(rows: Iterable[Row]) -> Path | None:
     """The folder that all audio shares if every path is absolute; None if one is not.
 
     The root of the disk does not count as shared.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -64,11 +65,12 @@ class SkippedRow:
 class Corpus:
     """What one or several manifests hold."""
 
-    utterances: list[Utterance]
+    utterances: Sequence[Utterance]
+    """A list, or `corpus.rows.Rows` on disk where there are many."""
     manifests: list[str]
     """The manifests as the user named them."""
     skipped: list[SkippedRow] = field(default_factory=list)
-    others: list[Utterance] = field(default_factory=list)
+    others: Sequence[Utterance] = field(default_factory=list)
     """Rows of the other splits, if one was chosen: not audited, only searched for leaks."""
     split: str | None = None
     """The split that was chosen; None: all rows."""
