@@ -90,6 +90,19 @@ class AllowedFolders:
         self.roots = tuple(map(_resolved, roots))
         self._named_from = tuple(map(_resolved, named_from))
         self._folders: dict[str, str] = {}
+        self._last: tuple[Path, str, Path, bool] | None = None
+
+    def placed(self, base: Path, name: str) -> tuple[Path, bool]:
+        """A file by its name in a manifest, and whether it lies in one of them.
+
+        Raises:
+            OSError, ValueError, RuntimeError: no file can have this name.
+        """
+        # Segments of one recording mostly follow on each other.
+        if self._last is None or self._last[1] != name or self._last[0] is not base:
+            audio = base / name
+            self._last = base, name, audio, self.holds(audio)
+        return self._last[2:]
 
     def holds(self, audio: Path) -> bool:
         """Whether a file lies in one of them, links resolved.

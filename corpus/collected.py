@@ -1,4 +1,4 @@
-"""Rows as they are read: in memory while they are few, and each with an id of its own at the end."""
+"""Rows as they are read: in memory while they are few, and with ids of their own at the end."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Collected:
         """Ids of all rows, in the order in which they came."""
         places = iter(zip(self._places, self.skipped, strict=True))
         following = next(places, None)
-        for number, (identity, _) in enumerate(columns(self.rows, "id", "split")):
+        for number, (identity,) in enumerate(columns(self.rows, "id")):
             while following is not None and following[0] == number:
                 yield following[1].id
                 following = next(places, None)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from asr_gate.corpus.dealt import big_file_folder
-from asr_gate.corpus.utterance import Utterance
+from asr_gate.corpus.utterance import Corpus, Utterance
 
 BLOCK = 4096
 """Rows of a block: of each column some 100 kB."""
@@ -25,13 +25,18 @@ IN_MEMORY = 50_000
 """Rows of a corpus that are kept as objects: some 50 MB."""
 KEPT = 8
 """Blocks of rows that are kept when single rows are asked for."""
-FIELDS = "id text audio audio_name origin offset duration lang domain speaker split roots".split()
+FIELDS = (
+    *("id", "text", "audio", "audio_name", "origin", "offset", "duration"),
+    *("lang", "domain", "speaker", "split", "roots"),
+)
 
 
 def columns(rows: Sequence[Utterance], *names: str) -> Iterator[tuple[Any, ...]]:
-    """Some fields of all rows, a tuple a row, without the rows themselves; two names or more."""
+    """Some fields of all rows, a tuple a row, without the rows themselves."""
     if isinstance(rows, Rows):
         return rows.columns(*names)
+    if len(names) == 1:
+        return ((getattr(row, names[0]),) for row in rows)
     return map(attrgetter(*names), rows)
 
 
@@ -46,7 +51,12 @@ class Columns:
         """Where each column of each block begins in the file, and the end of all."""
 
     def __len__(self) -> int:
-        return len(self._starts) // self._width * BLOCK + len(self._last)
+        return self._written * BLOCK + len(self._last)
+
+    @property
+    def _written(self) -> int:
+        """Blocks in the file."""
+        return (len(self._starts) - 1) // self._width
 
     def append(self, row: tuple[Any, ...]) -> None:
         """Add a row."""
@@ -59,7 +69,7 @@ class Columns:
 
     def blocks(self, *numbers: int) -> Iterator[list[list[Any]]]:
         """Some columns, by their numbers, a block at a time."""
-        for block in range(len(self._starts) // self._width):
+        for block in range(self._written):
             yield [self._column(block, number) for number in numbers]
         if self._last:
             every = list(zip(*self._last, strict=True))
@@ -67,7 +77,7 @@ class Columns:
 
     def block(self, block: int) -> list[list[Any]]:
         """All columns of one block."""
-        if block == len(self._starts) // self._width:
+        if block == self._written:
             return [list(column) for column in zip(*self._last, strict=True)]
         return [self._column(block, number) for number in range(self._width)]
 
@@ -175,7 +185,13 @@ def with_ids(rows: Sequence[Utterance], ids: Iterable[str]) -> dict[str, Utteran
     wanted = set(ids)
     if not isinstance(rows, Rows):
         return {row.id: row for row in rows if row.id in wanted}
-    found = [
-        at for at, (identity, _) in enumerate(rows.columns("id", "split")) if identity in wanted
-    ]
+    found = [at for at, (one,) in enumerate(rows.columns("id")) if one in wanted]
     return {(row := rows[at]).id: row for at in found}
+
+
+def origins_of(corpus: Corpus, ids: Iterable[str]) -> dict[str, str]:
+    """The relative origins of some rows, by id; ids that no row has are left out."""
+    wanted = set(ids)
+    origins = {row.id: row.origin for row in corpus.skipped if row.id in wanted}
+    origins |= {one: row.origin for one, row in with_ids(corpus.utterances, wanted).items()}
+    return {identity: corpus.relative_origin(origin) for identity, origin in origins.items()}
