@@ -6,8 +6,9 @@ import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
 
-from asr_gate.corpus.dealt import Dealt
+from asr_gate.corpus.dealt import repeated
 from asr_gate.corpus.rows import IN_MEMORY, Rows, columns
 from asr_gate.corpus.utterance import SkippedRow, Utterance
 
@@ -93,27 +94,16 @@ def _renamed(
 
     Only ids of which several have one hash are kept in memory.
     """
-    hashes = Dealt(8)
-    taken: set[str] = set()  # of names that a new one could be
-    for every in (before(), ids()):
-        for one in every:
-            hashes.add(hash(one).to_bytes(8, signed=True))
-            if _NUMBERED.search(one):
-                taken.add(one)
-    repeated: set[int] = set()
-    for bucket in hashes.buckets():
-        if len(set(bucket)) < len(bucket):
-            met: set[bytes] = set()
-            repeated |= {
-                int.from_bytes(one, signed=True) for one in bucket if one in met or met.add(one)
-            }
-    if not repeated:
+    again = repeated(chain(before(), ids()))
+    if not again:
         return {}
-    seen = {one for one in before() if hash(one) in repeated}
+    # Of names that a new one could be.
+    taken = {one for one in chain(before(), ids()) if _NUMBERED.search(one)}
+    seen = {one for one in before() if hash(one) in again}
     numbers: dict[str, int] = {}
     found: dict[int, str] = {}
     for place, one in enumerate(ids()):
-        if hash(one) not in repeated:
+        if hash(one) not in again:
             continue
         if one in seen:
             # From where the last one stopped: a million equal ids would take for ever.

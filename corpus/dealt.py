@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
 
 BUCKETS = 256
@@ -51,3 +52,16 @@ class Dealt:
             parts = [os.pread(self._file.fileno(), size, start) for start, size in written]
             every = b"".join([*parts, buffer])
             yield [every[at : at + self._length] for at in range(0, len(every), self._length)]
+
+
+def repeated(values: Iterable[Hashable]) -> set[int]:
+    """Hashes of the values that come more than once, of however many."""
+    hashes = Dealt(8)
+    for value in values:
+        hashes.add(hash(value).to_bytes(8, signed=True))
+    found: set[int] = set()
+    for bucket in hashes.buckets():
+        if len(set(bucket)) < len(bucket):
+            counts = Counter(bucket)
+            found |= {int.from_bytes(one, signed=True) for one in counts if counts[one] > 1}
+    return found

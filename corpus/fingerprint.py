@@ -6,17 +6,17 @@ import hashlib
 import heapq
 import json
 import tempfile
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import groupby, islice, pairwise
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
 
 from asr_gate.corpus.dealt import Dealt, big_file_folder
 from asr_gate.corpus.digests import Method, digests
 from asr_gate.corpus.rows import Columns, columns
+from asr_gate.corpus.streamed import Streamed, some
 from asr_gate.corpus.strict import parse_json
 from asr_gate.corpus.utterance import Corpus, Utterance
 
@@ -42,54 +42,6 @@ class RowDigest:
     """Language, domain, speaker, split."""
 
 
-_V = TypeVar("_V")
-
-
-class Streamed(Mapping[str, _V]):
-    """Values of the rows of a corpus by id, made anew each time they are gone through.
-
-    Whoever asks for single ones has all of them in memory from then on; `some` has not.
-    """
-
-    def __init__(self, stream: Callable[[], Iterator[tuple[str, _V]]], length: int) -> None:
-        self._stream = stream
-        self._length = length
-
-    @cached_property
-    def _all(self) -> dict[str, _V]:
-        return dict(self._stream())
-
-    def __getitem__(self, identity: str) -> _V:
-        return self._all[identity]
-
-    def __iter__(self) -> Iterator[str]:
-        return (identity for identity, _ in self._stream())
-
-    def __len__(self) -> int:
-        return self._length
-
-    def items(self) -> ItemsView[str, _V]:
-        """Ids and values, in the order of the rows."""
-        return _Items(self, self._stream)
-
-
-class _Items(ItemsView[str, _V]):
-    def __init__(
-        self, mapping: Mapping[str, _V], stream: Callable[[], Iterator[tuple[str, _V]]]
-    ) -> None:
-        super().__init__(mapping)
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[tuple[str, _V]]:
-        return self._stream()
-
-
-def some(values: Mapping[str, _V], ids: Iterable[str]) -> dict[str, _V]:
-    """The values of some ids; of `Streamed` the others are not kept."""
-    wanted = set(ids)
-    return {identity: value for identity, value in values.items() if identity in wanted}
-
-
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """Digests of a corpus."""
@@ -105,15 +57,21 @@ class Fingerprint:
     sounds: Mapping[str, str] = field(default_factory=dict)
     """Digest of each utterance's audio, by id; `missing` or `unreadable` for what is not there."""
 
+    def only(self, ids: Iterable[str]) -> Fingerprint:
+        """The digests of the audio of some rows, in memory, and none of the rest."""
+        return replace(self, rows={}, content={}, sounds=some(self.sounds, ids))
+
     def comparable(self) -> Mapping[str, str]:
         """`content` of the utterances whose audio is there; of others nothing tells copies."""
-        if all(sound not in ABSENT for _, sound in self.sounds.items()):
+        absent = sum(sound in ABSENT for _, sound in self.sounds.items())
+        if not absent:
             return self.content
-        return {
-            identity: digest
-            for identity, digest in self.content.items()
-            if self.sounds.get(identity) not in ABSENT
-        }
+
+        def there() -> Iterator[tuple[str, str]]:
+            every = zip(self.content.items(), self.sounds.items(), strict=True)
+            return (row for row, (_, sound) in every if sound not in ABSENT)
+
+        return Streamed(there, len(self.content) - absent)
 
 
 AT_ONCE = 4096
@@ -148,11 +106,11 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
 
     def heard() -> Iterator[tuple[str, str]]:
         ids = (identity for (identity,) in columns(utterances, "id"))
-        return zip(ids, _flat(sounds), strict=True)
+        return zip(ids, sounds.column(0), strict=True)
 
     def said() -> Iterator[tuple[str, str]]:
         rows = columns(utterances, "id", "offset", "duration", "text")
-        for (identity, *segment, text), sound in zip(rows, _flat(sounds), strict=True):
+        for (identity, *segment, text), sound in zip(rows, sounds.column(0), strict=True):
             yield identity, _content(sound, *segment, text)
 
     def digested() -> Iterator[tuple[str, RowDigest | None]]:
@@ -160,7 +118,7 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
             yield row.id, None
         rows = columns(utterances, *_DESCRIBED)
         for (identity, text, offset, duration, *labels), sound in zip(
-            rows, _flat(sounds), strict=True
+            rows, sounds.column(0), strict=True
         ):
             parts = _digest([offset, duration])[:16], _digest(text)[:16], _labels(*labels)
             yield identity, RowDigest(sound[:16], *parts)
@@ -207,10 +165,6 @@ def _total(audio: Method, whole: Dealt) -> str:
             before = ", "
     total.update(b"]]")
     return f"sha256:{total.hexdigest()}"
-
-
-def _flat(values: Columns) -> Iterator[Any]:
-    return (one for (block,) in values.blocks(0) for one in block)
 
 
 def _content(sound: str, offset: float, duration: float | None, text: str) -> str:

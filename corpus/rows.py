@@ -11,10 +11,10 @@ import os
 import tempfile
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, overload
+from typing import Any, TypeVar, overload
 
 from asr_gate.corpus.dealt import big_file_folder
 from asr_gate.corpus.utterance import Corpus, Utterance
@@ -29,6 +29,9 @@ FIELDS = (
     *("id", "text", "audio", "audio_name", "origin", "offset", "duration"),
     *("lang", "domain", "speaker", "split", "roots"),
 )
+
+
+_V = TypeVar("_V")
 
 
 def columns(rows: Sequence[Utterance], *names: str) -> Iterator[tuple[Any, ...]]:
@@ -74,6 +77,10 @@ class Columns:
         if self._last:
             every = list(zip(*self._last, strict=True))
             yield [list(every[number]) for number in numbers]
+
+    def column(self, number: int) -> Iterator[Any]:
+        """One column, value by value."""
+        return (value for (block,) in self.blocks(number) for value in block)
 
     def block(self, block: int) -> list[list[Any]]:
         """All columns of one block."""
@@ -151,7 +158,7 @@ class Rows(Sequence[Utterance]):
         paths = {name: Path(name) for name in set(audio)}
         every = list(self._roots)
         return [
-            Utterance(identity, text, paths[name], *rest, every[root])
+            Utterance(identity, text, paths[name], *rest, roots=every[root])
             for identity, text, name, *rest, root in zip(
                 ids, texts, audio, *others, roots, strict=True
             )
@@ -180,13 +187,20 @@ class Rows(Sequence[Utterance]):
         return self._kept[block][at]
 
 
+def chosen(
+    rows: Sequence[Utterance], values: Iterable[_V], wanted: Callable[[_V], bool]
+) -> Iterator[tuple[Utterance, _V]]:
+    """The rows whose values are wanted, with these; of a value a row, in the order of the rows."""
+    return ((rows[at], value) for at, value in enumerate(values) if wanted(value))
+
+
 def with_ids(rows: Sequence[Utterance], ids: Iterable[str]) -> dict[str, Utterance]:
     """The rows of some ids, by id, in the order of the corpus; ids that no row has are left out."""
     wanted = set(ids)
     if not isinstance(rows, Rows):
         return {row.id: row for row in rows if row.id in wanted}
-    found = [at for at, (one,) in enumerate(rows.columns("id")) if one in wanted]
-    return {(row := rows[at]).id: row for at in found}
+    ids_of_rows = (one for (one,) in rows.columns("id"))
+    return {one: row for row, one in chosen(rows, ids_of_rows, wanted.__contains__)}
 
 
 def origins_of(corpus: Corpus, ids: Iterable[str]) -> dict[str, str]:

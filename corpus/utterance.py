@@ -86,12 +86,6 @@ class Corpus:
         """Where something lies that `relative_origin` named."""
         return Path(os.path.normpath(Path(self._folder, relative)))
 
-    def relative_origins(self) -> dict[str, str]:
-        """The relative origin of every row, skipped ones too, by id."""
-        origins = {row.id: row.origin for row in self.skipped}
-        origins |= {row.id: row.origin for row in self.utterances}
-        return {identity: self.relative_origin(origin) for identity, origin in origins.items()}
-
     @cached_property
     def _folder(self) -> str:
         folders = [Path(manifest).absolute().parent for manifest in self.manifests]

@@ -28,6 +28,7 @@ from asr_gate.audit.report.sarif import sarif
 from asr_gate.audit.report.schemas import SCHEMAS
 from asr_gate.corpus.files import write_atomically
 from asr_gate.corpus.fingerprint import in_order, to_lines
+from asr_gate.corpus.rows import with_ids
 from asr_gate.corpus.utterance import Corpus
 from asr_gate.corpus.write import clean_jsonl
 
@@ -54,7 +55,7 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     }
     tables[ROWS_FILE] = to_lines(in_order(result.fingerprint.rows))
     keep_earlier(folder)
-    digests = {name: _written(folder / name, content) for name, content in tables.items()}
+    digests = {name: write_table(folder / name, content) for name, content in tables.items()}
     report = result.report.model_copy(update={"tables": digests}).sealed()
     result = replace(result, report=report)
     write_atomically(folder / REPORT_FILE, report.to_bytes())
@@ -79,7 +80,7 @@ def write_views(report: Report, sampled: Mapping[str, tuple[float, str]], folder
     write_atomically(folder / "report.md", markdown(report, sampled, places).encode())
 
 
-def _written(path: Path, content: Iterable[bytes]) -> str:
+def write_table(path: Path, content: Iterable[bytes]) -> str:
     """Write a table, and give its digest."""
     digest = hashlib.sha256()
 
@@ -103,8 +104,7 @@ def rows_of_tables(result: AuditResult, corpus: Corpus) -> dict[str, list[dict[s
 
 
 def _utterances(result: AuditResult, corpus: Corpus) -> list[dict[str, Any]]:
-    origins = corpus.relative_origins()
-    utterances = {u.id: u for u in corpus.utterances}
+    utterances = with_ids(corpus.utterances, (row.id for row in result.rows))
     rows = []
     for row in result.rows:
         codes = result.codes(row)
@@ -124,7 +124,7 @@ def _utterances(result: AuditResult, corpus: Corpus) -> list[dict[str, Any]]:
                 "rules": codes,
                 "unknown_characters": row.measured.unknown,
                 "dropped_characters": row.measured.dropped,
-                "origin": origins[row.id],
+                "origin": corpus.relative_origin(utterances[row.id].origin),
                 "speaker": utterances[row.id].speaker,
                 "split": utterances[row.id].split,
                 "language": row.measured.lang,
