@@ -75,7 +75,6 @@ class SampleJudge:
         self._content = fingerprint.comparable()
         self._policy = policy
         self._model = model
-        self._origins = corpus.relative_origins()
         self._places = Places(corpus)
 
     def judge(self, rows: Sequence[Measured], *, errors_only: bool = False) -> JudgedSample:
@@ -103,7 +102,6 @@ class SampleJudge:
             policy=policy,
             corpus=self._corpus,
             content=self._content,
-            origins=self._origins,
             language=self._model.language,
             calibration=calibration,
             absolute_thresholds=in_force,

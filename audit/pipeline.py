@@ -38,6 +38,7 @@ from asr_gate.audit.report.write import write
 from asr_gate.audit.sample.sequential import SequentialSample
 from asr_gate.corpus.cache import open_cache
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.streamed import some
 from asr_gate.corpus.utterance import Corpus, Utterance
 from asr_gate.tracking.git import git_commit
 
@@ -104,8 +105,8 @@ def audit(
                     prepared.base,
                     judge.judge(measured),
                     plan.sample,
-                    prepared.identity,
-                    lengths=prepared.lengths,
+                    prepared.identity.only(u.id for u in plan.sample),
+                    lengths=some(prepared.lengths, (u.id for u in plan.sample)),
                     minutes=settings.adapt or 0.0,
                     seed=settings.seed,
                     keep=parts.folder,
@@ -125,7 +126,7 @@ def audit(
                     result.rows,
                     result.findings,
                     corpus,
-                    prepared.identity,
+                    prepared.identity.only(u.id for u in plan.sample),
                     settings.batch_seconds,
                 )
                 result = with_opinion(result, found)
@@ -311,7 +312,8 @@ def _until_decided(
     looks: list[Look] = []
     settings = prepared.settings
     seconds = BATCHES * settings.batch_seconds
-    while group := sample.next_group(looks[-1].open if looks else (), seconds, prepared.lengths):
+    lengths = some(prepared.lengths, (u.id for u in sample.pool))
+    while group := sample.next_group(looks[-1].open if looks else (), seconds, lengths):
         rows += engine.measure([Shard(len(looks), group)])
         if sample.schedule.started:
             judged = judge.judge(rows, errors_only=True)

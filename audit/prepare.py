@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,7 +30,9 @@ from asr_gate.corpus.cache import digest_of
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.speech.decoding import Decoder
+from asr_gate.corpus.streamed import Streamed, some
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 
 
@@ -119,7 +122,7 @@ class Prepared:
     model: AcousticModel
     identity: Fingerprint
     plan: Plan
-    lengths: dict[str, Seconds]
+    lengths: Mapping[str, Seconds]
     """Of all utterances by manifest or header, by id; 0: unreadable."""
     files: list[TextFile]
     """More texts to be searched."""
@@ -128,7 +131,8 @@ class Prepared:
 
     def shards(self, rows: Sequence[Utterance]) -> list[Shard]:
         """Rows of the sample as what is measured at a time."""
-        return list(cut(rows, self.settings.batch_seconds, self.lengths))
+        lengths = some(self.lengths, (row.id for row in rows))
+        return list(cut(rows, self.settings.batch_seconds, lengths))
 
     def key(
         self, model: AcousticModel, pool: Sequence[Utterance], shares: int | None = None
@@ -191,7 +195,7 @@ class Prepared:
             plan_controls(pool, transcripts, per_kind=planted, seed=settings.seed),
             compared(transcripts, settings.seed),
             search,
-            self.identity,
+            self.identity.only(transcripts),
             settings.batch_seconds,
             settings.policy.signal.speech_activity,
         )
@@ -256,7 +260,7 @@ def prepare(corpus: Corpus, settings: Settings, progress: Progress) -> Prepared:
         content=identity.digest,
     )
     progress.say(_first_line(corpus, plan, model, settings))
-    return Prepared(corpus, settings, model, identity, plan, _lengths(corpus), files, base)
+    return Prepared(corpus, settings, model, identity, plan, lengths_of(corpus), files, base)
 
 
 def _what_it_heard(model: ModelInfo, corpus: Corpus, identity: Fingerprint) -> ModelInfo:
@@ -283,7 +287,9 @@ def _first_line(corpus: Corpus, plan: Plan, model: AcousticModel, settings: Sett
 def _require_audio(corpus: Corpus, identity: Fingerprint) -> None:
     """Refuse a corpus of which no audio is there: it lies elsewhere, and is not bad."""
     first = corpus.utterances[0]
-    if isinstance(first.audio, Path) and all(one == "missing" for one in identity.sounds.values()):
+    if isinstance(first.audio, Path) and all(
+        one == "missing" for _, one in identity.sounds.items()
+    ):
         raise UserError(
             f"{first.origin}: {first.audio} is not there, and neither is any other audio of these "
             f"{len(corpus.utterances)} rows; copy it there, or correct the paths"
@@ -304,10 +310,19 @@ def _require_sense(corpus: Corpus, settings: Settings) -> None:
         )
 
 
-def _lengths(corpus: Corpus) -> dict[str, Seconds]:
+def lengths_of(corpus: Corpus) -> Mapping[str, Seconds]:
     """Lengths of all utterances by manifest or header; 0: unreadable."""
+    rows, lengths = corpus.utterances, array("d")
     decoder = Decoder()
     try:
-        return {u.id: decoder.stored_duration(u) or 0.0 for u in corpus.utterances}
+        for at, (duration,) in enumerate(columns(rows, "duration")):
+            found = decoder.stored_duration(rows[at]) if duration is None else duration
+            lengths.append(found or 0.0)
     finally:
         decoder.stop()
+
+    def stream() -> Iterator[tuple[str, Seconds]]:
+        ids = (identity for (identity,) in columns(rows, "id"))
+        return zip(ids, lengths, strict=True)
+
+    return Streamed(stream, len(rows))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from asr_gate.corpus.errors import UserError
@@ -17,11 +17,11 @@ VARIABLE = "ASR_AUDIO_ROOT"
 """Environment variable: folders that audio may lie in, with `:` between them, as in PATH."""
 
 
-def allowed_folders(rows: Sequence[Row], source: Source, audio_root: Path | None) -> AllowedFolders:
+def allowed_folders(rows: Iterable[Row], source: Source, audio_root: Path | None) -> AllowedFolders:
     """The folders that the audio of some rows may lie in.
 
     Args:
-        rows: as the format found them.
+        rows: as the format found them; read to the end only if every path is absolute.
         source: where they are from.
         audio_root: one more folder that is allowed; further ones come from the environment.
 
@@ -59,7 +59,7 @@ def _of_environment() -> list[Path]:
     return [Path(one) for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
 
 
-def _shared_folder(rows: Sequence[Row]) -> Path | None:
+def _shared_folder(rows: Iterable[Row]) -> Path | None:
     """The folder that all audio shares if every path is absolute; None if one is not.
 
     The root of the disk does not count as shared.
@@ -90,6 +90,19 @@ class AllowedFolders:
         self.roots = tuple(map(_resolved, roots))
         self._named_from = tuple(map(_resolved, named_from))
         self._folders: dict[str, str] = {}
+        self._last: tuple[Path, str, Path, bool] | None = None
+
+    def placed(self, base: Path, name: str) -> tuple[Path, bool]:
+        """A file by its name in a manifest, and whether it lies in one of them.
+
+        Raises:
+            OSError, ValueError, RuntimeError: no file can have this name.
+        """
+        # Segments of one recording mostly follow on each other.
+        if self._last is None or self._last[1] != name or self._last[0] is not base:
+            audio = base / name
+            self._last = base, name, audio, self.holds(audio)
+        return self._last[2:]
 
     def holds(self, audio: Path) -> bool:
         """Whether a file lies in one of them, links resolved.

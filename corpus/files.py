@@ -8,7 +8,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
@@ -102,10 +102,14 @@ def make_private(folder: Path) -> None:
         raise PermissionError(errno.EPERM, "not a folder of this user alone", str(folder))
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file beside the path and rename it, so that nobody ever reads half a file.
 
     The name of the file beside it cannot be guessed, so that no link can wait there.
+
+    Args:
+        path: the file.
+        content: as a whole, or in pieces.
 
     Raises:
         OSError: no space, no permission; an earlier file stays.
@@ -114,7 +118,7 @@ def write_atomically(path: Path, content: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         with os.fdopen(os.open(new, flags, 0o666), "wb") as stream:
-            stream.write(content)
+            stream.writelines([content] if isinstance(content, bytes) else content)
             stream.flush()
             os.fsync(stream.fileno())
         new.replace(path)

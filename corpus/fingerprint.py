@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import groupby, islice, pairwise
+from operator import itemgetter
 from pathlib import Path
 
+from asr_gate.corpus.dealt import Dealt, big_file_folder
 from asr_gate.corpus.digests import Method, digests
+from asr_gate.corpus.rows import Columns, columns
+from asr_gate.corpus.streamed import Streamed, some
 from asr_gate.corpus.strict import parse_json
 from asr_gate.corpus.utterance import Corpus, Utterance
 
 ABSENT = ("missing", "unreadable")
 """What stands in place of the digest of audio that cannot be hashed."""
+
+RUN = 100_000
+"""Row digests that are sorted in memory: some 50 MB."""
 
 PARTS = ("audio", "segment", "text", "labels")
 """Fields of a row digest, in the order in which messages name what changed."""
@@ -37,22 +48,36 @@ class Fingerprint:
 
     digest: str
     """`sha256:…` over all rows; their order does not matter."""
-    rows: dict[str, RowDigest | None]
+    rows: Mapping[str, RowDigest | None]
     """Row digests by id; None: the row was skipped."""
-    content: dict[str, str]
+    content: Mapping[str, str]
     """Digests of audio, segment and text together, by id: equal for exact duplicates."""
     audio: Method = "full"
     """How much of the audio was read."""
-    sounds: dict[str, str] = field(default_factory=dict)
+    sounds: Mapping[str, str] = field(default_factory=dict)
     """Digest of each utterance's audio, by id; `missing` or `unreadable` for what is not there."""
 
-    def comparable(self) -> dict[str, str]:
+    def only(self, ids: Iterable[str]) -> Fingerprint:
+        """The digests of the audio of some rows, in memory, and none of the rest."""
+        return replace(self, rows={}, content={}, sounds=some(self.sounds, ids))
+
+    def comparable(self) -> Mapping[str, str]:
         """`content` of the utterances whose audio is there; of others nothing tells copies."""
-        return {
-            identity: digest
-            for identity, digest in self.content.items()
-            if self.sounds.get(identity) not in ("missing", "unreadable")
-        }
+        absent = sum(sound in ABSENT for _, sound in self.sounds.items())
+        if not absent:
+            return self.content
+
+        def there() -> Iterator[tuple[str, str]]:
+            every = zip(self.content.items(), self.sounds.items(), strict=True)
+            return (row for row, (_, sound) in every if sound not in ABSENT)
+
+        return Streamed(there, len(self.content) - absent)
+
+
+AT_ONCE = 4096
+"""Rows whose audio is hashed together."""
+REMEMBERED = 300_000
+"""Recordings whose digest is kept while the rows that share them come: some 100 MB."""
 
 
 def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) -> Fingerprint:
@@ -66,66 +91,167 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
         audio: "full": every byte; "sampled": the size of each file and 20 blocks of it.
         cached: whether digests of unchanged files may come from the user's cache.
     """
-    files = [u.audio for u in corpus.utterances if isinstance(u.audio, Path)]
-    sounds: dict[str | int, str] = {
-        str(p): d for p, d in digests(files, audio, cached=cached).items()
-    }
-    rows: dict[str, RowDigest | None] = {row.id: None for row in corpus.skipped}
-    content: dict[str, str] = {}
-    whole = [_digest(["skipped", row.id]) for row in corpus.skipped]
-    for u in corpus.utterances:
-        key = _key(u)
-        if key not in sounds and not isinstance(u.audio, Path):
-            sounds[key] = hashlib.sha256(u.audio.read()).hexdigest()
-        segment, labels = [u.offset, u.duration], [u.lang, u.domain, u.speaker, u.split]
-        content[u.id] = _digest([sounds[key], segment, u.text])
-        whole.append(_digest([content[u.id], labels, u.id]))
-        rows[u.id] = RowDigest(
-            sounds[key][:16], _digest(segment)[:16], _digest(u.text)[:16], _digest(labels)[:16]
-        )
-    by_id = {u.id: sounds[_key(u)] for u in corpus.utterances}
-    return Fingerprint("sha256:" + _digest([audio, sorted(whole)]), rows, content, audio, by_id)
+    utterances = corpus.utterances
+    sounds, whole = Columns(1), Dealt(32)
+    for row in corpus.skipped:
+        whole.add(hashlib.sha256(json.dumps(["skipped", row.id]).encode()).digest())
+    described = columns(utterances, *_DESCRIBED)
+    for (identity, text, offset, duration, *labels), sound in zip(
+        described, _sounds(utterances, audio, cached), strict=True
+    ):
+        sounds.append((sound,))
+        content = _quoted(_content(sound, offset, duration, text))
+        line = f"[{content}, {_spelled(*labels)}, {_quoted(identity)}]"
+        whole.add(hashlib.sha256(line.encode()).digest())
+
+    def heard() -> Iterator[tuple[str, str]]:
+        ids = (identity for (identity,) in columns(utterances, "id"))
+        return zip(ids, sounds.column(0), strict=True)
+
+    def said() -> Iterator[tuple[str, str]]:
+        rows = columns(utterances, "id", "offset", "duration", "text")
+        for (identity, *segment, text), sound in zip(rows, sounds.column(0), strict=True):
+            yield identity, _content(sound, *segment, text)
+
+    def digested() -> Iterator[tuple[str, RowDigest | None]]:
+        for row in corpus.skipped:
+            yield row.id, None
+        rows = columns(utterances, *_DESCRIBED)
+        for (identity, text, offset, duration, *labels), sound in zip(
+            rows, sounds.column(0), strict=True
+        ):
+            parts = _digest([offset, duration])[:16], _digest(text)[:16], _labels(*labels)
+            yield identity, RowDigest(sound[:16], *parts)
+
+    many = len(utterances)
+    return Fingerprint(
+        _total(audio, whole),
+        Streamed(digested, many + len(corpus.skipped)),
+        Streamed(said, many),
+        audio,
+        Streamed(heard, many),
+    )
 
 
-def to_lines(rows: Mapping[str, RowDigest | None]) -> bytes:
-    """Row digests as JSON lines, in the order of their ids."""
-    lines = [
-        {"id": identity}
-        | ({"skipped": True} if row is None else {part: getattr(row, part) for part in PARTS})
-        for identity, row in sorted(rows.items())
-    ]
-    return "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines).encode()
+_DESCRIBED = ("id", "text", "offset", "duration", "lang", "domain", "speaker", "split")
 
 
-def from_lines(content: bytes) -> dict[str, RowDigest | None]:
+def _sounds(rows: Sequence[Utterance], audio: Method, cached: bool) -> Iterator[str]:
+    """Digests of the audio of all rows, in their order; each recording is hashed once."""
+    known: dict[str | int, str] = {}
+    names = (one for (one,) in columns(rows, "audio"))
+    while some := list(islice(names, AT_ONCE)):
+        files = {str(one): Path(one) for one in some if isinstance(one, (str, Path))}
+        if len(known) > REMEMBERED:
+            known.clear()
+        new = [path for name, path in files.items() if name not in known]
+        known |= {str(path): one for path, one in digests(new, audio, cached=cached).items()}
+        for one in some:
+            if isinstance(one, (str, Path)):
+                yield known[str(one)]
+                continue
+            if id(one) not in known:
+                known[id(one)] = hashlib.sha256(one.read()).hexdigest()
+            yield known[id(one)]
+
+
+def _total(audio: Method, whole: Dealt) -> str:
+    """The digest over all rows: of `[audio, sorted digests]` as JSON."""
+    total = hashlib.sha256(f"[{_quoted(audio)}, [".encode())
+    before = ""
+    for bucket in whole.buckets():
+        if bucket:
+            total.update((before + ", ".join(f'"{one.hex()}"' for one in sorted(bucket))).encode())
+            before = ", "
+    total.update(b"]]")
+    return f"sha256:{total.hexdigest()}"
+
+
+def _content(sound: str, offset: float, duration: float | None, text: str) -> str:
+    segment = json.dumps([offset, duration])
+    line = f"[{_quoted(sound)}, {segment}, {_quoted(text)}]"
+    return hashlib.sha256(line.encode()).hexdigest()
+
+
+@lru_cache(maxsize=10_000)
+def _spelled(*labels: str | None) -> str:
+    return json.dumps(labels)
+
+
+@lru_cache(maxsize=10_000)
+def _labels(*labels: str | None) -> str:
+    return _digest(labels)[:16]
+
+
+def to_lines(rows: Iterable[tuple[str, RowDigest | None]]) -> Iterator[bytes]:
+    """Row digests in the order of their ids, each as a line of JSON."""
+    for identity, row in rows:
+        what = {"skipped": True} if row is None else {part: getattr(row, part) for part in PARTS}
+        yield json.dumps({"id": identity} | what, ensure_ascii=False).encode() + b"\n"
+
+
+def from_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, RowDigest | None]]:
     """The row digests that `to_lines` wrote.
 
     Raises:
-        ValueError: the content is something else.
+        ValueError: a line is something else, or does not come in the order of the ids.
     """
-    rows: dict[str, RowDigest | None] = {}
+    before = None
     try:
-        for line in content.splitlines():
+        for line in lines:
             row = parse_json(line)
-            rows[row["id"]] = (
-                None if "skipped" in row else RowDigest(**{part: row[part] for part in PARTS})
-            )
+            digests = None if "skipped" in row else RowDigest(**{part: row[part] for part in PARTS})
+            if before is not None and row["id"] <= before:
+                raise ValueError(f"{str(row['id'])[:40]!r} is not in the order of the ids")
+            before = row["id"]
+            yield before, digests
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a row digest ({error})") from error
-    return rows
+
+
+def in_order(
+    rows: Mapping[str, RowDigest | None],
+) -> Iterator[tuple[str, RowDigest | None]]:
+    """Row digests in the order of their ids, however many there are.
+
+    Rows that come in another order are sorted in runs on disk, which are then merged.
+    """
+    if all(one < other for one, other in pairwise(rows)):
+        yield from rows.items()
+        return
+    stream = iter(rows.items())
+    runs = []
+    while some := sorted(islice(stream, RUN), key=itemgetter(0)):
+        if not runs and len(some) < RUN:
+            yield from some
+            return
+        run = tempfile.TemporaryFile(dir=big_file_folder())  # noqa: SIM115
+        run.writelines(to_lines(some))
+        run.seek(0)
+        runs.append(run)
+    yield from heapq.merge(*map(from_lines, runs), key=itemgetter(0))
 
 
 def differences(
-    then: Mapping[str, RowDigest | None], now: Mapping[str, RowDigest | None]
+    then: Iterable[tuple[str, RowDigest | None]], now: Iterable[tuple[str, RowDigest | None]]
 ) -> Iterator[tuple[str, str]]:
-    """The rows that differ: id, and `added`, `removed` or which fields changed."""
-    for identity in sorted(then.keys() | now.keys()):
-        if identity not in then:
-            yield identity, "added"
-        elif identity not in now:
-            yield identity, "removed"
-        elif then[identity] != now[identity]:
-            yield identity, _changed(then[identity], now[identity])
+    """The rows that differ: id, and `added`, `removed` or which fields changed.
+
+    Args:
+        then: row digests in the order of their ids.
+        now: the same, later.
+    """
+    both = heapq.merge(
+        ((identity, 0, row) for identity, row in then),
+        ((identity, 1, row) for identity, row in now),
+        key=itemgetter(0, 1),
+    )
+    for identity, same in groupby(both, key=itemgetter(0)):
+        sides = {side: row for _, side, row in same}
+        if len(sides) < 2:
+            yield identity, "added" if 1 in sides else "removed"
+        elif sides[0] != sides[1]:
+            yield identity, _changed(sides[0], sides[1])
 
 
 def _changed(then: RowDigest | None, now: RowDigest | None) -> str:
@@ -138,10 +264,8 @@ def _changed(then: RowDigest | None, now: RowDigest | None) -> str:
     return f"audio is {now.audio}" + (f", {others} changed" if others else "")
 
 
-def _key(utterance: Utterance) -> str | int:
-    """What identifies a recording, so that one that several utterances share is hashed once."""
-    audio = utterance.audio
-    return str(audio) if isinstance(audio, Path) else id(audio)
+_quoted = json.encoder.encode_basestring_ascii
+"""A string as `json.dumps` spells it."""
 
 
 def _digest(value: object) -> str:

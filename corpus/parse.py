@@ -36,14 +36,19 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
     speaker_column = _filled(fields, SPEAKER_COLUMNS)
     text_column = next((c for c in TEXT_COLUMNS if c in fields), None)
     labels = ("id", lang_column, "domain", speaker_column, "split")
-    for column in labels:
-        value = fields.get(column)
-        if isinstance(value, (list, dict, bool)):
-            return f"{column} is {type(value).__name__}, not a string"
-    for column in (*labels, audio_column, text_column or TEXT_COLUMNS[0]):
-        value = fields.get(column)
-        if isinstance(value, str) and not is_unicode(value):
-            return f"{column} is not valid Unicode"
+    written = (*labels, audio_column, text_column or TEXT_COLUMNS[0])
+    # Most rows hold nothing else, and there are many.
+    if not all((value := fields.get(c)) is None or type(value) is str for c in written) or not all(
+        map(is_unicode, filter(None, map(fields.get, written)))
+    ):
+        for column in labels:
+            value = fields.get(column)
+            if isinstance(value, (list, dict, bool)):
+                return f"{column} is {type(value).__name__}, not a string"
+        for column in written:
+            value = fields.get(column)
+            if isinstance(value, str) and not is_unicode(value):
+                return f"{column} is not valid Unicode"
     given = _label(fields.get("id"))
     if row.skip:
         return SkippedRow(given or Path(row.origin).name, row.origin, row.skip)
@@ -60,9 +65,13 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
     if isinstance(duration, str) or duration == 0:
         return f"duration {duration or 'is 0'}"
     audio: Path | AudioBytes
+    inside = True
     if isinstance(fields[audio_column], str):
         name = fields[audio_column]
-        audio = source.base / name
+        try:
+            audio, inside = allowed.placed(source.base, name)
+        except (OSError, ValueError, RuntimeError) as error:
+            return f"audio path {name[:80]!r} cannot be a path ({error})"
     elif hasattr(fields[audio_column], "read"):
         audio = fields[audio_column]
         name = str(fields.get("audio_name") or Path(row.origin).name)
@@ -70,14 +79,9 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
         return f"{audio_column} is {type(fields[audio_column]).__name__}, not a path"
     if given is None:  # its audio's path in the corpus, and where in it it starts
         given = f"{allowed.inside(name)}@{offset:g}" if offset else allowed.inside(name)
-    if isinstance(audio, Path):
-        try:
-            inside = allowed.holds(audio)
-        except (OSError, ValueError, RuntimeError) as error:
-            return f"audio path {name[:80]!r} cannot be a path ({error})"
-        if not inside:
-            reason = f"audio path {name!r} leaves the corpus root; allow it with --audio-root"
-            return SkippedRow(given, row.origin, reason)
+    if not inside:
+        reason = f"audio path {name!r} leaves the corpus root; allow it with --audio-root"
+        return SkippedRow(given, row.origin, reason)
     return Utterance(
         id=given,
         text=text or "",
@@ -124,6 +128,8 @@ def _seconds(value: object) -> float | str | None:
 
 def is_unicode(value: str) -> bool:
     """False for strings with half a surrogate pair, which JSON can spell and no file can hold."""
+    if value.isascii():
+        return True
     try:
         value.encode()
     except UnicodeEncodeError:

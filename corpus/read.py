@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from asr_gate.corpus.audio_paths import allowed_folders
+from asr_gate.corpus.collected import Collected
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats import FORMATS
 from asr_gate.corpus.formats.format import ALL, Row, Source
@@ -19,7 +20,7 @@ from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 UNSPLIT = {"validated", "invalidated", "other"}
 """Tables of Common Voice that are no splits: the first holds the clips of all splits again."""
 MOST_MALFORMED = 10_000
-"""Rows; of more nobody needs the number, and each takes memory."""
+"""Rows; of more nobody needs the number."""
 
 
 def read_corpus(
@@ -68,28 +69,24 @@ def read_sources(
     Raises:
         UserError: as `read_corpus` does.
     """
-    parsed: list[Utterance | SkippedRow] = []
-    others: list[Utterance] = []
-    faults: list[str] = []
+    found, others = Collected(), Collected()
+    first, faults = "", 0
     for source in sources:
-        for row, found in read_rows(source, audio_root=audio_root, split=split, others=others):
-            if isinstance(found, str):
-                faults.append(f"{row.origin}: {found}")
-            else:
-                parsed.append(found)
+        for row, one in read_rows(source, audio_root=audio_root, split=split, others=others):
+            if not isinstance(one, str):
+                found.add(one)
+                continue
+            first = first or f"{row.origin}: {one}"
+            faults += 1
     if faults:
-        more = f" (and {len(faults) - 1} more such rows)" if len(faults) > 1 else ""
-        raise UserError(f"{faults[0]}; correct or remove the row{more}")
-    taken = {row.id for row in parsed}
-    unique = _with_unique_ids(parsed, taken)
-    utterances = [row for row in unique if isinstance(row, Utterance)]
-    skipped = [row for row in unique if isinstance(row, SkippedRow)]
-    if not unique:
+        more = f" (and {faults - 1} more such rows)" if faults > 1 else ""
+        raise UserError(f"{first}; correct or remove the row{more}")
+    if not len(found):
         where = f" of split '{split}'" if split else ""
         raise UserError(f"{', '.join(manifests)}: no rows{where}; name a manifest with rows")
-    taken |= {other.id for other in others}
-    rest = _with_unique_ids(others, taken, unique)
-    return Corpus(utterances, list(manifests), skipped, rest, split)
+    found.make_unique()
+    others.make_unique(found.ids)
+    return Corpus(found.rows, list(manifests), found.skipped, others.rows, split)
 
 
 def read_rows(
@@ -97,17 +94,33 @@ def read_rows(
     *,
     audio_root: Path | None,
     split: str | None,
-    others: list[Utterance] | None = None,
-) -> list[tuple[Row, Utterance | SkippedRow | str]]:
+    others: Collected | None = None,
+) -> Iterator[tuple[Row, Utterance | SkippedRow | str]]:
     """Every row of the wanted split, as an utterance, a skipped row, or what is malformed about it.
 
-    Utterances of the other splits are appended to `others`.
+    Utterances of the other splits are added to `others`.
 
     Raises:
         UserError: the source cannot be read, or has no splits.
     """
-    wanted: list[Row] = []
-    unwanted: list[Row] = []
+    kept = others if split is not None else None
+    if kept is not None:
+        for other in source.others:
+            every = partial(_of_split, other, None, None, wanted=True)
+            allowed = allowed_folders(every(), other, audio_root)
+            kept.add_utterances(row.fault or parse(row, other, allowed) for row in every())
+    of = partial(_of_split, source, split, split)
+    allowed = allowed_folders(of(wanted=True), source, audio_root)
+    beside = None if kept is None else allowed_folders(of(wanted=False), source, audio_root)
+    for row in _labelled_rows(source, split):
+        if _in_split(row, source, split):
+            yield row, row.fault or parse(row, source, allowed)
+        elif kept is not None and beside is not None:
+            kept.add_utterances([row.fault or parse(row, source, beside)])
+
+
+def _labelled_rows(source: Source, split: str | None) -> Iterator[Row]:
+    """The rows of a source, of all splits, with the labels of its rules."""
     malformed = 0
     for found in source.format.rows(source, split):
         malformed += found.fault is not None
@@ -115,18 +128,15 @@ def read_rows(
             raise UserError(
                 f"{found.origin}: the {malformed}th malformed row ({found.fault}); name a manifest"
             )
-        row = labelled(found, source)
-        (wanted if _in_split(row, source, split) else unwanted).append(row)
-    if others is not None:
-        groups = [(source, unwanted)]
-        groups += [
-            (other, [labelled(row, other) for row in other.format.rows(other, None)])
-            for other in source.others
-        ]
-        for other, rows in groups:
-            parsed = _parsed(rows, other, audio_root)
-            others += [one for _, one in parsed if isinstance(one, Utterance)]
-    return _parsed(wanted, source, audio_root)
+        yield labelled(found, source)
+
+
+def _of_split(
+    source: Source, read: str | None, split: str | None, *, wanted: bool
+) -> Iterator[Row]:
+    """The rows of a source that are of a split, or that are not."""
+    rows = _labelled_rows(source, read)
+    return (row for row in rows if _in_split(row, source, split) is wanted)
 
 
 def with_ids_apart(corpus: Corpus, others: Sequence[Corpus]) -> Corpus:
@@ -134,17 +144,11 @@ def with_ids_apart(corpus: Corpus, others: Sequence[Corpus]) -> Corpus:
 
     Rows that only tell leaks (`Corpus.others`) keep theirs.
     """
-    before: list[Utterance | SkippedRow] = []
-    for other in others:
-        before += [*other.utterances, *other.skipped]
-    own: list[Utterance | SkippedRow] = [*corpus.utterances, *corpus.skipped]
-    taken = {row.id for row in (*before, *own)}
-    apart = _with_unique_ids(own, taken, before)
-    return replace(
-        corpus,
-        utterances=[row for row in apart if isinstance(row, Utterance)],
-        skipped=[row for row in apart if isinstance(row, SkippedRow)],
-    )
+    own = Collected()
+    for row in (*corpus.utterances, *corpus.skipped):
+        own.add(row)
+    own.make_unique(lambda: (row.id for one in others for row in (*one.utterances, *one.skipped)))
+    return replace(corpus, utterances=own.rows, skipped=own.skipped)
 
 
 def _in_split(row: Row, source: Source, split: str | None) -> bool:
@@ -200,40 +204,3 @@ def _choose(path: Path, splits: Mapping[str, Source], split: str | None) -> list
         other for name, other in splits.items() if name != split and not {name, split} & UNSPLIT
     ]
     return [replace(splits[split], others=tuple(others))]
-
-
-def _parsed(
-    rows: Sequence[Row], source: Source, audio_root: Path | None
-) -> list[tuple[Row, Utterance | SkippedRow | str]]:
-    allowed = allowed_folders(rows, source, audio_root)
-    return [(row, row.fault or parse(row, source, allowed)) for row in rows]
-
-
-_Named = TypeVar("_Named", Utterance, Utterance | SkippedRow)
-
-
-def _with_unique_ids(
-    rows: Sequence[_Named], taken: set[str], before: Sequence[Utterance | SkippedRow] = ()
-) -> list[_Named]:
-    """The rows; an id that was there before gets `#2`, `#3`, … behind it.
-
-    Args:
-        rows: in their order.
-        taken: all ids that rows have; new ones are added.
-        before: rows that come before these.
-    """
-    seen = {row.id for row in before}
-    numbers: dict[str, int] = {}
-    unique = []
-    for row in rows:
-        if row.id in seen:
-            # From where the last one stopped: a million equal ids would take for ever.
-            number = numbers.get(row.id, 2)
-            while (name := f"{row.id}#{number}") in taken:
-                number += 1
-            numbers[row.id] = number + 1
-            taken.add(name)
-            row = replace(row, id=name)
-        seen.add(row.id)
-        unique.append(row)
-    return unique

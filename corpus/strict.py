@@ -20,6 +20,8 @@ def parse_json(content: str | bytes) -> Any:
         ValueError: not JSON, a key that stands twice, or nested too deeply.
     """
     try:
+        if isinstance(content, str) and not content.startswith("\ufeff"):
+            return _DECODER.decode(content)
         return json.loads(content, object_pairs_hook=_object)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
@@ -32,6 +34,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the key {twice[:40]!r} stands twice in one object")
     return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+"""Made once: `json.loads` makes one for each line of a manifest."""
 
 
 def read_json(path: Path, limit: int = SETTINGS_LIMIT) -> Any:

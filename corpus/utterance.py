@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -64,11 +65,12 @@ class SkippedRow:
 class Corpus:
     """What one or several manifests hold."""
 
-    utterances: list[Utterance]
+    utterances: Sequence[Utterance]
+    """A list, or `corpus.rows.Rows` on disk where there are many."""
     manifests: list[str]
     """The manifests as the user named them."""
     skipped: list[SkippedRow] = field(default_factory=list)
-    others: list[Utterance] = field(default_factory=list)
+    others: Sequence[Utterance] = field(default_factory=list)
     """Rows of the other splits, if one was chosen: not audited, only searched for leaks."""
     split: str | None = None
     """The split that was chosen; None: all rows."""
@@ -83,12 +85,6 @@ class Corpus:
     def placed(self, relative: str) -> Path:
         """Where something lies that `relative_origin` named."""
         return Path(os.path.normpath(Path(self._folder, relative)))
-
-    def relative_origins(self) -> dict[str, str]:
-        """The relative origin of every row, skipped ones too, by id."""
-        origins = {row.id: row.origin for row in self.skipped}
-        origins |= {row.id: row.origin for row in self.utterances}
-        return {identity: self.relative_origin(origin) for identity, origin in origins.items()}
 
     @cached_property
     def _folder(self) -> str:

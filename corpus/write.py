@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,11 @@ def write_without(
     return written
 
 
-def clean_jsonl(corpus: Corpus, dropped: Collection[str]) -> bytes:
+def clean_jsonl(corpus: Corpus, dropped: Collection[str]) -> Iterator[bytes]:
     """A corpus less some rows as NeMo-style JSONL, with absolute paths: it may lie anywhere.
 
     `write_without` writes it in the format that came in.
     """
-    lines = []
     for u in corpus.utterances:
         if u.id in dropped:
             continue
@@ -111,8 +110,7 @@ def clean_jsonl(corpus: Corpus, dropped: Collection[str]) -> bytes:
             "speaker": u.speaker,
             "split": u.split,
         }
-        lines.append({name: value for name, value in row.items() if value is not None})
-    return b"".join(json_bytes(line) + b"\n" for line in lines)
+        yield json_bytes({n: value for n, value in row.items() if value is not None}) + b"\n"
 
 
 def drop_log_of(target: Path) -> Path:

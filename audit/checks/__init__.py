@@ -58,6 +58,7 @@ from asr_gate.audit.checks.rule import Context, Found, Rule
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.power import Calibration
 from asr_gate.audit.records.rules import Severity, catalogue
+from asr_gate.corpus.rows import with_ids
 from asr_gate.corpus.utterance import Corpus
 
 # Rules are listed and explained where nothing is installed that measures.
@@ -129,16 +130,17 @@ def run_rules(
     """
     sampled = {row.id for row in rows}
     untold = {row.id for row in rows if row.domain in context.untold}
+    every: list[tuple[Rule, Severity, Found]] = []
     for rule in RULES:
         severity = context.policy.rules[rule.code]
         if severity == "off" or (errors_only and severity != "error"):
             continue
         most = None if severity == "error" else context.policy.corpus.unsampled_listed
         for found in _listed(rule.find(rows, context), sampled, most):
-            one = _finding(rule, severity, found, context)
             # Where nothing can be told apart, what holds text against sound is no evidence.
             blind = rule.compares and found.id in untold
-            yield one.model_copy(update={"counts": False}) if blind else one
+            every.append((rule, severity, found._replace(counts=False) if blind else found))
+    yield from _findings(every, context.corpus)
 
 
 def find_in_corpus(
@@ -160,36 +162,38 @@ def find_in_corpus(
     context = Context(
         policy=policy,
         content=content,
-        origins=corpus.relative_origins(),
         language=language,
         calibration=Calibration({}, {}, {}),
         absolute_thresholds={},
         corpus=corpus,
     )
+    every: list[tuple[Rule, Severity, Found]] = []
     for rule in RULES:
         if rule.whole_corpus and rule.code in codes:
             severity = policy.rules[rule.code]
             if severity == "off":  # asked for all the same
                 severity = catalogue()[rule.code].severity
-            for what in rule.find([], context):
-                yield _finding(rule, severity, Found(*what), context)
+            every += [(rule, severity, Found(*what)) for what in rule.find([], context)]
+    yield from _findings(every, corpus)
 
 
-def _finding(rule: Rule, severity: Severity, found: Found, context: Context) -> Finding:
-    row = context.utterances[found.id]
-    return Finding(
-        id=found.id,
-        code=rule.code,
-        severity=severity,
-        message=found.message,
-        origin=context.origins[found.id],
-        domain=row.domain,
-        speaker=row.speaker,
-        split=row.split,
-        start=found.start,
-        end=found.end,
-        counts=found.counts,
-    )
+def _findings(every: Sequence[tuple[Rule, Severity, Found]], corpus: Corpus) -> Iterator[Finding]:
+    rows = with_ids(corpus.utterances, (found.id for _, _, found in every))
+    for rule, severity, found in every:
+        row = rows[found.id]
+        yield Finding(
+            id=found.id,
+            code=rule.code,
+            severity=severity,
+            message=found.message,
+            origin=corpus.relative_origin(row.origin),
+            domain=row.domain,
+            speaker=row.speaker,
+            split=row.split,
+            start=found.start,
+            end=found.end,
+            counts=found.counts,
+        )
 
 
 def _listed(

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     least = context.policy.corpus.min_domain_share
-    for one in shares(rows, context, lambda row: row.domain):
+    for one in shares(rows, context, "domain"):
         if one.share < least:
             yield (
                 one.row,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule, measured
 from asr_gate.audit.checks.splits import Splits
+from asr_gate.corpus.dealt import repeated
+from asr_gate.corpus.rows import with_ids
 from asr_gate.corpus.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -16,10 +18,15 @@ if TYPE_CHECKING:
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     # Audio that cannot be read is like no other.
     broken = {row.id for row in measured(rows) if row.fault and row.fault.code == "S001"}
+    again = repeated(digest for _, digest in context.content.items())
+    content = {
+        identity: digest
+        for identity, digest in context.content.items()
+        if hash(digest) in again and identity not in broken
+    }
     copies: dict[str, list[Utterance]] = {}
-    for row in context.corpus.utterances:
-        if row.id in context.content and row.id not in broken:
-            copies.setdefault(context.content[row.id], []).append(row)
+    for row in with_ids(context.corpus.utterances, content).values():
+        copies.setdefault(content[row.id], []).append(row)
     splits = Splits(context.corpus)
     for same in copies.values():
         staying = splits.staying(same)

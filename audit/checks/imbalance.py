@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Sequence
 from math import fsum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from asr_gate.audit.checks.rule import Context
-from asr_gate.corpus.utterance import Utterance
+from asr_gate.corpus.rows import columns
 
 if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
@@ -29,28 +30,23 @@ class Share(NamedTuple):
 
 
 def shares(
-    rows: Sequence[Judged], context: Context, label_of: Callable[[Utterance], str | None]
+    rows: Sequence[Judged], context: Context, label: Literal["domain", "speaker"]
 ) -> list[Share]:
     """The labels of a corpus by their share of the rows that have one; none of a small corpus."""
-    labelled = [(u, label) for u in context.corpus.utterances if (label := label_of(u))]
-    if len(labelled) < FEW:
-        return []
     heard = {row.id for row in rows}
-    timed = all(u.duration is not None for u, _ in labelled)
-    by_label: dict[str, list[Utterance]] = {}
-    for u, label in labelled:
-        by_label.setdefault(label, []).append(u)
-    sizes = {
-        label: fsum((u.duration or 0.0) if timed else 1.0 for u in members)
-        for label, members in by_label.items()
-    }
+    seconds: dict[str, array[float]] = {}
+    example: dict[str, str] = {}
+    timed = True
+    for name, identity, duration in columns(context.corpus.utterances, label, "id", "duration"):
+        if not name:
+            continue
+        timed = timed and duration is not None
+        seconds.setdefault(name, array("d")).append(duration or 0.0)
+        if example.setdefault(name, identity) not in heard and identity in heard:
+            example[name] = identity
+    if sum(map(len, seconds.values())) < FEW:
+        return []
+    sizes = {name: fsum(one) if timed else float(len(one)) for name, one in seconds.items()}
     total = fsum(sizes.values())
-    return [
-        Share(
-            label,
-            sizes[label] / total,
-            "hours" if timed else "rows",
-            next((u.id for u in members if u.id in heard), members[0].id),
-        )
-        for label, members in by_label.items()
-    ]
+    unit = "hours" if timed else "rows"
+    return [Share(name, size / total, unit, example[name]) for name, size in sizes.items()]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import islice
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Found, Rule
-from asr_gate.audit.checks.splits import Leak, Splits, named, split
+from asr_gate.audit.checks.splits import Leak, Splits, named
+from asr_gate.corpus.dealt import Dealt
 from asr_gate.corpus.digests import Method, digests
-from asr_gate.corpus.utterance import Span, Utterance
+from asr_gate.corpus.fingerprint import ABSENT, AT_ONCE
+from asr_gate.corpus.rows import Columns, chosen, columns
+from asr_gate.corpus.utterance import Corpus, Span, Utterance
 
 if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
@@ -22,8 +27,10 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
     splits = Splits(context.corpus)
     if not splits.several:
         return
+    judged, others = _shared(context.corpus, context.policy.gate.audio)
+    splits.judge(row for row, _ in judged)
     holding: dict[str, dict[Span, list[Utterance]]] = {}
-    for row, digest in _shared(splits.rows, context.policy.gate.audio):
+    for row, digest in (*judged, *others):
         holding.setdefault(digest, {}).setdefault(_span(row), []).append(row)
     leaks: dict[int, Leak] = {}
     for by_span in holding.values():
@@ -35,33 +42,73 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
                 leak = splits.leak(row, others)
                 if leak is not None:
                     leaks[id(row)] = leak
-    for row in context.corpus.utterances:
+    for row, _ in judged:
         if id(row) in leaks:
             leak = leaks[id(row)]
             yield Found(row.id, f"the same audio as {named(leak.other)}", counts=leak.counts)
 
 
-def _shared(rows: Sequence[Utterance], method: Method) -> Iterator[tuple[Utterance, str]]:
-    """Rows whose audio stands in several splits, with its digest.
+_Heard = list[tuple[Utterance, str]]
+
+
+def _shared(corpus: Corpus, method: Method) -> tuple[_Heard, _Heard]:
+    """Rows whose audio stands in several splits, with its digest; those that are judged first.
 
     Files are hashed only where one of the same size stands in another split.
     """
-    paths = {row.audio for row in rows if isinstance(row.audio, Path)}
-    sizes = {path: _size(path) for path in paths}
-    splits_of: dict[int, set[str]] = {}
-    for row in rows:
-        if isinstance(row.audio, Path):
-            splits_of.setdefault(sizes[row.audio], set()).add(split(row))
-    wanted = [path for path in paths if sizes[path] > 0 and len(splits_of[sizes[path]]) > 1]
-    found = digests(sorted(wanted), method)
-    for row in rows:
-        if not isinstance(row.audio, Path):
-            yield row, hashlib.sha256(row.audio.read()).hexdigest()
-        elif (digest := found.get(row.audio, "unreadable")) not in ("missing", "unreadable"):
-            yield row, digest
+    sides = corpus.utterances, corpus.others
+    first: dict[int, str] = {}  # the split of each size, and the sizes of several
+    sizes: set[int] = set()
+    for rows in sides:
+        for audio, name in columns(rows, "audio", "split"):
+            if isinstance(audio, (str, Path)):
+                size = _size(audio)
+                if first.setdefault(size, name or "") != (name or ""):
+                    sizes.add(size)
+    heard = [_digests(rows, sizes - {0}, method) for rows in sides]
+    several = _in_several(
+        (digest, name or "")
+        for rows, digests_of in zip(sides, heard, strict=True)
+        for (name,), digest in zip(columns(rows, "split"), digests_of.column(0), strict=True)
+    )
+    judged, others = (
+        list(chosen(rows, digests_of.column(0), lambda digest: hash(digest) in several))
+        for rows, digests_of in zip(sides, heard, strict=True)
+    )
+    return judged, others
 
 
-def _size(path: Path) -> int:
+def _digests(rows: Sequence[Utterance], sizes: Container[int], method: Method) -> Columns:
+    """The digest of each row's audio; empty where no file of its size is elsewhere."""
+    found = Columns(1)
+    audio = (one for (one,) in columns(rows, "audio"))
+    while some := list(islice(audio, AT_ONCE)):
+        paths = {Path(one) for one in some if isinstance(one, (str, Path))}
+        hashed = digests(sorted(path for path in paths if _size(path) in sizes), method)
+        for one in some:
+            if isinstance(one, (str, Path)):
+                digest = hashed.get(Path(one), "")
+            else:
+                digest = hashlib.sha256(one.read()).hexdigest()
+            found.append(("" if digest in ABSENT else digest,))
+    return found
+
+
+def _in_several(digests: Iterable[tuple[str, str]]) -> set[int]:
+    """Hashes of the digests that stand in several splits, of pairs of digest and split."""
+    dealt = Dealt(16)
+    for digest, name in digests:
+        if digest:
+            pair = hash(digest), hash(name)
+            dealt.add(b"".join(one.to_bytes(8, signed=True) for one in pair))
+    found: set[int] = set()
+    for bucket in dealt.buckets():
+        counts = Counter(pair[:8] for pair in set(bucket))
+        found |= {int.from_bytes(one, signed=True) for one in counts if counts[one] > 1}
+    return found
+
+
+def _size(path: str | Path) -> int:
     """Bytes of a file; 0 where there is none."""
     try:
         return os.path.getsize(path) if os.path.isfile(path) else 0  # noqa: PTH113, PTH202

@@ -18,6 +18,7 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
     if not splits.several:
         return
     least = context.policy.corpus.same_speaker_letters
+    splits.judge(one.row for one in context.written if one.judged)
     holding: dict[tuple[str, str | None], list[Utterance]] = {}
     for one in context.written:
         for key in _keys(one, least):

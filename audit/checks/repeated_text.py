@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule
 from asr_gate.audit.checks.splits import split
+from asr_gate.corpus.rows import columns
+from asr_gate.corpus.streamed import some
 from asr_gate.corpus.utterance import Utterance
 
 if TYPE_CHECKING:
@@ -14,10 +16,12 @@ if TYPE_CHECKING:
 
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
-    if all(row.speaker is None for row in context.corpus.utterances):
+    if all(speaker is None for (speaker,) in columns(context.corpus.utterances, "speaker")):
         return
+    written = [one for one in context.written if one.judged]
+    content = some(context.content, (one.row.id for one in written))
     first: dict[tuple[str, str, str], Utterance] = {}
-    for one in context.written[: len(context.corpus.utterances)]:
+    for one in written:
         row = one.row
         if one.group is None or row.speaker is None:
             continue
@@ -25,7 +29,7 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
         # The very same audio has a rule of its own (D001).
         if original is row:
             continue
-        if context.content.get(original.id) != context.content.get(row.id, row.id):
+        if content.get(original.id) != content.get(row.id, row.id):
             yield row.id, f"'{row.speaker}' says nearly the same in {original.id}"
 
 

@@ -25,8 +25,6 @@ class Context:
     policy: Policy
     content: Mapping[str, str]
     """Digest of audio, segment and text of every utterance whose audio is there, by id."""
-    origins: Mapping[str, str]
-    """Manifest and line of every row of the corpus, by id."""
     language: str
     """Of the acoustic model."""
     calibration: Calibration
@@ -41,21 +39,14 @@ class Context:
     """Rows whose text was found elsewhere."""
 
     @cached_property
-    def utterances(self) -> dict[str, Utterance]:
-        """The rows of the corpus by id; not those of other splits."""
-        return {u.id: u for u in self.corpus.utterances}
-
-    @cached_property
     def written(self) -> list[Written]:
-        """The transcripts of all rows, those of other splits last, with what they are like."""
-        from asr_gate.corpus.text.similar import bare, groups
+        """The transcripts that may be like another one, those of other splits last.
 
-        limits = self.policy.corpus
-        rows = [*self.corpus.utterances, *self.corpus.others]
-        texts = [bare(row.text) for row in rows]
-        long = [text for text in texts if len(text) >= limits.near_duplicate_letters]
-        like = groups(long, least=limits.near_duplicate)
-        return [Written(row, text, like.get(text)) for row, text in zip(rows, texts, strict=True)]
+        Only these are in memory. A short one is here if its speaker has the same once more.
+        """
+        from asr_gate.audit.checks.alike import alike
+
+        return alike(self.corpus, self.policy.corpus)
 
 
 class Written(NamedTuple):
@@ -66,6 +57,8 @@ class Written(NamedTuple):
     """Its letters and digits alone."""
     group: str | None
     """The first text that it is like; None: it is too short to tell."""
+    judged: bool = True
+    """False: the row is of another split, and only tells leaks."""
 
 
 class Found(NamedTuple):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     most = context.policy.corpus.max_speaker_share
-    for one in shares(rows, context, lambda row: row.speaker):
+    for one in shares(rows, context, "speaker"):
         if one.share > most:
             yield (
                 one.row,

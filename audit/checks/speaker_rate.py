@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule, measured
+from asr_gate.corpus.rows import with_ids
 
 if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
@@ -24,8 +25,9 @@ LEAST_DEVIATION = 0.08
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     limits = context.policy.quality
     by_speaker: dict[str, list[Measured]] = {}
+    known = with_ids(context.corpus.utterances, (row.id for row in rows))
     for row in measured(rows):
-        speaker = context.utterances[row.id].speaker
+        speaker = known[row.id].speaker
         if speaker and row.letters >= LEAST_LETTERS and row.speech_seconds >= LEAST_SPEECH:
             by_speaker.setdefault(speaker, []).append(row)
     for speaker, spoken in by_speaker.items():

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.utterance import Corpus, Utterance
 
 _HELD_OUT = (re.compile(r"test", re.IGNORECASE), re.compile(r"dev|val|eval", re.IGNORECASE))
@@ -30,9 +31,16 @@ class Splits:
     """
 
     def __init__(self, corpus: Corpus) -> None:
-        self._judged = {id(u) for u in corpus.utterances}
-        self.rows = [*corpus.utterances, *corpus.others]
-        self._sizes = Counter(split(u) for u in self.rows)
+        self._judged: set[int] = set()
+        self._sizes = Counter(
+            name or ""
+            for rows in (corpus.utterances, corpus.others)
+            for (name,) in columns(rows, "split")
+        )
+
+    def judge(self, rows: Iterable[Utterance]) -> None:
+        """Say that rows are judged. These very objects count, so keep them."""
+        self._judged.update(map(id, rows))
 
     @property
     def several(self) -> bool:

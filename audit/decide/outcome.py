@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration
 from asr_gate.audit.records.power import Power as PlantedPower
 from asr_gate.audit.sample.plan import Plan
+from asr_gate.corpus.rows import columns
+from asr_gate.corpus.streamed import some
 from asr_gate.corpus.utterance import Corpus, Seconds
 
 EXCLUDING: tuple[Kind, ...] = ("swapped", "cut")
@@ -93,7 +96,8 @@ def conclude(
         corpus: the corpus.
         plan: what was sampled of it.
         sample: the sampled utterances, judged.
-        lengths: seconds of each utterance of the corpus by id, 0 where it is not known.
+        lengths: seconds of each utterance of the corpus by id, in its order; 0 where it is not
+            known.
         model: the aligner.
         policy: what decides.
         ending: how the audit ended if it sampled until the decision was settled.
@@ -171,14 +175,16 @@ def _samples(
     members: dict[str, list[Judged]] = {domain: [] for domain in plan.strata}
     for row in sample.rows:
         members[row.domain].append(row)
-    seconds: dict[str, list[Seconds]] = {domain: [] for domain in plan.strata}
-    for u in corpus.utterances:
-        seconds[u.domain].append(lengths[u.id])
+    seconds = {domain: array("d") for domain in plan.strata}
+    every = zip(columns(corpus.utterances, "domain"), lengths.items(), strict=True)
+    for (domain,), (_, length) in every:
+        seconds[domain].append(length)
+    heard = some(lengths, (row.id for row in sample.rows))
     samples = {}
     for domain, sampled in members.items():
         size = plan.strata[domain].population
         bad = [row.id in low for row in sampled]
-        hours = StratumHours(size, fsum(seconds[domain]), [lengths[r.id] for r in sampled], bad)
+        hours = StratumHours(size, fsum(seconds[domain]), [heard[r.id] for r in sampled], bad)
         samples[domain] = DomainSample(sampled, StratumCount(size, len(sampled), sum(bad)), hours)
     return samples
 

@@ -10,6 +10,7 @@ from asr_gate.audit.decide.estimate import Interval, StratumCount
 from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.excluded import excluded_ids
+from asr_gate.corpus.rows import columns, with_ids
 from asr_gate.corpus.utterance import Corpus
 
 
@@ -35,15 +36,19 @@ def estimate_splits(
         By the name of the split, which is empty for rows without one; without an interval where no
         row was heard that can be judged. Nothing if no row has a split.
     """
-    split_of = {row.id: row.split or "" for row in corpus.utterances}
-    if not any(split_of.values()):
+    population = Counter(
+        (split or "", domain) for split, domain in columns(corpus.utterances, "split", "domain")
+    )
+    names = sorted({split for split, _ in population})
+    if names in ([], [""]):
         return {}
+    heard = with_ids(corpus.utterances, (row.id for row in sample.rows))
+    split_of = {identity: row.split or "" for identity, row in heard.items()}
     low = excluded_ids(sample.findings)
-    population = Counter((split_of[row.id], row.domain) for row in corpus.utterances)
     sampled = Counter((split_of[row.id], row.domain) for row in sample.rows)
     bad = Counter((split_of[row.id], row.domain) for row in sample.rows if row.id in low)
     found: dict[str, tuple[StratumCount, Interval | None]] = {}
-    for split in sorted(set(split_of.values())):
+    for split in names:
         cells = {
             domain: StratumCount(count, sampled[split, domain], bad[split, domain])
             for (name, domain), count in population.items()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
@@ -22,15 +23,20 @@ from asr_gate.audit.gate.read import (
 from asr_gate.audit.policy import GatePolicy, Policy, load_policy
 from asr_gate.audit.records.report import ROWS_FILE, Report
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import RECORD_LIMIT, read_regular
+from asr_gate.corpus.files import MEGABYTE, open_regular
 from asr_gate.corpus.fingerprint import (
     Fingerprint,
     RowDigest,
     differences,
     fingerprint,
     from_lines,
+    in_order,
 )
+from asr_gate.corpus.rows import origins_of
 from asr_gate.corpus.utterance import Corpus
+
+LONGEST_ROW = MEGABYTE
+"""Bytes of a line of digests."""
 
 NAMED = 3
 """Rows that are named of those that changed."""
@@ -212,14 +218,17 @@ def require_same_data(
         return now
     manifests = ", ".join(corpus.manifests)
     what = f"(fingerprint {report.dataset.fingerprint[:19]}…, found {now.digest[:19]}…)"
-    then = rows_of(report, folder)
+    then = _stored_rows(report, folder)
     if then is not None:
-        found = list(differences(then, now.rows))
-        if part:
-            found = [(identity, how) for identity, how in found if how != "removed"]
-            if not found:
-                return now
-        what = _named(found, corpus.relative_origins(), what)
+        found = (
+            (identity, how)
+            for identity, how in differences(then, in_order(now.rows))
+            if not (part and how == "removed")
+        )
+        first = list(islice(found, NAMED))
+        if part and not first:
+            return now
+        what = _named(first, len(first) + sum(1 for _ in found), corpus) or what
     mend = "audit this data, or name its report"
     if not same_manifests(report.dataset.manifests, corpus.manifests):
         audited = " ".join(f"--data {shlex.quote(one)}" for one in report.dataset.manifests)
@@ -233,25 +242,36 @@ def rows_of(report: Report, folder: Path) -> dict[str, RowDigest | None] | None:
     Raises:
         NoVerdict: they were altered.
     """
+    rows = _stored_rows(report, folder)
+    return None if rows is None else dict(rows)
+
+
+def _stored_rows(report: Report, folder: Path) -> Iterator[tuple[str, RowDigest | None]] | None:
+    """The digests of the audited rows, in the order of their ids, one at a time."""
     if ROWS_FILE not in report.tables:
         return None
     check_tables(report, folder)
     try:
-        return from_lines(read_regular(folder / ROWS_FILE, RECORD_LIMIT))
+        stream = open_regular(folder / ROWS_FILE)
     except OSError:  # without them the report still refuses; it can only not say why
         return None
-    except ValueError as error:
-        raise NoVerdict(f"{folder / ROWS_FILE}: {error}; audit again") from error
+    return _checked(stream, folder / ROWS_FILE)
 
 
-def _named(found: Sequence[tuple[str, str]], places: Mapping[str, str], otherwise: str) -> str:
-    """How many rows differ, and the first of them with their places."""
-    if not found:
-        return otherwise
-    named = [
-        f"{places[i]} '{i}' {what}" if i in places else f"'{i}' {what}"
-        for i, what in islice(found, NAMED)
-    ]
-    more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
-    many = "1 row differs" if len(found) == 1 else f"{len(found)} rows differ"
+def _checked(stream: BinaryIO, path: Path) -> Iterator[tuple[str, RowDigest | None]]:
+    with stream:
+        try:
+            yield from from_lines(iter(partial(stream.readline, LONGEST_ROW), b""))
+        except (OSError, ValueError) as error:
+            raise NoVerdict(f"{path}: {error}; audit again") from error
+
+
+def _named(first: Sequence[tuple[str, str]], number: int, corpus: Corpus) -> str:
+    """How many rows differ, and the first of them with their places; empty: none does."""
+    if not first:
+        return ""
+    places = origins_of(corpus, [identity for identity, _ in first])
+    named = [f"{places[i]} '{i}' {what}" if i in places else f"'{i}' {what}" for i, what in first]
+    more = f" and {number - NAMED} more" if number > NAMED else ""
+    many = "1 row differs" if number == 1 else f"{number} rows differ"
     return f"({many}: {'; '.join(named)}{more})"

@@ -13,6 +13,7 @@ from asr_gate.audit.records.excluded import AS_AUDITED, Choice, excluded, exclud
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.pairing import MovedWords
 from asr_gate.audit.records.report import Report
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.text.markup import broken_characters, markup
 from asr_gate.corpus.text.mend import mended
 from asr_gate.corpus.utterance import Corpus
@@ -104,8 +105,11 @@ def with_whole_corpus(
 
 def corrections(corpus: Corpus) -> dict[str, str]:
     """Corrected transcripts by id, of the rows that have anything to correct."""
-    found = {u.id: mended(u.text) for u in corpus.utterances}
-    return {u.id: found[u.id] for u in corpus.utterances if found[u.id] != u.text}
+    return {
+        identity: found
+        for identity, text in columns(corpus.utterances, "id", "text")
+        if (found := mended(text)) != text
+    }
 
 
 def repairs(report: Report, corpus: Corpus) -> dict[str, str]:

@@ -26,6 +26,7 @@ from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.pairing import OtherText, SearchedFile
 from asr_gate.audit.sample.lot import lot
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.text.markup import markup
 from asr_gate.corpus.text.mend import mended
@@ -190,8 +191,8 @@ class TextSearch:
 
     def _of_corpus(self) -> Iterator[Text]:
         for rows in (self._corpus.utterances, self._corpus.others):
-            for row in rows:
-                yield Text(row.text, row.lang)
+            for text, lang in columns(rows, "text", "lang"):
+                yield Text(text, lang)
 
     def _all(self) -> Iterator[Text]:
         yield from self._of_corpus()

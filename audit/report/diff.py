@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 
 from asr_gate.audit.records.report import Decision, Report
 from asr_gate.corpus.fingerprint import RowDigest, differences
@@ -87,11 +88,17 @@ class Diff:
     """By how much."""
 
 
+def _in_order(rows: Mapping[str, RowDigest | None]) -> list[tuple[str, RowDigest | None]]:
+    return sorted(rows.items(), key=itemgetter(0))
+
+
 def diff(a: Side, b: Side) -> Diff:
     """Compare two reports, usually of one corpus before and after it was corrected."""
     rows = None
     if a.rows is not None and b.rows is not None:
-        rows = [Row(identity, how) for identity, how in differences(a.rows, b.rows)]
+        rows = [
+            Row(identity, how) for identity, how in differences(*map(_in_order, (a.rows, b.rows)))
+        ]
     how = {row.id: row.how for row in rows or ()}
     changes = sorted(
         (

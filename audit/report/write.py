@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ from asr_gate.audit.report.markdown import markdown
 from asr_gate.audit.report.sarif import sarif
 from asr_gate.audit.report.schemas import SCHEMAS
 from asr_gate.corpus.files import write_atomically
-from asr_gate.corpus.fingerprint import to_lines
+from asr_gate.corpus.fingerprint import in_order, to_lines
+from asr_gate.corpus.rows import with_ids
 from asr_gate.corpus.utterance import Corpus
 from asr_gate.corpus.write import clean_jsonl
 
@@ -55,17 +56,15 @@ def write(
     schemas = dict(SCHEMAS)
     if result.folds is not None:
         schemas["utterances"] = schemas["utterances"].append(pa.field("fold", pa.int64()))
-    tables = {
-        f"{name}.parquet": _parquet(rows, schemas[name])
+    tables: dict[str, Iterable[bytes]] = {
+        f"{name}.parquet": [_parquet(rows, schemas[name])]
         for name, rows in rows_of_tables(result, corpus).items()
     }
-    tables[ROWS_FILE] = to_lines(result.fingerprint.rows)
-    digests = {name: f"sha256:{hashlib.sha256(b).hexdigest()}" for name, b in tables.items()}
+    tables[ROWS_FILE] = to_lines(in_order(result.fingerprint.rows))
+    keep_earlier(folder)
+    digests = {name: write_table(folder / name, content) for name, content in tables.items()}
     report = result.report.model_copy(update={"tables": digests}).sealed()
     result = replace(result, report=report)
-    keep_earlier(folder)
-    for name, content in tables.items():
-        write_atomically(folder / name, content)
     write_atomically(folder / "clean.jsonl", clean_jsonl(corpus, set(excluded(report))))
     write_views(report, {row.id: (row.coverage, row.measured.text) for row in result.rows}, folder)
     page(report)
@@ -89,6 +88,19 @@ def write_views(report: Report, sampled: Mapping[str, tuple[float, str]], folder
     write_atomically(folder / "report.md", markdown(report, sampled, places).encode())
 
 
+def write_table(path: Path, content: Iterable[bytes]) -> str:
+    """Write a table, and give its digest."""
+    digest = hashlib.sha256()
+
+    def seen() -> Iterator[bytes]:
+        for piece in content:
+            digest.update(piece)
+            yield piece
+
+    write_atomically(path, seen())
+    return f"sha256:{digest.hexdigest()}"
+
+
 def rows_of_tables(result: AuditResult, corpus: Corpus) -> dict[str, list[dict[str, Any]]]:
     """The rows of every table, by its name."""
     return {
@@ -100,8 +112,7 @@ def rows_of_tables(result: AuditResult, corpus: Corpus) -> dict[str, list[dict[s
 
 
 def _utterances(result: AuditResult, corpus: Corpus) -> list[dict[str, Any]]:
-    origins = corpus.relative_origins()
-    utterances = {u.id: u for u in corpus.utterances}
+    utterances = with_ids(corpus.utterances, (row.id for row in result.rows))
     rows = []
     for row in result.rows:
         codes = result.codes(row)
@@ -121,7 +132,7 @@ def _utterances(result: AuditResult, corpus: Corpus) -> list[dict[str, Any]]:
                 "rules": codes,
                 "unknown_characters": row.measured.unknown,
                 "dropped_characters": row.measured.dropped,
-                "origin": origins[row.id],
+                "origin": corpus.relative_origin(utterances[row.id].origin),
                 "speaker": utterances[row.id].speaker,
                 "split": utterances[row.id].split,
                 "language": row.measured.lang,

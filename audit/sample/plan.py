@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from asr_gate.audit.sample.lot import lot
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.utterance import Utterance
+
+SPARE = 1000
+"""Utterances of a domain beyond those wanted, before the least likely are let go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +69,11 @@ def draw(
         content: digest of the corpus. A corpus that has changed is drawn anew: rows that were
             found in a sample and put right would else stand for those that nobody has looked at.
     """
-    by_domain = _by_domain(utterances)
-    counts = {domain: len(by_domain[domain]) for domain in sorted(by_domain)}
+    found = Counter(domain for (domain,) in columns(utterances, "domain"))
+    counts = {domain: found[domain] for domain in sorted(found)}
     sizes = allocate(counts, fraction=fraction, quotas=quotas, minimum=minimum)
     sample: list[Utterance] = []
-    for domain, size in sizes.items():
-        chosen = _chosen(by_domain[domain], size, content, seed)
+    for chosen in _chosen(utterances, sizes, content, seed).values():
         sample.extend(sorted(chosen, key=lambda utterance: utterance.id))
     strata = {domain: Stratum(counts[domain], size) for domain, size in sizes.items()}
     return Plan(sample, strata, seed, fraction, content)
@@ -84,20 +89,31 @@ def in_random_order(
         plan: its seed and its corpus decide the order.
         sizes: by domain, at most its population.
     """
-    by_domain = _by_domain(utterances)
-    return {d: _chosen(by_domain[d], size, plan.content, plan.seed) for d, size in sizes.items()}
+    return _chosen(utterances, sizes, plan.content, plan.seed)
 
 
-def _by_domain(utterances: Sequence[Utterance]) -> dict[str, list[Utterance]]:
-    by_domain: dict[str, list[Utterance]] = {}
-    for utterance in utterances:
-        by_domain.setdefault(utterance.domain, []).append(utterance)
-    return by_domain
-
-
-def _chosen(members: Sequence[Utterance], size: int, content: str, seed: int) -> list[Utterance]:
-    """A random sample in random order."""
-    return sorted(members, key=lambda u: (lot(content, seed, u.domain, u.id), u.id))[:size]
+def _chosen(
+    utterances: Sequence[Utterance], sizes: Mapping[str, int], content: str, seed: int
+) -> dict[str, list[Utterance]]:
+    """A random sample of each domain, in random order."""
+    last: dict[str, tuple[int, str]] = {}
+    drawn: dict[str, list[tuple[int, str, int]]] = {domain: [] for domain in sizes}
+    for number, (identity, domain) in enumerate(columns(utterances, "id", "domain")):
+        one = lot(content, seed, domain, identity), identity, number
+        members = drawn[domain]
+        if domain not in last or one[:2] < last[domain]:
+            members.append(one)
+        # Those that cannot be chosen any more go, now and then.
+        if len(members) > 2 * sizes[domain] + SPARE:
+            members.sort()
+            del members[sizes[domain] :]
+            last[domain] = members[-1][:2] if members else (-1, "")
+    numbers = {
+        domain: [n for *_, n in sorted(drawn[domain])[:size]] for domain, size in sizes.items()
+    }
+    # In the order of the corpus, as it is read.
+    rows = {number: utterances[number] for number in sorted(chain(*numbers.values()))}
+    return {domain: [rows[number] for number in chosen] for domain, chosen in numbers.items()}
 
 
 def allocate(

@@ -146,7 +146,6 @@ def _count(kind: str, made: Sequence[Spoiled], bench: Bench) -> Share:
     context = Context(
         policy=bench.policy,
         content={},
-        origins={},
         language=given.info.language,
         calibration=bench.calibration,
         absolute_thresholds={},

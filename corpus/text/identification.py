@@ -28,16 +28,17 @@ def better_language(text: str, language: str) -> tuple[str, float] | None:
         classifier does not know its own.
     """
     # Here, because the rules are listed where this library is not installed.
-    from py3langid import rank
+    from py3langid import classify, rank
 
     if sum(map(str.isalpha, text)) < LEAST_LETTERS:
         return None
-    own = closest_code(language, _known())
-    if own is None:
+    own = _own(language)
+    # To rank all languages takes longer, and nearly every text is in its own.
+    if own is None or _same(str(classify(text)[0]), own):
         return None
     scores = dict(rank(text))
     best = max(scores, key=lambda code: (scores[code], code))
-    return None if same_language(best, own) else (str(best), float(scores[best] - scores[own]))
+    return None if _same(best, own) else (str(best), float(scores[best] - scores[own]))
 
 
 def likely_language(text: str) -> str | None:
@@ -47,6 +48,15 @@ def likely_language(text: str) -> str | None:
     if sum(map(str.isalpha, text)) < LEAST_LETTERS:
         return None
     return str(max(rank(text), key=lambda found: found[1])[0])
+
+
+_same = cache(same_language)
+
+
+@cache
+def _own(language: str) -> str | None:
+    """What the classifier calls a language."""
+    return closest_code(language, _known())
 
 
 @cache

@@ -8,7 +8,7 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asr_gate.corpus.text.similar import bare, groups
+from asr_gate.corpus.text.similar import bare, groups, keys_of, with_company
 from tests.speech import EXAMPLE
 
 SENTENCES = [
@@ -72,3 +72,14 @@ def test_every_text_has_a_group_and_equal_ones_the_same(texts: list[str]) -> Non
     assert all(found[first] == first for first in found.values())
     assert groups(texts, least=0.8) == found
     assert groups([], least=0.8) == {}
+
+
+def test_only_texts_that_share_something_have_company() -> None:
+    texts = [*SENTENCES, SENTENCES[3], SENTENCES[5] + " again"]
+    keys = keys_of(texts)
+    parts = [keys[:7], keys[7:]]
+    found = with_company(parts, most=100).nonzero()[0].tolist()
+    assert found == with_company(parts).nonzero()[0].tolist()
+    assert {3, 5, len(texts) - 2, len(texts) - 1} <= set(found)
+    assert len(found) < len(texts) / 2
+    assert with_company([]).tolist() == []

@@ -412,11 +412,11 @@ def test_the_clean_corpus_as_one_list(folder: Path) -> None:
     manifest = folder / "m.jsonl"
     manifest.write_text("".join(json.dumps(row) + "\n" for row in rows))
     corpus = read_corpus([manifest])
-    written = [json.loads(line) for line in clean_jsonl(corpus, {"audio/1.wav"}).splitlines()]
+    written = [json.loads(line) for line in clean_jsonl(corpus, {"audio/1.wav"})]
     for row in rows:
         row["audio_filepath"] = str(folder / str(row["audio_filepath"]))
     assert written == [{"id": "audio/0.wav", **rows[0]}, {"id": "audio/1.wav@0.5", **rows[1]}]
-    (folder / "clean.jsonl").write_bytes(clean_jsonl(corpus, set()))
+    (folder / "clean.jsonl").write_bytes(b"".join(clean_jsonl(corpus, set())))
     assert [content(u) for u in read_corpus([folder / "clean.jsonl"]).utterances] == [
         content(u) for u in corpus.utterances
     ]

@@ -44,7 +44,7 @@ def read(folder: Path) -> None:
 
 def read_rows(folder: Path) -> str | None:
     try:
-        from_lines((folder / "rows.jsonl").read_bytes())
+        list(from_lines((folder / "rows.jsonl").read_bytes().splitlines()))
     except ValueError:
         return "refused"
     return None
@@ -118,7 +118,7 @@ REVIEW = b"".join(
         verdict("u2", "withdrawn"),
     )
 )
-SOUND = to_lines({"u1": RowDigest("a", "b", "c", "d"), "u2": None})
+SOUND = b"".join(to_lines([("u1", RowDigest("a", "b", "c", "d")), ("u2", None)]))
 READERS = {
     "report": lambda: Reader("report", {REPORT_FILE: REPORT.to_bytes()}, read, 300),
     "forged": lambda: Reader("forged", {"forged.json": REPORT.to_bytes()}, run_gate, 250),

@@ -100,7 +100,7 @@ def write_report(
     sampled = [row for row in corpus.utterances if row.id not in skipped]
     fingerprints = fingerprint(corpus)
     rows = folder / "rows.jsonl"
-    rows.write_bytes(to_lines(fingerprints.rows))
+    rows.write_bytes(b"".join(to_lines(sorted(fingerprints.rows.items()))))
     rate = len(excluded) / max(1, len(sampled))
     fields: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,

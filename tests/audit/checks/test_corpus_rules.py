@@ -55,11 +55,9 @@ def found(
         values[section] |= entries
     values["rules"] |= ONLY | {code: catalogue()[code].severity}
     corpus = Corpus(list(utterances), ["m.jsonl"], others=list(others))
-    ids = [u.id for u in utterances]
     context = Context(
         policy=type(load_policy()).model_validate(values),
         content={u.id: f"{u.audio}{u.text}" for u in utterances},
-        origins=dict.fromkeys(ids, "m:1"),
         language="en",
         calibration=Calibration({}, {}, {}),
         absolute_thresholds={},

@@ -157,7 +157,6 @@ def context(
     return Context(
         load_policy(),
         content,
-        dict.fromkeys(content, "m:1"),
         "en",
         calibration,
         dict.fromkeys(domains, absolute_thresholds),

@@ -91,7 +91,7 @@ def test_all_agree(
     assert errors == set(found) - {SKIPPED}
 
     corpus = Corpus([utterance(row.id) for row in rows], ["train.jsonl"])
-    lines = clean_jsonl(corpus, set(found)).decode().splitlines()
+    lines = b"".join(clean_jsonl(corpus, set(found))).decode().splitlines()
     assert len(lines) == len(rows) - len(found.keys() & {row.id for row in rows})
     assert all(json.loads(line) for line in lines)
 
