@@ -95,8 +95,7 @@ class TextSearch:
         known = np.frombuffer(keys, np.uint64)
         self._order = np.argsort(known, kind="stable")
         self._keys = known[self._order]
-        romanised = type(model).romanise is not AcousticModel.romanise
-        script = f"{type(model).__name__} {model.info.language}" if romanised else "as written"
+        script = f"Latin, {model.info.language}" if model.info.romanised else "as written"
         self._index = TextIndex(
             self._keys,
             self._all,
