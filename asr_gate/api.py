@@ -59,6 +59,7 @@ def audit_corpus(
     cache: bool = True,
     device: Literal["auto", "cpu", "cuda"] = "auto",
     precision: Literal["auto", "float32", "bfloat16", "int8"] = "auto",
+    romanize: bool = False,
     batch_seconds: float = 60.0,
     page_audio: bool = True,
     progress: Progress | None = None,
@@ -87,6 +88,7 @@ def audit_corpus(
             measures.
         device: where the acoustic model runs.
         precision: of the matrix products of `mms` and `hf:` models.
+        romanize: give the aligner all texts in Latin letters, if it writes no others.
         batch_seconds: padded audio in one batch on a GPU, in seconds.
         page_audio: whether `report.html` holds audio.
         progress: is told how far the audit is; from several threads, one at a time.
@@ -128,6 +130,7 @@ def audit_corpus(
         until_decided=until_decided,
         texts=tuple(map(Path, texts)),
         precision=precision,
+        romanize=romanize,
     )
     data = Data([os.fspath(one) for one in names], read_options(root, split))
     file = settings.out / settings.name / REPORT_FILE

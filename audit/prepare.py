@@ -61,6 +61,8 @@ class Settings:
     """Files of texts that are searched beside those of the corpus, for rows that say another's."""
     precision: Precision = "auto"
     """Of the acoustic model's matrix products."""
+    romanize: bool = False
+    """Whether it is given all texts in Latin letters."""
     second_opinion: bool = False
     """Whether a strict aligner is asked, too; it decides nothing."""
     share: Share | None = None
@@ -85,6 +87,11 @@ class Settings:
             raise UserError(
                 "--second-opinion asks on the emissions of one model, and --adapt trains several; "
                 "leave out one of them"
+            )
+        if self.adapt is not None and self.romanize:
+            raise UserError(
+                "--adapt trains on texts as they are written, and --romanize gives the aligner "
+                "Latin letters; leave out one of them"
             )
         if self.second_opinion and not self.share:
             require_package()
@@ -152,6 +159,7 @@ class Prepared:
             "aligner": [model.info.name, model.info.weights_sha256, settings.language],
             "device": model.device,
             "precision": model.info.precision,
+            "romanised": model.info.romanised,
             "measuring code": code_version(),
             "speech activity": settings.policy.signal.speech_activity,
             "controls": settings.policy.controls.per_kind,
@@ -214,6 +222,7 @@ class Prepared:
             settings.language,
             model.device,
             settings.precision,
+            settings.romanize,
             replace(model.info, trained=None),
             code_version(),
             searched(self.corpus),
@@ -240,6 +249,7 @@ def prepare(corpus: Corpus, settings: Settings, progress: Progress) -> Prepared:
         language=settings.language,
         device=settings.device,
         precision=settings.precision,
+        romanize=settings.romanize,
     )
     base = None if settings.adapt is None else require_adaptable(model)
     identity = fingerprint(corpus, audio=policy.gate.audio)

@@ -8,6 +8,7 @@ from bench import (
     estimate,
     example,
     first_corpus,
+    hebrew,
     incremental,
     limits,
     opening,
@@ -57,6 +58,7 @@ if __name__ == "__main__":
         activity,
         pairing,
         adaptation,
+        hebrew,
     ):
         try:
             measurement.main()

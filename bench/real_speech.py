@@ -67,14 +67,16 @@ def moved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def audit(rows: Sequence[dict[str, Any]], aligner: str, root: Path, folder: Path) -> dict[str, Any]:
+def audit(
+    rows: Sequence[dict[str, Any]], aligner: str, root: Path, folder: Path, *options: str
+) -> dict[str, Any]:
     """The report of `asr audit`, which lands in a folder, on rows whose audio lies under `root`."""
     manifest = folder / "manifest.jsonl"
     absolute = [{**row, "audio_filepath": str(root / row["audio_filepath"])} for row in rows]
     manifest.write_text("".join(json.dumps(row) + "\n" for row in absolute), encoding="utf-8")
     asr = Path(sys.executable).parent / "asr"
     command = [str(asr), "audit", str(manifest), "--all", "--aligner", aligner]
-    command += ["--audio-root", str(root)]
+    command += ["--audio-root", str(root), *options]
     command += ["--out", str(folder), "--no-wandb", "--json"]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode not in (0, 20, 30):

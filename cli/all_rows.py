@@ -76,6 +76,7 @@ def audit_all_rows(
         device="auto",
         batch_seconds=60.0,
         precision="auto" if precision == "float16" else precision,
+        romanize=report.aligner.romanized,
         texts=tuple(corpus.placed(one.file) for one in report.pairing.files),
     )
     with one_interrupt():

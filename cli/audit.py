@@ -105,6 +105,11 @@ def _measure_share(source: Reading, settings: Settings) -> int:
 )
 @click.option("--language", metavar="CODE", help="ISO 639 code of the transcripts.")
 @click.option(
+    "--romanize",
+    is_flag=True,
+    help="Give the aligner all texts in Latin letters (uroman), if it writes no others.",
+)
+@click.option(
     "--fraction",
     type=click.FloatRange(0, 1, min_open=True),
     callback=_number,
@@ -241,6 +246,7 @@ def command(
     out: Path | None,
     aligner: str | None,
     language: str | None,
+    romanize: bool,
     fraction: float | None,
     everything: bool,
     until_decided: bool,
@@ -316,6 +322,7 @@ def command(
         click.echo(source.said, err=True)
     if in_ci():
         _require_named(project, source, aligner, policy)
+    romanize = romanize or (aligner is None and project.audit.romanize)
     aligner = aligner or project.audit.aligner
     demonstration = None if aligner or source.bundled else DEMONSTRATION
     if demonstration:
@@ -339,6 +346,7 @@ def command(
         batch_seconds=batch_seconds,
         until_decided=until_decided,
         precision=precision,
+        romanize=romanize,
         adapt=adapt_minutes if adapt else None,
         share=Share.parse(shard) if shard else None,
         merge=merge,

@@ -161,7 +161,7 @@ def list_(chosen: Chosen, limit: int | None, file: Path, as_json: bool) -> int:
 
 
 def _list(found: Sequence[Case], as_json: bool) -> None:
-    from asr_gate.corpus.text.plain import plain
+    from asr_gate.corpus.text.plain import isolated, plain
 
     for case in found:
         if as_json:
@@ -173,7 +173,8 @@ def _list(found: Sequence[Case], as_json: bool) -> None:
             for one in case.operations
         )
         what = errors or " ".join(case.codes) or case.hypothesis or ""
-        click.echo(plain(f"{case.key} {case.status} {case.source} {case.row}: {what}"))
+        row = plain(f"{case.key} {case.status} {case.source} {case.row}")
+        click.echo(f"{row}: {isolated(what)}")
     if not as_json:
         click.echo(_cases(len(found)) if found else "No such cases.")
 

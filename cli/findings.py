@@ -123,7 +123,7 @@ def _lies_in(place: str, asked: str) -> bool:
 
 def _lines(rows: Sequence[LocatedRow]) -> Iterator[str]:
     from asr_gate.audit.report.by_row import by_cause
-    from asr_gate.corpus.text.plain import plain
+    from asr_gate.corpus.text.plain import isolated, plain
 
     for cause, found in by_cause(rows).items():
         excluded = sum(row.excluded for row in found)
@@ -131,7 +131,8 @@ def _lines(rows: Sequence[LocatedRow]) -> Iterator[str]:
         yield f"{cause.heading}: {many}, {excluded} excluded"
         for row in found:
             doubtful = "" if row.first.counts else " (does not count)"
-            yield plain(f"{row.place}: {row.first.code} {row.says}{doubtful}")
+            says = isolated(f"{row.first.code} {row.says}{doubtful}")
+            yield f"{plain(row.place)}: {says}"
         yield ""
 
 
@@ -139,12 +140,12 @@ def _end(
     report: Report, rows: Sequence[LocatedRow], places: Locations, filtered: bool
 ) -> Iterator[str]:
     """Rows that could not be audited, and how many there are of all."""
-    from asr_gate.corpus.text.plain import plain
+    from asr_gate.corpus.text.plain import isolated, plain
 
     if report.skipped and not filtered:
         yield f"Could not be audited: {len(report.skipped)}"
         for row in report.skipped:
-            yield plain(f"{places.row(row.origin)}: {row.reason}")
+            yield f"{plain(places.row(row.origin))}: {isolated(row.reason)}"
         yield ""
     if not rows:
         yield "No such findings." if filtered else "No findings."

@@ -52,6 +52,9 @@ class AuditSettings(_Section):
     """How it is audited."""
 
     aligner: str | None = Field(default=None, description="the acoustic model, as --aligner")
+    romanize: bool = Field(
+        default=False, description="whether this aligner gets Latin letters, as --romanize"
+    )
     policy: Path | None = Field(default=None, description="policy file of audits, as --policy")
 
 

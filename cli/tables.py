@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from asr_gate.corpus.text.plain import plain
+from asr_gate.corpus.text.plain import isolated
 
 NAME_WIDTH = 14
 """The first column is folded to this width before a table becomes a list."""
@@ -25,7 +25,7 @@ def fits(headings: Sequence[str], rows: Sequence[Sequence[str]], console: Consol
 
 def _widths(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
     columns = zip(headings, *rows, strict=True)
-    return [max(cell_len(plain(cell)) for cell in column) for column in columns]
+    return [max(cell_len(isolated(cell)) for cell in column) for column in columns]
 
 
 def show_table(
@@ -48,10 +48,10 @@ def show_table(
     if not fits(headings, rows, console):
         for number, row in enumerate(rows):
             style = "bold red" if number in marked else "bold"
-            console.print(Text(plain(row[0]), style), soft_wrap=True)
+            console.print(Text(isolated(row[0]), style), soft_wrap=True)
             for heading, cell in zip(headings[1:], row[1:], strict=True):
                 if cell:
-                    console.print(Text(f"  {heading}: {plain(cell)}"), soft_wrap=True)
+                    console.print(Text(f"  {heading}: {isolated(cell)}"), soft_wrap=True)
         return
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     least = min(_widths(headings, rows)[0], NAME_WIDTH)
@@ -60,5 +60,5 @@ def show_table(
         table.add_column(heading, justify="left" if column in left else "right", no_wrap=True)
     for number, row in enumerate(rows):
         style = "bold red" if number in marked else ""
-        table.add_row(*(Text(plain(cell)) for cell in row), style=style)
+        table.add_row(*(Text(isolated(cell)) for cell in row), style=style)
     console.print(table)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_gate.audit.acoustic.romanise import romanise
 from asr_gate.audit.records.report import Lineage
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.heard import Heard
@@ -61,6 +62,8 @@ class ModelInfo:
     """The run that made it, where its record lies beside it."""
     heard: Heard | None = None
     """What it learned from, where that lies beside it."""
+    romanised: bool = False
+    """Whether it is given all words in Latin letters."""
 
 
 class AcousticModel(ABC):
@@ -85,8 +88,8 @@ class AcousticModel(ABC):
         """
 
     def romanise(self, word: str) -> str:
-        """A word in the script of the model's letters; models of one language leave it as it is."""
-        return word
+        """A word as the model is given it: in Latin letters, or as it is."""
+        return romanise(word, self.info.language) if self.info.romanised else word
 
     def spell(self, text: str, language: str | None = None) -> Transcript:
         """A transcript as this model's letters, with numbers and symbols read out.
@@ -112,6 +115,7 @@ def load_model(
     language: str | None = None,
     device: str = "auto",
     precision: Precision = "auto",
+    romanize: bool = False,
 ) -> AcousticModel:
     """The acoustic model of a spec: `embedded`, `embedded:FOLDER`, `mms`, `hf:ID`, `nemo:FOLDER`…
 
@@ -120,13 +124,21 @@ def load_model(
         language: ISO 639 code or English name; models for many languages need it.
         device: `auto`, `cpu` or `cuda`.
         precision: of the matrix products; ONNX models have float32 only.
+        romanize: give it all texts in Latin letters, whatever language it was trained on.
 
     Raises:
         UserError: unknown spec or language, weights that cannot be had or read, a model of another
-            language, or one that has no such precision.
+            language or alphabet, or one that has no such precision.
     """
     if language is not None:
         require_language(language, "--language")
+    if romanize:
+        # It then hears a language that is not its own: which of several it is does not follow.
+        model = _adapter(spec, language if spec == "mms" else None, device, precision)
+        if not {"a", "A"} & {*model.info.tokens}:
+            raise UserError(f"--romanize: {spec} does not write Latin letters; leave it out")
+        model.info = replace(model.info, romanised=True, language=language or "mul")
+        return model
     model = _adapter(spec, language, device, precision)
     if language is not None and not same_language(language, model.info.language):
         raise UserError(

@@ -8,7 +8,6 @@ utterances give.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -32,7 +31,6 @@ from asr_gate.audit.acoustic.torch_models import (
     sha256_of_state,
 )
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.text.language import parse_language
 from asr_gate.networks.processor import FeatureEncoder, prefer_numpy, quicken
 
 
@@ -70,7 +68,6 @@ class MmsModel(AcousticModel):
                     "or name another aligner"
                 ) from error
         self._model: Any = network.to(self._device).eval()
-        self._language = language
         tokens = bundle.get_labels(star=None)
         self.info = ModelInfo(
             name="mms",
@@ -84,6 +81,7 @@ class MmsModel(AcousticModel):
             stride=320 / bundle.sample_rate,
             sample_rate=int(bundle.sample_rate),
             delay=0.0,
+            romanised=True,
         )
         self._encoder: FeatureEncoder | None = None
         if self._precision == "int8":
@@ -91,18 +89,6 @@ class MmsModel(AcousticModel):
         if self.device == "cpu" and self._precision != "bfloat16":
             self._encoder = FeatureEncoder(self._model.feature_extractor, by_numpy=prefer_numpy())
             quicken(self._model)
-
-    def romanise(self, word: str) -> str:
-        """A word in Latin letters (Hermjakob et al., "Out-of-the-box Universal Romanization")."""
-        if word.isascii():
-            return word
-        return str(_uroman().romanize_string(word, lcode=self._uroman_code))
-
-    @cached_property
-    def _uroman_code(self) -> str | None:
-        """The language's ISO 639-3 code, by which uroman chooses rules; None: rules for all."""
-        found = parse_language(self._language or "")
-        return found.to_alpha3() if found and found.language else None
 
     @torch.inference_mode()
     def forward(self, waveforms: Sequence[Waveform]) -> list[Emission]:
@@ -128,11 +114,3 @@ class MmsModel(AcousticModel):
             np.asarray(row[:count].float().log_softmax(-1).cpu().numpy(), dtype=np.float32)
             for row, count in zip(logits, frames.tolist(), strict=True)
         ]
-
-
-@cache
-def _uroman() -> Any:
-    """The romaniser, which takes seconds to load, once a process."""
-    import uroman
-
-    return uroman.Uroman()

@@ -21,14 +21,22 @@ SILENT = frozenset([*APOSTROPHES, *GERSHAYIM, "-"])
 """Characters that stand for no sound, and that some models never write; or, in a romanised text,
 for one that is hardly audible (ayin, hamza)."""
 
+VOWEL_LETTERS = frozenset("וי")
+"""Hebrew letters that stand for vowels in the full spelling alone (ktiv male, not ktiv haser), so
+that the same word is written with them and without."""
+
+UNWRITTEN = 1.0
+"""What it costs to pass over one inside a word, nats. That halves what the other spelling costs
+people's speech; without a cost it would be nothing, but wrong texts would fit better, too."""
+
 
 @dataclass(frozen=True)
 class PreparedEmission:
     """One recording's emission as the lattice needs it; all its transcripts share it."""
 
     scores: Floats
-    """Relative to each frame's best token, shape (frames, tokens + 2). The last two columns are the
-    wildcard and the blank."""
+    """Relative to each frame's best token. Columns: the tokens, again those of `VOWEL_LETTERS`, as
+    what may be passed over, the wildcard, and the blank."""
     onsets: Floats
     """1 where the greedy output begins a letter, shape (frames,)."""
     sound: NDArray[np.float64]
@@ -105,7 +113,8 @@ def prepare(
 
     A character that the model does not know is a wildcard. It costs what an average letter costs:
     the expected log-probability, at each frame, of a letter drawn from the letters' own
-    distribution there. A character that stands for no sound is a blank.
+    distribution there. A character that stands for no sound is a blank. A vowel letter inside a
+    word may be a blank, at a cost.
 
     Args:
         emission: log-probabilities, shape (frames, tokens).
@@ -113,18 +122,22 @@ def prepare(
         activity: where speech activity is, in order; None: not known, and no word counts as masked.
     """
     frames, columns = emission.shape
-    scores = np.empty((frames, columns + 2), np.float32)
+    vowels = _vowels(model)
+    scores = np.empty((frames, columns + len(vowels) + 2), np.float32)
     np.subtract(emission, emission.max(axis=1, keepdims=True), out=scores[:, :columns])
     np.maximum(scores[:, :columns], IMPOSSIBLE, out=scores[:, :columns])
     silent = [c for c, token in enumerate(model.tokens) if c == model.blank or token in SILENT]
-    scores[:, columns + 1] = scores[:, silent].max(axis=1)
+    scores[:, -1] = scores[:, silent].max(axis=1)
     special = silent if model.space is None else [*silent, model.space]
     logs = np.delete(scores[:, :columns], special, axis=1)
     weights = np.exp(logs - logs.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
     # A letter of no probability has no share in the mean either.
     shares = np.multiply(weights, logs, out=np.zeros_like(logs), where=weights > 0)
-    scores[:, columns] = shares.sum(axis=1)
+    scores[:, -2] = shares.sum(axis=1)
+    unwritten = scores[:, -1] - np.float32(UNWRITTEN / model.temperature)
+    for place, vowel in enumerate(vowels, start=columns):
+        np.maximum(scores[:, vowel], unwritten, out=scores[:, place])
     greedy = emission.argmax(axis=1)
     begins = np.ones(frames, np.bool_)
     begins[1:] = greedy[1:] != greedy[:-1]
@@ -154,6 +167,7 @@ def problem(emission: PreparedEmission, transcript: Transcript, model: ModelInfo
     column_of: dict[str | None, int] = {token: c for c, token in enumerate(model.tokens)}
     column_of[model.tokens[model.blank]] = blank
     column_of[None] = wildcard
+    optional = dict(zip(_vowels(model), range(len(model.tokens), wildcard), strict=True))
     tokens: list[int] = []
     first: list[int] = []
     last: list[int] = []
@@ -161,7 +175,10 @@ def problem(emission: PreparedEmission, transcript: Transcript, model: ModelInfo
         if number and model.space is not None:
             tokens.append(model.space)
         first.append(len(tokens))
-        tokens += [column_of[letter] for letter in _sounds(word)] or [blank]
+        letters = [column_of[letter] for letter in _sounds(word)]
+        # At a word's edge one stands for a consonant, or is written in both spellings.
+        letters[1:-1] = [optional.get(column, column) for column in letters[1:-1]]
+        tokens += letters or [blank]
         last.append(len(tokens) - 1)
     columns = np.array(tokens, np.int64)
     repeat = np.zeros(len(columns), np.float32)
@@ -176,6 +193,11 @@ def problem(emission: PreparedEmission, transcript: Transcript, model: ModelInfo
         last=np.array(last, np.int64),
         spaced=spaced,
     )
+
+
+def _vowels(model: ModelInfo) -> list[int]:
+    """Columns of the vowel letters that a writer may leave out."""
+    return [column for column, token in enumerate(model.tokens) if token in VOWEL_LETTERS]
 
 
 def _sounds(word: Word) -> list[str | None]:

@@ -75,6 +75,8 @@ def _other_alphabet(rows: Sequence[Judged], policy: Policy, model: ModelInfo) ->
     scripts = " and ".join(script_names(row.text for row in outside))
     alphabet = " and ".join(script_names(["".join(t for t in model.tokens if len(t) == 1)]))
     language = next((row.lang for row in outside if row.lang), "CODE")
+    latin = alphabet == "Latin" and not model.romanised
+    here = f"; or give it Latin letters: --romanize --language {language}" if latin else ""
     return Verdict(
         "NO_VERDICT",
         [
@@ -82,7 +84,7 @@ def _other_alphabet(rows: Sequence[Judged], policy: Policy, model: ModelInfo) ->
             f"and {unknown:.0%} of the letters lie outside it, mostly {scripts or 'marks'} "
             f"({len(outside)} of {len(written)} sampled rows, above "
             f"{policy.decision.max_unalignable:g} % (decision.max_unalignable)). Choose an aligner "
-            f"that knows them: --aligner mms --language {language}, or hf:ID"
+            f"that knows them: --aligner mms --language {language}, or hf:ID{here}"
         ],
         OTHER_ALPHABET,
     )

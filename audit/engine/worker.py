@@ -38,6 +38,7 @@ class Setup:
     language: str | None
     device: str
     precision: Precision
+    romanize: bool
     model: ModelInfo
     """Which must come out, but for what it was trained on."""
     code: Mapping[str, str]
@@ -144,6 +145,7 @@ class Worker:
             language=setup.language,
             device=setup.device,
             precision=setup.precision,
+            romanize=setup.romanize,
         )
         if replace(model.info, trained=None) != setup.model:
             raise UserError(f"--aligner {setup.aligner} is another model there")

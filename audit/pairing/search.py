@@ -100,10 +100,7 @@ class TextSearch:
         known = np.frombuffer(keys, np.uint64)
         self._order = np.argsort(known, kind="stable")
         self._keys = known[self._order]
-        self._romanised = type(model).romanise is not AcousticModel.romanise
-        script = (
-            f"{type(model).__name__} {model.info.language}" if self._romanised else "as written"
-        )
+        script = f"Latin, {model.info.language}" if model.info.romanised else "as written"
         self._index = TextIndex(
             known,
             letters,
@@ -204,7 +201,7 @@ class TextSearch:
 
     def _folded(self, text: str) -> str:
         text = said(text)
-        if self._romanised:
+        if self._model.info.romanised:
             text = " ".join(self._model.romanise(word) for word in text.split())
         return bare(text)
 

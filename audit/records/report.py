@@ -205,6 +205,8 @@ class Aligner(Frozen):
         default="float32", exclude_if=lambda one: one == "float32"
     )
     """Of its matrix products; left out where it is float32."""
+    romanized: bool = Field(default=False, exclude_if=lambda one: not one)
+    """Whether it was given all texts in Latin letters; left out where not."""
     trained: Lineage | None = Field(default=None, exclude_if=lambda lineage: lineage is None)
     """Null where no record of a run lies beside the model."""
 

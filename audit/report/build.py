@@ -180,6 +180,7 @@ def build(
             delay=_r(delay.delay),
             delay_measured=delay.measured,
             precision=model.precision,
+            romanized=model.romanised,
             trained=model.trained,
         ),
         policy=policy.model_dump(mode="json"),

@@ -166,6 +166,7 @@ def _lines(
         f"- aligner: {escape(report.aligner.name)}, revision {escape(report.aligner.revision)}, "
         f"weights `{report.aligner.weights_sha256[:16]}`{_trained(report.aligner.trained)}"
         + (f", computed in {precision}" if precision != "float32" else "")
+        + (", texts in Latin letters" if report.aligner.romanized else "")
     )
     yield f"- sample: {report.sampling.method}, seed {report.sampling.seed}"
     yield f"- made: {report.created_at} by asr-gate {report.tool.version}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from asr_gate.corpus.text.plain import plain
+from asr_gate.corpus.text.plain import isolated
 
 
 def escape(text: str) -> str:
@@ -12,6 +12,6 @@ def escape(text: str) -> str:
 
     A word joiner, which nobody sees, keeps sites from making links and mentions of it.
     """
-    flat = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    flat = isolated(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     flat = re.sub(r"@|://|www(?=\.)|(?<=\w)#(?=\d)", lambda found: f"{found[0]}\u2060", flat)
     return re.sub(r"([\\`*\[\]|~])", r"\\\1", flat)

@@ -119,6 +119,8 @@ def audit_again(
     arguments += ["--aligner", aligner_spec(report)]
     if report.aligner.language not in NO_LANGUAGE:
         arguments += ["--language", report.aligner.language]
+    if report.aligner.romanized and report.aligner.name != "mms":
+        arguments.append("--romanize")
     default = load_policy().model_dump(mode="json")
     own = dict(report.policy)
     planted = own.get("controls", {}).get("per_kind")

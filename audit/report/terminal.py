@@ -11,7 +11,7 @@ from rich.text import Text
 
 from asr_gate.audit.records.report import Report
 from asr_gate.audit.report.headline import adapted, headline, low_quality, opinion
-from asr_gate.corpus.text.plain import plain
+from asr_gate.corpus.text.plain import isolated
 
 COLOURS = {
     "PROCEED": "bold green",
@@ -116,4 +116,4 @@ def print_report(
 
 def _shown(text: str) -> str:
     """Text of others on a terminal. A word joiner keeps GitHub's runner from obeying it."""
-    return plain(text).replace("::", ":\u2060:").replace("##[", "#\u2060#[")
+    return isolated(text).replace("::", ":\u2060:").replace("##[", "#\u2060#[")

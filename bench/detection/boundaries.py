@@ -15,7 +15,7 @@ from asr_gate.audit.records.alignment import Unalignable
 from asr_gate.corpus.speech.activity import level_db, spans, speech_activity
 from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.text.letters import Transcript
-from asr_gate.corpus.utterance import Span
+from asr_gate.corpus.utterance import Span, Utterance
 from bench.detection.competitors import TIMED, fits
 from bench.detection.data import HandMade
 from bench.detection.material import Material
@@ -42,7 +42,11 @@ class Boundaries:
     @property
     def near(self) -> Errors:
         """Share of all starts and of all ends within 50 ms."""
-        return np.asarray((np.abs(self.errors) <= NEAR).mean(axis=0))
+        return self.within(NEAR)
+
+    def within(self, seconds: float) -> Errors:
+        """Share of all starts and of all ends that are not further off."""
+        return np.asarray((np.abs(self.errors) <= seconds).mean(axis=0))
 
     @property
     def shifted(self) -> Boundaries:
@@ -64,7 +68,7 @@ class Times:
 
 def boundaries(given: Material, hand: dict[str, HandMade], detector: Detector = "silero") -> Times:
     """Compare the times of all words that have hand-made ones."""
-    rows = [n for n, u in enumerate(given.utterances) if _same_words(u.id, given, hand)]
+    rows = [n for n, u in enumerate(given.utterances) if _same_words(u, given, hand)]
     true = np.array([(start, end) for n in rows for _, start, end in hand[given.utterances[n].id]])
     delay, ours, kept = placed_words(given, detector)
     found = [Boundaries("asr-gate", np.array([span for n in rows for span in ours[n]]) - true)]
@@ -112,11 +116,11 @@ def placed_words(given: Material, detector: Detector) -> tuple[Delay, list[list[
     return delay, placed, kept
 
 
-def _same_words(identity: str, given: Material, hand: dict[str, HandMade]) -> bool:
-    if identity not in hand:
+def _same_words(one: Utterance, given: Material, hand: dict[str, HandMade]) -> bool:
+    if one.id not in hand:
         return False
-    theirs = given.model.spell(" ".join(word for word, _, _ in hand[identity]), "en").words
-    ours = given.transcripts[identity].words
+    theirs = given.model.spell(" ".join(word for word, _, _ in hand[one.id]), one.lang).words
+    ours = given.transcripts[one.id].words
     return [w.letters for w in theirs] == [w.letters for w in ours] and len(ours) == len(
-        hand[identity]
+        hand[one.id]
     )

@@ -1,4 +1,4 @@
-"""The recordings: English, read, a few words each, some of them with hand-made word times."""
+"""The recordings: read, a few words each, some of them with hand-made word times."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ HAND_MADE = "timit_"
 HandMade = list[tuple[str, Seconds, Seconds]]
 
 
-def utterances(manifest: Path) -> list[Utterance]:
-    """The English rows without digits and with a few words."""
+def utterances(manifest: Path, language: str = "en") -> list[Utterance]:
+    """The rows of a language without digits and with a few words."""
     return [
         u
         for u in read_corpus([manifest]).utterances
-        if u.lang == "en"
+        if u.lang == language
         and not any(c.isdigit() for c in u.text)
         and len(u.text.split()) >= MIN_WORDS
     ]
@@ -31,11 +31,11 @@ def speaker(identity: str) -> str:
     return identity.rpartition("_")[0]
 
 
-def hand_times(manifest: Path) -> dict[str, HandMade]:
-    """Word, start and end by id, of the rows that have them."""
+def hand_times(manifest: Path, ids: str = HAND_MADE) -> dict[str, HandMade]:
+    """Word, start and end by id, of the rows that have them and whose ids begin so."""
     rows = [json.loads(line) for line in manifest.read_text(encoding="utf-8").splitlines()]
     return {
         row["id"]: [(w["word"], w["start"], w["end"]) for w in row["words"]]
         for row in rows
-        if row["id"].startswith(HAND_MADE) and row.get("words")
+        if row["id"].startswith(ids) and row.get("words")
     }

@@ -40,10 +40,6 @@ class Remembering(AcousticModel):
         """Know what another model emitted, too; what both know is the other's."""
         self._known.update(other._known)
 
-    def romanise(self, word: str) -> str:
-        """As the model does."""
-        return self._model.romanise(word)
-
 
 @dataclass(frozen=True)
 class Material:

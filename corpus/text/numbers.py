@@ -7,8 +7,11 @@ chosen:
   eighty-four"), a number elsewhere; `1980s` is a decade in English.
 - Marks between groups of three are those of the language: 1,234.5 in English and Hebrew, 1.234,5
   or 1 234,5 in most of Europe. A mark that the language has no name for ends the number.
-- Hebrew counts in the feminine, the usual reading of a bare number, and in the masculine before
-  percent and money; a prefix is joined to its number (ב-5: בחמש).
+- Hebrew counts in the feminine, the usual reading of a bare number, and in the gender of the noun
+  after it, as far as its ending tells (5 ילדים: חמישה ילדים); before percent and money in the
+  masculine. A prefix is joined to its number (ב-5: בחמש).
+- Hebrew abbreviations that are read in full are written out (ק"מ: קילומטר), and single letters by
+  their names (א': אלף).
 - Written ordinals are read in the nominative: gender and case beyond ª are not guessed. A German
   `3.` is an ordinal before the name of a month only.
 - Digit by digit: a leading zero, telephone numbers, more than nine digits in a row.
@@ -30,11 +33,13 @@ from functools import lru_cache
 from threading import Lock
 from typing import Any
 
+from asr_gate.corpus.text.hebrew import Gender, gender_of_next, written_out
 from asr_gate.corpus.text.language import closest_code, parse_language
 from asr_gate.corpus.text.number_formats import NUM2WORDS, NUMBER_FORMATS, NumberFormat
 
 _LONGEST_RUN = 9
 """Digits in a row that are still one number and no telephone or serial number."""
+_LONGEST_NOUN = 20
 _YEARS = range(1100, 2100)
 _REGIONS = {"pt_BR", "fr_BE", "fr_CH"}
 """Variants that name numbers otherwise than their language's main form."""
@@ -69,14 +74,17 @@ def read_out(text: str, language: str) -> str:
     if code is None:
         return text
     plain = "".join(str(unicodedata.decimal(c)) if _is_digit(c) else c for c in text)
+    if code == "he":
+        plain = written_out(plain)
     reader = _Reader(code)
     shouted = re.search(_ROMAN, plain) is not None and _shouted(plain)
 
     def spoken(match: re.Match[str]) -> str:
-        words = None if match["roman"] and shouted else reader.read(match)
+        start, end = match.span()
+        gender = gender_of_next(plain[end : end + _LONGEST_NOUN]) if code == "he" else None
+        words = None if match["roman"] and shouted else reader.read(match, gender)
         if words is None:
             return match[0]
-        start, end = match.span()
         before, after = plain[max(0, start - 1) : start], plain[end : end + 1]
         # What a list or a fraction (1,2 or 1/2) holds are words of their own.
         apart = before.isalnum() or before in {",", ".", ":", ";", "/"}
@@ -158,14 +166,19 @@ class _Reader:
         self.code = code
         self.format = _format(code)
 
-    def read(self, match: re.Match[str]) -> str | None:
-        """The words for a match; None where it stays as written."""
+    def read(self, match: re.Match[str], gender: Gender | None = None) -> str | None:
+        """The words for a match; None where it stays as written.
+
+        Args:
+            match: of the language's pattern.
+            gender: of the noun that it counts, in Hebrew; None: not known.
+        """
         found = match.groupdict()
         if found["symbol"]:
             # A run of symbols (`====`, `C++`) is no operation that somebody said.
             return self.symbol(found["symbol"]) if found["symbol"] in self.format.symbols else None
         if found["number"]:
-            words = self.number(found)
+            words = self.number(found, gender)
         elif found["roman"]:
             words = self.integer(str(_roman(found["roman"])))
         elif found["time"]:
@@ -177,21 +190,22 @@ class _Reader:
             words = self.joined(*(self.integer(part.lstrip("0") or "0") for part in parts))
         return words and (found.get("prefix") or "") + words
 
-    def number(self, found: dict[str, str | None]) -> str | None:
+    def number(self, found: dict[str, str | None], gender: Gender | None) -> str | None:
         """A number with whatever belongs to it."""
         whole = re.sub("[^0-9]", "", found["whole"] or "")
         grouped = whole != found["whole"]
         fraction = found.get("fraction")
         unit = found.get("money") or found.get("counted")
-        masculine = self.code == "he" and unit is not None and unit != "°"
         scale = found["scale"] or ""
+        if self.code == "he" and (scale or (unit is not None and unit != "°")):
+            gender = "masculine"
         if found.get("ordinal"):
             words = self.ordinal(whole, found["ordinal"] or "")
         elif found.get("decade"):
             words = self.decade(whole)
         elif fraction and unit and unit in _MONEY and len(fraction) == 2 and not scale:
             words = self.joined(
-                self.integer(whole, masculine=masculine, year=False),
+                self.integer(whole, gender, year=False),
                 self.symbol(unit, int(whole[-_LONGEST_RUN:])),
                 self.integer(fraction.lstrip("0")) if int(fraction) else "",
             )
@@ -199,9 +213,7 @@ class _Reader:
         elif fraction:
             words = self.decimal(whole, found["mark"] or "", fraction)
         else:
-            words = self.integer(
-                whole, masculine=masculine, year=not grouped and unit is None, grouped=grouped
-            )
+            words = self.integer(whole, gender, year=not grouped and unit is None, grouped=grouped)
         if words is None:
             return None
         if found.get("minus"):
@@ -212,14 +224,22 @@ class _Reader:
         return self.joined(words, scale, self.symbol(unit, count))
 
     def integer(
-        self, digits: str, *, masculine: bool = False, year: bool = True, grouped: bool = False
+        self,
+        digits: str,
+        gender: Gender | None = None,
+        *,
+        year: bool = True,
+        grouped: bool = False,
     ) -> str | None:
         """Digits as one number, or one by one where they are no number that is said as such."""
         if (len(digits) > 1 and digits[0] == "0") or (len(digits) > _LONGEST_RUN and not grouped):
             return self.one_by_one(digits)
         value = int(digits)
-        as_year = year and len(digits) == 4 and value in _YEARS and self.code in ("en", "de")
-        kind = "masculine" if masculine else "year" if as_year else "cardinal"
+        as_year = year and len(digits) == 4 and value in _YEARS
+        if as_year:  # what follows a year is not counted by it
+            kind = "year" if self.code in ("en", "de") else "cardinal"
+        else:
+            kind = gender or "cardinal"
         return named(self.code, value, kind) or self.one_by_one(digits)
 
     def one_by_one(self, digits: str) -> str | None:
@@ -314,15 +334,15 @@ def named(code: str, value: int | str, kind: str) -> str | None:
     Args:
         code: num2words' code of the language.
         value: an integer, or a decimal number as text.
-        kind: `cardinal`, `ordinal`, `year`, or `masculine` (Hebrew, before a noun).
+        kind: `cardinal`, `ordinal`, `year`, or `masculine` or `feminine` (Hebrew, before a noun).
     """
     converter = _converter(code)
     with _one_at_a_time:
         try:
             if isinstance(value, str):
                 words = converter.to_cardinal(Decimal(value))
-            elif kind == "masculine":
-                words = converter.to_cardinal(value, gender="m", construct=value == 2)
+            elif kind in ("masculine", "feminine"):
+                words = converter.to_cardinal(value, gender=kind[0], construct=value == 2)
             else:
                 words = getattr(converter, f"to_{kind}")(value)
         # Its 50 languages fail beyond their limits in as many ways; there is then no name.

@@ -52,7 +52,7 @@ def _names(language: str) -> tuple[Mapping[tuple[str, ...], int], frozenset[str]
     code = num2words_code(language)
     if code is None:
         return {}, frozenset()
-    kinds = ("cardinal", "masculine") if code == "he" else ("cardinal",)
+    kinds = ("cardinal", "masculine", "feminine") if code == "he" else ("cardinal",)
     names: dict[tuple[str, ...], int] = {}
     others: set[str] = set()
     for kind in kinds:

@@ -120,6 +120,9 @@ def test_the_model_of_a_language_is_taken_where_there_is_one(
         (word,) = model.spell("שָׁלוֹם!").words
         assert word.letters == tuple("שלום")
     assert load_model("embedded", language="en-GB").info.language == "en"
+    assert load_model("embedded", language="he", romanize=True).info.tokens == files.TOKENS
+    with pytest.raises(UserError, match="Latin"):
+        load_model(f"embedded:{tmp_path / 'he'}", language="he", romanize=True)
     with pytest.raises(UserError, match="model of 'en'"):
         load_model("embedded", language="fr")
     assert files.shipped("../he") == files.shipped(None) == tmp_path

@@ -1,4 +1,4 @@
-"""The embedded model as a recogniser: a small English CTC network that trains on two cores.
+"""The embedded model as a recogniser: a small CTC network that trains on two cores.
 
 A checkpoint holds `model.safetensors`, with which training goes on, and `model.onnx` beside
 `model.json`, with which an audit aligns: `asr audit --aligner embedded:CHECKPOINT`.
@@ -22,7 +22,7 @@ from torch import Tensor
 from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.embedded import files, training
-from asr_gate.embedded.encoding import HOP, SAMPLE_RATE, TOKENS, frames_out
+from asr_gate.embedded.encoding import HOP, SAMPLE_RATE, frames_out
 from asr_gate.embedded.network import Shape, load
 from asr_gate.embedded.training import Features, TrainedNet, targets
 from asr_gate.train import recipes
@@ -51,6 +51,11 @@ class Processor:
     """Of the model that the training begins with."""
     strength: float = 0.0
     """Of the changes of features."""
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """What the network writes, by column."""
+        return tuple(self.card["tokens"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +115,10 @@ class LetterEncoder(Encoder):
 
     def check(self, row: Row) -> Refused | None:
         """A text that the network has no letters for, or that CTC cannot write in this time."""
-        tokens = targets(row.utterance.text, row.language)
+        tokens = self._targets(row)
         if tokens is None:
-            reason = "its text has other letters than a to z and apostrophes"
+            _, first, *_, last, _ = self.processor.tokens
+            reason = f"its text has other letters than the model writes, {first} to {last}"
             return Refused(row.utterance.id, "unknown_letters", reason)
         needed, there = fewest_frames(tokens), self.count_tokens(row)
         if needed > there:
@@ -123,7 +129,7 @@ class LetterEncoder(Encoder):
     def encode(self, row: Row, samples: NDArray[np.float32]) -> LetterExample:
         """Features as an audit computes them, and the transcript's letters."""
         mel = self._features.of(samples)
-        tokens = targets(row.utterance.text, row.language) or []
+        tokens = self._targets(row) or []
         return LetterExample(
             row=row,
             mel=mel,
@@ -132,6 +138,9 @@ class LetterEncoder(Encoder):
             features=self._features,
             strength=self.processor.strength,
         )
+
+    def _targets(self, row: Row) -> list[int] | None:
+        return targets(row.utterance.text, row.language, self.processor.tokens)
 
     def batch(self, items: Sequence[Example | Refused]) -> Batch:
         """Padded with zeros; the network masks them.
@@ -192,20 +201,16 @@ class EmbeddedCtc(Family):
         return config.get("model_type") == MODEL_TYPE
 
     def source(self, settings: recipes.Model, rows: Sequence[Row]) -> Source:
-        """The model that comes with the project, or a checkpoint; `rows` change nothing."""
+        """The model that comes with the project for the rows' language, or a checkpoint."""
         assert isinstance(settings, recipes.EmbeddedCtcModel)
-        found = self.open(str(settings.pretrained))
-        return replace(found, processor=replace(found.processor, strength=settings.strength))
+        languages = {row.language for row in rows}
+        name, one = str(settings.pretrained), len(languages) == 1
+        card = _opened(name, languages.pop() if one else None).card
+        return _source(name, Processor(card, settings.strength))
 
     def open(self, checkpoint: str) -> Source:
-        """`embedded`, or a folder that `save` wrote."""
-        return Source(
-            title=checkpoint,
-            config=None,
-            processor=Processor(_opened(checkpoint).card),
-            tokens=len(TOKENS),
-            most_tokens=2**31,
-        )
+        """`embedded`, the English one, or a folder that `save` wrote."""
+        return _source(checkpoint, Processor(_opened(checkpoint).card))
 
     def encoder(
         self, source: Source, settings: recipes.Data, audited: AuditedAudio | None = None
@@ -219,10 +224,10 @@ class EmbeddedCtc(Family):
 
     def build(self, source: Source, settings: recipes.Model, *, seed: int) -> TrainedNet:
         """The weights of `model.pretrained`; nothing is random."""
-        return self.load(str(settings.pretrained))
+        return _opened(str(settings.pretrained), source.processor.card["language"])
 
     def load(self, checkpoint: str) -> TrainedNet:
-        """`embedded`, or a folder that `save` wrote."""
+        """`embedded`, the English one, or a folder that `save` wrote."""
         return _opened(checkpoint)
 
     def save(
@@ -264,7 +269,7 @@ class EmbeddedCtc(Family):
         inputs = {name: tensor.to(device) for name, tensor in batch.inputs.items()}
         logits, _, lengths = model.logits(inputs["mel"], inputs["frames"])
         losses = _losses(logits, lengths, inputs).tolist()
-        texts = _texts(logits, lengths)
+        texts = _texts(logits, lengths, encoder.processor.tokens)
         return [Heard(text, loss=loss) for text, loss in zip(texts, losses, strict=True)]
 
     def transcribe(
@@ -279,7 +284,7 @@ class EmbeddedCtc(Family):
         """Greedy transcripts."""
         inputs = encoder.batch(examples).inputs
         logits, _, lengths = model.logits(inputs["mel"].to(device), inputs["frames"].to(device))
-        return [Heard(text) for text in _texts(logits, lengths)]
+        return [Heard(text) for text in _texts(logits, lengths, encoder.processor.tokens)]
 
     def token_memory(self, model: TrainedNet, trained: Sequence[str]) -> TokenMemory:
         """A frame of output."""
@@ -290,20 +295,34 @@ def _losses(logits: Tensor, lengths: Tensor, inputs: Mapping[str, Tensor]) -> Te
     return ctc_losses(logits, lengths, inputs["target"], inputs["sizes"], blank=BLANK)
 
 
-def _texts(logits: Tensor, lengths: Tensor) -> list[str]:
+def _texts(logits: Tensor, lengths: Tensor, tokens: Sequence[str]) -> list[str]:
     """Greedy transcripts."""
     found = best_path(logits, lengths.tolist(), blank=BLANK)
-    return [" ".join("".join(TOKENS[token] for token in row).split()) for row in found]
+    return [" ".join("".join(tokens[token] for token in row).split()) for row in found]
 
 
-def _opened(checkpoint: str) -> TrainedNet:
+def _source(title: str, processor: Processor) -> Source:
+    return Source(
+        title=title,
+        config=None,
+        processor=processor,
+        tokens=len(processor.tokens),
+        most_tokens=2**31,
+    )
+
+
+def _opened(checkpoint: str, language: str | None = None) -> TrainedNet:
     """A model with its weights in single precision.
+
+    Args:
+        checkpoint: `embedded`, or a folder.
+        language: of the model that comes with the project; None: English.
 
     Raises:
         UserError: no checkpoint of this family.
     """
     if checkpoint == SHIPPED:
-        return training.trainable(load())
+        return training.trainable(load(files.shipped(language)))
     path = Path(checkpoint) / WEIGHTS_FILE
     card = files.read(Path(checkpoint)).card
     net = TrainedNet(Shape())

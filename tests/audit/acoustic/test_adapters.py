@@ -249,6 +249,18 @@ def test_hebrew_is_romanised_for_mms() -> None:
 
 
 @pytest.mark.slow
+def test_a_model_of_latin_letters_takes_any_script_where_it_is_asked_to() -> None:
+    model = load_model("embedded", language="he", device="cpu", romanize=True)
+    assert (model.info.language, model.info.romanised) == ("he", True)
+    found = model.spell("שלום 5 ילדים, OK")
+    assert [word.text for word in found.words] == ["שלום", "חמישה", "ילדים,", "OK"]
+    assert (found.unknown, found.words[0].letters) == (0, tuple("shlvm"))
+    many = load_model("embedded", device="cpu", romanize=True)
+    assert many.info.language == "mul", "which one it is nobody said"
+    assert many.spell("Добрый день").unknown == 0
+
+
+@pytest.mark.slow
 def test_numbers_are_read_out_in_the_rows_language_else_the_models() -> None:
     english = load_model("embedded", device="cpu")
     assert [word.text for word in english.spell("12").words] == ["twelve"]

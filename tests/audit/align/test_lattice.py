@@ -22,10 +22,11 @@ from asr_gate.audit.acoustic.interface import Emission, ModelInfo
 from asr_gate.audit.align import align, kernels, lattice, passes, prepare, text_loss
 from asr_gate.audit.align.evidence import LEAST
 from asr_gate.audit.align.passes import PENALTIES, solve_single_edit, solve_unconstrained
-from asr_gate.audit.align.problem import Problem
+from asr_gate.audit.align.problem import UNWRITTEN, Problem
 from asr_gate.audit.controls.calibrate import USUAL
 from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.corpus.speech.activity import spans
+from asr_gate.corpus.text.letters import spell
 from tests.audit.align.grammar import Penalties, best_of, score_of
 from tests.audit.align.synthetic import (
     JOINED,
@@ -532,6 +533,25 @@ def test_a_wildcard_costs_what_an_average_letter_costs() -> None:
     impossible[:, 4] = -np.inf
     scores = prepare(impossible, SMALL).scores[:, -2]
     assert np.isfinite(scores).all(), "a letter of no probability has no share"
+
+
+def test_both_hebrew_spellings_of_a_word_are_the_same() -> None:
+    """Letters for vowels inside a word may be left out of what is heard, at a cost."""
+    model = replace(MODEL, language="he", tokens=("-", " ", *"אבדוילםמרש"))
+
+    def loss(heard: str, written: str) -> float:
+        columns = [model.tokens.index(c) for c in said(heard)]
+        emission = np.where(np.eye(len(model.tokens))[columns] > 0, 0.0, -10.0).astype(np.float32)
+        transcript = spell(written, frozenset(model.tokens[2:]))
+        found = text_loss(prepare(emission, model), transcript, model)
+        assert found is not None
+        return found * transcript.letters
+
+    assert loss("שמים אדם", "שמים אדם") == loss("שמיים דוד", "שמיים דוד") == 0
+    assert loss("שמים דד", "שמיים דוד") == 2 * UNWRITTEN
+    assert loss("מר", "ומר") >= 10, "and"
+    assert loss("של", "שלו") >= 10, "his"
+    assert loss("שרים", "שמרים") >= 10, "a consonant"
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,7 @@ def test_texts_in_another_alphabet_are_no_verdict(hebrew: int, unread: bool) -> 
         assert "Latin" in reason
         assert "Hebrew" in reason
         assert "--aligner mms --language he" in reason
+        assert "--romanize --language he" in reason
         assert "decision.max_unalignable" in reason
 
 

@@ -52,6 +52,12 @@ def test_each_command_is_one(decision: str) -> None:
     assert review not in dict(nothing), "there is nothing to listen to"
 
 
+def test_the_same_audit_again_gives_latin_letters_again() -> None:
+    aligner = sound().aligner.model_copy(update={"romanized": True, "language": "he"})
+    again = parsed(audit_again(report_of(aligner=aligner), DATA))
+    assert (again["romanize"], again["language"]) == (True, "he")
+
+
 def test_where_too_few_were_sampled_more_are() -> None:
     sampling = sound().sampling.model_copy(update={"fraction": 0.1})
     report = report_of(decision="NO_VERDICT", total_samples=5, sampling=sampling)

@@ -12,6 +12,8 @@ import torch.nn.functional as F
 from asr_gate.audit.acoustic import load_model
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Utterance
+from asr_gate.embedded import files
+from asr_gate.embedded.encoding import ALPHABETS
 from asr_gate.embedded.network import load
 from asr_gate.embedded.training import TrainedNet
 from asr_gate.train import recipes
@@ -102,6 +104,28 @@ def test_rows_that_it_cannot_write_are_refused_by_name(encoder: LetterEncoder) -
         refused = encoder.check(row(0, text, seconds))
         assert refused is not None and refused.rule == rule
     assert encoder.check(row(0, "It's 7 o'clock!", 3.0)) is None, "numbers are read out"
+
+
+def test_a_model_of_another_language_writes_its_own_letters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (files.WEIGHTS_FILE, files.CARD_FILE):
+        (tmp_path / name).write_bytes((files.SHIPPED / name).read_bytes())
+    card = {"language": "he", "tokens": ALPHABETS["he"], "delay": 0.0, "temperature": 2.0}
+    files.write(tmp_path / "he", files.read().weights(), card)
+    monkeypatch.setattr(files, "SHIPPED", tmp_path)
+    settings = recipes.EmbeddedCtcModel(family="ctc-embedded")
+    text = "קניתי 5 תפוחים"
+    hebrew = Row(Utterance("1", text, Path("a.wav"), "a.wav", "m:1", lang="he"), 3.0, "Hebrew")
+    source = FAMILY.source(settings, [hebrew])
+    encoder = FAMILY.encoder(source, recipes.Data())
+    assert FAMILY.build(source, settings, seed=1).card["language"] == "he"
+    written = [ALPHABETS["he"][one] for one in encoder.encode(hebrew, babble(3.0)).target.tolist()]
+    assert "".join(written) == "קניתי חמישה תפוחים"
+    refused = encoder.check(row(0, "and", 3.0))
+    assert refused is not None and "א to ת" in refused.reason
+    mixed = FAMILY.source(settings, [hebrew, row(0, "and", 3.0)])
+    assert mixed.processor.tokens == ALPHABETS["en"]
 
 
 def test_changes_follow_from_the_seed(examples: list[LetterExample]) -> None:
