@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from asr_gate.rounds.loop.run import Outcome, Told
     from asr_gate.rounds.loop.state import Round
 
-EXPECTED = (
-    "Three rounds with real training, some minutes. Expected: rounds 1 and 2 are promoted; round 3 "
-    "is refused by a regression set, as it should be, and that is no error."
-)
 HELP = {"help_option_names": ["-h", "--help"]}
 
 
@@ -220,7 +216,6 @@ def demo(folder: Path) -> int:
     from asr_gate.rounds.loop.state import read_rounds
 
     with _told() as told:
-        told.say(EXPECTED)
         demo(folder, told)
     with contextlib.chdir(folder):
         rounds = read_rounds()

@@ -149,7 +149,7 @@ class CaseStore:
             )
             return [
                 _to_case(
-                    row, [Operation(*one) for one in db.execute(query, (row["key"],))], self._home
+                    row, self._home, [Operation(*one) for one in db.execute(query, [row["key"]])]
                 )
                 for row in rows
             ]
