@@ -26,7 +26,7 @@ from asr_gate.audit.pairing.search import TextSearch, compared, said
 from asr_gate.audit.pairing.texts import TextFile, text_file
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.sample.plan import Plan, draw
-from asr_gate.corpus.cache import digest_of
+from asr_gate.corpus.digests import digest_of
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint

@@ -8,6 +8,7 @@ The demo takes some minutes; FOLDER is that of one that is done, in which the co
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import shlex
@@ -17,6 +18,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from asr_gate.rounds.loop.begin import SETTINGS
+from asr_gate.rounds.loop.demo import WITH_MESSAGES
+from asr_gate.rounds.loop.state import read_rounds
 from bench.docs import replace_figures
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +35,7 @@ DECIDED = [
     {"id": "calls/7.wav", "action": "keep", "who": "Dana"},
 ]
 GATE = ["model", "gate", "evals/round-{new}", "--against", "runs/round-{old}/final",
-        "--suite", "suite.toml"]  # fmt: skip
+        "--suite", "{suite}"]  # fmt: skip
 
 STEPS = {
     "rounds-run": ["rounds", "run"],
@@ -42,8 +46,8 @@ STEPS = {
     "cases-import": ["cases", "import", "decided.jsonl"],
     "cases-export": ["cases", "export", "--source", "production", "--manifest", "calls-set.jsonl"],
     "dataset": ["dataset", "add", "corpus/second.jsonl", "--name", "demo"],
-    "gate-passed": [word.format(new=2, old=1) for word in GATE],
-    "gate-refused": [word.format(new=3, old=2) for word in GATE],
+    "gate-passed": [word.format(new=2, old=1, suite="suite.toml") for word in GATE],
+    "gate-refused": [word.format(new=3, old=2, suite=WITH_MESSAGES) for word in GATE],
     "promote-refused": ["model", "promote", "runs/round-3/final"],
     "rollback": ["model", "promote", "--rollback", "--why", "complaints"],
     "promote": ["model", "promote", "runs/round-2/final", "--why", "no complaints"],
@@ -89,6 +93,15 @@ def write_calls(folder: Path) -> None:
         (folder / f"{name}.jsonl").write_text(text)
 
 
+def told_time(folder: Path) -> str:
+    """How long the steps of a demo took."""
+    with contextlib.chdir(folder):
+        found = read_rounds()
+    seconds = round(sum(step.seconds for one in found for step in one.steps.values()))
+    cores = os.cpu_count()
+    return f"Its steps took {seconds // 60} min {seconds % 60} s on {cores} processor cores.\n"
+
+
 def main() -> None:
     """Run the demo and the steps, and put what they print on the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
@@ -104,7 +117,10 @@ def main() -> None:
             shown = (line.replace(f"{real}/", "").replace(str(real), folder.name) for line in lines)
             replace_figures(PAGE, name, "".join(f"    {line}".rstrip() + "\n" for line in shown))
 
+        settings = "".join(f"    {line}".rstrip() + "\n" for line in SETTINGS.splitlines())
+        replace_figures(PAGE, "rounds-toml", settings)
         put("rounds-demo", ["rounds", "demo"], run(["rounds", "demo", folder.name], folder.parent))
+        replace_figures(PAGE, "rounds-time", told_time(folder))
         write_calls(folder)
         for name, words in STEPS.items():
             put(name, words, run(words, folder, progress=name == "rounds-run"))

@@ -1,11 +1,13 @@
 """Does a demo that is killed again and again end with the same promotion?
 
-    python -m bench.rounds_kills [--reference FOLDER] [--kills 10] [--rounds 3]
+    python -m bench.rounds_kills [--reference FOLDER] [--kills 10]
 
-`asr rounds demo` is run once to its end (or FOLDER holds one that was), and once more in another
-folder, where it is killed (SIGKILL, at moments drawn over the time that it took) and started again.
-The table says in which step each kill fell; below it, whether events and weights are the same. It
-goes into docs/rounds.md.
+FOLDER holds an `asr rounds demo` that ended and was never killed; without it one is run first. A
+second demo runs in another folder. It is killed (SIGKILL) at moments that were drawn over the steps
+of the first one, each step by the time that it took, and started again after each kill. So all
+kills fall into one run, which costs what a demo costs and what the kills destroy. The table says in
+which step each kill fell; below it, whether events and weights are the same as in the first demo.
+It goes into docs/rounds.md.
 """
 
 from __future__ import annotations
@@ -19,23 +21,55 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from asr_gate.rounds.loop.state import Round, read_rounds
+from asr_gate.rounds.loop.state import ROUND_FILE, Round, Step, StepName, read_rounds
 from asr_gate.rounds.registry.events import Registry
 from bench.docs import replace_figures
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "rounds.md"
+POLL = 0.2
+"""Seconds between two looks at what the demo does."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill."""
+
+    round: int
+    step: StepName
+    after: float
+    """Seconds after the step was begun."""
+
+
+def draw(found: Sequence[Round], kills: int, seed: int = 0) -> list[Moment]:
+    """Moments over the steps that these rounds made, the first one first."""
+    spans = [
+        (one.number, name, step.seconds)
+        for one in found
+        for name, step in one.steps.items()
+        if step.seconds
+    ]
+    chance = random.Random(seed)
+    moments = []
+    for at in sorted(chance.uniform(0, sum(span[2] for span in spans)) for _ in range(kills)):
+        before = 0.0
+        for number, name, seconds in spans:
+            if at < before + seconds:
+                moments.append(Moment(number, name, at - before))
+                break
+            before += seconds
+    return moments
 
 
 def start(folder: Path) -> subprocess.Popen[bytes]:
     """The demo, in a process group of its own."""
-    environment = os.environ | {"WANDB_DISABLED": "true"}
-    asr = str(Path(sys.executable).parent / "asr")
     return subprocess.Popen(
-        [asr, "rounds", "demo", str(folder)],
-        env=environment,
+        [str(Path(sys.executable).parent / "asr"), "rounds", "demo", str(folder)],
+        env=os.environ | {"WANDB_DISABLED": "true"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         process_group=0,
@@ -50,6 +84,27 @@ def rounds(folder: Path) -> list[Round]:
         return read_rounds()
 
 
+def _step(found: Sequence[Round], moment: Moment) -> Step | None:
+    return next((one.steps.get(moment.step) for one in found if one.number == moment.round), None)
+
+
+def wait(process: subprocess.Popen[bytes], folder: Path, moment: Moment) -> None:
+    """Return at the moment, or once the step is over, or if the demo has ended."""
+    started = time.time()
+    begun: float | None = None
+    while process.poll() is None:
+        found = rounds(folder)
+        step = _step(found, moment)
+        if step is not None and step.status != "begun":
+            return
+        file = folder / "rounds" / f"round-{moment.round}" / ROUND_FILE
+        if step is not None and begun is None and file.stat().st_mtime >= started:
+            begun = time.monotonic()
+        if begun is not None and time.monotonic() - begun >= moment.after:
+            return
+        time.sleep(POLL)
+
+
 def where(folder: Path) -> str:
     """The step that is at work."""
     found = rounds(folder)
@@ -60,28 +115,26 @@ def where(folder: Path) -> str:
     return f"round {found[-1].number}, {at}"
 
 
-def promotions(folder: Path, count: int) -> list[tuple[str, str, str]]:
-    """Kind, reason and digest of the weights of every event of the first rounds."""
-    with contextlib.chdir(folder):
-        events = Registry().events()
-    return [(str(one.kind), one.why, one.model.sha256) for one in events][:count]
+def kill(process: subprocess.Popen[bytes]) -> bool:
+    """Kill it at once; False: it had ended by itself.
 
-
-def closed(folder: Path) -> int:
-    """How many rounds have ended."""
-    return sum(one.closed for one in rounds(folder))
-
-
-def run(folder: Path, count: int) -> float:
-    """Run it until so many rounds have ended; seconds that it took."""
-    began = time.monotonic()
-    process = start(folder)
-    while process.poll() is None and closed(folder) < count:
-        time.sleep(0.5)
+    Raises:
+        SystemExit: it had ended with an error.
+    """
+    alive = process.poll() is None
+    if process.returncode not in (None, 0, 20):
+        sys.exit(f"the demo ended by itself with exit code {process.returncode}")
     with contextlib.suppress(ProcessLookupError):
-        process.send_signal(signal.SIGTERM)
+        os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    return time.monotonic() - began
+    return alive
+
+
+def end(folder: Path) -> tuple[list[str], list[tuple[str, str, str]]]:
+    """Outcomes of the rounds; kind, reason and weights of every event of the registry."""
+    with contextlib.chdir(folder):
+        outcomes = [one.outcome for one in read_rounds()]
+        return outcomes, [(one.kind, one.why, one.model.sha256) for one in Registry().events()]
 
 
 def main() -> None:
@@ -89,47 +142,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--reference", type=Path, help="folder of a demo that was never killed")
     parser.add_argument("--kills", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=3, help="of the three, the first so many")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
-        reference = given.reference or Path(place) / "whole"
+        reference: Path = given.reference or Path(place) / "whole"
         if given.reference is None:
-            run(reference, given.rounds)
-        took = sum(
-            step.seconds for one in rounds(reference)[: given.rounds] for step in one.steps.values()
-        )
-        draw = random.Random(0)
+            start(reference).wait()
         folder = Path(place) / "killed"
-        lines = ["| kill | after | in |", "|---:|---:|---|"]
-        for number in range(1, given.kills + 1):
+        lines = ["| kill | in | after |", "|---:|---|---:|"]
+        for number, moment in enumerate(draw(rounds(reference), given.kills), start=1):
             process = start(folder)
-            # Twice the even share: a kill loses what was begun, and the next start repeats it.
-            wait = draw.uniform(0, 2 * took / given.kills)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(wait)
-            if process.poll() not in (None, 0, 20):
-                sys.exit(f"the demo ended by itself with exit code {process.returncode}")
+            began = time.monotonic()
+            wait(process, folder, moment)
             at = where(folder)
-            if closed(folder) >= given.rounds:
+            if not kill(process):
                 at = "after the last step"
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            lines.append(f"| {number} | {wait:.0f} s | {at} |")
+            lines.append(f"| {number} | {at} | {time.monotonic() - began:.0f} s |")
             print(lines[-1], flush=True)
-        run(folder, given.rounds)
-        count = sum(one.promoted for one in rounds(reference)[: given.rounds])
-        ours, theirs = promotions(folder, count), promotions(reference, count)
-        outcomes = [one.outcome for one in rounds(folder)[: given.rounds]]
-    same = [one[:2] for one in ours] == [one[:2] for one in theirs]
-    verdict = "the same" if same else "NOT the same"
-    weights = "the same" if ours == theirs else "other"
-    end = (
-        f"It ended with {', '.join(outcomes)}: {verdict} promotions, with {weights} weights as "
-        "without a kill."
-    )
-    print(end)
-    replace_figures(PAGE, "kills", "\n".join([*lines, "", end]) + "\n")
+        start(folder).wait()
+        ours, theirs = end(folder), end(reference)
+    # After its demo bench.rounds takes one promotion back and makes it again: those come last.
+    count = theirs[0].count("promoted")
+    same = ours == (theirs[0], theirs[1][:count])
+    verdict = "the same outcomes, promotions and weights" if same else "NOT the same"
+    told = f"It ended with {', '.join(ours[0])}: {verdict} as without a kill."
+    print(told)
+    replace_figures(PAGE, "kills", "\n".join([*lines, "", told]) + "\n")
+    sys.exit(0 if same else 1)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import wandb_options
+from asr_gate.cli.options import tracker_of, wandb_options
 from asr_gate.rounds.cases.case import KINDS, SOURCES, STATUSES
 
 if TYPE_CHECKING:
@@ -203,20 +203,14 @@ def stats(
     near_sound and near_spelling are substitutions by a word that sounds or is spelled alike;
     substitution is any other word.
     """
-    from asr_gate.cli.project import load_project
     from asr_gate.rounds.cases import statistics
     from asr_gate.rounds.cases.store import CaseStore
-    from asr_gate.tracking import Tracker, TrackerSettings
 
-    settings = TrackerSettings.resolve(
-        TrackerSettings(run_name="cases", job_type="cases"),
-        asr_toml=load_project().tracking.given(),
-        **tracking,
-    )
+    tracker = tracker_of("cases", tracking)
     found = statistics.statistics(CaseStore(file), chosen)
     if plot is not None:
         statistics.plot(found, plot)
-    with Tracker(settings) as tracker:
+    with tracker:
         tracker.init(config={"cases": {"file": str(file)}})
         statistics.log_statistics(tracker, found)
     show(lambda: _stats(found, as_json))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import corpus_options, split_overrides, wandb_options
+from asr_gate.cli.options import corpus_options, split_overrides, tracker_of, wandb_options
 
 if TYPE_CHECKING:
     from asr_gate.corpus.datasets import DatasetVersion
@@ -63,27 +63,13 @@ def add(
     Exit codes: 0 written or unchanged, 2 bad usage or input.
     """
     from asr_gate.cli.project import load_project, reading
-    from asr_gate.corpus.datasets import add_version, logged_dataset
-    from asr_gate.rounds.cases.store import CaseStore
-    from asr_gate.tracking import Tracker, TrackerSettings
-    from asr_gate.tracking.datasets import log_dataset
+    from asr_gate.rounds.cases.dataset import note_dataset
 
     manifests, more = split_overrides(manifests)
-    project = load_project()
-    settings = TrackerSettings.resolve(
-        TrackerSettings(run_name=f"dataset-{name}", job_type="dataset"),
-        asr_toml=project.tracking.given(),
-        **{**more, **tracking},
-    )
-    Tracker(settings).check()
-    corpus = reading(project, manifests, audio_root, split).read()
-    rows = {row.id for row in corpus.utterances}
-    errors = CaseStore(cases).count_kinds_of(rows) if cases.exists() else {}
-    made, new = add_version(name, corpus, {str(kind): count for kind, count in errors.items()})
-    if new or logged_dataset(made.fingerprint) is None:
-        with Tracker(settings) as tracker:
-            tracker.init(config={"dataset": made.model_dump()})
-            log_dataset(tracker, made)
+    tracker = tracker_of("dataset", {**more, **tracking}, name=f"dataset-{name}")
+    tracker.check()
+    corpus = reading(load_project(), manifests, audio_root, split).read()
+    made, new = note_dataset(name, corpus, cases, tracker)
     show(lambda: _print([made], as_json))
     if not new and not as_json:
         click.echo("nothing changed since this version")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from asr_gate.tracking import Tracker
 
 
 def corpus_options(command: Any) -> Any:
@@ -107,6 +110,26 @@ def wandb_options(command: Callable[..., int]) -> Any:
     ):
         with_flags = option(with_flags)
     return with_flags
+
+
+def tracker_of(kind: str, tracking: Mapping[str, Any], *, name: str | None = None) -> Tracker:
+    """A tracker whose run has not begun; its settings are checked.
+
+    Args:
+        kind: of the run; also its name, if no other is given.
+        tracking: of the command line; environment and `asr.toml` follow.
+        name: of the run.
+    """
+    from asr_gate.cli.project import load_project
+    from asr_gate.tracking import Tracker, TrackerSettings
+
+    return Tracker(
+        TrackerSettings.resolve(
+            TrackerSettings(run_name=name or kind, job_type=kind),
+            asr_toml=load_project().tracking.given(),
+            **tracking,
+        )
+    )
 
 
 def split_overrides(arguments: Sequence[str]) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -6,18 +6,17 @@ read audio from or to write to, and no server.
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.labels import LabelRule
-from asr_gate.corpus.strict import read_toml
+from asr_gate.corpus.settings_file import read_settings
 
 if TYPE_CHECKING:
     from asr_gate.corpus.utterance import Corpus
@@ -155,14 +154,7 @@ def load_project() -> Project:
     """
     if not os.path.lexists(FILE):
         return Project()
-    try:
-        project = Project.model_validate(read_toml(FILE))
-    except ValidationError as error:
-        raise UserError(f"{FILE}: {_told(error)}") from error
-    except OSError as error:
-        raise UserError(f"{FILE}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"{FILE}: cannot be read ({error}); texts stand in quotes") from error
+    project = read_settings(FILE, Project)
     here = Path.cwd().resolve()
     for key in project.output.model_fields_set:
         folder = getattr(project.output, key)
@@ -172,42 +164,6 @@ def load_project() -> Project:
                 "name the folder with --out"
             )
     return project
-
-
-def keys(model: type[BaseModel] = Project, prefix: str = "") -> Iterator[str]:
-    """Every dotted key that there is, in order; those of a list's entries under its own."""
-    for name, field in model.model_fields.items():
-        inner = [field.annotation, *get_args(field.annotation)]
-        models = [one for one in inner if isinstance(one, type) and issubclass(one, BaseModel)]
-        if not models or field.annotation is not models[0]:
-            yield f"{prefix}{name}"
-        for one in models:
-            yield from keys(one, f"{prefix}{name}.")
-
-
-def _told(error: ValidationError) -> str:
-    """What is wrong with the first key that is wrong."""
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] != "extra_forbidden":
-        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
-    plain = ".".join(str(part) for part in first["loc"] if not isinstance(part, int))
-    section = plain.rpartition(".")[0]
-    known = list(keys())
-    there = [key for key in known if key.rpartition(".")[0] == section] or [
-        f"[{name}]" for name in Project.model_fields
-    ]
-    last = plain.rpartition(".")[2]
-    by_last = {key.rpartition(".")[2]: key for key in reversed(known)}
-    sections = {name: f"[{name}]" for name in Project.model_fields} if not section else {}
-    near = [sections[one] for one in difflib.get_close_matches(plain, sections, n=1)]
-    near = (
-        near
-        or difflib.get_close_matches(plain, known, n=1)
-        or [by_last[one] for one in difflib.get_close_matches(last, by_last, n=1)]
-    )
-    meant = f"; the nearest is {near[0]}" if near else ""
-    return f"{where}: there is no such key{meant}; there are {', '.join(there)}"
 
 
 def _shown(path: Path) -> str:

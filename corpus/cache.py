@@ -7,7 +7,6 @@ and is not used in CI, where others may have written it.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import sqlite3
@@ -16,7 +15,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.errors import UserError
@@ -64,11 +62,6 @@ def cache_limit() -> int:
     if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", asked):
         raise UserError(f"{VARIABLE}={asked}: give gigabytes, such as {DEFAULT_GB:g}; 0: no cache")
     return 0 if in_ci() else int(float(asked) * GIGABYTE)
-
-
-def digest_of(value: Any) -> str:
-    """A key: the digest of anything that JSON can hold."""
-    return hashlib.sha256(json.dumps(value).encode()).hexdigest()
 
 
 class Cache:

@@ -1,8 +1,9 @@
-"""Digests of audio files, kept in a cache until the file changes."""
+"""Digests of values, and of audio files: those are kept in a cache until the file changes."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import sqlite3
@@ -13,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.files import cache_home, open_regular
@@ -30,6 +31,11 @@ again within the grain of the file system's clock, without a new time."""
 
 Stamp = tuple[int, int, int, int]
 """Size, inode, and the times of the last change to content and to the file, in nanoseconds."""
+
+
+def digest_of(value: Any) -> str:
+    """SHA-256 in hexadecimal of anything that JSON can hold; the order of keys does not matter."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def digests(paths: Iterable[Path], method: Method, *, cached: bool = True) -> dict[Path, str]:

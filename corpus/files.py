@@ -102,6 +102,15 @@ def make_private(folder: Path) -> None:
         raise PermissionError(errno.EPERM, "not a folder of this user alone", str(folder))
 
 
+def relative_to(path: str | Path, folder: Path) -> str:
+    """An absolute path as it is named from a folder, if it lies in or under it.
+
+    What is kept so still fits after the folder was moved.
+    """
+    plain = Path(os.path.normpath(path))
+    return str(plain.relative_to(folder) if plain.is_relative_to(folder) else plain)
+
+
 def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file beside the path and rename it, so that nobody ever reads half a file.
 

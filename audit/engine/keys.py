@@ -14,7 +14,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.corpus.cache import digest_of
+from asr_gate.corpus.digests import digest_of
 from asr_gate.corpus.speech.detector import Detector
 from asr_gate.corpus.text.letters import Transcript
 from asr_gate.corpus.utterance import Utterance

@@ -31,7 +31,7 @@ from asr_gate.audit.engine.keys import processors
 from asr_gate.audit.engine.shards import Share
 from asr_gate.audit.engine.stored import from_json, to_json
 from asr_gate.audit.records.measured import Measured
-from asr_gate.corpus.cache import digest_of
+from asr_gate.corpus.digests import digest_of
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, held, make_private, state_home, write_atomically
 from asr_gate.corpus.strict import read_json
@@ -129,7 +129,7 @@ class Parts:
                 f"{self.folder}: cannot hold an audit in progress ({error.strerror}); make it "
                 f"yours alone (chmod 700){elsewhere}"
             ) from error
-        self._digest = digest_of(dict(sorted(key.items())))
+        self._digest = digest_of(key)
         there = len(self._files())
         if there and not resume:
             raise UserError(

@@ -13,8 +13,8 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from asr_gate.corpus.cache import Cache, digest_of
-from asr_gate.corpus.digests import digests
+from asr_gate.corpus.cache import Cache
+from asr_gate.corpus.digests import digest_of, digests
 from asr_gate.corpus.speech.audio import AudioError
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.utterance import Utterance

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from asr_gate.corpus.corrections import Action, Correction
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import relative_to
 from asr_gate.corpus.formats.lines import json_bytes
 from asr_gate.corpus.utterance import DEFAULT_DOMAIN
 from asr_gate.rounds.cases.case import Case, Status
@@ -60,10 +61,9 @@ def as_manifest(cases: Sequence[Case], target: Path) -> Manifest:
 
 def _line(case: Case, folder: Path) -> bytes:
     assert case.audio is not None, "rows without audio are left out"
-    audio = Path(os.path.normpath(case.audio))
     row = {
         "id": case.row,
-        "audio_filepath": str(audio.relative_to(folder) if audio.is_relative_to(folder) else audio),
+        "audio_filepath": relative_to(case.audio, folder),
         "text": case.text,
         "offset": case.offset or None,
         "duration": case.duration,

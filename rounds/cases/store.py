@@ -1,5 +1,7 @@
 """The cases of a project in one SQLite file.
 
+Audio in or under the folder of the file is named from there, so that both can be moved together.
+
 A write is one transaction and on disk before the call returns, so a process that is killed leaves
 either all of a call's cases or none. Writers take turns; readers never wait for them (WAL).
 """
@@ -17,6 +19,7 @@ from typing import Any, cast
 
 from asr_gate.corpus.corrections import Correction
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import relative_to
 from asr_gate.rounds.cases.case import KINDS, Case, Kind, Operation, Status
 
 FILE = Path("cases.sqlite3")
@@ -101,6 +104,7 @@ class CaseStore:
     def __init__(self, path: Path) -> None:
         """Name the file; it is opened by each call."""
         self.path = path
+        self._home = path.absolute().parent
 
     def add(self, cases: Sequence[Case]) -> Added:
         """Add cases, all of them or none; those that are there already stay as they are.
@@ -114,7 +118,7 @@ class CaseStore:
             for case in cases:
                 done = db.execute(
                     f"insert into cases ({names}) values ({marks}) on conflict do nothing",
-                    _to_row(case),
+                    _to_row(case, self._home),
                 )
                 if not done.rowcount:
                     continue
@@ -144,7 +148,9 @@ class CaseStore:
                 " order by number"
             )
             return [
-                _to_case(row, [Operation(*one) for one in db.execute(query, (row["key"],))])
+                _to_case(
+                    row, self._home, [Operation(*one) for one in db.execute(query, [row["key"]])]
+                )
                 for row in rows
             ]
 
@@ -286,11 +292,14 @@ def _told(error: sqlite3.Error) -> str:
     return f"cannot be read or written ({error})"
 
 
-def _to_row(case: Case) -> list[Any]:
+def _to_row(case: Case, home: Path) -> list[Any]:
     values = {name: getattr(case, name) for name in _COLUMNS}
-    return list((values | {"codes": json.dumps(case.codes)}).values())
+    audio = case.audio and relative_to(case.audio, home)
+    return list((values | {"audio": audio, "codes": json.dumps(case.codes)}).values())
 
 
-def _to_case(row: sqlite3.Row, errors: Sequence[Operation]) -> Case:
+def _to_case(row: sqlite3.Row, home: Path, errors: Sequence[Operation]) -> Case:
     values = {name: row[name] for name in _COLUMNS if name != "key"}
-    return Case(**values | {"codes": tuple(json.loads(row["codes"])), "operations": tuple(errors)})
+    audio = row["audio"] and str(home / row["audio"])
+    codes = tuple(json.loads(row["codes"]))
+    return Case(**values | {"audio": audio, "codes": codes, "operations": tuple(errors)})

@@ -5,8 +5,9 @@ random, as when a model is given another alphabet: it hears, and writes nothing 
 
 1. It is trained on a few short rows, some of which have wrong texts, and is better than nothing.
 2. The texts are corrected, and there is more speech: clearly better, and promoted.
-3. The model in use is trained further on noisy messages alone. A regression set, made of cases in
-   clean speech, shows what that has cost.
+3. There is still more long speech: better again, and nowhere worse. But in the meantime the cases
+   in noisy messages became a regression set, which asks for more than long speech can give. So the
+   model is refused, as it must be.
 """
 
 from __future__ import annotations
@@ -25,19 +26,26 @@ from asr_gate.rounds.cases.export import as_manifest
 from asr_gate.rounds.cases.store import CaseStore, Chosen
 from asr_gate.rounds.loop.run import Outcome, Told, run_rounds
 from asr_gate.rounds.loop.state import ROUNDS, Round, read_rounds
-from asr_gate.rounds.loop.status import rates
 from asr_gate.train.files import write_file
 
 ROUNDS_FILE = "rounds.toml"
 MARK = ".demo"
 """Says that a folder is ours, from the first moment on."""
-CLEAN, NOISY, LONG = "kan_clean", "whatsapp_noisy", "long_tail"
+NOISY, LONG = "whatsapp_noisy", "long_tail"
+WITH_MESSAGES = "suite-messages.toml"
+"""The suite of the third round."""
 SESSION = "audio/clean-session.flac"
 """One recording of several rows: they go to training together."""
-TRAINED, TESTED = slice(0, 18), slice(27, 34)
+TRAINED, MORE, TESTED = slice(0, 18), slice(18, 27), slice(27, 34)
 """Which of the long rows."""
-ROOM = 0.05
-"""How much worse than now the regression set may become."""
+REGRESSION_SET = "messages"
+ASKED = 0.7
+"""Highest WER on the regression set."""
+
+EXPECTED = (
+    "Three rounds with real training, some minutes. Expected: rounds 1 and 2 are promoted; round 3 "
+    "is refused by a regression set, as it should be, and that is no error."
+)
 
 Row = dict[str, Any]
 
@@ -50,14 +58,15 @@ manifests = ["corpus/test.jsonl"]
 wer = 0.05
 """
 REGRESSION = """
+# Cases in messages, each listened to: what people complain about has to become better.
 [[regression]]
-name = "clean speech"
-manifests = ["corpus/regression.jsonl"]
+name = "{name}"
+manifests = ["corpus/messages.jsonl"]
 wer = {limit:.2f}
 """
 SETTINGS = """\
 # Round {number}: {title}.
-suite = "suite.toml"
+suite = "{suite}"
 baseline = "start"
 accept_caution = true
 
@@ -107,6 +116,7 @@ def demo(folder: Path, told: Told = Told()) -> list[Outcome]:  # noqa: B008 (fro
     """
     if folder.exists() and any(folder.iterdir()) and not (folder / MARK).exists():
         raise UserError(f"{folder}: holds something else; name a new folder")
+    told.say(EXPECTED)
     write_file(folder / MARK, b"made by asr rounds demo\n")
     prepare(folder)
     done = []
@@ -118,6 +128,13 @@ def demo(folder: Path, told: Told = Told()) -> list[Outcome]:  # noqa: B008 (fro
         stage(folder, rounds)
         done.append(run_rounds(folder / ROUNDS_FILE, told=told))
     return done
+
+
+def as_expected(rounds: Sequence[Round]) -> bool:
+    """Whether the second round was promoted, and the third refused by the regression set alone."""
+    if len(rounds) < 3 or not rounds[1].promoted or rounds[2].refused != "gate":
+        return False
+    return bool(rounds[2].steps["gate"].facts["failed"] == [f"regression {REGRESSION_SET}"])
 
 
 def _rounds(folder: Path) -> list[Round]:
@@ -147,9 +164,8 @@ def prepare(folder: Path) -> None:
     _write(folder / "corpus" / "test.jsonl", tested)
     _write(folder / "corpus" / "first.jsonl", first)
     _write(folder / "corpus" / "second.jsonl", second)
-    _write(folder / "corpus" / "messages.jsonl", [row for row in second if row["domain"] == NOISY])
-    if not (folder / "suite.toml").exists():
-        write_file(folder / "suite.toml", SUITE.encode())
+    _write(folder / "corpus" / "third.jsonl", [*second, *long[MORE]])
+    write_file(folder / "suite.toml", SUITE.encode())
     _write_start(folder / "start")
 
 
@@ -187,10 +203,17 @@ def _write_start(folder: Path) -> None:
 
 
 def _settings(
-    folder: Path, number: int, title: str, *, data: str, start: str, phases: Sequence[str]
+    folder: Path,
+    number: int,
+    title: str,
+    *,
+    data: str,
+    start: str,
+    phases: Sequence[str],
+    suite: str = "suite.toml",
 ) -> None:
     text = SETTINGS.format(
-        number=number, title=title, data=data, start=start, phases=", ".join(phases)
+        number=number, title=title, suite=suite, data=data, start=start, phases=", ".join(phases)
     )
     write_file(folder / ROUNDS_FILE, text.encode())
 
@@ -210,22 +233,25 @@ def _second(folder: Path, rounds: Sequence[Round]) -> None:
 
 
 def _third(folder: Path, rounds: Sequence[Round]) -> None:
-    """Cases in clean speech become a regression set; then messages alone are trained on."""
+    """Cases in messages become a regression set; then there is more long speech."""
     store = CaseStore(folder / "cases.sqlite3")
-    chosen = Chosen(domain=CLEAN, source="evaluation")
+    chosen = Chosen(domain=NOISY, source="evaluation")
     heard = [
         Correction(id=row, action="keep", who="demo", why="listened to")
         for row in sorted({case.row for case in store.find(chosen)})
     ]
     store.decide(heard)
-    path = folder / "corpus" / "regression.jsonl"
-    made = as_manifest(store.find(Chosen(status=("confirmed",), domain=CLEAN)), path)
+    path = folder / "corpus" / "messages.jsonl"
+    made = as_manifest(store.find(Chosen(status=("confirmed",), domain=NOISY)), path)
     write_file(path, made.content)
-    limit = rates(rounds[1])[CLEAN] + ROOM
-    write_file(folder / "suite.toml", (SUITE + REGRESSION.format(limit=limit)).encode())
-    phases = [WHOLE.format(epochs=[1, 2], rate=0.01)]
-    title = "messages alone"
-    _settings(folder, 3, title, data="messages", start=_model(rounds[1]), phases=phases)
+    write_file(
+        folder / WITH_MESSAGES,
+        (SUITE + REGRESSION.format(name=REGRESSION_SET, limit=ASKED)).encode(),
+    )
+    phases = [WHOLE.format(epochs=[1, 2, 3, 4, 5], rate=0.002)]
+    title = "more long speech"
+    start = _model(rounds[1])
+    _settings(folder, 3, title, data="third", start=start, phases=phases, suite=WITH_MESSAGES)
 
 
 def _model(one: Round) -> str:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
+from asr_gate.corpus.digests import digest_of
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import held
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.rounds.cases.store import CaseStore
+from asr_gate.rounds.loop.judging import Evaluate, Gate, Promote, find_baseline
+from asr_gate.rounds.loop.making import Audit, SweepStep, Train
 from asr_gate.rounds.loop.process import REFUSED, StepFailed, run_step
-from asr_gate.rounds.loop.settings import Loaded, digest_of, load_settings
+from asr_gate.rounds.loop.settings import load_settings
 from asr_gate.rounds.loop.state import (
     ROUNDS,
     Round,
@@ -24,9 +29,11 @@ from asr_gate.rounds.loop.state import (
     unchanged,
     write_round,
 )
-from asr_gate.rounds.loop.steps import KINDS, Context, Kind, find_baseline
+from asr_gate.rounds.loop.step import Context, Kind
 from asr_gate.train.launch import COMMAND
 
+KINDS: tuple[Kind, ...] = (Audit(), SweepStep(), Train(), Evaluate(), Gate(), Promote())
+"""In the order of the work."""
 PATIENCE = 10.0
 """Seconds to wait for a loop that was just killed."""
 
@@ -67,6 +74,7 @@ def run_rounds(
     *,
     labels: Sequence[LabelRule] = (),
     language: str | None = None,
+    tracking: Mapping[str, Any] = MappingProxyType({}),
     dry_run: bool = False,
     told: Told = Told(),
     asr: Sequence[str] = COMMAND,
@@ -81,6 +89,8 @@ def run_rounds(
         path: `rounds.toml`.
         labels: rules of `asr.toml` that give rows domains and splits.
         language: of rows that name none.
+        tracking: `[tracking]` of `asr.toml`: whether versions of the data are logged to W&B. The
+            steps read the file themselves.
         dry_run: say what would run, and do nothing.
         told: who is told what happens.
         asr: the command.
@@ -90,11 +100,10 @@ def run_rounds(
         UserError: bad settings or input; another process runs rounds here.
     """
     loaded = load_settings(path.absolute())
-    with contextlib.chdir(loaded.home):
-        if dry_run:
-            return _Loop(loaded, labels, language, told, asr).plan()
-        with _held():
-            return _Loop(loaded, labels, language, told, asr).run()
+    with contextlib.chdir(loaded.home), contextlib.nullcontext() if dry_run else _held():
+        context = Context(loaded, labels, language, tracking, read_rounds())
+        loop = _Loop(context, told, asr)
+        return loop.plan() if dry_run else loop.run()
 
 
 @contextlib.contextmanager
@@ -111,19 +120,10 @@ def _held() -> Iterator[None]:
 
 
 class _Loop:
-    def __init__(
-        self,
-        loaded: Loaded,
-        labels: Sequence[LabelRule],
-        language: str | None,
-        told: Told,
-        asr: Sequence[str],
-    ) -> None:
-        self._loaded = loaded
+    def __init__(self, context: Context, told: Told, asr: Sequence[str]) -> None:
+        self._context = context
         self._told = told
         self._asr = asr
-        self._rounds = read_rounds()
-        self._context = Context(loaded, labels, language, self._rounds)
 
     def run(self) -> Outcome:
         """Every step of the newest round, or of the next one."""
@@ -138,7 +138,7 @@ class _Loop:
                 at += 1
                 continue
             if kind.name == "gate":
-                baseline = find_baseline(self._loaded.content, round)
+                baseline = find_baseline(self._context.settings, round)
                 if not round.closed:
                     round = round.model_copy(update={"baseline": baseline})
                 compared = round.model_copy(update={"baseline": baseline})
@@ -171,7 +171,7 @@ class _Loop:
             if kind.name == "sweep" and not round.sweep:
                 continue
             if kind.name == "gate" and not runs:
-                baseline = find_baseline(self._loaded.content, round)
+                baseline = find_baseline(self._context.settings, round)
                 round = round.model_copy(update={"baseline": baseline})
             runs = runs or not self._stays(kind, round)[1]
             if runs and round.closed:
@@ -186,7 +186,7 @@ class _Loop:
 
     def _stays(self, kind: Kind, round: Round) -> tuple[str, bool]:
         """The digest of a step's inputs, and whether what is known of it still holds."""
-        digest = digest_of(kind.inputs(self._context, round))
+        digest = f"sha256:{digest_of(kind.inputs(self._context, round))}"
         known = round.steps.get(kind.name)
         if known is None or known.status == "begun" or known.inputs != digest:
             return digest, False
@@ -229,9 +229,9 @@ class _Loop:
 
     def _newest(self) -> tuple[Round, bool]:
         """The round to go on with, and whether it is new: the first one, or a sweep is due."""
-        if not self._rounds:
+        if not self._context.rounds:
             return self._new(None), True
-        last = self._rounds[-1]
+        last = self._context.rounds[-1]
         if last.closed and self._due():
             return self._new(last.until("promote")), True
         return last, False
@@ -254,7 +254,7 @@ class _Loop:
 
     def _close(self, round: Round) -> Round:
         if not round.statuses:
-            path = Path(self._loaded.content.cases)
+            path = Path(self._context.settings.cases)
             counts = CaseStore(path).count_statuses() if path.exists() else {}
             round = round.model_copy(
                 update={"statuses": {str(key): count for key, count in counts.items()}}
@@ -264,14 +264,14 @@ class _Loop:
 
     def _due(self) -> bool:
         """Whether there are so many cases since the last sweep that it is time for another."""
-        sweep = self._loaded.content.sweep
-        swept = [one.cases for one in self._rounds if "sweep" in one.steps]
+        sweep = self._context.settings.sweep
+        swept = [one.cases for one in self._context.rounds if "sweep" in one.steps]
         return (
             sweep is not None and self._cases() - (swept[-1] if swept else 0) >= sweep.every_cases
         )
 
     def _cases(self) -> int:
-        path = Path(self._loaded.content.cases)
+        path = Path(self._context.settings.cases)
         return sum(CaseStore(path).count_statuses().values()) if path.exists() else 0
 
     def _say(self, round: Round, kind: Kind, what: str) -> None:

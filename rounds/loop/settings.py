@@ -1,38 +1,17 @@
-"""`rounds.toml`: what a round is made of.
-
-    suite = "suite.toml"             # the gate for models
-    baseline = "embedded"            # what the first model is compared with
-    accept_caution = true
-
-    [data]
-    manifests = ["corpus/train.jsonl"]
-
-    [audit]
-    aligner = "mms"
-    language = "he"
-
-    [train]
-    recipe = "round2"
-    overrides = ["optimizer.accumulate=4"]
-
-    [sweep]
-    every_cases = 1000
+"""`rounds.toml`: what a round is made of. `rounds.loop.begin` has one with every key.
 
 Everything is named from the folder of this file, in which all steps run.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.strict import read_toml
+from asr_gate.corpus.settings_file import read_settings
 
 Share = Annotated[float, Field(gt=0, le=1)]
 
@@ -45,6 +24,8 @@ class DataSection(_Section):
     """What is audited and trained on."""
 
     manifests: Annotated[list[str], Field(min_length=1)]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")] = "train"
+    """Of the dataset, whose versions are noted under `datasets/`."""
     audio_root: str | None = None
     split: str | None = None
 
@@ -111,27 +92,7 @@ def load_settings(path: Path) -> Loaded:
     """Read a `rounds.toml`.
 
     Raises:
-        UserError: missing, not TOML, an unknown key, or a value out of range.
+        UserError: missing, not TOML, an unknown key, or a value out of range; names the line.
     """
-    try:
-        content = read_toml(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such file; docs/rounds.md shows one to start from") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not TOML ({error})") from error
-    try:
-        return Loaded(path, Settings.model_validate(content))
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise UserError(
-            f"{path}: {where}: {first['msg']}; docs/rounds.md shows every key"
-        ) from error
-
-
-def digest_of(content: Any) -> str:
-    """`sha256:…` of anything that JSON can hold."""
-    text = json.dumps(content, sort_keys=True, default=str)
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    missing = "no such file; asr rounds init writes one to start from"
+    return Loaded(path, read_settings(path, Settings, missing=missing))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from asr_gate.audit.gate import NoVerdict
+from asr_gate.corpus.digests import digest_of
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import fingerprint
 from asr_gate.corpus.labels import LabelRule
@@ -141,7 +140,7 @@ class _Tester:
         if digest is None:  # a hub id: nothing says that it is the same model again
             return self._evaluated(given, rows, None)
         conditions = [rows.fingerprint, self._language_of(rows), self._suite.content.numbers]
-        key = hashlib.sha256(json.dumps(conditions).encode()).hexdigest()
+        key = digest_of(conditions)
         place = EVALS / f"{digest[7:19]}-{key[:12]}"
         if (place / RESULT_FILE).is_file():
             tested = _read(place)

@@ -20,17 +20,14 @@ wer = 0.1
 
 from __future__ import annotations
 
-import difflib
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.strict import read_toml
+from asr_gate.corpus.digests import digest_of
+from asr_gate.corpus.settings_file import read_settings
 from asr_gate.train.recipes import Numbers
 
 Rate = Annotated[float, Field(ge=0, le=10)]
@@ -122,8 +119,7 @@ class LoadedSuite:
     @property
     def digest(self) -> str:
         """`sha256:…` of what the suite says; comments and order do not matter."""
-        content = json.dumps(self.content.model_dump(mode="json"), sort_keys=True)
-        return "sha256:" + hashlib.sha256(content.encode()).hexdigest()
+        return f"sha256:{digest_of(self.content.model_dump(mode='json'))}"
 
     def manifests(self, data: TestSet) -> list[str]:
         """Manifests of a set of the suite, as they are named from the current folder."""
@@ -139,30 +135,7 @@ def load_suite(path: Path) -> LoadedSuite:
     """Read a suite.
 
     Raises:
-        UserError: missing, not TOML, an unknown key, or a value out of range.
+        UserError: missing, not TOML, an unknown key, or a value out of range; names the line.
     """
-    try:
-        content = read_toml(path)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such suite; docs/rounds.md shows one to start from") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not TOML ({error})") from error
-    try:
-        return LoadedSuite(path, Suite.model_validate(content))
-    except ValidationError as error:
-        raise UserError(f"{path}: {_told(error)}") from error
-
-
-def _told(error: ValidationError) -> str:
-    # A key that there is not explains another one that is missing.
-    first: Any = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-    where = ".".join(map(str, first["loc"]))
-    what = str(first["msg"]).removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        models = (Suite, TestSet, RegressionSet, Gain, Limits)
-        known = {name for model in models for name in model.model_fields}
-        near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-        what = "no such key" + (f"; did you mean {near[0]}?" if near else "")
-    return f"{where}: {what}" if where else what
+    missing = "no such suite; asr rounds init writes one to start from"
+    return LoadedSuite(path, read_settings(path, Suite, missing=missing))

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import RECORD_LIMIT, held, read_regular, write_atomically
+from asr_gate.corpus.files import RECORD_LIMIT, held, read_regular, relative_to, write_atomically
 from asr_gate.corpus.strict import parse_json, read_json
 
 REGISTRY = Path("registry")
@@ -54,7 +54,7 @@ class PromotedModel(Section):
     """A model by its bytes."""
 
     checkpoint: str
-    """Absolute path of its folder."""
+    """Its folder: from the one that holds the registry, or absolute where it lies elsewhere."""
     sha256: str
     artifact: LoggedArtifact | None = None
     """None: it was not logged."""
@@ -114,6 +114,14 @@ class Registry:
     def __init__(self, folder: Path = REGISTRY) -> None:
         """Name the folder; it is made by the first event."""
         self.folder = folder
+
+    def place(self, checkpoint: Path) -> str:
+        """How a checkpoint is named here, so that the whole project can be moved."""
+        return relative_to(checkpoint.resolve(), self.folder.resolve().parent)
+
+    def find(self, model: PromotedModel) -> Path:
+        """The folder of a model, from the current folder."""
+        return self.folder.parent / model.checkpoint
 
     def events(self) -> list[Event]:
         """Every event, the oldest first; none if there is no log.

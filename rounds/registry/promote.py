@@ -81,7 +81,7 @@ def promote(
         event = registry.add(
             "promote",
             PromotedModel(
-                checkpoint=str(checkpoint.resolve()),
+                checkpoint=registry.place(checkpoint),
                 sha256=digest,
                 artifact=_logged(checkpoint, ancestors[0].record),
             ),
@@ -124,9 +124,9 @@ def roll_back(registry: Registry, why: str = "") -> Promotion:
         if before is None or before.predecessor is None:
             raise UserError(f"{registry.folder}: no model was in use before; nothing to go back to")
         model = before.predecessor
-        if folder_digest(Path(model.checkpoint), cached=False) != model.sha256:
+        if folder_digest(registry.find(model), cached=False) != model.sha256:
             raise NoVerdict(
-                f"{model.checkpoint}: gone, or not the model any more that was in use "
+                f"{registry.find(model)}: gone, or not the model any more that was in use "
                 f"({model.sha256[:19]}…); restore it"
             )
         event = registry.add("rollback", model, None, why)

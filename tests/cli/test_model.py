@@ -53,13 +53,13 @@ def test_promote_status_and_rollback(
     for checkpoint in (ONE, TWO):
         code, out, err = asr("model", "promote", checkpoint, "--why", "better")
         assert code == 0
-        assert f"in use: {tmp_path / checkpoint}" in out
+        assert f"in use: {checkpoint} " in out
         # It was logged, and there is no server here.
         assert "the alias in W&B did not move" in err
-        assert f"again: asr model promote {tmp_path / checkpoint}" in err
+        assert f"again: asr model promote {checkpoint}" in err
     assert asr("model", "promote", TWO, "--no-wandb")[1].startswith("in use already: ")
     code, out, _ = asr("model", "promote", "--rollback", "--no-wandb", "--json")
-    assert json.loads(out)["model"]["checkpoint"] == str(tmp_path / ONE)
+    assert json.loads(out)["model"]["checkpoint"] == ONE
     told = json.loads(asr("model", "status", "--json")[1])
     assert [event["kind"] for event in told["events"]] == ["promote", "promote", "rollback"]
     assert "better" in asr("model", "status")[1]

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.cli.project import EXAMPLE, keys, load_project, reading
+from asr_gate.cli.project import EXAMPLE, Project, load_project, reading
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.settings_file import keys
 
 
 @pytest.fixture(autouse=True)
@@ -59,7 +60,7 @@ def test_without_it_the_bundled_corpus_is_read() -> None:
         ("[output]\nreports = '../x'", r"output\.reports: \.\./x lies outside"),
         ("[output]\nruns = '/tmp'", r"output\.runs: /tmp lies outside"),
         ("[tracking]\nbase_url = 'http://x'", r"tracking\.base_url: there is no such key"),
-        ("[corpus", "cannot be read"),
+        ("[corpus", "not TOML"),
     ],
 )
 def test_a_mistake_is_one_line_that_says_what_there_is(content: str, says: str) -> None:
@@ -70,5 +71,7 @@ def test_a_mistake_is_one_line_that_says_what_there_is(content: str, says: str) 
 
 
 def test_every_key_is_listed() -> None:
-    assert {"corpus.manifests", "corpus.rules.audio", "audit.aligner", "tracking.tags"} <= {*keys()}
-    assert "corpus" not in {*keys()}
+    assert {"corpus.manifests", "corpus.rules.audio", "audit.aligner", "tracking.tags"} <= {
+        *keys(Project)
+    }
+    assert "corpus" not in {*keys(Project)}

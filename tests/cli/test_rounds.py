@@ -6,8 +6,35 @@ from pathlib import Path
 
 import pytest
 
+from asr_gate.corpus.datasets import versions
 from asr_gate.rounds.loop import run
 from tests.rounds.loop.commands import Commands, prepare, settings
+from tests.rounds.models import write_model
+from tests.rounds.runs import write_set
+
+
+def test_what_init_writes_runs_once_the_data_is_there(
+    asr: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CI", "1")  # no digest of a file that a test changes comes from a cache
+    monkeypatch.setattr(run, "run_step", Commands())
+    code, out, _ = asr("rounds", "init")
+    assert code == 0
+    assert "rounds.toml" in out
+    assert "suite.toml" in out
+    code, _, err = asr("rounds", "run")
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "corpus/test.jsonl" in err
+    write_set(Path("corpus/train.jsonl"), "train", 20)
+    write_set(Path("corpus/test.jsonl"), "test", 60)
+    write_model(Path("embedded"), 0.6)
+    assert asr("rounds", "run")[0] == 0
+    (version,) = versions("train")
+    assert (version.rows, version.number) == (20, 1)
+    code, _, err = asr("rounds", "init")
+    assert code == 2
+    assert "is there already" in err
 
 
 def test_run_and_status(asr: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,6 +40,16 @@ def test_what_is_added_is_found_again_whole(store: CaseStore) -> None:
     assert store.find() == cases
 
 
+def test_audio_beside_the_file_is_found_where_both_were_moved_to(tmp_path: Path) -> None:
+    place = tmp_path / "here"
+    CaseStore(place / "cases.sqlite3").add(
+        [case("a", audio=f"{place}/audio/../audio/a.wav"), case("b", audio="/x/b.wav")]
+    )
+    place.rename(tmp_path / "there")
+    found = CaseStore(tmp_path / "there" / "cases.sqlite3").find()
+    assert [one.audio for one in found] == [f"{tmp_path}/there/audio/a.wav", "/x/b.wav"]
+
+
 def test_the_same_mistake_is_one_case_and_keeps_what_people_said(store: CaseStore) -> None:
     store.add([case("a"), case("b")])
     store.decide([Correction(id="a", action="text", new_text="green tee", who="Dana")])

@@ -28,7 +28,7 @@ def _rows(folder: Path, name: str) -> list[dict]:
 def test_no_test_row_is_trained_on_and_every_file_is_there(folder: Path) -> None:
     demo.prepare(folder)
     tested = _rows(folder, "test.jsonl")
-    for name in ("first.jsonl", "second.jsonl", "messages.jsonl"):
+    for name in ("first.jsonl", "second.jsonl", "third.jsonl"):
         trained = _rows(folder, name)
         assert not {r["audio_filepath"] for r in trained} & {r["audio_filepath"] for r in tested}
         assert not {r["text"] for r in trained} & {r["text"] for r in tested}

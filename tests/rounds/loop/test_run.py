@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from asr_gate.corpus.datasets import versions
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.strict import read_yaml_text
 from asr_gate.rounds.cases.case import Case
@@ -110,6 +111,41 @@ def test_what_changes_in_a_round_is_made_again(commands: Commands) -> None:
     assert done.round.steps["train"].facts["checkpoint"] == "runs/round-1-2/final"
 
 
+def test_a_project_that_was_moved_goes_on_where_it_is(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("project").mkdir()
+    monkeypatch.chdir("project")
+    prepare(40)
+    first = go()
+    settings(20)
+    commands.kill = ("train", "after")
+    with pytest.raises(Killed):
+        go()
+    monkeypatch.chdir(tmp_path)
+    moved = Path("project").rename(tmp_path / "moved")
+    monkeypatch.chdir(moved)
+    commands.calls.clear()
+    second = go()
+    assert (second.exit_code, second.round.number) == (0, 2)
+    assert second.round.steps["audit"] == first.round.steps["audit"].model_copy(
+        update={"seconds": 0.0}
+    )
+    assert commands.calls == ["train", "eval", "gate", "promote"]
+    assert not list(tmp_path.glob("project"))
+
+
+def test_every_round_notes_a_version_of_its_data(commands: Commands) -> None:
+    go()
+    settings(20)
+    go()  # the same data
+    path = Path("train/rows.jsonl")
+    path.write_text(path.read_text().replace("red", "blue"))
+    done = go()
+    assert [one.number for one in versions("train")] == [1, 2]
+    assert done.round.steps["audit"].facts["dataset"] == "train v2"
+
+
 def test_a_model_that_was_changed_is_trained_again(commands: Commands) -> None:
     go()
     Path("runs/round-1/final/model.json").write_text(json.dumps({"share": 0.3}))
@@ -196,7 +232,7 @@ def _share() -> float:
 
 def test_mistakes_of_usage(commands: Commands) -> None:
     settings(40, "[sweeps]\n")
-    with pytest.raises(UserError, match="sweeps"):
+    with pytest.raises(UserError, match=r"rounds.toml:8: sweeps: .* nearest is \[sweep\]"):
         go()
     with pytest.raises(UserError, match="no such file"):
         run_rounds(Path("none.toml"))

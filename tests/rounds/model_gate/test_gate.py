@@ -212,10 +212,13 @@ def test_what_was_altered_is_no_result(here: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("", "data: Field required"),
+        ("", "data is missing"),
         ("[data", "not TOML"),
         ("[data]\nmanifests = []\n", "data.manifests"),
-        ("[data]\nmanifest = ['m']\n", "did you mean manifests"),
+        (
+            "[data]\nmanifest = ['m']\n",
+            r"suite.toml:2: .*; the nearest is data.manifests",
+        ),
         (SUITE + "[gain]\nwer = 5\n", "gain.wer"),
         (SUITE + "[domains.phone]\nwer = 0.5\n", "domains.phone: the data has no such domain"),
         (SUITE + "[[regression]]\nname = 'names'\nmanifests = ['x']\n", "two regression sets"),

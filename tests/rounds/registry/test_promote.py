@@ -51,13 +51,25 @@ def test_models_follow_each_other_and_come_back(here: Path) -> None:
         roll_back(REGISTRY)
     assert [one.kind for one in REGISTRY.events()] == ["promote", "promote", "rollback"]
     shown = json.loads(Path("registry/production.json").read_text())
-    assert shown["model"]["checkpoint"] == str(here / ONE)
+    assert shown["model"]["checkpoint"] == ONE
 
 
 def test_best_is_the_checkpoint_that_it_names(here: Path) -> None:
     Path("runs/one/best").symlink_to("final")
     gate(ONE, "base")
-    assert promote(Path("runs/one/best"), REGISTRY).production.model.checkpoint == str(here / ONE)
+    assert promote(Path("runs/one/best"), REGISTRY).production.model.checkpoint == ONE
+
+
+def test_a_project_that_was_moved_goes_back_as_before(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate(ONE, "base")
+    promote(Path(ONE), REGISTRY)
+    gate(TWO, ONE)
+    promote(Path(TWO), REGISTRY)
+    moved = here.rename(here.with_name("moved"))
+    monkeypatch.chdir(moved)
+    assert roll_back(REGISTRY).production.model.checkpoint == ONE
 
 
 def test_without_a_gate_that_passed_nothing_is_promoted(here: Path) -> None:
