@@ -59,9 +59,15 @@ class Watched(_Read):
 
     status: str
     reason: str | None = None
+    unfit: bool = False
     phase0: _Phase0
     plan: _Plan
     evaluations: list[_Evaluated] = Field(default_factory=list)
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed by its recipe, so that it would fail again."""
+        return self.status == "failed" and self.unfit
 
     def values(self, metric: str) -> list[float]:
         """The metric of each evaluation that could read a row."""
@@ -102,8 +108,8 @@ def train(
     """
     out = folder / RUN
     found = watch(folder)
-    if found is not None and found.status in ("finished", "failed"):
-        return found, int(found.status == "failed")
+    if found is not None and (found.status == "finished" or found.failed):
+        return found, int(found.failed)
     if found is None:
         shutil.rmtree(out, ignore_errors=True)  # killed before there was anything to resume
     command = [*asr, *arguments, "--out", str(out), *(["--resume"] if found else [])]
@@ -142,6 +148,12 @@ def _wait(
         if code is not None:
             return watch(folder), code
         time.sleep(POLL)
+
+
+def passes(arguments: Sequence[str], asr: Sequence[str]) -> bool:
+    """Whether a training could begin now: what `asr train --dry-run` finds."""
+    command = [*asr, *arguments, "--dry-run"]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
 
 
 def last_line(folder: Path) -> str:

@@ -12,7 +12,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,7 +31,8 @@ JOURNAL = "trials.journal"
 PATIENCE = 60.0
 """Seconds to wait for another process that takes a trial, which takes milliseconds."""
 STARTS = 3
-"""A trial that was lost so often is not taken up again: it may be what kills its processes."""
+"""A trial that was lost so often, and got no further, is not taken up again: it may be what kills
+its processes."""
 FAILURES = 3
 """The sweep stops if its first trials, so many, all fail."""
 
@@ -99,8 +100,8 @@ class Trials:
                 lock = take(self.folder_of(one.number))
                 if lock is None:
                     continue
-                if one.user_attrs.get("starts", 0) >= STARTS:
-                    self.tell(one.number, None, TrialState.FAIL)
+                if (starts := _starts(one)) >= STARTS:
+                    self.fail(one.number, f"its processes were killed {starts} times")
                     os.close(lock)
                     continue
                 self.study.sampler = space.sampler(self.sweep, one.number)
@@ -127,11 +128,26 @@ class Trials:
 
     def _begin(self, trial: Trial, lock: int) -> Claimed:
         """Draw what the trial does not have yet: who worked on it may have been killed here."""
-        trial.set_user_attr("starts", trial.user_attrs.get("starts", 0) + 1)
+        now = self.all()[trial.number]
+        trial.set_user_attr("starts", _starts(now) + 1)
+        trial.set_user_attr("reached", len(now.intermediate_values))
         asked = space.distributions(self.sweep)
         drawn = {key: _draw(trial, key, one) for key, one in asked.items()}
         settings = space.settings_of(self.sweep, drawn)
         return Claimed(trial, settings, self.folder_of(trial.number), lock)
+
+    def forget_start(self, claimed: Claimed) -> None:
+        """A trial that ended in good order may be started any number of times."""
+        with suppress(OSError):  # the disk may be what is full
+            starts = claimed.trial.user_attrs.get("starts", 1)
+            claimed.trial.set_user_attr("starts", starts - 1)
+
+    def fail(self, number: int, reason: str) -> None:
+        """Write down that a trial cannot be trained, and why."""
+        from optuna.trial import Trial, TrialState
+
+        Trial(self.study, self.all()[number]._trial_id).set_user_attr("reason", reason)
+        self.tell(number, None, TrialState.FAIL)
 
     def tell(self, number: int, value: float | None, state: TrialState) -> None:
         """Write down how a trial has ended."""
@@ -201,6 +217,12 @@ class Trials:
         return sum(one.duration.total_seconds() for one in known if one.duration is not None)
 
 
+def _starts(one: FrozenTrial) -> int:
+    """How often it was started since it last got further, by evaluations."""
+    got_further = len(one.intermediate_values) > one.user_attrs.get("reached", 0)
+    return 0 if got_further else int(one.user_attrs.get("starts", 0))
+
+
 def _draw(trial: Trial, key: str, one: Any) -> Any:
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
@@ -227,7 +249,7 @@ def take(folder: Path, patience: float = 0.0) -> int | None:
             if time.monotonic() >= until:
                 os.close(opened)
                 return None
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 @contextmanager
