@@ -91,6 +91,7 @@ def init(
         click.echo(f"{file}: {count} trials of {sweep.base.recipe} by {sweep.file.method}")
         click.echo(f"See what it costs with: asr sweep run {shlex.quote(str(file))} --dry-run")
         return 0
+    from asr_gate.cli.project import load_project
     from asr_gate.rounds.sweep.server import create
     from asr_gate.tracking import TrackerSettings
 
