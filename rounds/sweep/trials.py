@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import held, is_held
 from asr_gate.rounds.sweep import space
 from asr_gate.rounds.sweep.file import SweepFile
 from asr_gate.rounds.sweep.results import Row
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial, TrialState
 
 JOURNAL = "trials.journal"
+LOCK_FILE = ".lock"
+"""In each folder that is taken."""
 PATIENCE = 60.0
 """Seconds to wait for another process that takes a trial, which takes milliseconds."""
 STARTS = 3
@@ -172,7 +173,7 @@ class Trials:
         names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
         state = names.get(one.state.name)
         if state is None:
-            state = "running" if is_held(self.folder_of(one.number)) else "lost"
+            state = "running" if is_taken(self.folder_of(one.number)) else "lost"
         whole = len(one.params) == len(space.distributions(self.sweep))
         steps = one.intermediate_values
         return Row(
@@ -236,10 +237,11 @@ def _draw(trial: Trial, key: str, one: Any) -> Any:
 def take(folder: Path, patience: float = 0.0) -> int | None:
     """Hold a trial's folder until the descriptor is closed; None: somebody does.
 
-    `is_held` has it for a moment, so a new one may need patience, in seconds.
+    `is_taken` has it for a moment, so a new one may need patience, in seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    opened = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    # On NFS only locks on files are seen by other machines, and only if they are open for writing.
+    opened = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     until = time.monotonic() + patience
     while True:
         try:
@@ -252,16 +254,31 @@ def take(folder: Path, patience: float = 0.0) -> int | None:
         time.sleep(0.02)
 
 
+def is_taken(folder: Path) -> bool:
+    """Whether somebody holds a trial's folder."""
+    try:
+        opened = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(opened)
+    return False
+
+
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time takes a trial."""
+    lock = take(folder, PATIENCE)
+    if lock is None:
+        raise UserError(f"{folder}: another process has held it for {PATIENCE:g} s; end that one")
     try:
-        with held(folder, PATIENCE):
-            yield
-    except BlockingIOError as error:
-        raise UserError(
-            f"{folder}: another process has held it for {PATIENCE:g} s; end that one"
-        ) from error
+        yield
+    finally:
+        os.close(lock)
 
 
 def _lock(path: Path) -> Any:
