@@ -54,6 +54,10 @@ class _Plan(_Read):
     evaluation: list[str]
 
 
+class _Progress(_Read):
+    seconds: float = 0.0
+
+
 class Watched(_Read):
     """What a sweep reads of `run.json`, while the training writes it."""
 
@@ -63,6 +67,8 @@ class Watched(_Read):
     phase0: _Phase0
     plan: _Plan
     evaluations: list[_Evaluated] = Field(default_factory=list)
+    progress: _Progress = _Progress()
+    """Time of all its starts."""
 
     @property
     def failed(self) -> bool:

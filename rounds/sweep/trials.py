@@ -145,9 +145,10 @@ class Trials:
 
     def fail(self, number: int, reason: str) -> None:
         """Write down that a trial cannot be trained, and why."""
-        from optuna.trial import Trial, TrialState
+        from optuna.trial import TrialState
 
-        Trial(self.study, self.all()[number]._trial_id).set_user_attr("reason", reason)
+        trial_id = self.all()[number]._trial_id
+        self.study._storage.set_trial_user_attr(trial_id, "reason", reason)
         self.tell(number, None, TrialState.FAIL)
 
     def tell(self, number: int, value: float | None, state: TrialState) -> None:
@@ -182,7 +183,7 @@ class Trials:
             settings=space.settings_of(self.sweep, one.params) if whole else dict(one.params),
             objective=steps[max(steps)] if steps else one.value,
             evaluations=len(steps),
-            seconds=one.duration.total_seconds() if one.duration else None,
+            seconds=_seconds(one),
             reason=one.user_attrs.get("reason"),
         )
 
@@ -214,14 +215,21 @@ class Trials:
         return hours is not None and self.seconds(known) >= 3600 * hours
 
     def seconds(self, known: list[FrozenTrial]) -> float:
-        """Time that trials have taken together, from their begin to their end."""
-        return sum(one.duration.total_seconds() for one in known if one.duration is not None)
+        """Time that trials have taken together."""
+        return sum(_seconds(one) or 0.0 for one in known)
 
 
 def _starts(one: FrozenTrial) -> int:
     """How often it was started since it last got further, by evaluations."""
     got_further = len(one.intermediate_values) > one.user_attrs.get("reached", 0)
     return 0 if got_further else int(one.user_attrs.get("starts", 0))
+
+
+def _seconds(one: FrozenTrial) -> float | None:
+    """Time that a trial has taken, without the time between two starts; None: it has not ended."""
+    if one.duration is None:
+        return None
+    return float(one.user_attrs.get("seconds") or one.duration.total_seconds())
 
 
 def _draw(trial: Trial, key: str, one: Any) -> Any:

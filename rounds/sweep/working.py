@@ -22,6 +22,8 @@ KILLED = 128
 INTERRUPTED = KILLED + signal.SIGINT
 MENDABLE = (2, *REFUSED, INTERRUPTED)
 """Exit codes of a training that ended in good order, and did no harm to its machine."""
+FULL = 2**20
+"""Bytes; a disk on which less is free is full."""
 AGAIN = "the same command takes it up again"
 
 
@@ -85,6 +87,8 @@ def work(
     try:
         found, code = train(arguments, claimed.folder, lock=claimed.lock, seen=seen, asr=asr)
         values = [] if found is None else found.values(metric)
+        if found is not None:
+            trial.set_user_attr("seconds", found.progress.seconds)
         if found is not None and found.status == "finished" and values:
             trials.tell(number, values[-1], TrialState.COMPLETE)
             say(f"trial {number}: {metric} {values[-1]:.4f}")
@@ -152,6 +156,8 @@ def _ended(number: int, found: Watched | None, code: int, folder: Path) -> Ended
         )
     if code in REFUSED:
         return Ended(f"trial {number}: {last_line(folder)}", code)
+    if shutil.disk_usage(folder).free < FULL:  # then it could not even print why it ended
+        return Ended(f"trial {number}: the disk is full; free some space, and {AGAIN}", 2)
     said = _said(found, folder)
     return Ended(f"trial {number}: {said}; when that is mended, {AGAIN}", code or INTERRUPTED)
 
