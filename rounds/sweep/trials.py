@@ -130,10 +130,14 @@ class Trials:
     def _begin(self, trial: Trial, lock: int) -> Claimed:
         """Draw what the trial does not have yet: who worked on it may have been killed here."""
         now = self.all()[trial.number]
-        trial.set_user_attr("starts", _starts(now) + 1)
-        trial.set_user_attr("reached", len(now.intermediate_values))
         asked = space.distributions(self.sweep)
-        drawn = {key: _draw(trial, key, one) for key, one in asked.items()}
+        try:
+            trial.set_user_attr("starts", _starts(now) + 1)
+            trial.set_user_attr("reached", len(now.intermediate_values))
+            drawn = {key: _draw(trial, key, one) for key, one in asked.items()}
+        except OSError:
+            os.close(lock)  # the disk is full, and others may take the trial
+            raise
         settings = space.settings_of(self.sweep, drawn)
         return Claimed(trial, settings, self.folder_of(trial.number), lock)
 
