@@ -179,8 +179,8 @@ def _report(error: Exception, debug: bool) -> int:
         return code
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         _tell(
-            "disk full: free some space and run again "
-            "(asr audit continues where it was with --resume)"
+            "disk full: free some space and run the same command again "
+            "(asr audit and asr train continue where they were with --resume)"
         )
         return 2
     if isinstance(error, OSError) and error.filename is not None:

@@ -148,13 +148,23 @@ def authorise_training(
     if report is not None and report.startswith(WANDB):
         with downloaded(report) as file:
             return checked(file, report)
+    path = report_path(report, reports, data)
+    return checked(path, str(path))
+
+
+def report_path(report: str | None, reports: Path, data: Sequence[str | Path]) -> Path:
+    """The file of a report that was named, or of the latest audit; arguments as above.
+
+    Raises:
+        NoVerdict: it is not there.
+    """
     path = find_latest(reports, data) if report is None else Path(report)
     if report is not None and path.is_dir():
         path = path / REPORT_FILE
     if not path.is_file():
         manifests = " ".join(map(str, data)) or "MANIFEST"
         raise NoVerdict(f"{path}: no such report; make one with: asr audit {manifests}")
-    return checked(path, str(path))
+    return path
 
 
 def require_fit_split(authorised: Authorisation, split: str) -> None:

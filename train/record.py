@@ -152,6 +152,9 @@ class RunRecord(Section):
     status: Status = "running"
     reason: str | None = None
     """Why the run ended early."""
+    unfit: bool = False
+    """Whether it failed by its recipe: it diverged, or a batch does not fit into memory. Else what
+    failed lies outside, such as a full disk, and the run can go on."""
     refused_while_reading: list[Refused] = Field(default_factory=list)
     """Rows that turned out to be unusable when their audio was opened."""
     steps: list[LoggedStep] = Field(default_factory=list)
@@ -186,6 +189,7 @@ class RunRecord(Section):
             update={
                 "status": "running",
                 "reason": None,
+                "unfit": False,
                 "steps": [one for one in self.steps if one.step <= step],
                 # A phase that no kept step followed begins again.
                 "switches": {name: at for name, at in self.switches.items() if at <= step},

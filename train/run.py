@@ -266,7 +266,7 @@ def _train(
     from asr_gate.train.loop.events import Diverged, Stopped
     from asr_gate.train.loop.fit import fit
     from asr_gate.train.loop.resume import newest, read_position
-    from asr_gate.train.model.memory import memory_explained
+    from asr_gate.train.model.memory import OutOfMemory, memory_explained
     from asr_gate.train.observe.progress import reporter
     from asr_gate.train.observe.run_recorder import RunRecorder
     from asr_gate.train.observe.step_profile import StepProfile
@@ -356,7 +356,8 @@ def _train(
                 recorder.diverged(str(error))
                 raise
             except Exception as error:
-                recorder.end("failed", why_ended() or str(error))
+                unfit = isinstance(error, OutOfMemory)
+                recorder.end("failed", why_ended() or str(error), unfit=unfit)
                 raise
             recorder.end("finished")
     finally:

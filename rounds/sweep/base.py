@@ -6,12 +6,15 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypedDict
 
+from asr_gate.audit.gate import WANDB, authorise, verify
+from asr_gate.audit.policy import load_policy
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.labels import LabelRule
+from asr_gate.corpus.read import read_corpus
 from asr_gate.rounds.sweep.file import Loaded
-from asr_gate.train.authorise import REPORTS, Authorisation, authorise_training
+from asr_gate.train.authorise import REPORTS, Authorisation, authorise_training, report_path
 
 ARGS = ("${args}", "${args_no_hyphens}")
 """Where W&B's agent puts the values of a trial, with or without two hyphens before each."""
@@ -70,6 +73,27 @@ class Base:
             verify_key=self.verify_key,
         )
 
+    def check_inputs(self, where: str = "") -> None:
+        """Read the manifests and the report, which must allow to train; no audio is opened.
+
+        Args:
+            where: the command stands, for messages.
+
+        Raises:
+            UserError: as `authorise_training`, except for data that changed since the audit.
+        """
+        try:
+            read_corpus(self.data, audio_root=self.audio_root, split=self.split, labels=self.labels)
+            if (self.report or "").startswith(WANDB):
+                return
+            path = report_path(self.report, self.reports, self.data)
+            required = load_policy(self.policy) if self.policy else None
+            found = verify(path, str(path), policy=required, verify_key=self.verify_key)
+            authorise(found, str(path), accept_caution=self.accept_caution)
+        except UserError as error:
+            error.args = (f"{where}: command: {error}",) if where else error.args
+            raise
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -109,23 +133,31 @@ def read_base(loaded: Loaded) -> Base:
     return Base(**given, data=data, overrides=changed)
 
 
-def with_project(
-    base: Base,
-    *,
-    data: Sequence[str] = (),
-    audio_root: Path | None = None,
-    split: str | None = None,
-    labels: Sequence[LabelRule] = (),
-    reports: Path = REPORTS,
-    language: str | None = None,
-) -> Base:
+class Project(TypedDict, total=False):
+    """What a project says, where the file of a sweep says nothing."""
+
+    data: Sequence[str]
+    """Manifests."""
+    audio_root: Path | None
+    """One more folder that audio may lie in."""
+    split: str | None
+    """Of the manifests."""
+    labels: Sequence[LabelRule]
+    """Rules that give rows domains and splits."""
+    reports: Path
+    """Folder of the audits."""
+    language: str | None
+    """Of rows that name none."""
+
+
+def with_project(base: Base, project: Project) -> Base:
     """The same with what a project says, where the command says nothing."""
     return replace(
         base,
-        data=base.data or tuple(data),
-        audio_root=base.audio_root or audio_root,
-        split=base.split or split,
-        labels=tuple(labels),
-        reports=reports,
-        language=language,
+        data=base.data or tuple(project.get("data", ())),
+        audio_root=base.audio_root or project.get("audio_root"),
+        split=base.split or project.get("split"),
+        labels=tuple(project.get("labels", ())),
+        reports=project.get("reports", REPORTS),
+        language=project.get("language"),
     )

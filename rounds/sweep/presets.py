@@ -106,6 +106,16 @@ def refined(sweep: SweepFile, name: str, best: space.Settings) -> dict[str, Any]
     }
 
 
+def require_new(path: Path) -> None:
+    """Refuse to write over a file.
+
+    Raises:
+        UserError: it is there.
+    """
+    if path.exists():
+        raise UserError(f"{path}: is there already; name another file, or delete it")
+
+
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Write a file of a sweep.
 
@@ -114,7 +124,6 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     """
     import yaml
 
-    if path.exists():
-        raise UserError(f"{path}: is there already; name another file, or delete it")
+    require_new(path)
     text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True, width=100)
     write_file(path, text.encode())

@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
-import shutil
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Self, Unpack
 
 from asr_gate.audit.gate.read import NoVerdict
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.labels import LabelRule
-from asr_gate.corpus.strict import read_json
 from asr_gate.rounds.sweep import space
 from asr_gate.rounds.sweep.admission import Admission, admit, pass_gate
-from asr_gate.rounds.sweep.base import Base, read_base, with_project
+from asr_gate.rounds.sweep.base import Base, Project, read_base, with_project
 from asr_gate.rounds.sweep.confirm import Confirmation, Evaluate, confirm, finalists
 from asr_gate.rounds.sweep.file import Loaded, load_sweep_file
+from asr_gate.rounds.sweep.folder import (
+    SWEEP_FILE,
+    begin,
+    read_confirmation,
+    write_best,
+    write_confirmation,
+)
 from asr_gate.rounds.sweep.presets import refined, write
 from asr_gate.rounds.sweep.report import write_report
 from asr_gate.rounds.sweep.results import Best, Status
 from asr_gate.rounds.sweep.training import RUN
 from asr_gate.rounds.sweep.trials import Claimed, Trials, take
-from asr_gate.rounds.sweep.working import Say, train_recipe, work
-from asr_gate.train import recipes
-from asr_gate.train.authorise import REPORTS
-from asr_gate.train.files import write_json
+from asr_gate.rounds.sweep.working import Ended, Say, train_recipe, work
 from asr_gate.train.launch import COMMAND
 
 if TYPE_CHECKING:
@@ -39,12 +40,6 @@ if TYPE_CHECKING:
 
 SWEEPS = Path("sweeps")
 """Folder of sweeps."""
-SWEEP_FILE = "sweep.yaml"
-"""Copy of the file in the sweep's folder."""
-BEST_FILE = "best.yaml"
-CONFIRMATION_FILE = "confirmation.json"
-_FREE = ("run_cap", "description", "project", "entity")
-"""Keys that may change when a sweep has begun."""
 POLL = 1.0
 """Seconds between two looks for trials that other processes lost."""
 
@@ -91,32 +86,22 @@ class Sweep:
         path: str | os.PathLike[str],
         *,
         out: Path | None = None,
-        data: Sequence[str] = (),
-        audio_root: Path | None = None,
-        split: str | None = None,
-        labels: Sequence[LabelRule] = (),
-        reports: Path = REPORTS,
-        language: str | None = None,
         evaluate: Evaluate | None = None,
         asr: Sequence[str] = COMMAND,
         flags: Sequence[str] = (),
         say: Say = lambda line: None,
+        **project: Unpack[Project],
     ) -> Self:
         """Read a sweep's file, or open a sweep by its folder, and check keys and values.
 
         Args:
             path: the file, or the folder of a sweep that has begun.
             out: folder of the sweep; None: `sweeps/NAME`.
-            data: manifests, where the file's command names none; so with the next ones.
-            audio_root: one more folder that audio may lie in.
-            split: of the manifests.
-            labels: rules that give rows domains and splits.
-            reports: folder of the audits.
-            language: of rows that name none.
             evaluate: evaluates the models of the finalists; None: `evaluate_checkpoint`.
             asr: the command that is started for each trial.
             flags: of `asr train` that say where trials are tracked, such as `--wandb`.
             say: is told what happens, a line each.
+            project: what counts where the file's command says nothing; see `Project`.
 
         Raises:
             UserError: the file is not a sweep; names its line.
@@ -125,15 +110,7 @@ class Sweep:
         if given.is_dir():
             given, out = given / SWEEP_FILE, out or given
         loaded = load_sweep_file(given)
-        base = with_project(
-            read_base(loaded),
-            data=data,
-            audio_root=audio_root,
-            split=split,
-            labels=labels,
-            reports=reports,
-            language=language,
-        )
+        base = with_project(read_base(loaded), project)
         space.check_space(loaded, list(base.overrides))
         named = re.sub(r"[^\w.-]+", "-", loaded.content.name or "").strip(".-")
         folder = out or SWEEPS / (named or given.stem)
@@ -188,10 +165,14 @@ class Sweep:
         except KeyboardInterrupt:
             self.trials.tell(claimed.number, None, TrialState.PRUNED)
             raise
+        except Ended as error:  # W&B's server counts it and sends other values
+            self.trials.fail(claimed.number, str(error))
+            raise
 
     def _work(self, claimed: Claimed, admission: Admission) -> None:
         arguments = self.arguments(claimed.settings, f"{claimed.number:04d}")
-        work(claimed, self.trials, arguments, admission, asr=self.asr, say=self.say)
+        plain = self.arguments({}, "recipe")
+        work(claimed, self.trials, arguments, plain, admission, asr=self.asr, say=self.say)
 
     def preview(self) -> Preview:
         """What it will cost; nothing is trained, and its folder is not made.
@@ -225,27 +206,8 @@ class Sweep:
 
     def admit(self) -> Admission:
         """Pass the gate, once for all trials; later it is only read what that has found."""
-        self._begin()
+        begin(self.folder, self.loaded)
         return admit(self.folder, self.base)
-
-    def _begin(self) -> None:
-        """Make the folder, with a copy of the file, which must stay the same."""
-        copy = self.folder / SWEEP_FILE
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not copy.exists():
-            part = copy.with_suffix(f".{os.getpid()}")
-            shutil.copyfile(self.loaded.path, part)
-            part.replace(copy)
-            return
-        begun, now = (
-            one.model_dump(exclude=dict.fromkeys(_FREE, True) | {"controller": {"hours", "type"}})
-            for one in (load_sweep_file(copy).content, self.file)
-        )
-        if begun != now:
-            raise UserError(
-                f"{self.loaded.path}: {self.folder} was begun with another file; only run_cap and "
-                "controller.hours may change; name another --out"
-            )
 
     def _left(self) -> bool:
         """Whether trials are still to be begun."""
@@ -292,9 +254,10 @@ class Sweep:
     def confirm(self) -> Confirmation | None:
         """Compare the best trials with the recipe on the rows that no trial saw.
 
+        If another process is at it, this one waits, and takes over if that is killed.
+
         Returns:
-            None: not all trials have ended, none was trained to its end, or another process is at
-            it.
+            None: not all trials have ended, or none was trained to its end.
 
         Raises:
             UserError: the recipe cannot be trained, or a model cannot be evaluated.
@@ -303,13 +266,16 @@ class Sweep:
             return None
         ranked = {one.number: one.value or 0.0 for one in self.trials.ranked()}
         compared = finalists(ranked, self.file.controller.confirm)
-        before = self._confirmation()
-        if before is not None and before.compared == compared:
-            return before
-        lock = take(self.folder / "recipe") if compared else None
-        if lock is None:
+        if not compared:
             return None
+        if (lock := take(self.folder / "recipe")) is None:
+            self.say("another process compares the best with the recipe; this one waits")
+            lock = take(self.folder / "recipe", math.inf)
+        assert lock is not None
         try:
+            before = read_confirmation(self.folder)
+            if before is not None and before.compared == compared:
+                return before
             self.say(f"the recipe itself is trained, to compare {_trials(compared)} with it")
             admission = self.admit()
             confirmation = confirm(
@@ -328,7 +294,7 @@ class Sweep:
                 audio_root=self.base.audio_root,
                 labels=self.base.labels,
             )
-            write_json(self.folder / CONFIRMATION_FILE, confirmation.model_dump(mode="json"))
+            write_confirmation(self.folder, confirmation)
             return confirmation
         finally:
             os.close(lock)
@@ -340,16 +306,6 @@ class Sweep:
 
         return evaluate_checkpoint
 
-    def _confirmation(self) -> Confirmation | None:
-        """What was found when the best trials were compared last; None: nothing yet."""
-        path = self.folder / CONFIRMATION_FILE
-        try:
-            return Confirmation.model_validate(read_json(path))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, ValidationError) as error:
-            raise UserError(f"{path}: not the confirmation of a sweep; delete it") from error
-
     def best(self) -> Best:
         """The winner, its recipe written to `best.yaml`: of the finalists the confirmed one.
 
@@ -357,24 +313,22 @@ class Sweep:
             NoVerdict: no trial has been trained to its end yet.
         """
         ranked = {one.number: one for one in self._ranked()}
-        confirmation = self._confirmation()
+        confirmation = read_confirmation(self.folder)
         if confirmation and confirmation.compared != [*ranked][: self.file.controller.confirm]:
             confirmation = None
         number = next(iter(ranked)) if confirmation is None else confirmation.trial
         objective = ranked[number].value
         assert objective is not None
         settings = space.settings_of(self.file, ranked[number].params)
-        changed = [*self.base.overrides, *space.overrides(settings)]
-        recipe = recipes.load(self.base.recipe, changed)[1]
         said = [
             f"trial {number} of the sweep {self.name}: {self.file.metric.name} {objective:.4f} on "
             "the rows that chose it",
             "not compared with the recipe yet" if confirmation is None else confirmation.said(),
-            f"from {self.base.recipe}: {' '.join(changed)}",
         ]
-        path = self.folder / BEST_FILE
-        recipes.write(path, recipe, said)
-        return Best(settings, objective, number, path, confirmation)
+        overrides = [*self.base.overrides, *space.overrides(settings)]
+        path = write_best(self.folder, self.base.recipe, overrides, said)
+        training = replace(self.base, recipe=str(path), overrides=()).arguments()
+        return Best(settings, objective, number, path, training, confirmation)
 
 
 def _trials(numbers: Sequence[int]) -> str:

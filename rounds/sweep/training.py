@@ -54,14 +54,26 @@ class _Plan(_Read):
     evaluation: list[str]
 
 
+class _Progress(_Read):
+    seconds: float = 0.0
+
+
 class Watched(_Read):
     """What a sweep reads of `run.json`, while the training writes it."""
 
     status: str
     reason: str | None = None
+    unfit: bool = False
     phase0: _Phase0
     plan: _Plan
     evaluations: list[_Evaluated] = Field(default_factory=list)
+    progress: _Progress = _Progress()
+    """Time of all its starts."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether it failed by its recipe, so that it would fail again."""
+        return self.status == "failed" and self.unfit
 
     def values(self, metric: str) -> list[float]:
         """The metric of each evaluation that could read a row."""
@@ -102,8 +114,8 @@ def train(
     """
     out = folder / RUN
     found = watch(folder)
-    if found is not None and found.status in ("finished", "failed"):
-        return found, int(found.status == "failed")
+    if found is not None and (found.status == "finished" or found.failed):
+        return found, int(found.failed)
     if found is None:
         shutil.rmtree(out, ignore_errors=True)  # killed before there was anything to resume
     command = [*asr, *arguments, "--out", str(out), *(["--resume"] if found else [])]
@@ -142,6 +154,12 @@ def _wait(
         if code is not None:
             return watch(folder), code
         time.sleep(POLL)
+
+
+def passes(arguments: Sequence[str], asr: Sequence[str]) -> bool:
+    """Whether a training could begin now: what `asr train --dry-run` finds."""
+    command = [*asr, *arguments, "--dry-run"]
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode == 0
 
 
 def last_line(folder: Path) -> str:

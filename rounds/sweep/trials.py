@@ -12,13 +12,12 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import held, is_held
 from asr_gate.rounds.sweep import space
 from asr_gate.rounds.sweep.file import SweepFile
 from asr_gate.rounds.sweep.results import Row
@@ -28,10 +27,13 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial, TrialState
 
 JOURNAL = "trials.journal"
+LOCK_FILE = ".lock"
+"""In each folder that is taken."""
 PATIENCE = 60.0
 """Seconds to wait for another process that takes a trial, which takes milliseconds."""
 STARTS = 3
-"""A trial that was lost so often is not taken up again: it may be what kills its processes."""
+"""A trial that was lost so often, and got no further, is not taken up again: it may be what kills
+its processes."""
 FAILURES = 3
 """The sweep stops if its first trials, so many, all fail."""
 
@@ -99,8 +101,8 @@ class Trials:
                 lock = take(self.folder_of(one.number))
                 if lock is None:
                     continue
-                if one.user_attrs.get("starts", 0) >= STARTS:
-                    self.tell(one.number, None, TrialState.FAIL)
+                if (starts := _starts(one)) >= STARTS:
+                    self.fail(one.number, f"its processes were killed {starts} times")
                     os.close(lock)
                     continue
                 self.study.sampler = space.sampler(self.sweep, one.number)
@@ -127,11 +129,31 @@ class Trials:
 
     def _begin(self, trial: Trial, lock: int) -> Claimed:
         """Draw what the trial does not have yet: who worked on it may have been killed here."""
-        trial.set_user_attr("starts", trial.user_attrs.get("starts", 0) + 1)
+        now = self.all()[trial.number]
         asked = space.distributions(self.sweep)
-        drawn = {key: _draw(trial, key, one) for key, one in asked.items()}
+        try:
+            trial.set_user_attr("starts", _starts(now) + 1)
+            trial.set_user_attr("reached", len(now.intermediate_values))
+            drawn = {key: _draw(trial, key, one) for key, one in asked.items()}
+        except OSError:
+            os.close(lock)  # the disk is full, and others may take the trial
+            raise
         settings = space.settings_of(self.sweep, drawn)
         return Claimed(trial, settings, self.folder_of(trial.number), lock)
+
+    def forget_start(self, claimed: Claimed) -> None:
+        """A trial that ended in good order may be started any number of times."""
+        with suppress(OSError):  # the disk may be what is full
+            starts = claimed.trial.user_attrs.get("starts", 1)
+            claimed.trial.set_user_attr("starts", starts - 1)
+
+    def fail(self, number: int, reason: str) -> None:
+        """Write down that a trial cannot be trained, and why."""
+        from optuna.trial import TrialState
+
+        trial_id = self.all()[number]._trial_id
+        self.study._storage.set_trial_user_attr(trial_id, "reason", reason)
+        self.tell(number, None, TrialState.FAIL)
 
     def tell(self, number: int, value: float | None, state: TrialState) -> None:
         """Write down how a trial has ended."""
@@ -156,7 +178,7 @@ class Trials:
         names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
         state = names.get(one.state.name)
         if state is None:
-            state = "running" if is_held(self.folder_of(one.number)) else "lost"
+            state = "running" if is_taken(self.folder_of(one.number)) else "lost"
         whole = len(one.params) == len(space.distributions(self.sweep))
         steps = one.intermediate_values
         return Row(
@@ -165,7 +187,7 @@ class Trials:
             settings=space.settings_of(self.sweep, one.params) if whole else dict(one.params),
             objective=steps[max(steps)] if steps else one.value,
             evaluations=len(steps),
-            seconds=one.duration.total_seconds() if one.duration else None,
+            seconds=_seconds(one),
             reason=one.user_attrs.get("reason"),
         )
 
@@ -197,8 +219,21 @@ class Trials:
         return hours is not None and self.seconds(known) >= 3600 * hours
 
     def seconds(self, known: list[FrozenTrial]) -> float:
-        """Time that trials have taken together, from their begin to their end."""
-        return sum(one.duration.total_seconds() for one in known if one.duration is not None)
+        """Time that trials have taken together."""
+        return sum(_seconds(one) or 0.0 for one in known)
+
+
+def _starts(one: FrozenTrial) -> int:
+    """How often it was started since it last got further, by evaluations."""
+    got_further = len(one.intermediate_values) > one.user_attrs.get("reached", 0)
+    return 0 if got_further else int(one.user_attrs.get("starts", 0))
+
+
+def _seconds(one: FrozenTrial) -> float | None:
+    """Time that a trial has taken, without the time between two starts; None: it has not ended."""
+    if one.duration is None:
+        return None
+    return float(one.user_attrs.get("seconds") or one.duration.total_seconds())
 
 
 def _draw(trial: Trial, key: str, one: Any) -> Any:
@@ -214,10 +249,11 @@ def _draw(trial: Trial, key: str, one: Any) -> Any:
 def take(folder: Path, patience: float = 0.0) -> int | None:
     """Hold a trial's folder until the descriptor is closed; None: somebody does.
 
-    `is_held` has it for a moment, so a new one may need patience, in seconds.
+    `is_taken` has it for a moment, so a new one may need patience, in seconds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    opened = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    # On NFS only locks on files are seen by other machines, and only if they are open for writing.
+    opened = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     until = time.monotonic() + patience
     while True:
         try:
@@ -227,19 +263,34 @@ def take(folder: Path, patience: float = 0.0) -> int | None:
             if time.monotonic() >= until:
                 os.close(opened)
                 return None
-        time.sleep(0.01)
+        time.sleep(0.02)
+
+
+def is_taken(folder: Path) -> bool:
+    """Whether somebody holds a trial's folder."""
+    try:
+        opened = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(opened)
+    return False
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
     """One process at a time takes a trial."""
+    lock = take(folder, PATIENCE)
+    if lock is None:
+        raise UserError(f"{folder}: another process has held it for {PATIENCE:g} s; end that one")
     try:
-        with held(folder, PATIENCE):
-            yield
-    except BlockingIOError as error:
-        raise UserError(
-            f"{folder}: another process has held it for {PATIENCE:g} s; end that one"
-        ) from error
+        yield
+    finally:
+        os.close(lock)
 
 
 def _lock(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""A sweep of real trainings, by the command."""
+"""A sweep of real trainings, by the command: the demo, made smaller."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from asr_gate.rounds.sweep import demo
 from asr_gate.train import recipes
-from tests.e2e.asr import asr_here
-from tests.train.support import write_corpus, write_report
+from tests.train.support import write_report
 
 SWEEP = """\
-program: ctc-embedded
-command: [asr, train, "${program}", --data, corpus/corpus.jsonl, --report, reports/phase0, epochs=2,
-          data.evaluation_share=0.4, model.strength=0.0, "${args}"]
+program: recipe.yaml
+command: [asr, train, "${program}", --data, corpus/rows.jsonl, "${args}"]
 method: random
 run_cap: 2
 parameters:
@@ -22,26 +21,38 @@ parameters:
 """
 
 
-def test_two_trials_and_the_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    manifest = write_corpus(Path("corpus"), 20)
-    write_report(Path("reports/phase0"), manifest)
-    Path("sweep.yaml").write_text(SWEEP)
-    done = asr_here("sweep", "run", "sweep.yaml", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    folder = Path("sweeps/sweep")
-    admission = json.loads((folder / "admission.json").read_text())
-    seen: set[str] = set()
+def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its audit is done already, and its two trials have one epoch each."""
+    monkeypatch.setattr(demo, "RECIPE", demo.RECIPE.replace("[1, 2]", "[1]"))
+    folder = tmp_path / "demo"
+    demo.prepare(folder)
+    (folder / demo.MARK).touch()
+    (folder / "sweep.yaml").write_text(SWEEP)
+    monkeypatch.chdir(folder)
+    write_report(Path("reports/phase0"), Path(demo.MANIFEST))
+    said: list[str] = []
+    code = demo.demo(Path(), said.append)
+    sweep = Path(demo.FOLDER)
+    assert code in (0, 20), said
+    assert {line[4:11] for line in said if line.startswith("[") and "=" in line} == {
+        "trial 0",
+        "trial 1",
+    }
+    admission = json.loads((sweep / "admission.json").read_text())
     for name in ("trials/0000", "trials/0001", "recipe"):
-        record = json.loads((folder / name / "run" / "run.json").read_text())
+        record = json.loads((sweep / name / "run" / "run.json").read_text())
         assert record["status"] == "finished" and not record["plan"]["test"]
         assert sorted(record["plan"]["evaluation"]) == sorted(admission["choose"])
-        seen |= set(record["plan"]["evaluation"])
-    confirmation = json.loads((folder / "confirmation.json").read_text())
+    confirmation = json.loads((sweep / "confirmation.json").read_text())
     assert confirmation["utterances"] == len(admission["confirm"]["origins"]) > 1
-    assert recipes.load(str(folder / "best.yaml"))[1].epochs == 2
-    assert (folder / "report.png").stat().st_size > 1000
-    status = asr_here("sweep", "status", str(folder), "--json", cwd=tmp_path)
-    assert json.loads(status.stdout)["finished"]
-    best = asr_here("sweep", "best", str(folder), cwd=tmp_path).returncode
-    assert best in ((30,) if confirmation["low"] is None else (0, 20))
+    assert recipes.load(str(sweep / "best.yaml"))[1].epochs == 1
+    words = {word.strip(":;,") for line in said for word in line.split()}
+    files = {word for word in words if word.endswith((".yaml", ".jsonl", ".md"))}
+    assert len(files) > 3 and all(Path(word).exists() for word in files)
+    assert (sweep / "report.png").stat().st_size > 1000
+
+
+def test_no_folder_of_others(tmp_path: Path) -> None:
+    (tmp_path / "work.txt").touch()
+    with pytest.raises(demo.UserError, match="holds something else"):
+        demo.demo(tmp_path, print)

@@ -89,6 +89,10 @@ def gpu_memory(device: torch.device) -> float | None:
     return min(torch.cuda.get_device_properties(one).total_memory for one in seen) / GIB
 
 
+class OutOfMemory(UserError):
+    """A GPU or the machine has too little memory for what was computed."""
+
+
 @contextmanager
 def memory_explained(explain: Callable[[], str]) -> Iterator[None]:
     """Turn running out of memory, of a GPU or of the machine, into one line.
@@ -99,14 +103,14 @@ def memory_explained(explain: Callable[[], str]) -> Iterator[None]:
         explain: what was computed, and what to change; called only then.
 
     Raises:
-        UserError: memory ran out.
+        OutOfMemory: memory ran out.
     """
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         if not _is_out_of_memory(error):
             raise
-        raise UserError(f"out of memory {explain()}") from error
+        raise OutOfMemory(f"out of memory {explain()}") from error
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -240,9 +240,9 @@ class RunRecorder:
             models = {**tracking.models, **logged}
             self._change(tracking=tracking.model_copy(update={"models": models}))
 
-    def end(self, status: Status, reason: str | None = None) -> None:
-        """The run is over."""
-        self._change(status=status, reason=reason)
+    def end(self, status: Status, reason: str | None = None, *, unfit: bool = False) -> None:
+        """The run is over; `unfit`: its recipe is to blame."""
+        self._change(status=status, reason=reason, unfit=unfit)
         # At once: a model may be large, and logging it slow.
         self._save()
         time = self.record.time
@@ -270,7 +270,7 @@ class RunRecorder:
 
     def diverged(self, reason: str) -> None:
         """The loss or a gradient is not finite, or the loss jumped."""
-        self.end("failed", reason)
+        self.end("failed", reason, unfit=True)
         self.metrics.diverged(reason)
 
     def _report_profile(self) -> None:

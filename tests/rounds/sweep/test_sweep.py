@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import signal
+import stat
 import time
 from collections import Counter
 from pathlib import Path
@@ -17,6 +19,7 @@ from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
 from asr_gate.rounds.sweep.sweep import Sweep
 from asr_gate.rounds.sweep.track import log_sweep
+from asr_gate.rounds.sweep.trials import STARTS, is_taken, take
 from asr_gate.tracking import Tracker
 from asr_gate.train import recipes
 from tests.rounds.sweep.support import RANDOM, Evaluating, make_data, sweep
@@ -159,6 +162,62 @@ def test_a_trial_that_fails_does_not_end_the_sweep() -> None:
     assert "the loss is not finite" in {row.reason for row in found.rows}
 
 
+@pytest.mark.parametrize(("how", "said"), [("full", "No space left"), ("missing", "no such file")])
+def test_what_lies_outside_uses_up_no_trial(
+    how: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ASR_STUB_ENDS", how)
+    for _ in range(STARTS + 1):
+        with pytest.raises(UserError, match=said) as caught:
+            sweep(FEW).run()
+        assert caught.value.exit_code == 2 and "\n" not in str(caught.value)
+        assert [row.state for row in sweep(FEW).status().rows] == ["lost"]
+    monkeypatch.delenv("ASR_STUB_ENDS")
+    made = sweep(FEW)
+    made.run(1)
+    assert [row.state for row in made.status().rows] == ["complete"]
+
+
+def test_what_kills_its_processes_again_and_again_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setenv("ASR_STUB_ENDS", "killed")
+        for _ in range(STARTS):
+            with pytest.raises(UserError, match="killed by signal 9") as caught:
+                sweep(FEW).run()
+            assert caught.value.exit_code == 137
+    made = sweep(FEW)
+    made.run(1)
+    killed, other = made.status().rows
+    assert killed.reason == f"its processes were killed {STARTS} times"
+    assert (killed.state, other.state) == ("failed", "complete")
+
+
+def test_values_with_which_no_training_begins_fail() -> None:
+    made = sweep(RANDOM.replace("parameters:", "parameters:\n  seed: {values: [1, 14]}"))
+    made.run(4)
+    found = made.status()
+    assert found.count("failed") > 0 and found.count("complete") > 0
+    assert "these values do not fit together" in {row.reason for row in found.rows}
+
+
+def test_ctrl_c_keeps_the_trial(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASR_STUB_SECONDS", "0.3")
+    process = multiprocessing.get_context("fork").Process(target=lambda: sweep(FEW).run(1))
+    process.start()
+    wait_for(1)
+    time.sleep(0.4)
+    os.kill(process.pid or 0, signal.SIGINT)
+    process.join(60)
+    made = sweep(FEW)
+    (trial,) = made.trials.all()
+    assert trial.user_attrs["starts"] == 0 and made.status().count("lost") == 1
+    monkeypatch.setenv("ASR_STUB_SECONDS", "0")
+    made.run(1)
+    assert [name for name, *_ in started()] == ["0000", "0000"]
+    assert int(started()[1][2]) > 0
+    assert made.status().rows[0].seconds == 21.0  # the time between does not count
+
+
 def test_if_all_fail_it_ends() -> None:
     made = sweep(FEW.replace("parameters:", "parameters:\n  seed: {value: 13}"))
     with pytest.raises(UserError, match="the loss is not finite"):
@@ -216,6 +275,16 @@ def test_another_file_in_the_same_folder_is_refused() -> None:
     more = FEW.replace("run_cap: 4", "run_cap: 5") + "controller: {type: cloud, hours: 9.0}\n"
     sweep(more).run(1)
     assert len(Sweep.from_yaml("sweeps/sweep").status().rows) == 2
+
+
+def test_locks_are_of_the_kind_that_other_machines_see() -> None:
+    """On NFS: those on files that are open for writing, and not those on folders."""
+    opened = take(Path("trial"))
+    assert opened is not None and stat.S_ISREG(os.fstat(opened).st_mode)
+    assert fcntl.fcntl(opened, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
+    assert is_taken(Path("trial")) and take(Path("trial")) is None
+    os.close(opened)
+    assert not is_taken(Path("trial"))
 
 
 def test_a_line_that_was_not_written_to_its_end_is_cut() -> None:
