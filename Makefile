@@ -67,14 +67,14 @@ test: lint
 	  || { test "$$(id -u)" = 0 && apt-get update -qq \
 	       && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 	  || echo "chromium is missing: tests of report.html are skipped (apt-get install chromium)"
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Apart from `test`, since counting doubles the time on Python 3.11; held from falling below fail_under.
 coverage: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov
 
 test-fast: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist worksteal -m 'not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not slow'
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -6,6 +6,8 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -69,7 +71,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _tester(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _tester(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The tester's own login reaches no fixture that outlives a test; trainings would log."""
     folder = tmp_path_factory.mktemp("tester")
     (folder / "home").mkdir()
@@ -78,13 +80,14 @@ def _tester(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
             patch.delenv(name)
         for name, value in isolated_wandb_environment(folder).items():
             patch.setenv(name, value)
-        yield
+        yield folder
 
 
 @pytest.fixture(autouse=True)
-def _isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _isolated(_tester: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No W&B login, no W&B folder outside the test's own, no hub, one width of terminal."""
-    folder = tmp_path_factory.mktemp("isolated")
+    # pytest's own counts all folders that there are to find a number, at each test.
+    folder = Path(mkdtemp(dir=_tester))
     (folder / "home").mkdir()
     for name in inherited_wandb_variables():
         monkeypatch.delenv(name)

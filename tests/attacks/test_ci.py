@@ -6,7 +6,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from tests.attacks.test_audio import bomb
 from tests.audit.gate.test_binding import write_keys
 from tests.audit.report.reports import report_of, write_report
 from tests.e2e.asr import asr_here, one_line
-from tests.e2e.test_ci import Runner, page, runner, source, temporary  # noqa: F401  (fixtures)
+from tests.e2e.test_ci import Runner, action, lay_traps, page, runner  # noqa: F401  (fixtures)
 from tests.speech import ROOT
 
 WORKFLOW = ".github/workflows/train.yml"
@@ -25,14 +24,7 @@ WORKFLOW = ".github/workflows/train.yml"
 
 def poison(workspace: Path) -> Path:
     """Fill a checkout with all that a stranger may commit; returns what its code would write."""
-    pwned = workspace / "pwned"
-    code = f"open({str(pwned)!r}, 'w').write('x')\n"
-    for name in ("venv.py", "pip.py", "click.py", "asr_gate.py", "sitecustomize.py", "json.py"):
-        (workspace / name).write_text(code)
-    for name in ("audit", "cli", "train", "asr_gate"):
-        (workspace / name).mkdir(exist_ok=True)
-        (workspace / name / "__init__.py").write_text(code)
-    (workspace / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/\n")
+    pwned = lay_traps(workspace)
     (workspace / "asr.toml").write_text('[corpus]\nmanifests = ["/etc/passwd"]\naudio_root = "/"\n')
     (workspace / "wandb").mkdir()
     (workspace / "wandb" / "settings").write_text("[default]\nbase_url = http://127.0.0.1:9\n")
@@ -77,7 +69,6 @@ def test_a_hostile_repository_gets_no_proceed(
     _, public = write_keys(ours)
     monkeypatch.setattr("tests.e2e.test_ci.VARIABLES", {"ASR_GATE_PUBLIC_KEY": public.read_text()})
     pwned = poison(runner.workspace)
-    began = time.monotonic()
     assert runner.workflow(page(WORKFLOW)) == {"gate": False, "train": None}
     gate = runner.step("asr gate")
     assert gate.code == 30, gate.err + gate.out
@@ -85,10 +76,8 @@ def test_a_hostile_repository_gets_no_proceed(
     assert "not a signature by" in gate.out
     assert not pwned.exists(), "code of the repository was run"
     assert not (runner.workspace / "trained").exists()
-    # The setting up of the environment takes as long as the network.
-    assert time.monotonic() - began < 180
 
-    # Nor without a key, in the environment that is there now.
+    # Nor without a key.
     monkeypatch.setattr("tests.e2e.test_ci.VARIABLES", {})
     for inputs, says in (
         ({"report": "reports/zzz"}, "in the future"),

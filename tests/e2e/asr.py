@@ -53,12 +53,27 @@ def asr_here(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command, code, out.getvalue(), err.getvalue())
 
 
+STARTED = """
+import time
+from asr_gate.audit.engine import ledger, measure
+from asr_gate.cli.main import main
+
+real = measure.align
+
+def align(*arguments):
+    time.sleep(0.2)
+    return real(*arguments)
+
+measure.align = align
+ledger.KEEP_EVERY = 0
+main()
+"""
+
+
 def start(*arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    """Start `asr`, whose audits keep each measurement at once, and go on."""
-    script = "from asr_gate.audit.engine import ledger; ledger.KEEP_EVERY = 0; "
-    script += "from asr_gate.cli.main import main; main()"
+    """Start `asr`, whose audits keep each measurement at once and leave time to be ended."""
     return subprocess.Popen(
-        [sys.executable, "-c", script, *map(str, arguments)],
+        [sys.executable, "-c", STARTED, *map(str, arguments)],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

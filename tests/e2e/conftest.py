@@ -4,28 +4,46 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from asr_gate.corpus.cache import VARIABLE
 from tests.e2e.asr import asr, asr_here
 from tests.once import made_once
 from tests.speech import PROCEED, STOP
-from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_environment
+from tests.tracking.isolation import isolated_wandb
 from tests.tracking.offline import OfflineRun, read_run
 
 
 @pytest.fixture(scope="session")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `reports/proceed` and `reports/stop`, of all rows of the bundled corpus."""
+    """A folder with `reports/proceed` and `reports/stop`, of all rows of the bundled corpus, and
+    `cache`, what was measured for them."""
     with made_once(tmp_path_factory, "audited") as (folder, there):
         for manifest, code in () if there else ((PROCEED, 0), (STOP, 20)):
-            done = asr_here(
-                "audit", manifest, "--all", "--name", manifest.stem, "--no-wandb", cwd=folder
-            )
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in cache_of(folder).items():
+                    patch.setenv(name, value)
+                done = asr_here(
+                    "audit", manifest, "--all", "--name", manifest.stem, "--no-wandb", cwd=folder
+                )
             assert done.returncode == code, done.stderr
     return folder
+
+
+def cache_of(audited: Path) -> dict[str, str]:
+    """Variables for audits that keep there what they measure, and take it from there."""
+    return {VARIABLE: "1", "XDG_CACHE_HOME": str(audited / "cache")}
+
+
+@pytest.fixture
+def measured(audited: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Audits of this test take measurements of the bundled corpus from the cache of `audited`."""
+    for name, value in cache_of(audited).items():
+        monkeypatch.setenv(name, value)
 
 
 NAMED = {
@@ -45,6 +63,9 @@ TRAINING = (
     "evaluation.max_new_tokens=8", "phases.0.epochs=[1]", "phases.1.epochs=[2]",
     "wandb.log_interval=2", "wandb.detailed_interval=4",
     "wandb.watch.gradients=true", "wandb.watch.parameters=true", "wandb.watch.every=2",
+)  # fmt: skip
+EVALUATION = (
+    "eval", "runs/round2-tiny/final", "small.jsonl", "--language", "en", "--out", "evals/one",
 )  # fmt: skip
 
 
@@ -73,35 +94,29 @@ def tracked(tmp_path_factory: pytest.TempPathFactory) -> Tracked:
 
 
 def _track(folder: Path) -> None:
-    (folder / "home").mkdir()
-    # Before any test's own: a session's fixture has the tester's environment around it.
-    environment = dict.fromkeys(inherited_wandb_variables(), "") | isolated_wandb_environment(
-        folder
-    )
-    environment |= {**NAMED, "WANDB_MODE": "offline", "XDG_CACHE_HOME": str(folder / "cache")}
-    environment["OMP_NUM_THREADS"] = "1"  # so small a model gains nothing from more
     write_small(folder / "small.jsonl", shift=0)
-    imports = {"PYTHONPROFILEIMPORTTIME": "1"}
-    for command, more in (
-        (("audit", "small.jsonl", "--all"), imports),
-        (TRAINING, {}),
-        (
-            (
-                "eval",
-                "runs/round2-tiny/final",
-                "small.jsonl",
-                "--language",
-                "en",
-                "--out",
-                "evals/one",
-            ),
-            {},
-        ),
-    ):
-        done = asr(*command, "--wandb", *FLAGS, cwd=folder, **environment, **more)
-        assert done.returncode == 0, done.stderr
-        if more:
-            (folder / "imports.txt").write_text(done.stderr)
+    with isolated_wandb(folder), pytest.MonkeyPatch.context() as patch:
+        named = {**NAMED, "WANDB_MODE": "offline", "XDG_CACHE_HOME": str(folder / "cache")}
+        for name, value in named.items():
+            patch.setenv(name, value)
+        # In a process of its own, which says what it imports.
+        audit = asr(
+            *("audit", "small.jsonl", "--all", "--wandb", *FLAGS),
+            cwd=folder,
+            PYTHONPROFILEIMPORTTIME="1",
+        )
+        assert audit.returncode == 0, audit.stderr
+        (folder / "imports.txt").write_text(audit.stderr)
+        for command in (TRAINING, EVALUATION):
+            done = asr_here(*command, "--wandb", *FLAGS, cwd=folder)
+            assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Iterator[None]:
+    """W&B's client in this process, without a login; runs go to `tmp_path`."""
+    with isolated_wandb(tmp_path):
+        yield
 
 
 @pytest.fixture

@@ -14,11 +14,12 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from asr_gate.audit.engine import measure
 from asr_gate.audit.engine.parts import Parts
 from asr_gate.audit.gate import read_report
 from asr_gate.audit.records.controls import KINDS
-from tests.e2e.asr import ASR, asr, asr_here, one_line, report_in, start
-from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT, STOP
+from tests.e2e.asr import ASR, asr_here, one_line, report_in, start
+from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT
 
 UNSEEN = {"duplicate_row", "audio_clipped"}
 """They leave the transcript right, and are warnings."""
@@ -142,8 +143,9 @@ def test_without_controls_it_says_that_it_has_no_proof(small: Path, tmp_path: Pa
     assert report["policy"]["controls"]["per_kind"] == 0
 
 
+@pytest.mark.usefixtures("measured")
 def test_the_terminal_shows_the_verdict_and_the_example_is_what_it_makes(tmp_path: Path) -> None:
-    done = asr("audit", PROCEED, "--no-wandb", cwd=tmp_path)
+    done = asr_here("audit", PROCEED, "--no-wandb", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     for part in ("0.9-1.0", "█", "median", "kan_clean", "whatsapp_noisy", "PROCEED", "report.html"):
         assert part in done.stdout
@@ -161,82 +163,59 @@ def test_the_terminal_shows_the_verdict_and_the_example_is_what_it_makes(tmp_pat
             assert made[key][name] == same
 
 
-def test_a_killed_audit_goes_on_where_it_was(audited: Path, tmp_path: Path) -> None:
-    arguments = ("audit", PROCEED, "--all", "--no-wandb", "--name", "killed")
-    running = start(*arguments, cwd=tmp_path)
-    parts = Parts(tmp_path / "reports" / "killed").folder
-    while len(list(parts.glob("part-*.json"))) < 2:
-        assert running.poll() is None, "it ended before it could be killed"
-        time.sleep(0.02)
-    running.kill()
-    running.communicate()
-    refused = asr_here(*arguments, cwd=tmp_path)
-    assert refused.returncode == 2
-    assert "--resume" in one_line(refused)
-    other = asr_here(*arguments, "--resume", "--seed", "1", "--fraction", "0.5", cwd=tmp_path)
-    assert other.returncode == 2, "--all and --fraction contradict each other"
-    other = asr_here("audit", STOP, *arguments[2:], "--resume", cwd=tmp_path)
-    assert other.returncode == 2
-    assert "another dataset" in one_line(other)
-    done = asr_here(*arguments, "--resume", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "kept from before" in done.stderr
-    again, before = (
-        report_in(f) for f in (tmp_path / "reports" / "killed", audited / "reports" / "proceed")
-    )
-    assert again["digest"] == before["digest"]
-    assert not parts.exists()
-
-
-def test_the_number_of_threads_changes_nothing(small: Path, tmp_path: Path) -> None:
+def test_the_number_of_threads_changes_nothing(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     digests = set()
-    for threads in ("1", "5"):
-        arguments = ("audit", small, "--no-wandb", "--batch-seconds", "8", "--json")
-        done = asr(*arguments, cwd=tmp_path, OMP_NUM_THREADS=threads)
+    for threads in (1, 5):
+        monkeypatch.setattr(measure, "usable_cores", lambda threads=threads: threads)
+        done = asr_here("audit", small, "--no-wandb", "--batch-seconds", 8, "--json", cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         digests.add(json.loads(done.stdout)["digest"])
     assert len(digests) == 1
 
 
-def test_damaged_parts_are_measured_again(small: Path, tmp_path: Path) -> None:
-    arguments = ("audit", small, "--no-wandb", "--batch-seconds", "1")
-    whole = asr_here(*arguments, "--name", "whole", cwd=tmp_path)
+def test_an_interrupted_audit_says_how_to_go_on_and_does(
+    small: Path, small_stop: Path, tmp_path: Path
+) -> None:
+    arguments = ("--no-wandb", "--batch-seconds", "1")
+    whole = asr_here("audit", small, *arguments, "--name", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
-    running = start(*arguments, cwd=tmp_path)
     parts = Parts(tmp_path / "reports" / "phase0").folder
-    while len(list(parts.glob("part-*.json"))) < 2:
-        assert running.poll() is None, "it ended before it could be killed"
-        time.sleep(0.005)
-    running.kill()
-    running.communicate()
-    one, other, *_ = parts.glob("part-*.json")
+    for number, more in ((signal.SIGINT, ()), (signal.SIGTERM, ("--resume",))):
+        before = len(list(parts.glob("part-*.json")))
+        running = start("audit", small, *arguments, *more, cwd=tmp_path)
+        while len(list(parts.glob("part-*.json"))) < before + 2:
+            assert running.poll() is None, "it ended before it could be interrupted"
+            time.sleep(0.02)
+        running.send_signal(number)
+        running.send_signal(number)  # as `timeout` and hurried users do
+        _, errors = running.communicate(timeout=60)
+        assert running.returncode == 130
+        assert "measured and kept; go on with the same command and --resume" in errors
+        assert "Traceback" not in errors
+    refused = asr_here("audit", small, *arguments, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--resume" in one_line(refused)
+    other = asr_here("audit", small_stop, *arguments, "--resume", cwd=tmp_path)
+    assert other.returncode == 2
+    assert "another dataset" in one_line(other)
+    # Parts that are damaged are measured again.
+    one, another, *_ = parts.glob("part-*.json")
     one.write_text("[{}]")
-    other.write_text('[{"id": ')
+    another.write_text('[{"id": ')
     plan = (parts / "plan.json").read_text()
     (parts / "plan.json").write_text("{")
-    lost = asr_here(*arguments, "--resume", cwd=tmp_path)
+    lost = asr_here("audit", small, *arguments, "--resume", cwd=tmp_path)
     assert lost.returncode == 2
     assert "plan.json: missing or damaged" in one_line(lost)
     (parts / "plan.json").write_text(plan)
-    done = asr_here(*arguments, "--resume", cwd=tmp_path)
+    done = asr_here("audit", small, *arguments, "--resume", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
+    assert "kept from before" in done.stderr
     folders = (tmp_path / "reports" / "phase0", tmp_path / "reports" / "whole")
     assert len({report_in(folder)["digest"] for folder in folders}) == 1
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_it_says_how_to_go_on(number: signal.Signals, tmp_path: Path) -> None:
-    running = start("audit", PROCEED, "--all", "--no-wandb", cwd=tmp_path)
-    parts = Parts(tmp_path / "reports" / "phase0").folder
-    while not list(parts.glob("part-*.json")):
-        assert running.poll() is None, "it ended before it could be interrupted"
-        time.sleep(0.02)
-    running.send_signal(number)
-    running.send_signal(number)  # as `timeout` and hurried users do
-    _, errors = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert "measured and kept; go on with the same command and --resume" in errors
-    assert "Traceback" not in errors
+    assert not parts.exists()
 
 
 ENDLESS = """
@@ -254,8 +233,8 @@ main()
 """
 
 
-def test_interrupted_it_does_not_wait_for_alignments_under_way(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", ENDLESS, "audit", str(PROCEED), "--all", "--no-wandb"]
+def test_interrupted_it_does_not_wait_for_alignments_under_way(small: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ENDLESS, "audit", str(small), "--no-wandb"]
     running = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     while not (tmp_path / "aligning").exists():
         assert running.poll() is None, "it ended before it could be interrupted"
@@ -324,7 +303,7 @@ def test_bad_rows_are_skipped_or_found_and_nothing_is_lost(tmp_path: Path) -> No
 
 def test_the_verdict_stands_whoever_reads_it(small_stop: Path, tmp_path: Path) -> None:
     audit, gate = f"audit '{small_stop}' --no-wandb", "gate"
-    for command in (f"{audit} | true", f"{audit} > /dev/full", f"{gate} > /dev/full"):
+    for command in (f"{audit} > /dev/full", f"{gate} > /dev/full", f"{gate} | true"):
         done = subprocess.run(
             ["bash", "-c", f"'{ASR[0]}' {command}; exit ${{PIPESTATUS[0]}}"],
             cwd=tmp_path,

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.asr import asr, report_in
+from tests.e2e.asr import asr_here, report_in
 from tests.e2e.conftest import Tracked, write_small
 from tests.tracking.isolation import (
     FAKE_KEY,
@@ -48,7 +48,10 @@ class Chain:
 
     def asr(self, *arguments: object, **more: str) -> tuple[str, str]:
         """Run it to its end, which is good; what it said on both outputs."""
-        done = asr(*arguments, cwd=self.folder, **{**self.environment, **more})
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (self.environment | more).items():
+                patch.setenv(name, value)
+            done = asr_here(*arguments, cwd=self.folder)
         assert done.returncode == 0, done.stderr
         assert "Traceback" not in done.stderr
         return done.stdout, done.stderr
@@ -88,6 +91,9 @@ def api(place: Chain, monkeypatch: pytest.MonkeyPatch, _isolated: None) -> Itera
 @pytest.fixture(scope="module")
 def online(place: Chain) -> Chain:
     """An audit and a training from its artifact, both online."""
+    import wandb
+
+    wandb.teardown()
     place.asr("audit", "small.jsonl", "--all", "--wandb")
     told, said = place.asr(  # the login is enough: no --wandb
         "train", "round2-tiny", *SHORT, "--data", "small.jsonl",
@@ -96,6 +102,7 @@ def online(place: Chain) -> Chain:
     )  # fmt: skip
     assert f"W&B: on (as asked): {place.server.url}/{PROJECT}/runs/" in told
     assert "W&B" not in said  # nothing was left undone
+    wandb.teardown()
     return place
 
 

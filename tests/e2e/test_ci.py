@@ -13,7 +13,6 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,18 @@ import yaml
 from asr_gate.audit.records.report import Decision, Report
 from tests.audit.report.reports import finding, report_of, write_report
 from tests.e2e.asr import asr, asr_here, asr_without, one_line
+from tests.once import made_once
 from tests.speech import ROOT
 
 PAGE = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+DEFAULTS = {name: str(one.get("default", "")) for name, one in ACTION["inputs"].items()}
+"""What the action takes for inputs that are not given."""
 HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
 SCHEMA = ROOT / "tests" / "audit" / "report" / "sarif-schema-2.1.0.json"
 OFFLINE = ("NewConnectionError", "Temporary failure in name resolution", "ConnectTimeout")
+ENVIRONMENT = "asr-gate"
+"""The folder of what the action installs, in the runner's temporary folder."""
 VARIABLES: dict[str, str] = {}
 """What the organisation has set."""
 HEAVY = {"torch", "numpy", "pyarrow", "pandas", "transformers", "wandb", "yaml"}
@@ -97,9 +101,8 @@ class Runner:
     def _step(self, says: dict[str, Any], given: dict[str, str]) -> Step:
         uses = says.get("uses", "")
         if uses == "./tools/asr-gate":
-            defaults = {name: str(one.get("default", "")) for name, one in ACTION["inputs"].items()}
-            assert set(given) <= set(defaults)
-            return Step(says, 0 if self.job(ACTION["runs"]["steps"], defaults | given) else 1)
+            assert set(given) <= set(DEFAULTS)
+            return Step(says, 0 if self.job(ACTION["runs"]["steps"], DEFAULTS | given) else 1)
         if uses.startswith("actions/setup-python@"):
             return Step(says, 0, outputs={"python-path": sys.executable})
         if uses.startswith("github/codeql-action/upload-sarif@"):
@@ -111,8 +114,8 @@ class Runner:
         return self._run(says, given)
 
     def _run(self, says: dict[str, Any], given: dict[str, str]) -> Step:
-        if "-m venv" in says["run"] and (self.temporary / "asr-gate" / "bin" / "asr").exists():
-            return Step(says, 0)  # of an earlier test: its environment is as good as another
+        if "-m venv" in says["run"] and (self.temporary / ENVIRONMENT).exists():
+            return Step(says, 0)  # the one environment of all tests
         files = {name: self.temporary / f"{name}-{len(self.steps)}" for name in ("out", "summary")}
         for path in files.values():
             path.write_text("")
@@ -188,36 +191,60 @@ def validate(path: Path) -> Any:
     return run
 
 
-@pytest.fixture(scope="module")
-def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project as a submodule has it: no environment, nothing built."""
-    source = tmp_path_factory.mktemp("source") / "asr-gate"
-    skip = shutil.ignore_patterns(
-        ".*_cache", ".venv", ".git", "build", "*.egg-info", "wandb", "runs", "reports", "tests"
-    )
-    shutil.copytree(ROOT, source, ignore=skip)
-    return source
+def lay_traps(workspace: Path) -> Path:
+    """Fill a checkout with what Python might take for its modules; what these would write."""
+    pwned = workspace / "pwned"
+    code = f"open({str(pwned)!r}, 'w').write('x')\n"
+    for name in ("venv.py", "pip.py", "click.py", "asr_gate.py", "sitecustomize.py", "json.py"):
+        (workspace / name).write_text(code)
+    for name in ("audit", "cli", "train", "asr_gate"):
+        (workspace / name).mkdir(exist_ok=True)
+        (workspace / name / "__init__.py").write_text(code)
+    (workspace / "pip.conf").write_text("[global]\nindex-url = http://127.0.0.1:9/\n")
+    return pwned
 
 
-@pytest.fixture(scope="module")
-def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runner's temporary folder, where the action's environment is made once."""
-    return tmp_path_factory.mktemp("temporary")
+@pytest.fixture(scope="session")
+def action(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with `source`, the project as a submodule has it (no environment, nothing built),
+    and `temporary`, a runner's temporary folder with the environment that the action makes.
+
+    It is made once for all tests, in a checkout that would like to meddle.
+    """
+    with made_once(tmp_path_factory, "action") as (folder, there):
+        if not there:
+            skip = shutil.ignore_patterns(
+                ".*_cache", ".venv", ".git", "build", "*.egg-info", "wandb", "runs", "reports",
+                "tests", "__pycache__",
+            )  # fmt: skip
+            shutil.copytree(ROOT, folder / "source", ignore=skip)
+            (folder / "temporary").mkdir()
+            workspace = folder / "hostile"
+            (workspace / "tools").mkdir(parents=True)
+            (workspace / "tools" / "asr-gate").symlink_to(folder / "source")
+            pwned = lay_traps(workspace)
+            runner = Runner(workspace, folder / "temporary")
+            assert runner.job(ACTION["runs"]["steps"][:2], DEFAULTS), runner.steps[-1].err
+            assert not pwned.exists(), "code of the repository was run"
+    return folder
 
 
 @pytest.fixture
-def runner(source: Path, temporary: Path, tmp_path: Path) -> Runner:
+def runner(action: Path, tmp_path: Path) -> Runner:
     """A checkout like the page's, and no report in it yet; `asr` there only notes its arguments."""
     workspace = tmp_path / "model"
     (workspace / ".git").mkdir(parents=True)
     (workspace / "corpus").mkdir()
     (workspace / "corpus" / "train.jsonl").write_text('{"text": "a"}\n' * 3)
     (workspace / "tools").mkdir()
-    (workspace / "tools" / "asr-gate").symlink_to(source)
+    (workspace / "tools" / "asr-gate").symlink_to(action / "source")
     commands = tmp_path / "commands"
     commands.mkdir()
     (commands / "asr").write_text('#!/bin/sh\nprintf "%s\\n" "$*" >> trained\n')
     (commands / "asr").chmod(0o755)
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    (temporary / ENVIRONMENT).symlink_to(action / "temporary" / ENVIRONMENT)
     return Runner(workspace, temporary, commands)
 
 
@@ -232,17 +259,9 @@ def made(decision: Decision, **changes: Any) -> Report:
 
 
 @pytest.fixture
-def asr_core(runner: Runner) -> Iterator[str]:
+def asr_core(action: Path) -> str:
     """The command of the core install, which the action's own step makes."""
-    write_report(made("PROCEED"), runner.workspace / "reports" / "first")
-    assert runner.job(
-        ACTION["runs"]["steps"],
-        {name: str(one.get("default", "")) for name, one in ACTION["inputs"].items()}
-        | {"report": "reports/first"},
-    )
-    runner.steps.clear()
-    shutil.rmtree(runner.workspace / "reports")
-    yield str(runner.temporary / "asr-gate" / "bin" / "asr")
+    return str(action / "temporary" / ENVIRONMENT / "bin" / "asr")
 
 
 @pytest.mark.parametrize(

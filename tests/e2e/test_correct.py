@@ -8,6 +8,7 @@ import shutil
 from collections import Counter
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.asr import asr_here, report_in
@@ -40,6 +41,7 @@ def judge(tab: Page, identity: str) -> None:
         tab.keyboard.press("2" if identity in BROKEN["stop.jsonl"]["broken"] else "1")
 
 
+@pytest.mark.usefixtures("measured")
 def test_from_stop_to_proceed_by_keyboard(tab: Page, audited: Path, tmp_path: Path) -> None:
     report = audited / "reports" / "stop"
     tab.goto((report / "report.html").as_uri())

@@ -15,14 +15,16 @@ import soundfile
 
 from asr_gate.tracking.sync_state import read_sync_state
 from tests.board import numbers, open_board, scalars, texts
-from tests.e2e.asr import asr, asr_here, asr_without, report_in
+from tests.e2e.asr import asr_here, asr_without, report_in
 from tests.e2e.conftest import TRAINING, Tracked
 from tests.speech import ROOT
+from tests.tracking.isolation import FAKE_KEY
 from tests.tracking.offline import OfflineRun, read_run
 
 
+@pytest.mark.usefixtures("client")
 def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Path) -> None:
-    done = asr("audit", small, "--wandb", cwd=tmp_path, WANDB_DIR=str(tmp_path))
+    done = asr_here("audit", small, "--wandb", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("asr sync wandb/offline-run-") == 1
     report = report_in(tmp_path / "reports" / "phase0")
@@ -75,18 +77,15 @@ def test_without_a_login_the_run_is_offline_and_whole(small: Path, tmp_path: Pat
     }
 
 
-def test_a_server_that_refuses_costs_nothing_but_the_upload(small: Path, tmp_path: Path) -> None:
-    done = asr(
-        "audit",
-        small,
-        "--wandb",
-        cwd=tmp_path,
-        WANDB_DIR=str(tmp_path),
-        WANDB_API_KEY="k" * 40,
-        WANDB_BASE_URL="http://127.0.0.1:9",
-    )
+@pytest.mark.usefixtures("client")
+def test_a_server_that_refuses_costs_nothing_but_the_upload(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    done = asr_here("audit", small, "--wandb", "--controls", 0, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "PROCEED" in done.stdout
+    assert "CAUTION" in done.stdout
     assert "asr sync wandb/offline-run-" in done.stderr
     assert "Traceback" not in done.stderr
     assert list((tmp_path / "wandb").glob("offline-run-*"))
@@ -96,10 +95,10 @@ def test_no_run_where_none_is_wanted(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
-    done = asr_here("audit", small, cwd=tmp_path)
+    done = asr_here("audit", small, "--controls", 0, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     monkeypatch.setenv("WANDB_PHASE0_LOGGING", "true")
-    done = asr_here("audit", small, "--no-wandb", cwd=tmp_path)
+    done = asr_here("audit", small, "--controls", 0, "--no-wandb", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert not (tmp_path / "wandb").exists()
 
@@ -222,13 +221,16 @@ def test_a_training_holds_what_came_into_it_and_what_it_watched(tracked: Tracked
 # Switched off
 
 
+@pytest.mark.usefixtures("client")
 def test_a_disabled_audit_has_the_scalars_and_no_trace_of_wandb(
     small_stop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second audit's files of TensorBoard are in place of the first one's."""
     command = ("audit", small_stop, "--all")
-    asked = {"WANDB_PHASE0_LOGGING": "true", "WANDB_MODE": "offline", "WANDB_DIR": str(tmp_path)}
-    first = asr(*command, cwd=tmp_path, **asked)
+    with monkeypatch.context() as patch:
+        patch.setenv("WANDB_PHASE0_LOGGING", "true")
+        patch.setenv("WANDB_MODE", "offline")
+        first = asr_here(*command, cwd=tmp_path)
     assert first.returncode == 20, first.stderr
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")
     run = read_run(folder)
@@ -263,7 +265,8 @@ def test_a_disabled_training_has_the_scalars_and_no_trace_of_wandb(
     shutil.copytree(tracked.folder / "audio", tmp_path / "audio")
     (tmp_path / "reports" / "phase0" / "wandb.json").unlink()
     monkeypatch.setenv("WANDB_DISABLED", "true")
-    done = asr_without({"wandb"}, *TRAINING, "--wandb", cwd=tmp_path)
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    done = asr_here(*TRAINING, "--wandb", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "W&B: off (WANDB_DISABLED is set)" in done.stdout
     assert not [path for path in tmp_path.rglob("*") if "wandb" in path.name]
@@ -282,14 +285,16 @@ def test_a_disabled_training_has_the_scalars_and_no_trace_of_wandb(
 # What is in force
 
 
-def test_every_value_is_shown_with_its_origin_and_no_secret(tmp_path: Path) -> None:
+def test_every_value_is_shown_with_its_origin_and_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = (
         "config", "show", "round2-tiny", "wandb.group=g", "seed=5", "--wandb-tags", "a,b", "--json"
     )  # fmt: skip
     secret = "s" * 40
-    shown = asr(
-        *command, cwd=tmp_path, WANDB_PROJECT="p", WANDB_LOG_INTERVAL="7", WANDB_API_KEY=secret
-    )
+    for name, value in (("PROJECT", "p"), ("LOG_INTERVAL", "7"), ("API_KEY", secret)):
+        monkeypatch.setenv(f"WANDB_{name}", value)
+    shown = asr_here(*command, cwd=tmp_path)
     assert shown.returncode == 0, shown.stderr
     assert secret not in shown.stdout + shown.stderr
     values = {key: (one["value"], one["from"]) for key, one in json.loads(shown.stdout).items()}

@@ -51,8 +51,9 @@ def test_an_altered_table_is_no_verdict(audited: Path, tmp_path: Path) -> None:
     assert "utterances.parquet: altered" in one_line(done)
 
 
-def test_proceed_trains(audited: Path, tmp_path: Path) -> None:
+def test_proceed_trains(audited: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The whole chain: the loss falls, a checkpoint loads, and the run says what it rests on."""
+    monkeypatch.setattr(TrackedMetrics, "draw_curves", lambda *_: None)
     shutil.copytree(audited / "reports" / "proceed", tmp_path / "reports" / "proceed")
     done = asr_here(
         "train", "round2-tiny", "--data", PROCEED, "--no-wandb",

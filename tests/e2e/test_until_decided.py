@@ -69,6 +69,7 @@ def test_a_bad_corpus_is_stopped_early_and_a_killed_audit_goes_on(
     assert report_in(tmp_path / "reports" / "killed")["digest"] == report["digest"]
 
 
+@pytest.mark.usefixtures("measured")
 def test_near_a_threshold_the_budget_ends_it(tmp_path: Path) -> None:
     policy = tmp_path / "p.toml"
     policy.write_text("[decision]\nstop_above = 6\nproceed_below = 3\n")
@@ -88,6 +89,7 @@ def test_near_a_threshold_the_budget_ends_it(tmp_path: Path) -> None:
     assert "--until-decided" in one_line(refused)
 
 
+@pytest.mark.usefixtures("measured")
 def test_signed_and_checked_from_the_command_line(small: Path, tmp_path: Path) -> None:
     audited = asr_here("audit", small, "--all", "--name", "proceed", "--no-wandb", cwd=tmp_path)
     assert audited.returncode == 0, audited.stderr
@@ -136,6 +138,7 @@ def test_policies_are_shown_and_checked(tmp_path: Path) -> None:
     assert "decision.stop_abov" in one_line(wrong)
 
 
+@pytest.mark.usefixtures("measured")
 def test_nobody_listening_changes_no_exit_code(small: Path, tmp_path: Path) -> None:
     (tmp_path / "asr.toml").write_text(
         f'[corpus]\nmanifests = ["{small.name}"]\n[audit]\naligner = "embedded"\n'

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from asr_gate.corpus.cache import VARIABLE
 from bench.first_corpus import PAGE, WIDTH, walk
 from bench.week import Mistake, Row, build
 from tests.e2e.asr import asr_here, report_in
@@ -66,6 +67,9 @@ def _walk(folder: Path) -> None:
         patch.setenv("COLUMNS", WIDTH)
         patch.setenv("WANDB_DISABLED", "true")
         patch.setenv("XDG_STATE_HOME", str(folder / "state"))
+        # As at home: the second audit measures what has changed alone.
+        patch.setenv(VARIABLE, "1")
+        patch.setenv("XDG_CACHE_HOME", str(folder / "cache"))
         for name in ("CI", "ASR_AUDIO_ROOT"):
             patch.delenv(name, raising=False)
         (folder / "blocks").write_text(json.dumps(walk(folder, run)))

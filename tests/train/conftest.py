@@ -14,7 +14,7 @@ from asr_gate.train import launch
 from asr_gate.train.run import TrainResult
 from tests.once import made_once
 from tests.speech import ROOT
-from tests.train.families.recipes import IN_TWO_PROCESSES
+from tests.train.families.recipes import IN_TWO_PROCESSES, SHARDED
 from tests.train.support import WORDS, write_corpus, write_report
 from tests.train.trainings import TWO_EPOCHS, train
 
@@ -74,7 +74,8 @@ def two_epochs(
 
 @pytest.fixture(scope="session")
 def two(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a run of two processes for each family, as `asr train --processes 2` has it.
+    """A folder with a run of two processes for each family, as `asr train --processes 2` has it,
+    and with `sharded`, the run of Qwen3-ASR stopped after some steps with its model in two parts.
 
     One start for all of them, since a start takes longer than the training.
     """
@@ -87,14 +88,15 @@ def two(manifest: Path, report: Path, tmp_path_factory: pytest.TempPathFactory) 
         )
         patch.setenv("PYTHONPATH", str(ROOT))
         patch.chdir(folder)
-        jobs = folder / "jobs.json"
-        jobs.write_text(
+        jobs = {**IN_TWO_PROCESSES, "sharded": SHARDED}
+        file = folder / "jobs.json"
+        file.write_text(
             json.dumps(
                 [
                     [recipe, str(manifest), str(report.parent), str(folder / name), *overrides]
-                    for name, (recipe, overrides) in IN_TWO_PROCESSES.items()
+                    for name, (recipe, overrides) in jobs.items()
                 ]
             )
         )
-        assert there or launch.start(2, [str(jobs)]) == 0
+        assert there or launch.start(2, [str(file)]) == 0
     return folder

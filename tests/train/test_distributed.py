@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import signal
+import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -19,53 +18,17 @@ from asr_gate.train.distributed import Ranks, ranks
 from asr_gate.train.families.qwen3_asr.load import load_pretrained
 from asr_gate.train.loop.resume import restore_parameters
 from tests.speech import ROOT
-from tests.train.families.recipes import IN_TWO_PROCESSES
-from tests.train.trainings import train
+from tests.train.families.recipes import IN_TWO_PROCESSES, SHARDED
+from tests.train.trainings import terminated_at, train
 
 pytestmark = pytest.mark.slow
 
 
-TORCHRUN = ("torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
-            "--rdzv-endpoint", "localhost:0")  # fmt: skip
 ACCELERATE = (
     "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2", "--num_machines", "1",
     "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0",
 )  # fmt: skip
 """As on a machine with two GPUs; on processors its own choice would be MPI, which is not here."""
-
-
-def begin(launcher: tuple[str, ...], *arguments: object, cwd: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *(("-m", *launcher) if launcher else ()), *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-
-
-def finish(process: subprocess.Popen[str]) -> str:
-    said, _ = process.communicate(timeout=240)
-    assert process.returncode == 0, said
-    return said
-
-
-def stop_at_a_state(process: subprocess.Popen[str], run: Path, after: int = 0) -> Path:
-    """SIGTERM as soon as there is a state to go on from, of more steps than `after`."""
-
-    def steps() -> int:
-        states = [path.name.split("-") for path in run.glob("resume/step-*")]
-        return max((int(number) for _, number, *_ in states), default=0)
-
-    until = time.monotonic() + 200
-    while steps() <= after and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=200)
-    assert told(run)["status"] == "stopped", said
-    (state,) = run.glob("resume/step-*")
-    return state
 
 
 def told(out: Path) -> dict:
@@ -100,26 +63,39 @@ def test_two_processes_do_what_one_does_with_twice_the_accumulation(
     ], "one run, in one folder"  # fmt: skip
 
 
-@pytest.mark.timeout(600)  # four starts, one after the other
 def test_a_sharded_model_is_resumed_by_one_process_and_that_by_accelerate_with_two(
-    two: Path, manifest: Path, report: Path, tmp_path: Path
+    two: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    two /= "qwen3-asr"
-    command = ("-m", "asr_gate", "train", "round2-tiny", "--data", manifest, "--report",
-               report.parent, "--wandb", "wandb.mode=offline", f"wandb.folder={tmp_path}",
-               *WEIGHTED, "checkpoints.state_every_steps=1")  # fmt: skip
+    _, manifest, report, *_ = json.loads((two / "jobs.json").read_text())[-1]
     run = tmp_path / "runs" / "round2-tiny"
-    state = stop_at_a_state(begin(TORCHRUN, *command, "sharding=fsdp2", cwd=tmp_path), run)
-    assert told(run)["reason"].startswith("by SIGTERM after step ")
+    shutil.copytree(two / "sharded", run)
+    two /= "qwen3-asr"
+    assert told(run)["reason"] == "by SIGTERM after step 2"
+    (state,) = run.glob("resume/step-*")
     assert len(list(state.glob("*.safetensors"))) == 2, "each process wrote its part"
     trained = {"model.audio_tower.layers.2."} | restore_parameters(
         state, load_pretrained(str(two / "final"), None, untie=True)
     )
-    alone = begin((), *command, "--resume", "optimizer.accumulate=2", cwd=tmp_path)
-    state = stop_at_a_state(alone, run, after=int(state.name.split("-")[1]))
+    with monkeypatch.context() as patch:
+        terminated_at(patch, 3)
+        train(
+            Path(manifest), Path(report), *WEIGHTED, "checkpoints.state_every_steps=1",
+            "optimizer.accumulate=2", out=run, resume=True,
+        )  # fmt: skip
+    assert told(run)["reason"] == "by SIGTERM after step 4"
+    (state,) = run.glob("resume/step-*")
     assert len(list(state.glob("*.safetensors"))) == 1
     assert told(run)["plan"]["processes"] == told(run)["config"]["optimizer"]["accumulate"] - 1 == 1
-    finish(begin(ACCELERATE, *command, "--resume", "sharding=fsdp2", cwd=tmp_path))
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", *ACCELERATE, "-m", "asr_gate", "train", "round2-tiny"),
+            *("--data", manifest, "--report", report, "--resume", "--wandb"),
+            *("wandb.mode=offline", f"wandb.folder={tmp_path}", *SHARDED[1]),
+        ],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True,
+        timeout=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
     divided, whole = told(run), told(two)
     assert divided["status"] == "finished"
     assert divided["plan"]["memory"] == whole["plan"]["memory"] // 2
@@ -142,8 +118,8 @@ def test_a_sharded_model_is_resumed_by_one_process_and_that_by_accelerate_with_t
                 assert torch.equal(ours[name], tensor), f"{name} is frozen"
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["round2-tiny"]
     # Of each start, the first process alone tracks and logs.
-    for pattern in ("wandb/offline-run-*", "runs/*/tensorboard/*"):
-        assert len(list(tmp_path.glob(pattern))) == 3, pattern
+    for pattern, count in (("wandb/offline-run-*", 1), ("runs/*/tensorboard/*", 3)):
+        assert len(list(tmp_path.glob(pattern))) == count, pattern
     lines = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     logged = {line["step"] for line in lines if line.get("event") == "step"}
     assert sorted(logged) == list(range(1, divided["plan"]["steps"] + 1))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.train import run
-from asr_gate.train.loop import fit
 from tests.train.support import write_report
 from tests.train.trainings import (
     THREE_EPOCHS,
@@ -21,6 +19,7 @@ from tests.train.trainings import (
     equal_weights,
     killed_at,
     losses,
+    terminated_at,
     train,
 )
 
@@ -93,15 +92,8 @@ def test_sigterm_saves_and_another_way_to_compute_may_go_on(
     whole: run.TrainResult, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    real = fit.schedule
-
-    def terminated_in_the_fourth(step: int, *rest) -> float:
-        if step == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return real(step, *rest)
-
     with monkeypatch.context() as patch:
-        patch.setattr(fit, "schedule", terminated_in_the_fourth)
+        terminated_at(patch, 3)
         stopped = train(manifest, report, *SHORT)
     assert (stopped.stopped, stopped.final) == (4, None)
     assert signal.getsignal(signal.SIGTERM) is before

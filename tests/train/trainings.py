@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,18 @@ def equal_weights(one: run.TrainResult, other: run.TrainResult) -> bool:
     """Whether the final models are equal to the bit."""
     first, second = weights(one, "final"), weights(other, "final")
     return first.keys() == second.keys() and all(torch.equal(first[n], second[n]) for n in first)
+
+
+def terminated_at(monkeypatch: pytest.MonkeyPatch, step: int) -> None:
+    """Get SIGTERM in a step, counted from 0."""
+    real = fit.schedule
+
+    def terminated(now: int, *rest: Any) -> float:
+        if now == step:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(now, *rest)
+
+    monkeypatch.setattr(fit, "schedule", terminated)
 
 
 class Killed(BaseException):

@@ -16,6 +16,7 @@ from asr_gate.audit.adapt.adapt import require_adaptable
 from asr_gate.audit.pipeline import Settings, audit
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.report import Report
+from asr_gate.corpus.cache import VARIABLE
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import read_corpus
 from asr_gate.embedded.adapt import Lesson
@@ -65,7 +66,7 @@ def audited(
         resume=resume,
         device="cpu",
         batch_seconds=60.0,
-        cache=False,
+        cache=True,
         adapt=minutes,
     )
     corpus = read_corpus([manifest], audio_root=EXAMPLE)
@@ -92,6 +93,8 @@ def fifth_wrong(folder: Path, most: int = 99) -> tuple[Path, set[str]]:
 @pytest.mark.slow
 def test_wrong_texts_are_found_as_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapt, "FEWEST_ROWS", 5)
+    monkeypatch.setenv(VARIABLE, "1")  # the plain audit is the first pass of the adapted one
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     manifest, wrong = fifth_wrong(tmp_path)
 

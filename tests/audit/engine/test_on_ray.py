@@ -52,7 +52,8 @@ def nodes() -> Iterator[Nodes]:
         patch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
         from ray.cluster_utils import Cluster
 
-        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+        head = {"num_cpus": 1, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             yield Nodes(cluster, cluster.add_node(num_cpus=1))
         finally:

@@ -47,6 +47,10 @@ IN_TWO_PROCESSES: Mapping[FamilyName, tuple[str, tuple[str, ...]]] = {
     )
 }
 """Of the runs of two processes, by family."""
+SHARDED = (
+    IN_TWO_PROCESSES["qwen3-asr"][0],
+    (*IN_TWO_PROCESSES["qwen3-asr"][1], "checkpoints.state_every_steps=1", "sharding=fsdp2"),
+)
 
 
 def load(family: FamilyName, *overrides: str) -> recipes.Recipe:
