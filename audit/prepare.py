@@ -29,6 +29,7 @@ from asr_gate.corpus.cache import digest_of
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
+from asr_gate.corpus.objects import RemoteAudio, prefetched
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
 
@@ -283,9 +284,11 @@ def _first_line(corpus: Corpus, plan: Plan, model: AcousticModel, settings: Sett
 def _require_audio(corpus: Corpus, identity: Fingerprint) -> None:
     """Refuse a corpus of which no audio is there: it lies elsewhere, and is not bad."""
     first = corpus.utterances[0]
-    if isinstance(first.audio, Path) and all(one == "missing" for one in identity.sounds.values()):
+    placed = isinstance(first.audio, (Path, RemoteAudio))
+    if placed and all(one == "missing" for one in identity.sounds.values()):
+        place = first.audio.url if isinstance(first.audio, RemoteAudio) else first.audio
         raise UserError(
-            f"{first.origin}: {first.audio} is not there, and neither is any other audio of these "
+            f"{first.origin}: {place} is not there, and neither is any other audio of these "
             f"{len(corpus.utterances)} rows; copy it there, or correct the paths"
         )
 
@@ -307,7 +310,8 @@ def _require_sense(corpus: Corpus, settings: Settings) -> None:
 def _lengths(corpus: Corpus) -> dict[str, Seconds]:
     """Lengths of all utterances by manifest or header; 0: unreadable."""
     decoder = Decoder()
+    rows = prefetched(corpus.utterances, lambda u: u.audio if u.duration is None else None)
     try:
-        return {u.id: decoder.stored_duration(u) or 0.0 for u in corpus.utterances}
+        return {u.id: decoder.stored_duration(u) or 0.0 for u in rows}
     finally:
         decoder.stop()

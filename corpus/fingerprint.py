@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from asr_gate.corpus.digests import Method, digests
+from asr_gate.corpus.objects import How, RemoteAudio, remote_digests
 from asr_gate.corpus.strict import parse_json
 from asr_gate.corpus.utterance import Corpus, Utterance
 
@@ -45,6 +47,8 @@ class Fingerprint:
     """How much of the audio was read."""
     sounds: dict[str, str] = field(default_factory=dict)
     """Digest of each utterance's audio, by id; `missing` or `unreadable` for what is not there."""
+    taken_from: dict[How, int] = field(default_factory=dict)
+    """Of the utterances whose audio lies in a store: what their digests were taken from."""
 
     def comparable(self) -> dict[str, str]:
         """`content` of the utterances whose audio is there; of others nothing tells copies."""
@@ -70,6 +74,13 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
     sounds: dict[str | int, str] = {
         str(p): d for p, d in digests(files, audio, cached=cached).items()
     }
+    remote = remote_digests(
+        (u.audio for u in corpus.utterances if isinstance(u.audio, RemoteAudio)),
+        audio,
+        cached=cached,
+    )
+    sounds |= {one.url: digest for one, (digest, _) in remote.items()}
+    how = Counter(remote[u.audio][1] for u in corpus.utterances if isinstance(u.audio, RemoteAudio))
     rows: dict[str, RowDigest | None] = {row.id: None for row in corpus.skipped}
     content: dict[str, str] = {}
     whole = [_digest(["skipped", row.id]) for row in corpus.skipped]
@@ -84,7 +95,8 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
             sounds[key][:16], _digest(segment)[:16], _digest(u.text)[:16], _digest(labels)[:16]
         )
     by_id = {u.id: sounds[_key(u)] for u in corpus.utterances}
-    return Fingerprint("sha256:" + _digest([audio, sorted(whole)]), rows, content, audio, by_id)
+    whole_digest = "sha256:" + _digest([audio, sorted(whole)])
+    return Fingerprint(whole_digest, rows, content, audio, by_id, dict(sorted(how.items())))
 
 
 def to_lines(rows: Mapping[str, RowDigest | None]) -> bytes:
@@ -141,6 +153,8 @@ def _changed(then: RowDigest | None, now: RowDigest | None) -> str:
 def _key(utterance: Utterance) -> str | int:
     """What identifies a recording, so that one that several utterances share is hashed once."""
     audio = utterance.audio
+    if isinstance(audio, RemoteAudio):
+        return audio.url
     return str(audio) if isinstance(audio, Path) else id(audio)
 
 

@@ -16,6 +16,8 @@ from asr_gate.corpus.formats.format import (
     Row,
     Source,
 )
+from asr_gate.corpus.objects import RemoteAudio
+from asr_gate.corpus.storage import is_url, shown
 from asr_gate.corpus.utterance import (
     DEFAULT_DOMAIN,
     AudioBytes,
@@ -62,7 +64,7 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
     audio: Path | AudioBytes
     if isinstance(fields[audio_column], str):
         name = fields[audio_column]
-        audio = source.base / name
+        audio = RemoteAudio(name) if is_url(name) else source.base / name
     elif hasattr(fields[audio_column], "read"):
         audio = fields[audio_column]
         name = str(fields.get("audio_name") or Path(row.origin).name)
@@ -70,6 +72,13 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
         return f"{audio_column} is {type(fields[audio_column]).__name__}, not a path"
     if given is None:  # its audio's path in the corpus, and where in it it starts
         given = f"{allowed.inside(name)}@{offset:g}" if offset else allowed.inside(name)
+    if isinstance(audio, RemoteAudio) and not allowed.allows(audio.url):
+        place = shown(name)
+        reason = (
+            f"audio {place!r} lies in a store that is not allowed; allow it with --audio-root "
+            f"{place.rpartition('/')[0]}"
+        )
+        return SkippedRow(given, row.origin, reason)
     if isinstance(audio, Path):
         try:
             inside = allowed.holds(audio)
@@ -78,6 +87,8 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
         if not inside:
             reason = f"audio path {name!r} leaves the corpus root; allow it with --audio-root"
             return SkippedRow(given, row.origin, reason)
+        if source.mirror:
+            audio = source.mirror.audio_at(audio) or audio
     return Utterance(
         id=given,
         text=text or "",

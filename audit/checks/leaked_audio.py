@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from asr_gate.audit.checks.rule import Context, Found, Rule
 from asr_gate.audit.checks.splits import Leak, Splits, named, split
 from asr_gate.corpus.digests import Method, digests
+from asr_gate.corpus.objects import RemoteAudio, remote_digests, remote_sizes
 from asr_gate.corpus.utterance import Span, Utterance
 
 if TYPE_CHECKING:
@@ -47,15 +48,19 @@ def _shared(rows: Sequence[Utterance], method: Method) -> Iterator[tuple[Utteran
     Files are hashed only where one of the same size stands in another split.
     """
     paths = {row.audio for row in rows if isinstance(row.audio, Path)}
-    sizes = {path: _size(path) for path in paths}
+    remote = {row.audio for row in rows if isinstance(row.audio, RemoteAudio)}
+    sizes: dict[Path | RemoteAudio, int] = {path: _size(path) for path in paths}
+    sizes |= remote_sizes(remote)
     splits_of: dict[int, set[str]] = {}
     for row in rows:
-        if isinstance(row.audio, Path):
+        if isinstance(row.audio, (Path, RemoteAudio)):
             splits_of.setdefault(sizes[row.audio], set()).add(split(row))
-    wanted = [path for path in paths if sizes[path] > 0 and len(splits_of[sizes[path]]) > 1]
-    found = digests(sorted(wanted), method)
+    wanted = {one for one in sizes if sizes[one] > 0 and len(splits_of[sizes[one]]) > 1}
+    found: dict[Path | RemoteAudio, str] = dict(digests(sorted(paths & wanted), method))
+    hashed = remote_digests(remote & wanted, method, cached=True)
+    found |= {one: digest for one, (digest, _) in hashed.items()}
     for row in rows:
-        if not isinstance(row.audio, Path):
+        if not isinstance(row.audio, (Path, RemoteAudio)):
             yield row, hashlib.sha256(row.audio.read()).hexdigest()
         elif (digest := found.get(row.audio, "unreadable")) not in ("missing", "unreadable"):
             yield row, digest
