@@ -8,7 +8,7 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import count
@@ -17,12 +17,12 @@ from tempfile import TemporaryDirectory
 
 from asr_gate.corpus import storage
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.objects import RemoteAudio, local_copy
+from asr_gate.corpus.objects import RemoteAudio, folder_of_copies, local_copy
 from asr_gate.corpus.storage import StorageError
 
 MOST_FILES = 100_000
 """In a folder that is named as a corpus."""
-MOST_COPIED = 1000
+MOST_COPIED = 10_000
 """Manifests in such a folder, and folders in it that may have some."""
 
 _LISTS = re.compile(
@@ -31,6 +31,8 @@ _LISTS = re.compile(
 """Names of files that say what is in a corpus."""
 _METADATA = ("metadata.jsonl", "metadata.csv")
 CLIPS = "clips"
+TAR = ".tar"
+"""Tar files are not copied, but their names are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,10 @@ def mirrored(url: str) -> tuple[Path, Mirror]:
         _copy_folder(url, folder)
         return folder, Mirror(folder, url)
     folder.mkdir()
-    _copy(url, folder / name)
+    if name.lower().endswith(TAR):
+        (folder / name).touch()
+    else:
+        _copy(url, folder / name)
     # A table of Common Voice is known by the folder beside it.
     if name.endswith(".tsv") and storage.is_folder(f"{parent}/{CLIPS}"):
         (folder / CLIPS).mkdir()
@@ -95,13 +100,16 @@ def _copy_folder(url: str, folder: Path) -> None:
     names = storage.listed(url, MOST_FILES)
     folders = [name for name, file in names.items() if file is None]
     lists = {name: file for name, file in names.items() if file and _LISTS.fullmatch(name)}
+    tars = [name for name, file in names.items() if file and name.lower().endswith(TAR)]
+    for name in tars:
+        (folder / name).touch()
     if len(lists) > MOST_COPIED:
         raise StorageError(f"{url}: holds {len(lists)} lists; name the manifest in it")
     for name, file in lists.items():
         _copy(file, folder / name)
     for name in folders[:MOST_COPIED]:
         (folder / name).mkdir()
-    if not lists:  # splits are folders of their own, each with its metadata
+    if not lists and not tars:  # splits are folders of their own, each with its metadata
         for name in folders[:MOST_COPIED]:
             for metadata in _METADATA:
                 try:
@@ -110,13 +118,14 @@ def _copy_folder(url: str, folder: Path) -> None:
                     continue
                 lists[name] = metadata
                 break
-    if not lists:
+    if not lists and not tars:
         raise StorageError(f"{url}: holds no manifest; name the manifest of the corpus")
 
 
 def _copy(url: str, path: Path) -> None:
-    """Put a file there, which stays as long as this process runs."""
-    path.symlink_to(_held().enter_context(local_copy(url)))
+    """Put a file there: a second name of the copy that is kept, so that it takes no room twice."""
+    with local_copy(url) as copy:
+        path.hardlink_to(copy)
 
 
 _numbers = count()
@@ -124,9 +133,4 @@ _numbers = count()
 
 @cache
 def _copies() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="asr-manifests-")
-
-
-@cache
-def _held() -> ExitStack:
-    return ExitStack()
+    return TemporaryDirectory(prefix="manifests-", dir=folder_of_copies())

@@ -79,6 +79,20 @@ def local_copy(url: str) -> Iterator[Path]:
         yield path
 
 
+def part(url: str, start: int, end: int) -> bytes:
+    """Bytes of an object: of its copy, if there is one, or else they alone are fetched.
+
+    Raises:
+        FileNotFoundError, ObjectChanged, StorageError: as `local_copy`.
+    """
+    return _objects(os.getpid()).part(url, start, end)
+
+
+def folder_of_copies() -> Path:
+    """Where objects are kept: a file there can have a second name beside it."""
+    return _objects(os.getpid()).folder
+
+
 def prefetched(rows: Iterable[T], audio_of: Callable[[T], object]) -> Iterator[T]:
     """Some rows in their order, while the audio of the next ones is fetched if it is remote."""
     coming = iter(rows)
@@ -210,7 +224,7 @@ class _Objects:
     """Fetched objects in a folder of bounded size."""
 
     def __init__(self, folder: Path, limit: int) -> None:
-        self._folder = folder
+        self.folder = folder
         self._limit = limit
         self._lock = threading.Lock()
         self._size: int | None = None
@@ -222,11 +236,10 @@ class _Objects:
     def held(self, url: str) -> Iterator[Path]:
         """The file of an object, fetched if it is not there; raises as `RemoteAudio.local`."""
         version = storage.version_of(url)
-        key = digest_of([url, version.size, version.tag])
-        path = self._folder / key[:2] / key
+        path = self._path(url, version)
         opened = _open_locked(path)
         if opened is None:
-            with self._fetching[int(key[:2], 16) % 64]:
+            with self._fetching[int(path.name[:2], 16) % 64]:
                 opened = _open_locked(path)
                 if opened is None:
                     opened = self._fetch(url, version, path)
@@ -234,6 +247,20 @@ class _Objects:
             yield path
         finally:
             os.close(opened)
+
+    def part(self, url: str, start: int, end: int) -> bytes:
+        """As the function."""
+        version = storage.version_of(url)
+        opened = _open_locked(self._path(url, version))
+        if opened is None:
+            return storage.read(url, version, start, end)
+        with os.fdopen(opened, "rb") as stream:
+            stream.seek(start)
+            return stream.read(end - start)
+
+    def _path(self, url: str, version: Version) -> Path:
+        key = digest_of([url, version.size, version.tag])
+        return self.folder / key[:2] / key
 
     def _fetch(self, url: str, version: Version, path: Path) -> int:
         """Fetch an object; its file is open and locked."""
@@ -269,14 +296,14 @@ class _Objects:
 
     def _no_place(self, url: str, error: OSError) -> StorageError:
         return StorageError(
-            f"{url}: cannot be kept in {self._folder} ({error.strerror}); make room there, or set "
+            f"{url}: cannot be kept in {self.folder} ({error.strerror}); make room there, or set "
             "XDG_CACHE_HOME to a folder on a larger disk"
         )
 
     def _make_room(self) -> int:
         """Remove what was fetched first, if there is too much; bytes that are left."""
         files = []
-        for folder in os.scandir(self._folder):
+        for folder in os.scandir(self.folder):
             if len(folder.name) == 2:
                 with contextlib.suppress(FileNotFoundError):
                     files += [
