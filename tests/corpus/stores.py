@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 BUCKET = "corpora"
-SLOW = 1.0
+SLOW = 4.0
 """Seconds that a slow answer takes."""
 
 
