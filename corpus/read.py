@@ -57,7 +57,8 @@ def read_corpus(
     for path in paths:
         if paths.count(path) > 1:
             raise UserError(f"{path}: named twice; every row would count twice, so name it once")
-    return read_sources(sources, list(map(str, manifests)), audio_root=audio_root, split=split)
+    names = [storage.url_of(one) or str(one) for one in manifests]
+    return read_sources(sources, names, audio_root=audio_root, split=split)
 
 
 def read_sources(

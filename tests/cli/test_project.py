@@ -79,5 +79,5 @@ def test_settings_of_a_repository_name_no_server() -> None:
     with pytest.raises(UserError, match="names a server"):
         load_project()
     write("[corpus]\nmanifests = ['s3://bucket/train.jsonl']\naudio_root = 's3://bucket/private'")
-    with pytest.raises(UserError, match="audio_root s3:.* lies outside of this folder"):
+    with pytest.raises(UserError, match=r"audio_root s3:.* lies outside of this folder"):
         reading(load_project(), [], None, None)

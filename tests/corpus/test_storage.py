@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from asr_gate.api import audit_corpus
-from asr_gate.corpus import objects, storage
+from asr_gate.corpus import mirror, objects, storage
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import fingerprint
 from asr_gate.corpus.objects import RemoteAudio
@@ -21,7 +21,7 @@ from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.storage import ObjectChanged, StorageError, Version
-from tests.corpus.stores import BUCKET, Store
+from bench.stores import BUCKET, Store
 
 EXAMPLE = Path(__file__).parents[2] / "audit" / "example"
 URL = f"s3://{BUCKET}/home"
@@ -61,7 +61,7 @@ def store(server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 def begin_anew() -> None:
     """Forget what a process knows of stores, as another process would."""
     storage.forget()
-    for one in (storage._opened, objects._objects):
+    for one in (storage._opened, objects._objects, objects._temporary, mirror._copies):
         one.cache_clear()
 
 
@@ -142,9 +142,9 @@ def test_an_audit_of_the_store_equals_the_local_one(
         audit_corpus(one, out=tmp_path / name, fraction=1.0, controls=0, page_audio=False)
         for one, name in ((local, "local"), (f"{URL}/train.jsonl", "remote"))
     ]
-    assert reports[0].report.digest == reports[1].report.digest
+    assert reports[0].content.digest == reports[1].content.digest
     assert not any(store.faults.values())
-    assert reports[1].report.dataset.fingerprint_from == {"bytes": 6}
+    assert reports[1].content.dataset.fingerprint_from == {"bytes": 6}
     written = b"".join(p.read_bytes() for p in (tmp_path / "remote").rglob("*") if p.is_file())
     assert b"hidden-secret" not in written
     kept = [json.loads(line) for line in (reports[1].path.parent / "clean.jsonl").open()]
