@@ -31,7 +31,7 @@ FAULTS = ("500", "cut", "503", "slow")
 def main() -> None:
     """Audit from both places, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--controls", type=int, default=20)
+    parser.add_argument("--controls", type=int, default=10)
     controls = parser.parse_args().controls
     with Store().running() as store, tempfile.TemporaryDirectory() as folder:
         os.environ |= {

@@ -5,8 +5,11 @@ The audio is not copied. A path that leads into the copy stands for an object of
 
 from __future__ import annotations
 
-import os.path
+import fcntl
+import os
 import re
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +20,7 @@ from tempfile import TemporaryDirectory
 
 from asr_gate.corpus import storage
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import is_held
 from asr_gate.corpus.objects import RemoteAudio, folder_of_copies, local_copy
 from asr_gate.corpus.storage import StorageError
 
@@ -30,6 +34,8 @@ _LISTS = re.compile(
 )
 """Names of files that say what is in a corpus."""
 _METADATA = ("metadata.jsonl", "metadata.csv")
+LEFT = 3600.0
+"""Seconds after which copies that no process holds are removed."""
 CLIPS = "clips"
 TAR = ".tar"
 """Tar files are not copied, but their names are."""
@@ -133,4 +139,12 @@ _numbers = count()
 
 @cache
 def _copies() -> TemporaryDirectory[str]:
-    return TemporaryDirectory(prefix="manifests-", dir=folder_of_copies())
+    """A folder for all copies of this process, which goes with it."""
+    home = folder_of_copies()
+    for left in home.glob("manifests-*"):  # of processes that were killed
+        if time.time() - left.stat().st_mtime > LEFT and not is_held(left):
+            shutil.rmtree(left, ignore_errors=True)
+    made = TemporaryDirectory(prefix="manifests-", dir=home)
+    # Held until the process ends.
+    fcntl.flock(os.open(made.name, os.O_RDONLY), fcntl.LOCK_EX)
+    return made

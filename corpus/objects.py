@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from io import RawIOBase, UnsupportedOperation
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar, cast
@@ -152,7 +151,7 @@ def _digest(url: str, method: Method, known: Cache | None) -> tuple[str, How]:
         return kept.decode(), "etag"
     try:
         if method == "sampled" and version.size > WHOLE:
-            digest = hash_stream(open_ranges(url, version), method)
+            digest = hash_stream(cast(BinaryIO, _Ranges(url, version)), method)
         else:
             with local_copy(url) as path, path.open("rb") as stream:
                 digest = hash_stream(stream, method)
@@ -178,46 +177,20 @@ def remote_sizes(sounds: Iterable[RemoteAudio]) -> dict[RemoteAudio, int]:
     return dict(zip(wanted, _readers(os.getpid()).map(size, wanted), strict=True)) if wanted else {}
 
 
-def open_ranges(url: str, version: Version | None = None) -> BinaryIO:
-    """An object to seek and read in, of which only what is asked for is fetched.
+class _Ranges:
+    """An object to seek and read in, of which only what is asked for is fetched."""
 
-    Raises:
-        FileNotFoundError, ObjectChanged, StorageError: here or at any read, as `storage.read`.
-    """
-    return cast(BinaryIO, _Ranges(url, version or storage.version_of(url)))
-
-
-class _Ranges(RawIOBase):
     def __init__(self, url: str, version: Version) -> None:
         self._url = url
         self._version = version
         self._at = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        begins = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._version.size}
-        self._at = max(0, begins[whence] + offset)
+        self._at = offset + (self._version.size if whence == os.SEEK_END else 0)
         return self._at
 
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, size: int | None = -1) -> bytes:
-        end = self._version.size if size is None or size < 0 else self._at + size
-        content = storage.read(self._url, self._version, self._at, end)
-        self._at += len(content)
-        return content
-
-    def readall(self) -> bytes:
-        return self.read()
-
-    def fileno(self) -> int:
-        raise UnsupportedOperation("it is no file")
+    def read(self, size: int) -> bytes:
+        return storage.read(self._url, self._version, self._at, self._at + size)
 
 
 class _Objects:

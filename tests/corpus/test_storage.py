@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 
 from asr_gate.api import audit_corpus
@@ -22,6 +24,7 @@ from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.storage import ObjectChanged, StorageError, Version
 from bench.stores import BUCKET, Store
+from tests.corpus.tars import cuts, shards
 
 EXAMPLE = Path(__file__).parents[2] / "audit" / "example"
 URL = f"s3://{BUCKET}/home"
@@ -98,7 +101,9 @@ def corpus(folder: Path, store: Store) -> Path:
     return path
 
 
-def test_a_corpus_in_a_store_is_the_one_on_disk_whatever_fails(corpus: Path, store: Store) -> None:
+def test_a_corpus_in_a_store_is_the_one_on_disk_whatever_fails(
+    corpus: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.faults = {
         "HEAD /corpora/home/train.jsonl": ["500", "503"],
         "GET /corpora/home/train.jsonl": ["cut"],
@@ -113,7 +118,12 @@ def test_a_corpus_in_a_store_is_the_one_on_disk_whatever_fails(corpus: Path, sto
     assert (other.digest, other.rows, other.sounds) == (one.digest, one.rows, one.sounds)
     assert other.taken_from == {"bytes": 5}
     assert not any(store.faults.values())
-    assert fingerprint(there, audio="sampled").digest == fingerprint(here, audio="sampled").digest
+    assert store.asked.count("GET /corpora/home/audio/3.wav") == 1
+    blocks = fingerprint(here, audio="sampled").digest
+    assert fingerprint(there, audio="sampled").digest == blocks
+    monkeypatch.setattr(objects, "WHOLE", 1000)
+    assert fingerprint(there, audio="sampled").digest == blocks
+    assert store.asked.count("GET /corpora/home/audio/3.wav") == 21  # of each block
     for mine, theirs in zip(here.utterances[:4], there.utterances, strict=False):
         assert np.array_equal(load(mine, 8000).samples, load(theirs, 8000).samples)
     said = []
@@ -122,8 +132,6 @@ def test_a_corpus_in_a_store_is_the_one_on_disk_whatever_fails(corpus: Path, sto
             load(row, 8000)
         said.append(str(caught.value))
     assert said[0] == said[1]
-    gets = [line for line in store.asked if line == "GET /corpora/home/audio/3.wav"]
-    assert len(gets) == 1  # it is kept
 
 
 def test_an_audit_of_the_store_equals_the_local_one(
@@ -294,3 +302,26 @@ def test_what_was_fetched_first_goes_first_unless_it_is_open(
         assert first in left and len(left) == 2
     with kept.held("s3://b/e"):
         assert not first.exists()
+
+
+def test_tar_files_and_parquet(folder: Path, store: Store, tmp_path: Path) -> None:
+    shards(folder)
+    cuts(folder)
+    sounds = [{"bytes": (folder / "audio" / f"{n}.wav").read_bytes(), "path": None} for n in (0, 1)]
+    table = pa.table({"audio": sounds, "text": ["one", "two"]})
+    pyarrow.parquet.write_table(table, folder / "train.parquet", row_group_size=1)
+    for name in ("shards", "shar"):
+        put(folder / name, f"{URL}/{name}")
+    storage.write(f"{URL}/train.parquet", (folder / "train.parquet").read_bytes())
+    for name in ("shards", "shards/train-000.tar", "shar", "train.parquet"):
+        store.faults = {"GET /corpora/home/shards/train-000.tar": ["cut"]}
+        here, there = read_corpus([folder / name]), read_corpus([f"{URL}/{name}"])
+        assert there.relative_origins() == here.relative_origins()
+        assert fingerprint(there).digest == fingerprint(here).digest
+        assert all(stored_duration(row) == 1.0 for row in there.utterances)
+    # Of a tar file that is not kept any more, only what is opened is fetched.
+    audio = read_corpus([f"{URL}/shar"]).utterances[1].audio
+    for kept in objects.folder_of_copies().glob("??/*"):
+        kept.unlink()
+    assert not isinstance(audio, Path) and audio.read() == sounds[1]["bytes"]
+    assert not list(objects.folder_of_copies().glob("??/*"))
