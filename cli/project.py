@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.labels import LabelRule
+from asr_gate.corpus.storage import url_of
 from asr_gate.corpus.strict import read_toml
 
 if TYPE_CHECKING:
@@ -163,6 +164,13 @@ def load_project() -> Project:
         raise UserError(f"{FILE}: cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise UserError(f"{FILE}: cannot be read ({error}); texts stand in quotes") from error
+    for name in project.corpus.manifests:
+        # Of the others the user's own settings say who is asked; this may be any server.
+        if (url_of(name) or "").startswith("https:"):
+            raise UserError(
+                f"{FILE}: corpus.manifests: {name} names a server, which a file of a repository "
+                "cannot; name it on the command line"
+            )
     here = Path.cwd().resolve()
     for key in project.output.model_fields_set:
         folder = getattr(project.output, key)

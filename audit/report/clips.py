@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asr_gate.corpus.cache import Cache, digest_of
 from asr_gate.corpus.digests import digests
+from asr_gate.corpus.objects import RemoteAudio, prefetched, remote_digests
 from asr_gate.corpus.speech.audio import AudioError
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.utterance import Utterance
@@ -53,9 +54,11 @@ def clips(
     """
     decoder = Decoder()
     paths = [u.audio for u in utterances if isinstance(u.audio, Path)] if cache else []
-    files = digests(paths, "full")
+    files: dict[object, str] = dict(digests(paths, "full"))
+    remote = [u.audio for u in utterances if isinstance(u.audio, RemoteAudio)] if cache else []
+    files |= {one: d for one, (d, _) in remote_digests(remote, "full", cached=True).items()}
     try:
-        for u in utterances:
+        for u in prefetched(utterances, lambda u: u.audio):
             sound, key = None, ""
             if cache is not None:
                 sound = _sound(u, files)
@@ -77,9 +80,9 @@ def clips(
             cache.close()
 
 
-def _sound(u: Utterance, files: Mapping[Path, str]) -> str:
+def _sound(u: Utterance, files: Mapping[object, str]) -> str:
     """The digest of an utterance's audio."""
-    if isinstance(u.audio, Path):
+    if u.audio in files:
         return files[u.audio]
     return hashlib.sha256(u.audio.read()).hexdigest()
 

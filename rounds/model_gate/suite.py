@@ -30,6 +30,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.storage import is_url
 from asr_gate.corpus.strict import read_toml
 from asr_gate.train.recipes import Numbers
 
@@ -128,7 +129,10 @@ class LoadedSuite:
     def manifests(self, data: TestSet) -> list[str]:
         """Manifests of a set of the suite, as they are named from the current folder."""
         folder = self.path.parent
-        return [name if name.startswith("hf:") else str(folder / name) for name in data.manifests]
+        return [
+            name if name.startswith("hf:") or is_url(name) else str(folder / name)
+            for name in data.manifests
+        ]
 
     def audio_root(self, data: TestSet) -> Path | None:
         """The folder that audio of a set may lie in, from the current folder."""
