@@ -156,12 +156,11 @@ class Rows(Sequence[Utterance]):
         if self._renamed:
             self._rename(number, ids)
         paths = {name: Path(name) for name in set(audio)}
+        files = [paths[name] for name in audio]
         every = list(self._roots)
+        allowed = [every[one] for one in roots]
         return [
-            Utterance(identity, text, paths[name], *rest, roots=every[root])
-            for identity, text, name, *rest, root in zip(
-                ids, texts, audio, *others, roots, strict=True
-            )
+            Utterance(*fields) for fields in zip(ids, texts, files, *others, allowed, strict=True)
         ]
 
     def __iter__(self) -> Iterator[Utterance]:
