@@ -13,6 +13,7 @@ from functools import lru_cache
 from itertools import groupby, islice, pairwise
 from operator import itemgetter
 from pathlib import Path
+from typing import IO
 
 from asr_gate.corpus.dealt import Dealt, big_file_folder
 from asr_gate.corpus.digests import Method, digests
@@ -117,8 +118,8 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
 
     def said() -> Iterator[tuple[str, str]]:
         rows = columns(utterances, "id", "offset", "duration", "text")
-        for (identity, *segment, text), sound in zip(rows, sounds.column(0), strict=True):
-            yield identity, _content(sound, *segment, text)
+        for (identity, offset, duration, text), sound in zip(rows, sounds.column(0), strict=True):
+            yield identity, _content(sound, offset, duration, text)
 
     def digested() -> Iterator[tuple[str, RowDigest | None]]:
         for row in corpus.skipped:
@@ -237,7 +238,7 @@ def in_order(
         yield from rows.items()
         return
     stream = iter(rows.items())
-    runs = []
+    runs: list[IO[bytes]] = []
     while some := sorted(islice(stream, RUN), key=itemgetter(0)):
         if not runs and len(some) < RUN:
             yield from some

@@ -18,6 +18,7 @@ from asr_gate.corpus.formats.format import ALL, Row, Source
 from asr_gate.corpus.labels import LabelRule, labelled, rules_for
 from asr_gate.corpus.mirror import Mirror, mirrored
 from asr_gate.corpus.parse import is_unicode, parse
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 
 UNSPLIT = {"validated", "invalidated", "other"}
@@ -158,9 +159,17 @@ def with_ids_apart(corpus: Corpus, others: Sequence[Corpus]) -> Corpus:
     Rows that only tell leaks (`Corpus.others`) keep theirs.
     """
     own = Collected()
-    for row in (*corpus.utterances, *corpus.skipped):
+    for row in corpus.utterances:
         own.add(row)
-    own.make_unique(lambda: (row.id for one in others for row in (*one.utterances, *one.skipped)))
+    for skipped in corpus.skipped:
+        own.add(skipped)
+
+    def before() -> Iterator[str]:
+        for one in others:
+            yield from (identity for (identity,) in columns(one.utterances, "id"))
+            yield from (skipped.id for skipped in one.skipped)
+
+    own.make_unique(before)
     return replace(corpus, utterances=own.rows, skipped=own.skipped)
 
 

@@ -174,12 +174,11 @@ class Rows(Sequence[Utterance]):
         if self._renamed:
             self._rename(number, ids)
         sounds = {one: RemoteAudio(one) if is_url(one) else Path(one) for one in set(audio)}
+        heard = [sounds[one] for one in audio]
         every = list(self._roots)
+        allowed = [every[one] for one in roots]
         return [
-            Utterance(identity, text, sounds[place], *rest, roots=every[root])
-            for identity, text, place, *rest, root in zip(
-                ids, texts, audio, *others, roots, strict=True
-            )
+            Utterance(*fields) for fields in zip(ids, texts, heard, *others, allowed, strict=True)
         ]
 
     def __iter__(self) -> Iterator[Utterance]:

@@ -29,10 +29,10 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
     splits = Splits(context.corpus)
     if not splits.several:
         return
-    judged, others = _shared(context.corpus, context.policy.gate.audio)
+    judged, beside = _shared(context.corpus, context.policy.gate.audio)
     splits.judge(row for row, _ in judged)
     holding: dict[str, dict[Span, list[Utterance]]] = {}
-    for row, digest in (*judged, *others):
+    for row, digest in (*judged, *beside):
         holding.setdefault(digest, {}).setdefault(_span(row), []).append(row)
     leaks: dict[int, Leak] = {}
     for by_span in holding.values():
