@@ -49,20 +49,16 @@ def _shared(rows: Sequence[Utterance], method: Method) -> Iterator[tuple[Utteran
     """
     paths = {row.audio for row in rows if isinstance(row.audio, Path)}
     remote = {row.audio for row in rows if isinstance(row.audio, RemoteAudio)}
-    sizes: dict[Path | RemoteAudio, int] = {
-        **{path: _size(path) for path in paths},
-        **remote_sizes(remote),
-    }
+    sizes: dict[Path | RemoteAudio, int] = {path: _size(path) for path in paths}
+    sizes.update(remote_sizes(remote).items())
     splits_of: dict[int, set[str]] = {}
     for row in rows:
         if isinstance(row.audio, (Path, RemoteAudio)):
             splits_of.setdefault(sizes[row.audio], set()).add(split(row))
     wanted = {one for one in sizes if sizes[one] > 0 and len(splits_of[sizes[one]]) > 1}
     hashed = remote_digests(remote & wanted, method, cached=True)
-    found: dict[Path | RemoteAudio, str] = {
-        **digests(sorted(paths & wanted), method),
-        **{one: digest for one, (digest, _) in hashed.items()},
-    }
+    found: dict[Path | RemoteAudio, str] = {one: digest for one, (digest, _) in hashed.items()}
+    found.update(digests(sorted(paths & wanted), method).items())
     for row in rows:
         if not isinstance(row.audio, (Path, RemoteAudio)):
             yield row, hashlib.sha256(row.audio.read()).hexdigest()
