@@ -42,8 +42,8 @@ def main() -> None:
             "XDG_CACHE_HOME": f"{folder}/cache",
         }
         storage._store("s3://").call_s3("create_bucket", Bucket=BUCKET)
-        names = ["proceed.jsonl"]
-        names += [f"audio/{one.name}" for one in sorted((EXAMPLE / "audio").iterdir())]
+        rows = map(json.loads, (EXAMPLE / "proceed.jsonl").open(encoding="utf-8"))
+        names = ["proceed.jsonl", *dict.fromkeys(row["audio_filepath"] for row in rows)]
         for name in names:
             storage.write(f"s3://{BUCKET}/{name}", (EXAMPLE / name).read_bytes())
         local = audited(EXAMPLE / "proceed.jsonl", Path(folder), controls)
@@ -63,7 +63,7 @@ def main() -> None:
         f"| in the store | {asked['HEAD']} HEAD, {asked['GET']} GET | {len(planned) - left} | "
         f"`{remote[7:15]}` |",
     ]
-    replace_figures(PAGE, "storage", "\n".join(lines))
+    replace_figures(PAGE, "storage", "\n".join(lines) + "\n")
     if local != remote or left:
         sys.exit(f"{local} is not {remote}, or {left} faults did not happen")
 

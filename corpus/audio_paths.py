@@ -32,7 +32,9 @@ def allowed_folders(rows: Iterable[Row], source: Source, audio_root: Path | None
         UserError: every path is absolute, and the folder that all share is not allowed.
     """
     base = source.base
-    given = [*([audio_root] if audio_root is not None else []), *_of_environment()]
+    given: list[str | Path] = [*_of_environment()]
+    if audio_root is not None:
+        given.insert(0, audio_root)
     urls = [url for one in given if (url := url_of(one)) is not None]
     extra = [Path(one) for one in given if url_of(one) is None]
     if source.mirror and (own := source.mirror.audio_at(base / "_")):

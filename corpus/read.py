@@ -210,7 +210,8 @@ def locate(
         path, mirror = mirrored(url)
         with mirror.telling():
             return _locate(path, split, rules_for(url, labels), mirror)
-    return _locate(Path(manifest), split, rules_for(manifest, labels), None)
+    path = Path(manifest)
+    return _locate(path, split, rules_for(path, labels), None)
 
 
 def _locate(

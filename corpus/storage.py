@@ -58,7 +58,7 @@ class Version:
 
     size: int
     tag: str
-    """The store's own name for the content: ETag, generation, or time of the last change."""
+    """The store's own name for the content: its ETag or generation, or `W/` and a time."""
     sha256: str | None = None
     """Of the whole content in hexadecimal digits, if the store keeps it."""
 
@@ -240,8 +240,9 @@ def _version(url: str) -> Version:
             raise FileNotFoundError(errno.ENOENT, "is a folder", url)
         if found.get("size") is None:
             raise StorageError(f"{url}: its server does not say how large it is; copy it to disk")
-        names = ("ETag", "etag", "generation", "blob_id", "Last-Modified", "mtime")
-        tag = next((str(found[name]) for name in names if found.get(name)), "")
+        names = ("ETag", "etag", "generation", "blob_id")
+        times = (f"W/{found[name]}" for name in ("Last-Modified", "mtime") if found.get(name))
+        tag = next((str(found[name]) for name in names if found.get(name)), next(times, ""))
         # The Hugging Face hub keeps it of all files but small texts.
         return Version(int(found["size"]), tag, (found.get("lfs") or {}).get("sha256"))
     bucket, key = _bucket_and_key(url)

@@ -54,9 +54,12 @@ def clips(
     """
     decoder = Decoder()
     paths = [u.audio for u in utterances if isinstance(u.audio, Path)] if cache else []
-    files: dict[object, str] = dict(digests(paths, "full"))
     remote = [u.audio for u in utterances if isinstance(u.audio, RemoteAudio)] if cache else []
-    files |= {one: d for one, (d, _) in remote_digests(remote, "full", cached=True).items()}
+    hashed = remote_digests(remote, "full", cached=True)
+    files: dict[object, str] = {
+        **digests(paths, "full"),
+        **{one: digest for one, (digest, _) in hashed.items()},
+    }
     try:
         for u in prefetched(utterances, lambda u: u.audio):
             sound, key = None, ""
@@ -82,7 +85,7 @@ def clips(
 
 def _sound(u: Utterance, files: Mapping[object, str]) -> str:
     """The digest of an utterance's audio."""
-    if u.audio in files:
+    if isinstance(u.audio, (Path, RemoteAudio)):
         return files[u.audio]
     return hashlib.sha256(u.audio.read()).hexdigest()
 

@@ -93,7 +93,7 @@ def _of_file(cut: dict[str, Any]) -> dict[str, Any]:
 def _with_audio(row: Row, audio: TarAudio | None, name: str) -> Row:
     if row.fault or row.skip:
         return row
-    if audio is None:
+    if audio is None or not name.isprintable():
         return replace(row, skip="its audio is not in the tar file of its shard")
     fields = {key: value for key, value in row.fields.items() if key != "audio_filepath"}
     return replace(row, fields={**fields, "audio": audio, "audio_name": name})

@@ -93,15 +93,17 @@ def _parted(name: str) -> tuple[str, str]:
 
 
 def _row(origin: str, key: str, members: list[tarfile.TarInfo], tar: Tar, tar_name: str) -> Row:
+    if not all(one.name.isprintable() for one in members):
+        return Row(origin, fault=f"the member {key!r} has a name that is no text")
     by_ending = {_parted(one.name)[1]: one for one in members}
     sounds = [one for ending, one in by_ending.items() if ending.rpartition(".")[2] in AUDIO]
     fields: dict[str, Any] = {}
     try:
         if "json" in by_ending:
-            fields = parse_json(tar.text(by_ending["json"]))
-            if not isinstance(fields, dict):
+            found = parse_json(tar.text(by_ending["json"]))
+            if not isinstance(found, dict):
                 return Row(origin, fault=f"{by_ending['json'].name} is no JSON object")
-        fields = {name: value for name, value in fields.items() if name not in UNREAD}
+            fields = {name: value for name, value in found.items() if name not in UNREAD}
         for ending in TEXTS:
             if ending in by_ending:
                 fields["text"] = tar.text(by_ending[ending]).strip()

@@ -9,12 +9,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def tar(path: Path, members: Mapping[str, bytes]) -> Path:
-    with tarfile.open(path, "w") as archive:
-        for name, content in members.items():
+def tar_bytes(members: Mapping[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w") as archive:
+        for name, inside in members.items():
             about = tarfile.TarInfo(name)
-            about.size = len(content)
-            archive.addfile(about, io.BytesIO(content))
+            about.size = len(inside)
+            archive.addfile(about, io.BytesIO(inside))
+    return content.getvalue()
+
+
+def tar(path: Path, members: Mapping[str, bytes]) -> Path:
+    path.write_bytes(tar_bytes(members))
     return path
 
 

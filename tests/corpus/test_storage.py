@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from fsspec.implementations.http import HTTPFileSystem
 
 from asr_gate.api import audit_corpus
 from asr_gate.corpus import mirror, objects, storage
@@ -166,6 +167,38 @@ def test_an_audit_of_the_store_equals_the_local_one(
     monkeypatch.chdir(tmp_path)
     again = read_corpus([reports[1].path.parent / "clean.jsonl"], audio_root=Path(URL))
     assert all(isinstance(u.audio, RemoteAudio) for u in again.utterances)
+
+
+def test_a_corpus_on_a_web_server(
+    corpus: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded = HTTPFileSystem.encode_url
+    monkeypatch.setattr(
+        HTTPFileSystem,
+        "encode_url",
+        lambda self, url: encoded(self, url.replace("https:", "http:")),
+    )
+    base = f"{store.endpoint.replace('http:', 'https:')}/{BUCKET}/home"
+    store.faults = {"GET /corpora/home/audio/0.wav": ["500", "cut"]}
+    there = read_corpus([f"{base}/train.jsonl"])
+    assert fingerprint(there).digest == fingerprint(read_corpus([corpus])).digest
+    assert not any(store.faults.values())
+    assert stored_duration(there.utterances[3]) == 1.0
+    begin_anew()
+    there = read_corpus([f"{base}/train.jsonl"])
+    assert isinstance(there.utterances[0].audio, RemoteAudio)
+    storage.version_of(there.utterances[0].audio.url)
+    storage.write(f"{URL}/audio/0.wav", (corpus.parent / "audio" / "1.wav").read_bytes())
+    with pytest.raises(ObjectChanged):
+        there.utterances[0].audio.read()
+    with pytest.raises(StorageError, match=r"dev\.jsonl: there is no such object; check the path"):
+        read_corpus([f"{base}/dev.jsonl"])
+    store.faults = {"/corpora/home/train.jsonl": ["403"] * 2}
+    begin_anew()
+    with pytest.raises(
+        StorageError, match=r"train\.jsonl: no permission to read it; put the login"
+    ):
+        read_corpus([f"{base}/train.jsonl"])
 
 
 def test_a_digest_that_the_store_knows_needs_no_bytes(
