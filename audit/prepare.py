@@ -30,7 +30,8 @@ from asr_gate.corpus.digests import digest_of
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
-from asr_gate.corpus.rows import columns
+from asr_gate.corpus.objects import RemoteAudio, prefetched
+from asr_gate.corpus.rows import chosen, columns
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.streamed import Streamed, some
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
@@ -297,11 +298,11 @@ def _first_line(corpus: Corpus, plan: Plan, model: AcousticModel, settings: Sett
 def _require_audio(corpus: Corpus, identity: Fingerprint) -> None:
     """Refuse a corpus of which no audio is there: it lies elsewhere, and is not bad."""
     first = corpus.utterances[0]
-    if isinstance(first.audio, Path) and all(
-        one == "missing" for _, one in identity.sounds.items()
-    ):
+    placed = isinstance(first.audio, (Path, RemoteAudio))
+    if placed and all(one == "missing" for _, one in identity.sounds.items()):
+        place = first.audio.url if isinstance(first.audio, RemoteAudio) else first.audio
         raise UserError(
-            f"{first.origin}: {first.audio} is not there, and neither is any other audio of these "
+            f"{first.origin}: {place} is not there, and neither is any other audio of these "
             f"{len(corpus.utterances)} rows; copy it there, or correct the paths"
         )
 
@@ -324,9 +325,11 @@ def lengths_of(corpus: Corpus) -> Mapping[str, Seconds]:
     """Lengths of all utterances by manifest or header; 0: unreadable."""
     rows, lengths = corpus.utterances, array("d")
     decoder = Decoder()
+    without = chosen(rows, (d for (d,) in columns(rows, "duration")), lambda d: d is None)
+    unknown = prefetched((row for row, _ in without), lambda u: u.audio)
     try:
-        for at, (duration,) in enumerate(columns(rows, "duration")):
-            found = decoder.stored_duration(rows[at]) if duration is None else duration
+        for (duration,) in columns(rows, "duration"):
+            found = decoder.stored_duration(next(unknown)) if duration is None else duration
             lengths.append(found or 0.0)
     finally:
         decoder.stop()

@@ -120,7 +120,7 @@ def _measured(
     policy, base = load_policy(), require_adaptable(load_model("embedded", device="cpu"))
     identity = fingerprint(corpus, audio="sampled")
     judge = SampleJudge(corpus, identity, policy, base.info)
-    before = collect(base, corpus.utterances)
+    before = collect(base, list(corpus.utterances))
     first = judge.judge(ours.audit(before, 0).natural)
     lengths = {u.id: u.duration or 0.0 for u in corpus.utterances}
     adapted = adapt(

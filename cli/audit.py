@@ -280,8 +280,9 @@ def command(
     """Align a sample of the corpus, estimate its share of bad transcripts, and decide.
 
     MANIFEST is NeMo-style or Qwen3-ASR JSONL, CSV or TSV, a Common Voice or Kaldi folder, Lhotse
-    cuts, a Hugging Face dataset folder, a parquet file, or hf:OWNER/NAME. Without one, asr.toml
-    names the corpus, or else the bundled example is used. asr.toml may also hold aligner, language,
+    cuts or Shar, WebDataset tar files, a Hugging Face dataset folder, a parquet file, or
+    hf:OWNER/NAME; on disk, or at s3://, gs://, hf:// or https://. Without one, asr.toml names the
+    corpus, or else the bundled example is used. asr.toml may also hold aligner, language,
     policy and more (asr init writes it). wandb.KEY=VALUE among the manifests sets how the audit is
     tracked.
 

@@ -132,7 +132,7 @@ def _lines(rows: Sequence[LocatedRow]) -> Iterator[str]:
         for row in found:
             doubtful = "" if row.first.counts else " (does not count)"
             says = isolated(f"{row.first.code} {row.says}{doubtful}")
-            yield f"{plain(row.place)}: {says}"
+            yield f"{plain(str(row.place))}: {says}"
         yield ""
 
 
@@ -145,7 +145,7 @@ def _end(
     if report.skipped and not filtered:
         yield f"Could not be audited: {len(report.skipped)}"
         for row in report.skipped:
-            yield f"{plain(places.row(row.origin))}: {isolated(row.reason)}"
+            yield f"{plain(str(places.row(row.origin)))}: {isolated(row.reason)}"
         yield ""
     if not rows:
         yield "No such findings." if filtered else "No findings."

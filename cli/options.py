@@ -21,7 +21,7 @@ def corpus_options(command: Any) -> Any:
         "--audio-root",
         type=click.Path(path_type=Path),
         metavar="DIR",
-        help="One more folder that audio may lie in, beside the manifest's.",
+        help="One more folder, or URL, that audio may lie in, beside the manifest's.",
     )(command)
 
 

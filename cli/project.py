@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.settings_file import read_settings
+from asr_gate.corpus.storage import url_of
 
 if TYPE_CHECKING:
     from asr_gate.corpus.utterance import Corpus
@@ -98,9 +99,10 @@ class Reading:
 
     @property
     def bundled(self) -> bool:
-        """Whether this is the corpus that comes with asr-gate."""
+        """Whether this is a corpus that comes with asr-gate."""
         bundled = EXAMPLE.parent.resolve()
-        return all(Path(name).resolve().parent == bundled for name in self.manifests)
+        folders = (bundled, bundled / "he")
+        return all(Path(name).resolve().parent in folders for name in self.manifests)
 
     def read(self) -> Corpus:
         """Read it.
@@ -155,6 +157,13 @@ def load_project() -> Project:
     if not os.path.lexists(FILE):
         return Project()
     project = read_settings(FILE, Project)
+    for name in project.corpus.manifests:
+        # Of the others the user's own settings say who is asked; this may be any server.
+        if (url_of(name) or "").startswith("https:"):
+            raise UserError(
+                f"{FILE}: corpus.manifests: {name} names a server, which a file of a repository "
+                "cannot; name it on the command line"
+            )
     here = Path.cwd().resolve()
     for key in project.output.model_fields_set:
         folder = getattr(project.output, key)

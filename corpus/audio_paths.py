@@ -6,15 +6,17 @@ A manifest cannot choose the folder itself: one of a stranger would have private
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats.format import AUDIO_COLUMNS, Row, Source
+from asr_gate.corpus.storage import below, is_url, shown, url_of
 
 VARIABLE = "ASR_AUDIO_ROOT"
-"""Environment variable: folders that audio may lie in, with `:` between them, as in PATH."""
+"""Environment variable: folders and URLs that audio may lie in, with `:` between them."""
 
 
 def allowed_folders(rows: Iterable[Row], source: Source, audio_root: Path | None) -> AllowedFolders:
@@ -23,15 +25,22 @@ def allowed_folders(rows: Iterable[Row], source: Source, audio_root: Path | None
     Args:
         rows: as the format found them; read to the end only if every path is absolute.
         source: where they are from.
-        audio_root: one more folder that is allowed; further ones come from the environment.
+        audio_root: one more folder, or URL, that is allowed; further ones come from the
+            environment.
 
     Raises:
         UserError: every path is absolute, and the folder that all share is not allowed.
     """
     base = source.base
-    extra = [*([audio_root] if audio_root is not None else []), *_of_environment()]
+    given: list[str | Path] = [*_of_environment()]
+    if audio_root is not None:
+        given.insert(0, audio_root)
+    urls = [url for one in given if (url := url_of(one)) is not None]
+    extra = [Path(one) for one in given if url_of(one) is None]
+    if source.mirror and (own := source.mirror.audio_at(base / "_")):
+        urls.insert(0, own.url.removesuffix("/_"))
     shared = _shared_folder(rows)
-    allowed = AllowedFolders([base, *source.roots, *extra], [shared or base, *extra])
+    allowed = AllowedFolders([base, *source.roots, *extra], [shared or base, *extra], urls)
     if shared and not held_by(_resolved(shared), allowed.roots):
         raise UserError(
             f"{source.path}: its audio lies in {shared}, which a manifest cannot allow by itself; "
@@ -46,7 +55,9 @@ def audio_root_of_project(root: Path, file: Path) -> Path:
     Raises:
         UserError: it lies outside of the settings' folder, and the environment does not allow it.
     """
-    if not held_by(_resolved(root), AllowedFolders([file.parent, *_of_environment()]).roots):
+    allowed = [Path(one) for one in _of_environment() if url_of(one) is None]
+    inside = held_by(_resolved(root), AllowedFolders([file.parent, *allowed]).roots)
+    if not inside or url_of(root) is not None:
         raise UserError(
             f"{file}: audio_root {root} lies outside of this folder, which a file of a repository "
             f"cannot allow; leave it out, and add --audio-root {shlex.quote(str(root))} (or set "
@@ -55,8 +66,9 @@ def audio_root_of_project(root: Path, file: Path) -> Path:
     return root
 
 
-def _of_environment() -> list[Path]:
-    return [Path(one) for one in os.environ.get(VARIABLE, "").split(os.pathsep) if one]
+def _of_environment() -> list[str]:
+    # The colon of a URL parts nothing.
+    return [one for one in re.split(r":(?!//)", os.environ.get(VARIABLE, "")) if one]
 
 
 def _shared_folder(rows: Iterable[Row]) -> Path | None:
@@ -78,15 +90,19 @@ def _shared_folder(rows: Iterable[Row]) -> Path | None:
 
 
 class AllowedFolders:
-    """The folders that audio may lie in."""
+    """The folders, and the URLs, that audio may lie in."""
 
-    def __init__(self, roots: Sequence[Path], named_from: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, roots: Sequence[Path], named_from: Sequence[Path] = (), urls: Sequence[str] = ()
+    ) -> None:
         """Folders as the user names them.
 
         Args:
             roots: the folders.
             named_from: those that rows without an id are named from.
+            urls: below which audio may lie.
         """
+        self._urls = tuple(urls)
         self.roots = tuple(map(_resolved, roots))
         self._named_from = tuple(map(_resolved, named_from))
         self._folders: dict[str, str] = {}
@@ -121,8 +137,15 @@ class AllowedFolders:
             raise ValueError("embedded null byte")
         return held_by(path, self.roots)
 
+    def allows(self, url: str) -> bool:
+        """Whether a URL that a manifest names lies below one of those that the user names."""
+        return any(below(url, base) is not None for base in self._urls)
+
     def inside(self, name: str) -> str:
         """An absolute name from the folder that rows are named from; any other name as it is."""
+        if is_url(name):
+            found = (below(name, base) for base in self._urls)
+            return next((one for one in found if one is not None), shown(name))
         if os.path.isabs(name):  # noqa: PTH117
             path = str(Path(name))
             for root in self._named_from:

@@ -79,6 +79,12 @@ def write_edited(
     """
     found = [(name, source) for name in corpus.manifests for source in locate(name, split, labels)]
     sources = [source for _, source in found]
+    for name, source in found:
+        if source.mirror:
+            raise UserError(
+                f"{name}: lies in a store, where nothing is written; asr train leaves out the same "
+                "rows, and clean.jsonl beside the report lists those that stay"
+            )
     targets = [_target(source, mark, out, several=len(sources) > 1) for source in sources]
     _check_targets(sources, targets)
     ids: dict[str, list[str]] = {}

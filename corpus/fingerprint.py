@@ -6,16 +6,20 @@ import hashlib
 import heapq
 import json
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import groupby, islice, pairwise
 from operator import itemgetter
 from pathlib import Path
+from typing import IO
 
 from asr_gate.corpus.dealt import Dealt, big_file_folder
 from asr_gate.corpus.digests import Method, digests
-from asr_gate.corpus.rows import Columns, columns
+from asr_gate.corpus.objects import How, RemoteAudio, remote_digests
+from asr_gate.corpus.rows import Columns, columns, places
+from asr_gate.corpus.storage import is_url
 from asr_gate.corpus.streamed import Streamed, some
 from asr_gate.corpus.strict import parse_json
 from asr_gate.corpus.utterance import Corpus, Utterance
@@ -56,6 +60,8 @@ class Fingerprint:
     """How much of the audio was read."""
     sounds: Mapping[str, str] = field(default_factory=dict)
     """Digest of each utterance's audio, by id; `missing` or `unreadable` for what is not there."""
+    taken_from: dict[How, int] = field(default_factory=dict)
+    """Of the utterances whose audio lies in a store: what their digests were taken from."""
 
     def only(self, ids: Iterable[str]) -> Fingerprint:
         """The digests of the audio of some rows, in memory, and none of the rest."""
@@ -92,14 +98,16 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
         cached: whether digests of unchanged files may come from the user's cache.
     """
     utterances = corpus.utterances
-    sounds, whole = Columns(1), Dealt(32)
+    sounds, whole, taken_from = Columns(1), Dealt(32), Counter[How]()
     for row in corpus.skipped:
         whole.add(hashlib.sha256(json.dumps(["skipped", row.id]).encode()).digest())
     described = columns(utterances, *_DESCRIBED)
-    for (identity, text, offset, duration, *labels), sound in zip(
+    for (identity, text, offset, duration, *labels), (sound, how) in zip(
         described, _sounds(utterances, audio, cached), strict=True
     ):
         sounds.append((sound,))
+        if how is not None:
+            taken_from[how] += 1
         content = _quoted(_content(sound, offset, duration, text))
         line = f"[{content}, {_spelled(*labels)}, {_quoted(identity)}]"
         whole.add(hashlib.sha256(line.encode()).digest())
@@ -110,8 +118,8 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
 
     def said() -> Iterator[tuple[str, str]]:
         rows = columns(utterances, "id", "offset", "duration", "text")
-        for (identity, *segment, text), sound in zip(rows, sounds.column(0), strict=True):
-            yield identity, _content(sound, *segment, text)
+        for (identity, offset, duration, text), sound in zip(rows, sounds.column(0), strict=True):
+            yield identity, _content(sound, offset, duration, text)
 
     def digested() -> Iterator[tuple[str, RowDigest | None]]:
         for row in corpus.skipped:
@@ -130,28 +138,38 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
         Streamed(said, many),
         audio,
         Streamed(heard, many),
+        dict(sorted(taken_from.items())),
     )
 
 
 _DESCRIBED = ("id", "text", "offset", "duration", "lang", "domain", "speaker", "split")
 
 
-def _sounds(rows: Sequence[Utterance], audio: Method, cached: bool) -> Iterator[str]:
-    """Digests of the audio of all rows, in their order; each recording is hashed once."""
-    known: dict[str | int, str] = {}
-    names = (one for (one,) in columns(rows, "audio"))
-    while some := list(islice(names, AT_ONCE)):
-        files = {str(one): Path(one) for one in some if isinstance(one, (str, Path))}
+def _sounds(
+    rows: Sequence[Utterance], audio: Method, cached: bool
+) -> Iterator[tuple[str, How | None]]:
+    """Digests of the audio of all rows, in their order; each recording is hashed once.
+
+    With what they were taken from, if the audio lies in a store.
+    """
+    known: dict[str | int, tuple[str, How | None]] = {}
+    audio_places = places(rows)
+    while some := list(islice(audio_places, AT_ONCE)):
         if len(known) > REMEMBERED:
             known.clear()
-        new = [path for name, path in files.items() if name not in known]
-        known |= {str(path): one for path, one in digests(new, audio, cached=cached).items()}
+        named = dict.fromkeys(one for one in some if isinstance(one, str))
+        new = [one for one in named if one not in known]
+        files = [Path(one) for one in new if not is_url(one)]
+        known |= {str(path): (d, None) for path, d in digests(files, audio, cached=cached).items()}
+        objects = [RemoteAudio(one) for one in new if is_url(one)]
+        remote = remote_digests(objects, audio, cached=cached)
+        known |= {one.url: found for one, found in remote.items()}
         for one in some:
-            if isinstance(one, (str, Path)):
-                yield known[str(one)]
+            if isinstance(one, str):
+                yield known[one]
                 continue
             if id(one) not in known:
-                known[id(one)] = hashlib.sha256(one.read()).hexdigest()
+                known[id(one)] = hashlib.sha256(one.read()).hexdigest(), None
             yield known[id(one)]
 
 
@@ -220,7 +238,7 @@ def in_order(
         yield from rows.items()
         return
     stream = iter(rows.items())
-    runs = []
+    runs: list[IO[bytes]] = []
     while some := sorted(islice(stream, RUN), key=itemgetter(0)):
         if not runs and len(some) < RUN:
             yield from some

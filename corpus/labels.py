@@ -51,7 +51,7 @@ class LabelRule(BaseModel):
         return self
 
 
-def rules_for(manifest: Path, rules: Sequence[LabelRule]) -> tuple[LabelRule, ...]:
+def rules_for(manifest: str | Path, rules: Sequence[LabelRule]) -> tuple[LabelRule, ...]:
     """The rules that may match rows of a manifest."""
     return tuple(
         rule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def overview(corpus: Corpus) -> Overview:
     )
 
 
-def _hours(rows: list[Utterance]) -> float | None:
+def _hours(rows: Sequence[Utterance]) -> float | None:
     from asr_gate.corpus.speech.audio import stored_duration
 
     known = [row.duration for row in rows if row.duration is not None]
@@ -63,13 +64,13 @@ def _hours(rows: list[Utterance]) -> float | None:
     return (sum(known) + rest) / 3600
 
 
-def _guessed(rows: list[Utterance]) -> str | None:
+def _guessed(rows: Sequence[Utterance]) -> str | None:
     from asr_gate.corpus.text.identification import likely_language
 
     return likely_language(" ".join(row.text for row in rows[:: max(1, len(rows) // 200)]))
 
 
-def _folders(rows: list[Utterance]) -> dict[str, int]:
+def _folders(rows: Sequence[Utterance]) -> dict[str, int]:
     """Of `corpus/calls/1.wav` and `corpus/studio/2.wav`: `calls` and `studio`."""
     pairs = [
         (Path(row.audio_name).parts[:-1], row.audio.absolute().parts[:-1])

@@ -16,6 +16,8 @@ from asr_gate.corpus.formats.format import (
     Row,
     Source,
 )
+from asr_gate.corpus.objects import RemoteAudio
+from asr_gate.corpus.storage import is_url, shown
 from asr_gate.corpus.utterance import (
     DEFAULT_DOMAIN,
     AudioBytes,
@@ -69,7 +71,10 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
     if isinstance(fields[audio_column], str):
         name = fields[audio_column]
         try:
-            audio, inside = allowed.placed(source.base, name)
+            if is_url(name):
+                audio = RemoteAudio(name)
+            else:
+                audio, inside = allowed.placed(source.base, name)
         except (OSError, ValueError, RuntimeError) as error:
             return f"audio path {name[:80]!r} cannot be a path ({error})"
     elif hasattr(fields[audio_column], "read"):
@@ -79,9 +84,18 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
         return f"{audio_column} is {type(fields[audio_column]).__name__}, not a path"
     if given is None:  # its audio's path in the corpus, and where in it it starts
         given = f"{allowed.inside(name)}@{offset:g}" if offset else allowed.inside(name)
+    if isinstance(audio, RemoteAudio) and not allowed.allows(audio.url):
+        place = shown(name)
+        reason = (
+            f"audio {place!r} lies in a store that is not allowed; allow it with --audio-root "
+            f"{place.rpartition('/')[0]}"
+        )
+        return SkippedRow(given, row.origin, reason)
     if not inside:
         reason = f"audio path {name!r} leaves the corpus root; allow it with --audio-root"
         return SkippedRow(given, row.origin, reason)
+    if source.mirror and isinstance(audio, Path):
+        audio = source.mirror.audio_at(audio) or audio
     return Utterance(
         id=given,
         text=text or "",

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from asr_gate.corpus import storage
 from asr_gate.corpus.audio_paths import allowed_folders
 from asr_gate.corpus.collected import Collected
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats import FORMATS
 from asr_gate.corpus.formats.format import ALL, Row, Source
 from asr_gate.corpus.labels import LabelRule, labelled, rules_for
+from asr_gate.corpus.mirror import Mirror, mirrored
 from asr_gate.corpus.parse import is_unicode, parse
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 
 UNSPLIT = {"validated", "invalidated", "other"}
@@ -40,8 +44,8 @@ def read_corpus(
     become `Corpus.others`.
 
     Args:
-        manifests: files, folders, or `hf:OWNER/NAME`.
-        audio_root: a further folder that audio may lie in.
+        manifests: files, folders, `hf:OWNER/NAME`, or files and folders in stores: `s3://…`.
+        audio_root: a further folder that audio may lie in, or a URL that it may lie below.
         split: the only split to read.
         labels: rules that give rows domains and splits.
 
@@ -49,12 +53,14 @@ def read_corpus(
         UserError: a manifest is missing, of an unknown kind, empty, has malformed rows, or all its
             audio lies elsewhere.
     """
+    storage.forget()
     sources = [one for manifest in manifests for one in locate(manifest, split, labels)]
-    paths = [source.path for source in sources]
+    paths = [_place(source) for source in sources]
     for path in paths:
         if paths.count(path) > 1:
             raise UserError(f"{path}: named twice; every row would count twice, so name it once")
-    return read_sources(sources, list(map(str, manifests)), audio_root=audio_root, split=split)
+    names = [storage.url_of(one) or str(one) for one in manifests]
+    return read_sources(sources, names, audio_root=audio_root, split=split)
 
 
 def read_sources(
@@ -103,6 +109,13 @@ def read_rows(
     Raises:
         UserError: the source cannot be read, or has no splits.
     """
+    with source.mirror.telling() if source.mirror else nullcontext():
+        yield from _read_rows(source, audio_root, split, others)
+
+
+def _read_rows(
+    source: Source, audio_root: Path | None, split: str | None, others: Collected | None
+) -> Iterator[tuple[Row, Utterance | SkippedRow | str]]:
     kept = others if split is not None else None
     if kept is not None:
         for other in source.others:
@@ -120,7 +133,7 @@ def read_rows(
 
 
 def _labelled_rows(source: Source, split: str | None) -> Iterator[Row]:
-    """The rows of a source, of all splits, with the labels of its rules."""
+    """The rows of a source, of all splits, with the labels of its rules; origins name the store."""
     malformed = 0
     for found in source.format.rows(source, split):
         malformed += found.fault is not None
@@ -128,7 +141,8 @@ def _labelled_rows(source: Source, split: str | None) -> Iterator[Row]:
             raise UserError(
                 f"{found.origin}: the {malformed}th malformed row ({found.fault}); name a manifest"
             )
-        yield labelled(found, source)
+        row = labelled(found, source)
+        yield replace(row, origin=source.mirror.named(row.origin)) if source.mirror else row
 
 
 def _of_split(
@@ -145,10 +159,23 @@ def with_ids_apart(corpus: Corpus, others: Sequence[Corpus]) -> Corpus:
     Rows that only tell leaks (`Corpus.others`) keep theirs.
     """
     own = Collected()
-    for row in (*corpus.utterances, *corpus.skipped):
+    for row in corpus.utterances:
         own.add(row)
-    own.make_unique(lambda: (row.id for one in others for row in (*one.utterances, *one.skipped)))
+    for skipped in corpus.skipped:
+        own.add(skipped)
+
+    def before() -> Iterator[str]:
+        for one in others:
+            yield from (identity for (identity,) in columns(one.utterances, "id"))
+            yield from (skipped.id for skipped in one.skipped)
+
+    own.make_unique(before)
     return replace(corpus, utterances=own.rows, skipped=own.skipped)
+
+
+def _place(source: Source) -> str:
+    """Where a source lies."""
+    return source.mirror.named(str(source.path)) if source.mirror else str(source.path)
 
 
 def _in_split(row: Row, source: Source, split: str | None) -> bool:
@@ -179,12 +206,30 @@ def locate(
     """
     if not is_unicode(str(manifest)):
         raise UserError(f"{str(manifest)!r}: the name is not valid Unicode; rename the manifest")
+    if (url := storage.url_of(manifest)) is not None:
+        path, mirror = mirrored(url)
+        with mirror.telling():
+            return _locate(path, split, rules_for(url, labels), mirror)
     path = Path(manifest)
+    return _locate(path, split, rules_for(path, labels), None)
+
+
+def _locate(
+    path: Path, split: str | None, rules: tuple[LabelRule, ...], mirror: Mirror | None
+) -> list[Source]:
     for form in FORMATS:
         if splits := form.find(path):
-            rules = rules_for(path, labels)
-            labelled = {name: replace(source, labels=rules) for name, source in splits.items()}
-            return _choose(path, labelled, split)
+            found = {
+                name: replace(source, labels=rules, mirror=mirror)
+                for name, source in splits.items()
+            }
+            if mirror:  # a store has no current folder for paths to start from
+                here = Path.cwd()
+                found = {
+                    name: replace(one, base=mirror.folder) if one.base == here else one
+                    for name, one in found.items()
+                }
+            return _choose(path, found, split)
     if not os.path.isfile(path):  # noqa: PTH113  (never raises)
         raise UserError(f"{path}: no such manifest; check the path")
     known = ", ".join(form.manifests for form in FORMATS)

@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from asr_gate.corpus.dealt import big_file_folder
-from asr_gate.corpus.utterance import Corpus, Utterance
+from asr_gate.corpus.objects import RemoteAudio
+from asr_gate.corpus.storage import is_url
+from asr_gate.corpus.utterance import AudioBytes, Corpus, Utterance
 
 BLOCK = 4096
 """Rows of a block: of each column some 100 kB."""
@@ -41,6 +43,22 @@ def columns(rows: Sequence[Utterance], *names: str) -> Iterator[tuple[Any, ...]]
     if len(names) == 1:
         return ((getattr(row, names[0]),) for row in rows)
     return map(attrgetter(*names), rows)
+
+
+def places(rows: Sequence[Utterance]) -> Iterator[str | AudioBytes]:
+    """Where the audio of all rows lies: a path, or the URL of an object; or what is embedded.
+
+    No path is a URL: in the string of a `Path`, slashes stand alone but for the first ones.
+    """
+    if isinstance(rows, Rows):
+        return (place for (place,) in rows.columns("audio"))
+    return (_place(row.audio) for row in rows)
+
+
+def _place(audio: Path | AudioBytes) -> str | AudioBytes:
+    if isinstance(audio, RemoteAudio):
+        return audio.url
+    return str(audio) if isinstance(audio, Path) else audio
 
 
 class Columns:
@@ -121,14 +139,14 @@ class Rows(Sequence[Utterance]):
 
     @staticmethod
     def take(row: Utterance) -> bool:
-        """Whether a row can be kept on disk: its audio is a file of its own."""
-        return isinstance(row.audio, Path)
+        """Whether a row can be kept on disk: its audio is a file, or an object of a store."""
+        return isinstance(row.audio, (Path, RemoteAudio))
 
     def append(self, row: Utterance) -> None:
-        """Add a row whose audio is a file."""
+        """Add a row that `take` takes."""
         roots = self._roots.setdefault(row.roots, len(self._roots))
         labels = row.offset, row.duration, row.lang, row.domain, row.speaker, row.split
-        named = row.id, row.text, str(row.audio), row.audio_name, row.origin
+        named = row.id, row.text, _place(row.audio), row.audio_name, row.origin
         self._columns.append((*named, *labels, roots))
 
     def rename(self, number: int, identity: str) -> None:
@@ -140,7 +158,7 @@ class Rows(Sequence[Utterance]):
         return len(self._columns)
 
     def columns(self, *names: str) -> Iterator[tuple[Any, ...]]:
-        """Some fields of all rows, a tuple a row; `audio` is a string, `roots` cannot be had."""
+        """Some fields of all rows, a tuple a row; `audio` as `places`, `roots` cannot be had."""
         wanted = [FIELDS.index(name) for name in names]
         for block, found in enumerate(self._columns.blocks(*wanted)):
             if self._renamed and "id" in names:
@@ -155,13 +173,12 @@ class Rows(Sequence[Utterance]):
         ids, texts, audio, *others, roots = self._columns.block(number)
         if self._renamed:
             self._rename(number, ids)
-        paths = {name: Path(name) for name in set(audio)}
+        sounds = {one: RemoteAudio(one) if is_url(one) else Path(one) for one in set(audio)}
+        heard = [sounds[one] for one in audio]
         every = list(self._roots)
+        allowed = [every[one] for one in roots]
         return [
-            Utterance(identity, text, paths[name], *rest, roots=every[root])
-            for identity, text, name, *rest, root in zip(
-                ids, texts, audio, *others, roots, strict=True
-            )
+            Utterance(*fields) for fields in zip(ids, texts, heard, *others, allowed, strict=True)
         ]
 
     def __iter__(self) -> Iterator[Utterance]:

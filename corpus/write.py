@@ -10,7 +10,8 @@ from typing import Any
 from asr_gate.corpus.edit import Edits, Row, write_edited
 from asr_gate.corpus.formats.lines import json_bytes
 from asr_gate.corpus.labels import LabelRule
-from asr_gate.corpus.utterance import DEFAULT_DOMAIN, Corpus
+from asr_gate.corpus.objects import RemoteAudio
+from asr_gate.corpus.utterance import DEFAULT_DOMAIN, Corpus, Utterance
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def write_without(
 
 
 def clean_jsonl(corpus: Corpus, dropped: Collection[str]) -> Iterator[bytes]:
-    """A corpus less some rows as NeMo-style JSONL, with absolute paths: it may lie anywhere.
+    """A corpus less some rows as NeMo-style JSONL, wherever it lies: paths are absolute.
 
     `write_without` writes it in the format that came in.
     """
@@ -99,9 +100,7 @@ def clean_jsonl(corpus: Corpus, dropped: Collection[str]) -> Iterator[bytes]:
             continue
         row = {
             "id": u.id,
-            "audio_filepath": (
-                str(u.audio.absolute()) if isinstance(u.audio, Path) else u.audio_name
-            ),
+            "audio_filepath": _place(u),
             "text": u.text,
             "offset": u.offset or None,
             "duration": u.duration,
@@ -111,6 +110,12 @@ def clean_jsonl(corpus: Corpus, dropped: Collection[str]) -> Iterator[bytes]:
             "split": u.split,
         }
         yield json_bytes({n: value for n, value in row.items() if value is not None}) + b"\n"
+
+
+def _place(u: Utterance) -> str:
+    if isinstance(u.audio, RemoteAudio):
+        return u.audio.url
+    return str(u.audio.absolute()) if isinstance(u.audio, Path) else u.audio_name
 
 
 def drop_log_of(target: Path) -> Path:

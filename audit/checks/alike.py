@@ -46,9 +46,9 @@ def _keys(corpus: Corpus, limits: CorpusPolicy) -> Iterator[NDArray[np.uint64]]:
             texts = [bare(text) for text, _ in some]
             speakers = [speaker for _, speaker in some]
             # Nothing to share: a number that no other row has.
-            keys = np.arange(number, number + len(some) * (BANDS + 1), dtype=np.uint64)
-            keys = (keys * np.uint64(0x9E3779B97F4A7C15)).reshape(len(some), BANDS + 1)
-            number += keys.size
+            own = np.arange(number, number + len(some) * (BANDS + 1), dtype=np.uint64)
+            number += own.size
+            keys = (own * np.uint64(0x9E3779B97F4A7C15)).reshape(len(some), BANDS + 1)
             long = [
                 at for at, text in enumerate(texts) if len(text) >= limits.near_duplicate_letters
             ]

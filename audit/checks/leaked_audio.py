@@ -16,8 +16,10 @@ from asr_gate.audit.checks.splits import Leak, Splits, named
 from asr_gate.corpus.dealt import Dealt
 from asr_gate.corpus.digests import Method, digests
 from asr_gate.corpus.fingerprint import ABSENT, AT_ONCE
-from asr_gate.corpus.rows import Columns, chosen, columns
-from asr_gate.corpus.utterance import Corpus, Span, Utterance
+from asr_gate.corpus.objects import RemoteAudio, remote_digests, remote_sizes
+from asr_gate.corpus.rows import Columns, chosen, columns, places
+from asr_gate.corpus.storage import is_url
+from asr_gate.corpus.utterance import AudioBytes, Corpus, Span, Utterance
 
 if TYPE_CHECKING:
     from asr_gate.audit.records.judged import Judged
@@ -27,10 +29,10 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[Found]:
     splits = Splits(context.corpus)
     if not splits.several:
         return
-    judged, others = _shared(context.corpus, context.policy.gate.audio)
+    judged, beside = _shared(context.corpus, context.policy.gate.audio)
     splits.judge(row for row, _ in judged)
     holding: dict[str, dict[Span, list[Utterance]]] = {}
-    for row, digest in (*judged, *others):
+    for row, digest in (*judged, *beside):
         holding.setdefault(digest, {}).setdefault(_span(row), []).append(row)
     leaks: dict[int, Leak] = {}
     for by_span in holding.values():
@@ -60,11 +62,9 @@ def _shared(corpus: Corpus, method: Method) -> tuple[_Heard, _Heard]:
     first: dict[int, str] = {}  # the split of each size, and the sizes of several
     sizes: set[int] = set()
     for rows in sides:
-        for audio, name in columns(rows, "audio", "split"):
-            if isinstance(audio, (str, Path)):
-                size = _size(audio)
-                if first.setdefault(size, name or "") != (name or ""):
-                    sizes.add(size)
+        for size, (name,) in zip(_sizes(places(rows)), columns(rows, "split"), strict=True):
+            if first.setdefault(size, name or "") != (name or ""):
+                sizes.add(size)
     heard = [_digests(rows, sizes - {0}, method) for rows in sides]
     several = _in_several(
         (digest, name or "")
@@ -81,17 +81,36 @@ def _shared(corpus: Corpus, method: Method) -> tuple[_Heard, _Heard]:
 def _digests(rows: Sequence[Utterance], sizes: Container[int], method: Method) -> Columns:
     """The digest of each row's audio; empty where no file of its size is elsewhere."""
     found = Columns(1)
-    audio = (one for (one,) in columns(rows, "audio"))
+    audio = places(rows)
     while some := list(islice(audio, AT_ONCE)):
-        paths = {Path(one) for one in some if isinstance(one, (str, Path))}
-        hashed = digests(sorted(path for path in paths if _size(path) in sizes), method)
+        alike = {one for one, size in zip(some, _sizes(some), strict=True) if size in sizes}
+        files = sorted(Path(one) for one in alike if isinstance(one, str) and not is_url(one))
+        hashed = {str(path): digest for path, digest in digests(files, method).items()}
+        remote = remote_digests(_remote(alike), method, cached=True)
+        hashed |= {one.url: digest for one, (digest, _) in remote.items()}
         for one in some:
-            if isinstance(one, (str, Path)):
-                digest = hashed.get(Path(one), "")
+            if isinstance(one, str):
+                digest = hashed.get(one, "")
             else:
                 digest = hashlib.sha256(one.read()).hexdigest()
             found.append(("" if digest in ABSENT else digest,))
     return found
+
+
+def _sizes(audio: Iterable[str | AudioBytes]) -> Iterator[int]:
+    """Bytes of each file and object; 0 where there is none, and of what is embedded."""
+    audio = iter(audio)
+    while some := list(islice(audio, AT_ONCE)):
+        remote = {one.url: size for one, size in remote_sizes(_remote(some)).items()}
+        for one in some:
+            if not isinstance(one, str):
+                yield 0
+            else:
+                yield remote[one] if one in remote else _size(one)
+
+
+def _remote(audio: Iterable[str | AudioBytes]) -> list[RemoteAudio]:
+    return [RemoteAudio(one) for one in audio if isinstance(one, str) and is_url(one)]
 
 
 def _in_several(digests: Iterable[tuple[str, str]]) -> set[int]:
@@ -108,7 +127,7 @@ def _in_several(digests: Iterable[tuple[str, str]]) -> set[int]:
     return found
 
 
-def _size(path: str | Path) -> int:
+def _size(path: str) -> int:
     """Bytes of a file; 0 where there is none."""
     try:
         return os.path.getsize(path) if os.path.isfile(path) else 0  # noqa: PTH113, PTH202

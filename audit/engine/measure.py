@@ -35,6 +35,7 @@ from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.corpus.cache import Cache
 from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.fingerprint import Fingerprint
+from asr_gate.corpus.objects import prefetch
 from asr_gate.corpus.speech.activity import HOP, level_db, spans, speech_activity
 from asr_gate.corpus.speech.audio import AudioError, EmptyAudio, Recording
 from asr_gate.corpus.speech.decoding import Decoder
@@ -176,6 +177,7 @@ class Measurer:
                 submit(job)
         heard: list[tuple[Utterance, Recording]] = []
         wanted = [u for u in utterances if u.id in decoded]
+        prefetch(u.audio for u in wanted)
         for u, found in zip(wanted, self._decoders.map(self._decode, wanted), strict=True):
             if u.id in jobs:
                 jobs[u.id].recording = found

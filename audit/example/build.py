@@ -8,7 +8,6 @@ import json
 import shutil
 import sys
 import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,13 @@ import numpy as np
 import soundfile
 
 from asr_gate.audit.example.breakage import Kind, Plan, Row, break_rows
+from asr_gate.audit.example.manifest import (
+    broken_summary,
+    figures,
+    put_figures,
+    write_manifest,
+    write_row,
+)
 from asr_gate.audit.example.sound import (
     FLAC,
     MP3,
@@ -119,12 +125,12 @@ def main() -> int:
     broken = {}
     for name, plan in PLANS.items():
         changed, kinds = break_rows(rows, plan, _rng(name), HERE)
-        _write_manifest(HERE / name, changed)
-        broken[name] = _broken_summary(rows, kinds)
+        write_manifest(HERE / name, changed, LANGUAGE)
+        broken[name] = broken_summary(rows, kinds)
     (HERE / "broken.json").write_text(json.dumps(broken, indent=1) + "\n")
-    figures = _figures(rows, broken)
-    _put_figures(HERE / "README.md", figures)
-    print(figures)
+    found = figures(HERE, rows, broken)
+    put_figures(HERE / "README.md", found)
+    print(found)
     return 0
 
 
@@ -147,7 +153,8 @@ def _sentences() -> dict[str, list[str]]:
 def _clean_rows(sentences: Iterator[str]) -> list[Row]:
     """Recordings of people, a session of several rows in one file, and single sentences."""
     rows = [
-        _row(
+        write_row(
+            HERE,
             f"clean-{n:03}",
             samples,
             codec,
@@ -238,7 +245,8 @@ def _padded(samples: Samples, rng: np.random.Generator) -> Samples:
 
 
 def _spoken_row(identity: str, spoken: Spoken, samples: Samples, codec: Codec, domain: str) -> Row:
-    return _row(
+    return write_row(
+        HERE,
         identity,
         samples,
         codec,
@@ -246,26 +254,6 @@ def _spoken_row(identity: str, spoken: Spoken, samples: Samples, codec: Codec, d
         domain=domain,
         speaker=spoken.voice.speaker,
     )
-
-
-def _row(
-    identity: str,
-    samples: Samples,
-    codec: Codec,
-    *,
-    text: str,
-    domain: str,
-    speaker: str,
-    synthesized: bool = True,
-) -> Row:
-    """Write the audio; the row's duration is that of the file, read back."""
-    path = f"audio/{identity}{codec.suffix}"
-    write(HERE / path, samples, codec)
-    decoded, rate = soundfile.read(HERE / path)
-    if (len(decoded), rate) != (len(samples), SAMPLE_RATE):
-        raise RuntimeError(f"{path}: {len(samples)} samples written, {len(decoded)} read back")
-    duration = round(len(decoded) / rate, 4)
-    return Row(identity, path, text, duration, domain, speaker, synthesized=synthesized)
 
 
 def _segments(
@@ -305,74 +293,6 @@ def _recordings() -> Iterator[tuple[str, str, Samples, Codec]]:
 
 def _cycle(codecs: Sequence[Codec], n: int) -> Codec:
     return codecs[n % len(codecs)]
-
-
-def _write_manifest(path: Path, rows: Sequence[Row]) -> None:
-    lines = []
-    for row in rows:
-        fields: dict[str, str | float] = {"id": row.id, "audio_filepath": row.audio_filepath}
-        if row.offset is not None:
-            fields["offset"] = row.offset
-        fields |= {
-            "duration": row.duration,
-            "text": row.text,
-            "lang": LANGUAGE,
-            "domain": row.domain,
-            "speaker": row.speaker,
-        }
-        lines.append(json.dumps(fields, ensure_ascii=False) + "\n")
-    path.write_text("".join(lines))
-
-
-def _broken_summary(rows: Sequence[Row], kinds: dict[str, Kind]) -> dict[str, object]:
-    population = Counter(row.domain for row in rows)
-    hit = Counter(row.domain for row in rows if row.id in kinds)
-    return {
-        "rows": len(rows),
-        "broken_rows": len(kinds),
-        "share": round(len(kinds) / len(rows), 4),
-        "domain_shares": {d: round(hit[d] / n, 4) for d, n in population.items()},
-        "kinds": dict(Counter(kind.value for kind in kinds.values())),
-        "broken": {identity: kinds[identity].value for identity in sorted(kinds)},
-    }
-
-
-def _figures(rows: Sequence[Row], broken: dict[str, dict[str, object]]) -> str:
-    """The figures of the README, in Markdown."""
-    lines = [
-        "| domain | rows | minutes | kB of audio | speakers | files by format |",
-        "|---|---|---|---|---|---|",
-    ]
-    for domain in (CLEAN, NOISY, LONG):
-        mine = [row for row in rows if row.domain == domain]
-        paths = sorted({row.audio_filepath for row in mine})
-        suffixes = Counter(Path(path).suffix.removeprefix(".") for path in paths)
-        lines.append(
-            f"| `{domain}` | {len(mine)} | {sum(row.duration for row in mine) / 60:.1f}"
-            f" | {sum((HERE / path).stat().st_size for path in paths) / 1000:.0f}"
-            f" | {len({row.speaker for row in mine})}"
-            f" | {', '.join(f'{n} {suffix}' for suffix, n in sorted(suffixes.items()))} |"
-        )
-    good = {HERE / row.audio_filepath for row in rows}
-    spoiled = [path for path in (HERE / "audio").iterdir() if path not in good]
-    total = sum(path.stat().st_size for path in (HERE / "audio").iterdir())
-    lines += [
-        "",
-        f"Broken audio: {len(spoiled)} more files,"
-        f" {sum(path.stat().st_size for path in spoiled) / 1000:.0f} kB."
-        f" All audio: {total / 1e6:.2f} MB.",
-    ]
-    for name, summary in broken.items():
-        lines.append(f"`{name}`: {summary['broken_rows']} of {summary['rows']} rows broken.")
-    return "\n".join(lines)
-
-
-def _put_figures(readme: Path, figures: str) -> None:
-    """Put `figures` between the README's two markers."""
-    start, end = "<!-- figures: made by build.py -->", "<!-- end of figures -->"
-    head, _, rest = readme.read_text().partition(start)
-    _, _, tail = rest.partition(end)
-    readme.write_text(f"{head}{start}\n{figures}\n{end}{tail}")
 
 
 if __name__ == "__main__":

@@ -135,6 +135,12 @@ class Dataset(Frozen):
     fingerprint: str
     fingerprint_audio: Literal["full", "sampled"]
     """Whether the fingerprint is over every byte of the audio, or over blocks of it."""
+    fingerprint_from: dict[Literal["bytes", "checksum", "etag"], int] = Field(
+        default_factory=dict, exclude_if=lambda one: not one
+    )
+    """Utterances whose audio lies in a store, by what the fingerprint was taken from: bytes that
+    were read, a SHA-256 that the store keeps, or bytes that an earlier command read, of which the
+    store's ETag says that they are the same. Left out where all audio lies on disk."""
     utterances: int
     hours: float
     manifests: list[str]
@@ -351,10 +357,11 @@ class Report(Frozen):
         return (self.model_dump_json(indent=2) + "\n").encode()
 
     def compute_digest(self) -> str:
-        """SHA-256 over what the data, the policy and the seed decide; not over times or paths."""
+        """SHA-256 over what the data, the policy and the seed decide; not over times or places."""
         beside = {"digest", "seal", "created_at", "tool", "second_opinion"}
         content = self.model_dump(mode="json", exclude=beside)
         content["dataset"].pop("manifests")
+        content["dataset"].pop("fingerprint_from", None)
         return _sha256(content)
 
 

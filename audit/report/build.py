@@ -146,6 +146,7 @@ def build(
         dataset=schema.Dataset(
             fingerprint=fingerprint.digest,
             fingerprint_audio=fingerprint.audio,
+            fingerprint_from=fingerprint.taken_from,
             utterances=len(corpus.utterances),
             hours=_r(fsum(s.hours.seconds for s in outcome.samples.values()) / 3600),
             manifests=corpus.manifests,

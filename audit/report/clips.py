@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from asr_gate.corpus.cache import Cache
 from asr_gate.corpus.digests import digest_of, digests
+from asr_gate.corpus.objects import RemoteAudio, prefetched, remote_digests
 from asr_gate.corpus.speech.audio import AudioError
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.utterance import Utterance
@@ -53,9 +54,14 @@ def clips(
     """
     decoder = Decoder()
     paths = [u.audio for u in utterances if isinstance(u.audio, Path)] if cache else []
-    files = digests(paths, "full")
+    remote = [u.audio for u in utterances if isinstance(u.audio, RemoteAudio)] if cache else []
+    hashed = remote_digests(remote, "full", cached=True)
+    files: dict[object, str] = {
+        **digests(paths, "full"),
+        **{one: digest for one, (digest, _) in hashed.items()},
+    }
     try:
-        for u in utterances:
+        for u in prefetched(utterances, lambda u: u.audio):
             sound, key = None, ""
             if cache is not None:
                 sound = _sound(u, files)
@@ -77,9 +83,9 @@ def clips(
             cache.close()
 
 
-def _sound(u: Utterance, files: Mapping[Path, str]) -> str:
+def _sound(u: Utterance, files: Mapping[object, str]) -> str:
     """The digest of an utterance's audio."""
-    if isinstance(u.audio, Path):
+    if isinstance(u.audio, (Path, RemoteAudio)):
         return files[u.audio]
     return hashlib.sha256(u.audio.read()).hexdigest()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ LINES = frozenset({".csv", ".json", ".jsonl", ".scp", ".tsv"})
 KALDI = frozenset({"segments", "text"})
 """Manifests whose rows are lines; in another kind a row's number says nothing about lines."""
 HUB = "hf:"
+STORE = re.compile(r"(s3|gs|hf|https):/(?=[^/])")
+"""A URL that was joined to a folder, which makes one slash of two."""
 LONGEST = 500
 """Characters of one finding's message; nobody reads more in CI, and transcripts have no limit."""
 
@@ -30,7 +33,7 @@ class Location:
     """A row of a manifest, or a manifest."""
 
     file: str
-    """Below the root of the checkout, with `/`, or absolute; `hf:…` is no file, and stands so."""
+    """Below the root of the checkout, with `/`, or absolute; `hf:…` and URLs stand as they are."""
     line: int | None
 
     def __str__(self) -> str:
@@ -86,6 +89,8 @@ class Locations:
         full = PurePath(os.path.normpath(path))
         if full.is_relative_to(self._here):
             name = full.relative_to(self._here).as_posix()
+            if STORE.match(name):
+                return STORE.sub(r"\1://", name)
             if name.startswith(HUB):
                 return name
         inside = full.is_relative_to(self.root)

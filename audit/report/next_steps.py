@@ -14,6 +14,7 @@ from asr_gate.audit.records.causes import strongest_first
 from asr_gate.audit.records.excluded import excludes
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import LOCAL, Report
+from asr_gate.corpus.storage import url_of
 from asr_gate.corpus.utterance import Corpus
 
 NO_LANGUAGE = ("und", "mul")
@@ -39,7 +40,8 @@ class Data:
 
 def read_options(audio_root: Path | None, split: str | None) -> list[str]:
     """`--audio-root` and `--split`, as they were given."""
-    given = {"--audio-root": audio_root, "--split": split}
+    root = None if audio_root is None else url_of(audio_root) or audio_root
+    given = {"--audio-root": root, "--split": split}
     return [part for name, value in given.items() if value for part in (name, str(value))]
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from asr_gate.audit.report.locations import Level, Location, shortened
+from asr_gate.corpus.storage import is_url
 
 SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -72,6 +73,8 @@ def location_of(place: Location) -> dict[str, Any]:
 
 
 def _artifact(file: str) -> dict[str, str]:
+    if is_url(file):
+        return {"uri": quote(file, safe=":/")}
     path = PurePath(file)
     if path.is_absolute():
         return {"uri": path.as_uri()}

@@ -17,16 +17,20 @@ from asr_gate.corpus.formats.format import Format
 from asr_gate.corpus.formats.huggingface import HuggingFace
 from asr_gate.corpus.formats.kaldi import Kaldi
 from asr_gate.corpus.formats.lhotse_cuts import LhotseCuts
+from asr_gate.corpus.formats.lhotse_shar import LhotseShar
 from asr_gate.corpus.formats.lhotse_supervisions import LhotseSupervisions
 from asr_gate.corpus.formats.qwen3_asr import Qwen3Asr
+from asr_gate.corpus.formats.webdataset import WebDataset
 
 FORMATS: tuple[Format, ...] = (
     LhotseCuts(),
+    LhotseShar(),
     LhotseSupervisions(),
     Qwen3Asr(),  # and NeMo: rows without a language tag are NeMo's
     Delimited(),
     Kaldi(),
     AudioFolder(),
+    WebDataset(),
     HuggingFace(),  # takes every folder that is left
 )
 """In the order in which they are asked."""

@@ -14,6 +14,7 @@ from asr_gate.corpus.utterance import Seconds
 
 if TYPE_CHECKING:
     from asr_gate.corpus.labels import LabelRule
+    from asr_gate.corpus.mirror import Mirror
 
 AUDIO_COLUMNS = ("audio_filepath", "audio", "path", "file_name")
 TEXT_COLUMNS = ("text", "sentence", "transcript", "transcription")
@@ -63,6 +64,8 @@ class Source:
     """Further folders that its audio may lie in."""
     labels: tuple[LabelRule, ...] = ()
     """Rules that give its rows domains and splits."""
+    mirror: Mirror | None = None
+    """What it is a copy of, if it lies in a store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,7 @@ class LhotseCuts(Format):
             if isinstance(found, str):
                 yield Row(origin, fault=found)
             else:
-                yield from _cut(origin, found)
+                yield from rows_of_cut(origin, found)
 
     def write(self, source: Source, target: Path, change: Change, split: str | None) -> None:
         """The cuts that stay, byte for byte, and of other cuts the supervisions that stay."""
@@ -128,7 +128,8 @@ def _is_cut(row: Mapping[str, Any]) -> bool:
     return "supervisions" in row and not any(column in row for column in AUDIO_COLUMNS)
 
 
-def _cut(origin: str, raw: dict[str, Any]) -> Iterator[Row]:
+def rows_of_cut(origin: str, raw: dict[str, Any]) -> Iterator[Row]:
+    """One row for each supervision of a cut, or what is wrong with it."""
     named = {**labels(raw.pop("custom", None)), "id": raw.get("id")}
     kind = raw.pop("type", "MonoCut")
     if not isinstance(kind, str) or kind not in CUTS:

@@ -81,6 +81,7 @@ def load_samples(
         AudioError: the audio is missing, truncated, empty, not audio, too large, or ends before the
             utterance does.
         AlteredAudio: it is not what was audited.
+        StorageError: it lies in a store that cannot be read.
     """
     return _mixed(utterance, *_decode(utterance, audited), sample_rate)
 
@@ -102,8 +103,7 @@ def _decode(utterance: Utterance, audited: AuditedAudio | None) -> tuple[NDArray
             if audited is not None:
                 audited.require_unchanged(utterance, stream)
     except FileNotFoundError as error:
-        hint = "; URLs are not fetched" if "://" in name else ""
-        raise AudioError(f"{name}: no such audio file{hint}") from error
+        raise AudioError(f"{name}: no such audio file") from error
     except (soundfile.SoundFileError, OSError, MemoryError) as error:
         text = str(error) if isinstance(error, soundfile.SoundFileError) else ""
         reason = text.rpartition(": ")[2] or getattr(error, "strerror", None) or "out of memory"

@@ -11,7 +11,7 @@ import json
 import resource
 import signal
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -20,6 +20,7 @@ import numpy as np
 from asr_gate.corpus.audited import AlteredAudio, AuditedAudio
 from asr_gate.corpus.digests import Method
 from asr_gate.corpus.helper import Helper, HelperEnded
+from asr_gate.corpus.objects import RemoteAudio
 from asr_gate.corpus.speech.audio import (
     AudioError,
     EmptyAudio,
@@ -28,6 +29,7 @@ from asr_gate.corpus.speech.audio import (
     stored_duration,
 )
 from asr_gate.corpus.speech.stored import Signal
+from asr_gate.corpus.storage import ObjectChanged
 from asr_gate.corpus.utterance import Seconds, Utterance
 
 MEMORY = 1_500_000_000
@@ -60,6 +62,7 @@ class Decoder:
         Raises:
             AudioError: as there; also if the file ended the process, took too long, or is not what
                 is expected.
+            StorageError: it lies in a store that cannot be read.
         """
         found, samples = self._answer(utterance, sample_rate, expected)
         if "error" in found:
@@ -84,6 +87,15 @@ class Decoder:
     ) -> tuple[dict[str, Any], bytes]:
         """What the process says of an utterance, and its samples; without a rate its length."""
         audio = utterance.audio
+        if isinstance(audio, RemoteAudio):
+            try:
+                with audio.local() as path:
+                    copied = replace(utterance, audio=path, roots=())
+                    return self._answer(copied, sample_rate, expected)
+            except FileNotFoundError as error:
+                raise AudioError(f"{utterance.audio_name}: no such audio file") from error
+            except ObjectChanged as error:
+                raise AudioError(_changed(utterance.audio_name)) from error
         embedded = b"" if isinstance(audio, Path) else audio.read()
         request = {
             "rate": sample_rate,
@@ -146,8 +158,7 @@ def serve() -> None:
                 samples = found.samples.tobytes()
                 told = {"bytes": len(samples), "signal": asdict(found.signal)}
         except AlteredAudio:
-            reason = f"{asked['name']}: changed since the audit began; audit again"
-            told = {"error": reason, "empty": False}
+            told = {"error": _changed(asked["name"]), "empty": False}
         except EmptyAudio as error:
             told = {"error": str(error), "empty": True}
         except AudioError as error:
@@ -157,6 +168,10 @@ def serve() -> None:
             told = {"error": reason, "empty": False}
         answers.write(json.dumps(told).encode() + b"\n" + samples)
         answers.flush()
+
+
+def _changed(name: str) -> str:
+    return f"{name}: changed since the audit began; audit again"
 
 
 def _utterance(asked: dict[str, Any], embedded: bytes) -> Utterance:

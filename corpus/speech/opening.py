@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from asr_gate.corpus.audio_paths import held_by
 from asr_gate.corpus.files import open_regular
+from asr_gate.corpus.objects import RemoteAudio
 from asr_gate.corpus.utterance import Utterance
 
 
@@ -22,9 +23,15 @@ def open_audio(utterance: Utterance) -> Iterator[BinaryIO]:
     lies.
 
     Raises:
-        OSError: no such file, no regular file, or it lies outside of the utterance's `roots`.
+        OSError: no such file, no regular file, or it lies outside of the utterance's `roots`; or an
+            object that is not there, or was changed.
+        StorageError: its store cannot be read.
     """
     audio = utterance.audio
+    if isinstance(audio, RemoteAudio):
+        with audio.local() as path, open_regular(path) as stream:
+            yield stream
+        return
     if not isinstance(audio, Path):
         yield io.BytesIO(audio.read())
         return

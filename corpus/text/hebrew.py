@@ -1,4 +1,4 @@
-"""What Hebrew writes shorter than it is said, and the gender that a number takes from its noun."""
+"""What Hebrew writes otherwise than it is said, and the gender of a number after its noun."""
 
 from __future__ import annotations
 
@@ -75,6 +75,14 @@ _SHORT = re.compile(
     rf"({'|'.join(_SAID).replace(chr(39), _SIGN + '{1,2}')})(?!{_SIGN}?[א-ת])"
 )
 
+_MARKS = "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
+"""Points and accents, as part of a regular expression's class."""
+_LORD = re.compile(
+    rf"(?<![א-ת{_MARKS}])((?:[ובהכלמש][{_MARKS}]*){{0,3}}?)י[{_MARKS}]*ה[{_MARKS}]*ו[{_MARKS}]*ה[{_MARKS}]*"
+    r"(?![א-ת])"
+)
+"""The name of God, which is read as another word."""
+
 _MASCULINE = re.compile(
     # Singulars, which stand after eleven and more, and after a half.
     "אחוז|אירו|אלף|גרם|דולר|דונם|חודש|יום|איש|ליטר|מטר|מיליון|מיליארד|מילימטר|סנטימטר|קילו|"
@@ -96,7 +104,13 @@ _NEXT = re.compile(r"\s([א-ת]{2,})")
 
 def written_out(text: str) -> str:
     """The text with abbreviations and single letters as the words that are said for them."""
+    text = _LORD.sub(r"\1אדוני", text)
     return _SHORT.sub(lambda found: found[1] + _SAID[re.sub(f"{_SIGN}+", "'", found[2])], text)
+
+
+def without_marks(text: str) -> str:
+    """The text without Hebrew points and accents; with them it looks like the Bible's language."""
+    return re.sub(f"[{_MARKS}]", "", text)
 
 
 def gender_of_next(text: str) -> Gender | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from asr_gate.corpus.text.hebrew import without_marks
 from asr_gate.corpus.text.language import closest_code, same_language
 
 LEAST_LETTERS = 20
@@ -30,6 +31,7 @@ def better_language(text: str, language: str) -> tuple[str, float] | None:
     # Here, because the rules are listed where this library is not installed.
     from py3langid import classify, rank
 
+    text = without_marks(text)
     if sum(map(str.isalpha, text)) < LEAST_LETTERS:
         return None
     own = _own(language)
@@ -45,6 +47,7 @@ def likely_language(text: str) -> str | None:
     """Code of the language that a text is most likely in; None: it is too short to tell."""
     from py3langid import rank
 
+    text = without_marks(text)
     if sum(map(str.isalpha, text)) < LEAST_LETTERS:
         return None
     return str(max(rank(text), key=lambda found: found[1])[0])

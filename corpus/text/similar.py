@@ -135,11 +135,12 @@ def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
 
     Two are compared by `groups` only if they share one.
     """
-    halves = signatures_of(texts).view(np.uint64)
+    halves: NDArray[np.uint64] = signatures_of(texts).view(np.uint64)
     mixed = halves[:, :, 0] * _MIX[0] + np.arange(BANDS, dtype=np.uint64)
     mixed = (mixed ^ mixed >> np.uint64(29)) * _MIX[1] + halves[:, :, 1]
     mixed = (mixed ^ mixed >> np.uint64(32)) * _MIX[0]
-    return mixed ^ mixed >> np.uint64(29)
+    found: NDArray[np.uint64] = mixed ^ mixed >> np.uint64(29)
+    return found
 
 
 def with_company(blocks: Iterable[NDArray[np.uint64]], most: int = MOST_KEYS) -> NDArray[np.bool_]:

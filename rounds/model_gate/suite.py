@@ -28,6 +28,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from asr_gate.corpus.digests import digest_of
 from asr_gate.corpus.settings_file import read_settings
+from asr_gate.corpus.storage import is_url
 from asr_gate.train.recipes import Numbers
 
 Rate = Annotated[float, Field(ge=0, le=10)]
@@ -124,7 +125,10 @@ class LoadedSuite:
     def manifests(self, data: TestSet) -> list[str]:
         """Manifests of a set of the suite, as they are named from the current folder."""
         folder = self.path.parent
-        return [name if name.startswith("hf:") else str(folder / name) for name in data.manifests]
+        return [
+            name if name.startswith("hf:") or is_url(name) else str(folder / name)
+            for name in data.manifests
+        ]
 
     def audio_root(self, data: TestSet) -> Path | None:
         """The folder that audio of a set may lie in, from the current folder."""

@@ -75,3 +75,12 @@ def test_every_key_is_listed() -> None:
         *keys(Project)
     }
     assert "corpus" not in {*keys(Project)}
+
+
+def test_settings_of_a_repository_name_no_server() -> None:
+    write("[corpus]\nmanifests = ['https://10.0.0.1/train.jsonl']")
+    with pytest.raises(UserError, match="names a server"):
+        load_project()
+    write("[corpus]\nmanifests = ['s3://bucket/train.jsonl']\naudio_root = 's3://bucket/private'")
+    with pytest.raises(UserError, match=r"audio_root s3:.* lies outside of this folder"):
+        reading(load_project(), [], None, None)

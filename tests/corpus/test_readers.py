@@ -248,7 +248,7 @@ def test_what_would_never_end_is_no_manifest_and_no_audio(folder: Path) -> None:
         read_corpus([folder / "pipe.jsonl"])
     os.mkfifo(folder / "audio" / "pipe.wav")
     (folder / "audio" / "loop.wav").symlink_to("loop.wav")
-    names = ["audio/pipe.wav", "/dev/zero", "audio/" + "x" * 5000, "https://host/a.wav"]
+    names = ["audio/pipe.wav", "/dev/zero", "audio/" + "x" * 5000]
     rows = [{"audio_filepath": name, "text": "x"} for name in names]
     corpus = read_corpus([write_jsonl(folder / "m.jsonl", rows)], audio_root=Path("/dev"))
     fingerprint(corpus)
@@ -256,7 +256,7 @@ def test_what_would_never_end_is_no_manifest_and_no_audio(folder: Path) -> None:
         assert stored_duration(utterance) is None
         with pytest.raises(AudioError, match=r"no such audio file|not a regular|too long"):
             load(utterance, 16000)
-    assert len(corpus.utterances) == 4
+    assert len(corpus.utterances) == 3
     rows = [{"audio_filepath": "audio/loop.wav", "text": "x"}]
     with pytest.raises(UserError, match="cannot be a path"):
         read_corpus([write_jsonl(folder / "m.jsonl", rows)])

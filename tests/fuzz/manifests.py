@@ -16,6 +16,7 @@ from typing import Any
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.read import locate, read_corpus, read_rows
 from asr_gate.corpus.utterance import SkippedRow, Utterance
+from tests.corpus.tars import tar_bytes
 
 NEMO: list[dict[str, Any]] = [
     {
@@ -139,6 +140,16 @@ KALDI = {
     "utt2dur": b"u1 1.5\n",
     "utt2lang": b"u1 he\n",
 }
+MEMBERS = {
+    "a.wav": b"sound",
+    "a.json": json.dumps({"text": "one", "lang": "he"}).encode(),
+    "b.wav": b"sound",
+    "b.txt": "\u05e9\u05dc\u05d5\u05dd".encode(),
+}
+SHAR = {
+    "cuts.000000.jsonl": json_lines(CUTS),
+    "recording.000000.tar": tar_bytes({f"c{n}.wav": b"sound" for n in range(4)}),
+}
 KINDS = {
     "nemo": Kind({"m.jsonl": json_lines(NEMO)}, "m.jsonl", json_count),
     "qwen": Kind({"m.jsonl": json_lines(QWEN)}, "m.jsonl", json_count),
@@ -162,6 +173,9 @@ KINDS = {
     ),
     "pair": Kind(PAIR, ".", lambda files: len(filled(files["supervisions.jsonl"]))),
     "kaldi": Kind(KALDI, ".", kaldi_count),
+    # What a damaged tar file holds, its reader alone can say.
+    "webdataset": Kind({"m.tar": tar_bytes(MEMBERS)}, "m.tar", lambda files: 0),
+    "shar": Kind(SHAR, ".", lambda files: len(filled(files["cuts.000000.jsonl"]))),
 }
 
 

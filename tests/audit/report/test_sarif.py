@@ -152,6 +152,8 @@ def test_a_refusal_is_one_result_at_the_report() -> None:
         (["clips"], "clips/metadata.csv:3", ("clips/metadata.csv", 3)),
         (["hf:owner/name"], "name:3", ("hf%3Aowner/name", None)),
         (["hf:owner/name", "b.jsonl"], "hf:owner/name:3", ("hf%3Aowner/name", None)),
+        (["s3://corpora/a b.jsonl"], "a b.jsonl:3", ("s3://corpora/a%20b.jsonl", 3)),
+        (["s3://c/x/a.jsonl", "s3://c/y/b.csv"], "y/b.csv:3", ("s3://c/y/b.csv", 3)),
         (["a.jsonl"], "a.jsonl", ("a.jsonl", None)),
         (["a.jsonl"], "a.jsonl:0", ("a.jsonl", None)),
         (["a.jsonl"], "a.jsonl:99999999999999999999", ("a.jsonl", None)),

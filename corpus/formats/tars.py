@@ -1,0 +1,120 @@
+"""Audio in tar files: where each member lies, and its bytes. Nothing is unpacked."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import MEGABYTE, SETTINGS_LIMIT, open_regular
+from asr_gate.corpus.formats.format import Source
+from asr_gate.corpus.objects import local_copy, part
+from asr_gate.corpus.storage import is_url
+
+LARGEST = 1000 * MEGABYTE
+"""Bytes of one member that holds audio: it is read as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class TarAudio:
+    """Audio that is one member of a tar file, on disk or in a store."""
+
+    tar: str
+    """Path or URL."""
+    start: int
+    """Where its bytes begin."""
+    size: int
+
+    def read(self) -> bytes:
+        """Its bytes.
+
+        Raises:
+            UserError: the tar file cannot be read.
+        """
+        try:
+            if is_url(self.tar):
+                return part(self.tar, self.start, self.start + self.size)
+            with open_regular(Path(self.tar)) as stream:
+                stream.seek(self.start)
+                return stream.read(self.size)
+        except OSError as error:
+            raise UserError(f"{self.tar}: cannot be read ({error.strerror})") from error
+
+
+class Tar:
+    """An open tar file of a source."""
+
+    def __init__(self, place: str, stream: BinaryIO) -> None:
+        self._place = place
+        self._stream = stream
+
+    def members(self) -> Iterator[tarfile.TarInfo]:
+        """The regular files in it, in order.
+
+        Raises:
+            UserError: it is no tar file, or ends too early.
+        """
+        try:
+            with tarfile.open(fileobj=_Headers(self._stream), mode="r:") as archive:  # type: ignore[call-overload]
+                for member in archive:
+                    if member.isreg() and not member.issparse():
+                        yield member
+        except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
+            raise UserError(
+                f"{self._place}: not a whole tar file ({error}); write it again, not compressed"
+            ) from error
+
+    def text(self, member: tarfile.TarInfo) -> str:
+        """The text of a small member.
+
+        Raises:
+            ValueError: it is large, or not UTF-8.
+        """
+        if member.size > SETTINGS_LIMIT:
+            raise ValueError(f"over {SETTINGS_LIMIT // MEGABYTE} MB")
+        self._stream.seek(member.offset_data)
+        return self._stream.read(member.size).decode("utf-8-sig")
+
+    def audio(self, member: tarfile.TarInfo) -> TarAudio:
+        """The audio of a member."""
+        return TarAudio(self._place, member.offset_data, member.size)
+
+
+@contextmanager
+def opened(source: Source, path: Path) -> Iterator[Tar]:
+    """Open a tar file of a source; of one in a store, all of it is fetched.
+
+    Raises:
+        UserError: it is not there, or cannot be read.
+    """
+    remote = source.mirror.audio_at(path) if source.mirror else None
+    place = remote.url if remote else str(path)
+    copy: AbstractContextManager[Path] = local_copy(place) if remote else nullcontext(path)
+    try:
+        with copy as local, open_regular(local) as stream:
+            yield Tar(place, stream)
+    except OSError as error:
+        raise UserError(f"{place}: cannot be read ({error.strerror or error})") from error
+
+
+class _Headers:
+    """A stream from which only small pieces are read, whatever a header says of its length."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+
+    def read(self, size: int) -> bytes:
+        if size > SETTINGS_LIMIT:
+            raise OSError(f"a header of {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        return self._stream.seek(place, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
