@@ -39,7 +39,6 @@ LIBRARIES = (
     "rapidfuzz",
     "soundfile",
     "soxr",
-    "tantivy",
     "torch",
     "torchaudio",
     "transformers",

@@ -20,32 +20,31 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
-from itertools import islice, pairwise
+from itertools import islice, pairwise, repeat
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 from unicodedata import unidata_version
 
 import numpy as np
-import tantivy
 from numpy.typing import NDArray
 
+from asr_gate.audit.pairing.grams import GRAM, GramTable, Records, grams_of, write_table
 from asr_gate.corpus.cache import cache_limit
 from asr_gate.corpus.files import cache_home, make_private, open_regular
 
-GRAM = 3
-PART = 65_536
-"""Texts of one part at most, about: some 7 MB on disk."""
+PART = 4_000_000
+"""Letters of the texts of one part at most, about: some 12 MB on disk."""
 FEWEST_KEPT = 20_000
 """Texts under which an index is made in less time than it takes to look for a kept one."""
-FEW_MORE = 10
-"""Texts that each part gives beyond its share: the best ones are dealt by lot."""
 AT_ONCE = 100_000
 """Texts that are dealt at once."""
 MOST_KEPT = 2000
 """Parts."""
+READ = 2.0
+"""Texts whose trigrams are read for one search, as a share of all: each as often as it has one of
+those looked up. The rarest are read first; the common ones say little."""
 ABANDONED = 86_400.0
 """Seconds after which what an audit began to write is nobody's any more."""
-HEAP = 50_000_000
 SEAL = "digest"
 
 Keys = NDArray[np.uint64]
@@ -77,6 +76,7 @@ class TextIndex:
     def __init__(
         self,
         keys: Keys,
+        letters: int,
         texts: Callable[[], Iterable[Text]],
         fold: Callable[[str], str],
         made_by: Mapping[str, str],
@@ -87,8 +87,10 @@ class TextIndex:
         """Open what is kept, and make the rest.
 
         Args:
-            keys: of all texts, in any order, as often as they come.
-            texts: gives all texts; called only if something has to be made.
+            keys: of all texts, in their order, as often as they come.
+            letters: of all these texts, about.
+            texts: gives all texts; called only if something has to be made. It raises if they are
+                others than those of the keys.
             fold: how a text is to be compared; one that is empty then is left out.
             made_by: what else decides what is in the index.
             keep: whether to use what earlier audits made, and to keep what is made.
@@ -97,12 +99,9 @@ class TextIndex:
         self._exit = ExitStack()
         self._fold = fold
         self._say = say
-        schema = tantivy.SchemaBuilder()
-        schema.add_text_field("folded", stored=True, tokenizer_name="grams", index_option="freq")
-        schema.add_bytes_field("text", stored=True, indexed=False)
-        self._schema = schema.build()
+        self._given = keys
         ordered = np.unique(keys)
-        bits = max(0, (len(ordered) - 1) // PART).bit_length()
+        bits = max(0, (letters - 1) // PART).bit_length()
         self._shift = np.uint64(64 - bits)
         edges = np.searchsorted(self._part_of(ordered), np.arange(2**bits + 1))
         names = [_name(ordered[start:end], made_by) for start, end in pairwise(edges)]
@@ -110,7 +109,7 @@ class TextIndex:
         """Parts that were not there."""
         for folder, kept in self._places(keep and len(ordered) >= FEWEST_KEPT):
             try:
-                self._searchers = self._opened(folder, names, texts)
+                self._tables = self._opened(folder, names, texts)
             except (OSError, ValueError):  # no space, or somebody removes what is kept
                 if not kept:
                     raise
@@ -118,6 +117,8 @@ class TextIndex:
             if kept:
                 _make_room(folder, names, cache_limit())
             break
+        self._count = sum(map(len, self._tables))
+        self._usual = sum(table.read for table in self._tables) / max(1, self._count)
 
     def near(self, folded: str, most: int) -> list[Hit]:
         """The texts that share most with one, by BM25 over trigrams.
@@ -126,28 +127,24 @@ class TextIndex:
             folded: what is looked up.
             most: texts.
         """
-        grams = sorted({folded[at : at + GRAM] for at in range(len(folded) - GRAM + 1)})
-        if not grams:
-            return []
-        query = tantivy.Query.boolean_query(
-            [
-                (tantivy.Occur.Should, tantivy.Query.term_query(self._schema, "folded", gram))
-                for gram in grams
-            ]
-        )
-        each = -(-most // len(self._searchers)) + min(most, FEW_MORE)
-        hits = [
-            (score, searcher, at)
-            for searcher in self._searchers
-            for score, at in searcher.search(query, limit=each, count=False).hits
-        ]
-        # Texts are dealt by lot, so that a score means the same in every part.
-        found = []
-        for _, searcher, at in sorted(hits, key=lambda hit: -hit[0])[:most]:
-            document = searcher.doc(at)
-            text = Text(*json.loads(document["text"][0]))
-            found.append(Hit(text.key(), text, document["folded"][0]))
-        return found
+        grams = grams_of(folded)
+        places = [table.places(grams) for table in self._tables]
+        known = np.sum([ends - starts for starts, ends in places], axis=0)
+        chosen = _rarest(known, round(READ * self._count))
+        weights = np.log1p((self._count - known + 0.5) / (known + 0.5)).astype(np.float32)
+        best: list[tuple[float, int, int]] = []
+        for number, (table, (starts, ends)) in enumerate(zip(self._tables, places, strict=True)):
+            scores = table.scores(starts[chosen], ends[chosen], weights[chosen], self._usual)
+            least = best[-1][0] if len(best) == most else 0.0
+            better = np.flatnonzero(scores > least)
+            if len(better) > most:
+                floor = np.partition(scores[better], len(better) - most)[len(better) - most]
+                better = better[scores[better] >= floor]
+            best += zip(scores[better].tolist(), repeat(number), better.tolist(), strict=False)
+            best.sort(key=lambda one: (-one[0], one[1:]))
+            del best[most:]
+        found = (self._tables[number].record(at) for _, number, at in best)
+        return [Hit(one.key, Text(one.text, one.lang or None), one.folded) for one in found]
 
     def close(self) -> None:
         """Remove what is not kept."""
@@ -168,7 +165,7 @@ class TextIndex:
 
     def _opened(
         self, folder: Path, names: Sequence[str], texts: Callable[[], Iterable[Text]]
-    ) -> list[tantivy.Searcher]:
+    ) -> list[GramTable]:
         missing = {part for part, name in enumerate(names) if not _is_whole(folder / name)}
         if missing:
             if len(names) > 1:
@@ -176,10 +173,7 @@ class TextIndex:
             self._make(missing, folder, names, texts())
         self.made = len(missing)
         # Somebody may remove one meanwhile; it must not be taken for an empty one.
-        indexes = [tantivy.Index.open(str(folder / name)) for name in names]
-        for index in indexes:
-            index.register_tokenizer("grams", _grams())
-        return [index.searcher() for index in indexes]
+        return [GramTable(folder / name) for name in names]
 
     def _make(
         self, missing: Set[int], folder: Path, names: Sequence[str], texts: Iterable[Text]
@@ -187,48 +181,46 @@ class TextIndex:
         """Deal the texts to their parts on disk, and index one part after the other."""
         with tempfile.TemporaryDirectory(prefix="asr-texts-") as dealt:
             files = {part: Path(dealt) / str(part) for part in missing}
-            every = iter(texts)
+            keys, parts = self._given.tolist(), self._part_of(self._given).tolist()
+            given = iter(texts)
+            every = zip(keys, parts, given, strict=False)
             while some := list(islice(every, AT_ONCE)):
-                parts = self._part_of(np.array([text.key() for text in some], np.uint64))
-                lines: dict[int, list[str]] = {}
-                for text, part in zip(some, parts.tolist(), strict=True):
-                    if part in missing:
-                        lines.setdefault(part, []).append(json.dumps(text) + "\n")
-                for part, written in lines.items():
+                dealt_now: dict[int, Records] = {}
+                for key, part, (text, lang) in some:
+                    if part in missing and (folded := self._fold(text)):
+                        if part not in dealt_now:
+                            dealt_now[part] = Records()
+                        dealt_now[part].add(key, folded, lang or "", text)
+                for part, records in dealt_now.items():
                     with files[part].open("a", encoding="ascii") as stream:
-                        stream.writelines(written)
+                        stream.write(records.to_json() + "\n")
+            for _ in given:  # it raises at its end if the texts are others
+                pass
             for part in sorted(missing):
-                files[part].touch()
-                with files[part].open(encoding="ascii") as stream:
-                    self._make_part(folder / names[part], stream)
-                files[part].unlink()
-
-    def _make_part(self, place: Path, lines: IO[str]) -> None:
-        texts = {(text := Text(*json.loads(line))).key(): text for line in lines}
-        new = place.with_name(f".{place.name[:16]}-{secrets.token_hex(8)}")
-        new.mkdir(mode=0o700)
-        index = tantivy.Index(self._schema, str(new))
-        index.register_tokenizer("grams", _grams())
-        # One thread and one order, so that texts of equal rank come the same way every time.
-        writer = index.writer(heap_size=HEAP, num_threads=1)
-        for key in sorted(texts):
-            if folded := self._fold(texts[key].text):
-                document = tantivy.Document()
-                document.add_text("folded", folded)
-                document.add_bytes("text", json.dumps(texts[key]).encode())
-                writer.add_document(document)
-        writer.commit()
-        writer.wait_merging_threads()
-        (new / SEAL).write_text(_digest(new), encoding="ascii")
-        try:
-            new.rename(place)
-        except OSError:  # another audit made it meanwhile
-            shutil.rmtree(new)
+                records = Records()
+                if files[part].exists():
+                    with files[part].open(encoding="ascii") as stream:
+                        for line in stream:
+                            records.extend(line)
+                    files[part].unlink()
+                _make_part(folder / names[part], records)
 
 
-def _grams() -> tantivy.TextAnalyzer:
-    grams = tantivy.Tokenizer.ngram(min_gram=GRAM, max_gram=GRAM, prefix_only=False)
-    return tantivy.TextAnalyzerBuilder(grams).build()
+def _make_part(place: Path, records: Records) -> None:
+    new = place.with_name(f".{place.name[:16]}-{secrets.token_hex(8)}")
+    new.mkdir(mode=0o700)
+    write_table(new, records)
+    (new / SEAL).write_text(_digest(new), encoding="ascii")
+    try:
+        new.rename(place)
+    except OSError:  # another audit made it meanwhile
+        shutil.rmtree(new)
+
+
+def _rarest(known: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The rarest trigrams: so many as are in no more texts than that, counted for each."""
+    order = np.argsort(known, kind="stable")
+    return np.sort(order[: max(1, int(np.searchsorted(np.cumsum(known[order]), most)))])
 
 
 def _name(keys: Keys, made_by: Mapping[str, str]) -> str:

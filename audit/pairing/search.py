@@ -1,10 +1,9 @@
 """Which texts an utterance's audio may say: those of a corpus, and of files beside it.
 
-The model's greedy output is looked up in an index of all texts by its character trigrams (BM25, as
-tantivy computes it), and those that are found are compared with it by their longest common
-subsequence. The best few are aligned to the emission. Character n-grams find a text under noisy
-recognition, too (McNamee and Mayfield, "Character n-gram tokenization for European language text
-retrieval", 2004).
+The model's greedy output is looked up in an index of all texts by its character trigrams (BM25),
+and those that are found are compared with it by their longest common subsequence. The best few are
+aligned to the emission. Character n-grams find a text under noisy recognition, too (McNamee and
+Mayfield, "Character n-gram tokenization for European language text retrieval", 2004).
 """
 
 from __future__ import annotations
@@ -84,21 +83,29 @@ class TextSearch:
         """Of the texts of all files."""
         self._ends = [len(corpus.utterances) + len(corpus.others)]
         """Numbers of texts after which each file begins, and the last one ends."""
-        keys = array("Q", (text.key() for text in self._of_corpus()))
+        keys = array("Q")
+        letters = 0
+        for text in self._of_corpus():
+            keys.append(text.key())
+            letters += len(text.text)
         for file in files:
             for line, text in file.read():
                 self._lines.append(line)
                 keys.append(text.key())
+                letters += len(text.text)
             if len(keys) == self._ends[-1]:
                 raise UserError(f"--texts {file.path}: no text in it")
             self._ends.append(len(keys))
         known = np.frombuffer(keys, np.uint64)
         self._order = np.argsort(known, kind="stable")
         self._keys = known[self._order]
-        romanised = type(model).romanise is not AcousticModel.romanise
-        script = f"{type(model).__name__} {model.info.language}" if romanised else "as written"
+        self._romanised = type(model).romanise is not AcousticModel.romanise
+        script = (
+            f"{type(model).__name__} {model.info.language}" if self._romanised else "as written"
+        )
         self._index = TextIndex(
-            self._keys,
+            known,
+            letters,
             self._all,
             self._folded,
             {**made_by, "script": script},
@@ -189,12 +196,16 @@ class TextSearch:
     def _all(self) -> Iterator[Text]:
         yield from self._of_corpus()
         for file in self._files:
+            file.require_unchanged()
             for _, text in file.read():
                 yield text
+            file.require_unchanged()
 
     def _folded(self, text: str) -> str:
-        words = said(text).split()
-        return bare(" ".join(self._model.romanise(word) for word in words))
+        text = said(text)
+        if self._romanised:
+            text = " ".join(self._model.romanise(word) for word in text.split())
+        return bare(text)
 
 
 def best_of(near: Mapping[str, Transcript], trials: Trials) -> tuple[OtherText, ...]:

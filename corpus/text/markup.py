@@ -45,6 +45,9 @@ MARKUP = re.compile(
     )
 )
 
+_MAY_BE_MARKUP = re.compile(r"[<>\[(&:*♪♫]|[wW]{3}\.")
+"""What every markup has some of; most texts have none, which takes a tenth of the time to tell."""
+
 _INVISIBLE = re.compile(
     # Controls but those that split text; format characters but those that some scripts need.
     r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u180e\u200e\u200f\u2028\u2029"
@@ -75,7 +78,7 @@ def markup(text: str) -> tuple[str, str] | None:
     Kinds: `token` of a model, `tag` of HTML, XML or SSML, `entity`, `url`, `timestamp`, speaker
     `label`, `event` (`[noise]`, `(laughs)`).
     """
-    found = MARKUP.search(text)
+    found = MARKUP.search(text) if _MAY_BE_MARKUP.search(text) else None
     return None if found is None else (str(found.lastgroup), found[0].strip())
 
 

@@ -23,7 +23,8 @@ def texts(many: int) -> list[Text]:
 
 def opened(those: list[Text], *, keep: bool = True) -> TextIndex:
     keys = np.array([text.key() for text in those], np.uint64)
-    return TextIndex(keys, lambda: those, bare, {}, keep=keep, say=lambda _: None)
+    letters = sum(len(text.text) for text in those)
+    return TextIndex(keys, letters, lambda: those, bare, {}, keep=keep, say=lambda _: None)
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +33,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("CI", "GITHUB_ACTIONS", "ASR_CACHE_GB"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(indexing, "PART", 60)
+    monkeypatch.setattr(indexing, "PART", 2500)
     monkeypatch.setattr(indexing, "FEWEST_KEPT", 100)
     yield tmp_path / "asr-gate" / "texts"
 

@@ -1,0 +1,193 @@
+"""Texts by their character trigrams, on disk: which texts each of them is in.
+
+A search engine does it too, and takes several times as long to write: most of its work, scores by
+how often a trigram comes in a text, adds nothing to texts as short as these. A trigram is known by
+32 bits, so that any script will do; two that share them are too rare to matter.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+GRAM = 3
+CODE_BITS = np.uint64(21)
+"""Of a character's number."""
+MIX = np.uint64(0x9E3779B97F4A7C15)
+"""An odd factor that mixes bits (Fibonacci hashing; Knuth, *The Art of Computer Programming*, 6.4).
+"""
+HALF = np.uint64(32)
+SMALL = 2**16
+"""Texts whose numbers fit into 16 bits."""
+STEEP, BY_LENGTH = 1.2, 0.75
+"""BM25's k1 and b, as they are usually set (Robertson and Zaragoza, 2009)."""
+ARRAYS = ("keys", "grams", "starts", "texts_of", "sizes", "records", "ends")
+
+Array = NDArray[Any]
+
+
+class Record(NamedTuple):
+    """A text in a table."""
+
+    key: int
+    folded: str
+    """As it is compared."""
+    lang: str
+    """Empty: not known."""
+    text: str
+    """As it is written."""
+
+
+@dataclass
+class Records:
+    """Texts that become a table, each part of them in a list of its own."""
+
+    keys: list[int] = field(default_factory=list)
+    folded: list[str] = field(default_factory=list)
+    langs: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+
+    def add(self, key: int, folded: str, lang: str, text: str) -> None:
+        """Append one text; of its language, what stands before a null."""
+        self.keys.append(key)
+        self.folded.append(folded)
+        self.langs.append(lang.partition("\0")[0])
+        self.texts.append(text)
+
+    def to_json(self) -> str:
+        """All of it on one line."""
+        return json.dumps([self.keys, self.folded, self.langs, self.texts])
+
+    def extend(self, line: str) -> None:
+        """Append what `to_json` wrote."""
+        keys, folded, langs, texts = json.loads(line)
+        self.keys += keys
+        self.folded += folded
+        self.langs += langs
+        self.texts += texts
+
+
+class GramTable:
+    """Texts of which the same number of trigrams is read, however many there are of them."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open what `write_table` wrote; its files are mapped.
+
+        Raises:
+            OSError, ValueError: they are not there, or are no such files.
+        """
+        opened = {
+            name: np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in ARRAYS
+        }
+        self._keys, self._grams = opened["keys"], opened["grams"]
+        self._starts, self._texts_of = opened["starts"], opened["texts_of"]
+        self._records, self._ends = opened["records"], opened["ends"]
+        self._sizes = opened["sizes"]
+        self.read = int(self._sizes.sum(dtype=np.int64))
+        """Trigrams of all texts."""
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def places(self, grams: Array) -> tuple[Array, Array]:
+        """Where the numbers of the texts with each trigram begin and end, shape `(grams,)` each."""
+        if not len(self._grams):
+            return np.zeros(len(grams), np.int64), np.zeros(len(grams), np.int64)
+        at = np.minimum(np.searchsorted(self._grams, grams), len(self._grams) - 1)
+        there = self._grams[at] == grams
+        return np.where(there, self._starts[at], 0), np.where(there, self._starts[at + 1], 0)
+
+    def scores(self, starts: Array, ends: Array, weights: Array, usual: float) -> Array:
+        """BM25 of every text, each trigram of it counted once, shape `(texts,)`.
+
+        Args:
+            starts, ends: of `places`.
+            weights: of each trigram, shape `(grams,)`.
+            usual: trigrams of a text, the mean.
+        """
+        found = np.zeros(len(self), np.float32)
+        for start, end, weight in zip(starts.tolist(), ends.tolist(), weights, strict=True):
+            # A text comes once in the list of a trigram.
+            found[self._texts_of[start:end]] += weight
+        length = (1 - BY_LENGTH) + BY_LENGTH * self._sizes / np.float32(usual)
+        return found / (1 + STEEP * length.astype(np.float32))
+
+    def record(self, number: int) -> Record:
+        """One text."""
+        start = int(self._ends[number - 1]) if number else 0
+        record = bytes(self._records[start : self._ends[number]])
+        folded, lang, text = record.decode("utf-8", "surrogatepass").split("\0", 2)
+        return Record(int(self._keys[number]), folded, lang, text)
+
+
+def write_table(folder: Path, records: Records) -> None:
+    """Write texts as a table, to be opened as `GramTable`; of those with one key, the first.
+
+    Args:
+        folder: an empty one.
+        records: the texts; none of them is empty when it is folded.
+    """
+    keys, first = np.unique(np.array(records.keys, np.uint64), return_index=True)
+    order = first.tolist()
+    known, starts, texts_of, sizes = _inverted([records.folded[at] for at in order])
+    joined = [
+        "\0".join((records.folded[at], records.langs[at], records.texts[at])).encode(
+            errors="surrogatepass"
+        )
+        for at in order
+    ]
+    arrays = {
+        "keys": keys,
+        "grams": known,
+        "starts": starts,
+        "texts_of": texts_of,
+        "sizes": sizes,
+        "records": np.frombuffer(b"".join(joined), np.uint8),
+        "ends": np.cumsum([len(one) for one in joined], dtype=np.uint64),
+    }
+    for name in ARRAYS:
+        np.save(folder / f"{name}.npy", arrays[name], allow_pickle=False)
+
+
+def grams_of(text: str) -> Array:
+    """The trigrams of one text, each once, in order, shape `(grams,)`."""
+    return np.unique(_hashed(_codes(text)).astype(np.uint32))
+
+
+def _codes(text: str) -> Array:
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64)
+
+
+def _hashed(codes: Array) -> Array:
+    """The trigram that begins at each character, as 32 bits of 64, shape `(characters - 2,)`."""
+    if len(codes) < GRAM:
+        return np.zeros(0, np.uint64)
+    exact = (codes[:-2] << (2 * CODE_BITS)) | (codes[1:-1] << CODE_BITS) | codes[2:]
+    return (exact * MIX) >> HALF
+
+
+def _inverted(texts: Sequence[str]) -> tuple[Array, Array, Array, Array]:
+    """All trigrams, where each one's texts begin, these, and how many trigrams each text has."""
+    lengths = [len(text) for text in texts]
+    owner = np.repeat(np.arange(len(texts), dtype=np.uint32), lengths)
+    hashed = _hashed(_codes("".join(texts)))
+    whole = owner[2:] == owner[:-2]
+    pairs = (hashed[whole] << HALF) | owner[:-2][whole]
+    del hashed, owner, whole
+    pairs.sort()
+    pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
+    grams = (pairs >> HALF).astype(np.uint32)
+    texts_of = pairs.astype(np.uint32)  # the lower half
+    first = np.flatnonzero(np.concatenate([[True], grams[1:] != grams[:-1]])) if len(grams) else []
+    starts = np.append(first, len(grams)).astype(np.uint32)
+    sizes = np.bincount(texts_of, minlength=len(texts)).astype(np.uint32)
+    if len(texts) <= SMALL:
+        texts_of = texts_of.astype(np.uint16)
+    return grams[starts[:-1]], starts, texts_of, sizes
