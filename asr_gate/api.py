@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from asr_gate.audit.gate import CautionNotAccepted, NoVerdict, Stopped
 from asr_gate.audit.gate.tables import AuditReport, load
-from asr_gate.audit.records.report import REPORT_FILE
+from asr_gate.audit.records.report import REPORT_FILE, Report
 from asr_gate.corpus.errors import UserError
 
 if TYPE_CHECKING:
@@ -129,14 +129,18 @@ def audit_corpus(
         texts=tuple(map(Path, texts)),
         precision=precision,
     )
+    data = Data([os.fspath(one) for one in names], read_options(root, split))
+    file = settings.out / settings.name / REPORT_FILE
+
+    def page(report: Report) -> None:
+        found = AuditReport(file, report)
+        write_page(found, corpus, limits.report, data, audio=page_audio, cache=cache)
+
     try:
-        result = audit(corpus, settings, progress or _Quiet())
+        result = audit(corpus, settings, progress or _Quiet(), page)
     except Interrupted as error:
         raise KeyboardInterrupt(str(error)) from error
-    folder = settings.out / settings.name
-    data = Data([os.fspath(one) for one in names], read_options(root, split))
-    write_page(folder, corpus, limits.report, data, audio=page_audio, cache=cache)
-    return AuditReport(folder / REPORT_FILE, result.report)
+    return AuditReport(file, result.report)
 
 
 def load_report(path: PathLike = "reports/phase0") -> AuditReport:

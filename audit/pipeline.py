@@ -6,7 +6,7 @@ read → sample → measure → judge → check → decide → report
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -32,7 +32,7 @@ from asr_gate.audit.pairing.search import TextSearch
 from asr_gate.audit.prepare import Prepared, Settings, prepare
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.power import MIN_PLANTED
-from asr_gate.audit.records.report import Tool
+from asr_gate.audit.records.report import Report, Tool
 from asr_gate.audit.report.build import AuditResult, build, with_adaptation, with_opinion
 from asr_gate.audit.report.write import write
 from asr_gate.audit.sample.sequential import SequentialSample
@@ -54,13 +54,19 @@ class Interrupted(Exception):
         super().__init__(f"{done} of {total} utterances are measured and kept")
 
 
-def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult:
+def audit(
+    corpus: Corpus,
+    settings: Settings,
+    progress: Progress,
+    page: Callable[[Report], object] = lambda report: None,
+) -> AuditResult:
     """Audit a corpus and write its report into `settings.out`/`settings.name`.
 
     Args:
         corpus: as `asr_gate.corpus` read it.
         settings: what to audit, and how.
         progress: who is told how far it is.
+        page: writes the page of the report, before the report itself is written.
 
     Raises:
         UserError: nothing to audit, a bad setting, parts of another audit in the folder, or, with
@@ -126,7 +132,7 @@ def audit(corpus: Corpus, settings: Settings, progress: Progress) -> AuditResult
             if adapted is not None:
                 summary = adapted.summary(policy.decision.confidence)
                 result = with_adaptation(result, summary, adapted.folds.of)
-            result = write(result, corpus, folder)
+            result = write(result, corpus, folder, page)
         if not settings.merge:  # whoever shared an audit may want to merge it again
             parts.remove()
     return result

@@ -41,7 +41,9 @@ def audit_all_rows(
         NoVerdict: the report's policy cannot be read.
     """
     from asr_gate.audit.gate.leaks import policy_of
+    from asr_gate.audit.gate.tables import AuditReport
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
+    from asr_gate.audit.records.report import REPORT_FILE
     from asr_gate.audit.report.next_steps import NO_LANGUAGE, Data, aligner_spec, audit_again
     from asr_gate.audit.review.page_file import write_page
     from asr_gate.cli.progress import AuditProgress
@@ -81,10 +83,16 @@ def audit_all_rows(
             with AuditProgress() as progress:
                 unheard = report.dataset.utterances - report.total_samples
                 progress.say(f"hears the {unheard} rows that the sample left out, into {new}")
-                audit(corpus, settings, progress)
+                audit(
+                    corpus,
+                    settings,
+                    progress,
+                    lambda report: write_page(
+                        AuditReport(new / REPORT_FILE, report), corpus, policy.report, data
+                    ),
+                )
         except Interrupted as interrupt:
             end_interrupted(interrupt, "the same command goes on")
-    write_page(new, corpus, policy.report, data)
     return new
 
 

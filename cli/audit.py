@@ -274,11 +274,13 @@ def command(
         raise click.UsageError("--address, --workers and --gpus-per-worker need --engine ray")
     from asr_gate.audit.engine.on_ray import RayOptions
     from asr_gate.audit.engine.shards import Share
+    from asr_gate.audit.gate.tables import AuditReport
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import doubts, load_policy
-    from asr_gate.audit.records.report import REPORT_FILE
+    from asr_gate.audit.records.report import REPORT_FILE, Report
     from asr_gate.audit.report.history import HISTORY
     from asr_gate.audit.report.next_steps import Data, next_commands, read_options
+    from asr_gate.audit.report.page import PAGE_FILE
     from asr_gate.audit.report.publish import coverage_histogram, publish, rows_of, run_config
     from asr_gate.audit.report.terminal import print_report
     from asr_gate.audit.review.page_file import write_page
@@ -333,6 +335,15 @@ def command(
         tensorboard=out / name / "tensorboard",
     )
     tracker.check()
+    folder = out / name
+    data = Data(source.manifests, read_options(source.audio_root, source.split))
+    if not manifests and project.corpus.manifests:  # later commands read asr.toml, too
+        data = Data([], read_options(audio_root, split))
+
+    def page(report: Report) -> None:
+        found = AuditReport(folder / REPORT_FILE, report)
+        write_page(found, corpus, rules.report, data, audio=page_audio, cache=cache)
+
     with one_interrupt():
         try:
             with AuditProgress() as progress:
@@ -346,17 +357,12 @@ def command(
                         f"the audit of {made:%Y-%m-%d %H:%M} in {out / name} moves to "
                         f"{out / name / HISTORY} when this one is done"
                     )
-                result = audit(corpus, settings, progress)
+                result = audit(corpus, settings, progress, page)
         except Interrupted as interrupt:
             end_interrupted(interrupt, "go on with the same command and --resume")
-    folder = out / name
     # Files of an earlier audit of this name would be drawn over ours.
     shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     rows = rows_of(result)
-    data = Data(source.manifests, read_options(source.audio_root, source.split))
-    if not manifests and project.corpus.manifests:  # later commands read asr.toml, too
-        data = Data([], read_options(audio_root, split))
-    page = write_page(folder, corpus, rules.report, data, audio=page_audio, cache=cache)
     with tracker:
         tracker.init(config=run_config(result.report))
         publish(result.report, rows, folder, tracker, corpus.utterances)
@@ -366,7 +372,7 @@ def command(
             click.echo(result.report.model_dump_json(indent=2))
         else:
             print_report(result.report, _Console(), coverage_histogram(result.report, rows))
-            click.echo(f"\nReport: {page}")
+            click.echo(f"\nReport: {folder / PAGE_FILE}")
             click.echo(f"\n{_next(next_commands(result.report, folder, data))}")
         if demonstration:
             click.secho(demonstration, fg="yellow", bold=True, err=as_json)

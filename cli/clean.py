@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 CLEANED = "cleaned"
 """Name of the audit that is to follow, so that the one before stays."""
+NAMED = 10
+"""Rows that stay and may be wrong, of one reason."""
 OF_THE_CORPUS = frozenset({"D009", "D010"})
 """Rules that speak of the corpus and name a row as an example."""
 
@@ -170,6 +172,7 @@ def command(
                 audio_root, None if source.split == project.corpus.split else source.split
             )
             following = audit_again(found, Data([], options), name=CLEANED)
+    left_open = dropping.left_open(found, findings, {*dropped, *repaired})
     unsampled = found.dataset.utterances - found.total_samples
     if as_json:
         told = {
@@ -179,6 +182,7 @@ def command(
             "dropped": [{**group._asdict(), "rows": rows} for group, rows in groups],
             "fixed": fixed,
             "repaired": given,
+            "left_open": left_open,
             "next": following,
             "written": [_as_json(one) for one in written],
         }
@@ -191,6 +195,9 @@ def command(
     elif astray := len(found.pairing.found):
         how = "--repair --all-rows gives" if sampled else "--repair gives"
         lines.append(f"{astray} audited rows say another row's text; {how} them that text")
+    for why, ids in left_open.items():
+        more = f" and {len(ids) - NAMED} more (--json names all)" if len(ids) > NAMED else ""
+        lines.append(f"kept, and perhaps wrong ({why}): {', '.join(ids[:NAMED])}{more}")
     if fix:
         lines.append(f"corrected texts: {fixed}")
     if staying := dropping.staying(findings, dropped, choice):

@@ -234,7 +234,7 @@ class _Values:
             # What looks like defects is then as likely the aligner's own weakness.
             least = self._least(false_alarm, 0.0, weak)
         # Up to where a few more planted ones would be lost, a higher threshold costs little.
-        lost = float((self.all_planted <= least).mean())
+        lost = 0.0 if weak else float((self.all_planted <= least).mean())
         room = float(np.quantile(self.all_planted, min(1.0, max(lost + ROOM, 1 - NEARLY_ALL))))
         return max(least, (least + room) / 2)
 

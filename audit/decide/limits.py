@@ -205,7 +205,7 @@ def why_it_ended(ending: Ending, sampled: int, policy: DecisionPolicy) -> str:
 
 def unseen_cuts(
     calibration: Calibration, populations: Mapping[str, int], policy: DecisionPolicy
-) -> str:
+) -> list[str]:
     """Why it is no PROCEED where cut transcripts, which exclude a row, are not detected.
 
     Where nearly all transcripts are cut, a planted cut looks like the others and is not found.
@@ -218,11 +218,11 @@ def unseen_cuts(
     domains = [d for d in populations if "cut" in calibration.underpowered.get(d, ())]
     percent = 100 * sum(populations[d] for d in domains) / max(1, sum(populations.values()))
     if percent <= policy.untold_caution_above:
-        return ""
-    return (
+        return []
+    return [
         f"planted cuts are not detected in {percent:.0f} % of it: most transcripts there may be "
         "cut, or the aligner does not hear their ends; listen to a few rows to the end"
-    )
+    ]
 
 
 def undetectable(

@@ -26,6 +26,7 @@ from asr_gate.audit.decide.limits import (
 from asr_gate.audit.decide.sequential import Ending
 from asr_gate.audit.decide.splits import estimate_splits
 from asr_gate.audit.decide.verdict import RECOMMENDATIONS, Verdict, decide
+from asr_gate.audit.decide.words import many_word_errors
 from asr_gate.audit.judge import JudgedSample
 from asr_gate.audit.policy import Policy
 from asr_gate.audit.records.controls import Kind
@@ -38,6 +39,9 @@ from asr_gate.corpus.utterance import Corpus, Seconds
 
 EXCLUDING: tuple[Kind, ...] = ("swapped", "cut")
 """Kinds of planted defects that exclude a row where they are real; the others are warnings."""
+
+UNREADABLE = ("S001", "S002")
+"""Faults of rows whose audio cannot be read: they could not be audited, as the skipped ones."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,15 @@ def conclude(
         deciding = correction or overall
         each = {d: corrected(one, measured[d].power) or one for d, one in domains.items()}
     everything = len(corpus.utterances) + len(corpus.skipped)
-    skipped = 100 * len(corpus.skipped) / everything
+    unreadable = {d: sum(_is_unreadable(row) for row in s.rows) for d, s in samples.items()}
+    lost = fsum(
+        s.count.population * unreadable[d] / s.count.sampled
+        for d, s in samples.items()
+        if s.count.sampled
+    )
+    skipped = 100 * (len(corpus.skipped) + lost) / everything
     populations = {domain: s.count.population for domain, s in samples.items()}
+    judged = {domain: populations[domain] for domain in told}
     unfit = no_verdict(sample, populations, policy, model)
     unjudged = untold_percentage(sample.untold, populations)
     verdict = unfit or decide(
@@ -120,8 +131,12 @@ def conclude(
         skipped,
         sample.untold,
         unjudged,
+        unreadable=sum(unreadable.values()),
         power_known=power.known,
-        unseen=unseen_cuts(sample.calibration, {d: populations[d] for d in told}, policy.decision),
+        unseen=[
+            *unseen_cuts(sample.calibration, judged, policy.decision),
+            *many_word_errors(sample, judged, excluded_ids(sample.findings)),
+        ],
     )
     # Where nothing can be told, what else cannot is no news.
     notes = [] if unfit else undetectable(sample.calibration, policy.controls, sample.in_force)
@@ -166,6 +181,11 @@ def _samples(
         hours = StratumHours(size, fsum(seconds[domain]), [lengths[r.id] for r in sampled], bad)
         samples[domain] = DomainSample(sampled, StratumCount(size, len(sampled), sum(bad)), hours)
     return samples
+
+
+def _is_unreadable(row: Judged) -> bool:
+    fault = row.measured.fault
+    return fault is not None and fault.code in UNREADABLE
 
 
 def _hours(samples: Mapping[str, DomainSample], share: Interval, policy: Policy) -> Interval | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from asr_gate.audit.decide.estimate import Interval
@@ -41,8 +41,9 @@ def decide(
     untold: Mapping[str, str] | None = None,
     untold_percentage: float = 0.0,
     *,
+    unreadable: int = 0,
     power_known: bool = True,
-    unseen: str = "",
+    unseen: Sequence[str] = (),
 ) -> Verdict:
     """Decide on the estimated share of low-quality utterances.
 
@@ -54,11 +55,11 @@ def decide(
         overall: share in the corpus, less the domains of which nothing can be told.
         domains: share in each of the others.
         skipped_percentage: rows that could not be audited, in percent of all rows.
+        unreadable: sampled rows of which the audio could not be read; they are among them.
         untold: domains of which nothing can be told, each with the reason.
         untold_percentage: utterances in them, in percent of the corpus.
         power_known: whether enough defects were planted to measure the detection power.
-        unseen: what nobody can know for a defect that excludes rows and is not detected; empty:
-            there is none.
+        unseen: what is wrong, or may be, with rows that no finding excludes.
     """
     reasons: list[str] = []
     percent = _deciding(policy, overall)
@@ -111,19 +112,21 @@ def decide(
             f"{untold_percentage:.1f} % of the corpus is not judged: above "
             f"{policy.untold_caution_above:g} % (decision.untold_caution_above)"
         )
-    skipped = f"{skipped_percentage:.1f} % of the rows could not be audited: above"
+    which = f" (the audio of {unreadable} sampled rows cannot be read)" if unreadable else ""
+    skipped = f"{skipped_percentage:.1f} % of the rows could not be audited{which}: above"
     recommendation = ""
     if skipped_percentage > policy.skipped_stop_above:
         if decision != "STOP":
             recommendation = SKIPPED  # the transcripts are not what is wrong
         decision = "STOP"
-        reasons.append(f"{skipped} {policy.skipped_stop_above:g} % (decision.skipped_stop_above)")
-    elif skipped_percentage > policy.skipped_caution_above:
-        cautions.append(
-            f"{skipped} {policy.skipped_caution_above:g} % (decision.skipped_caution_above)"
+        reasons.insert(
+            0, f"{skipped} {policy.skipped_stop_above:g} % (decision.skipped_stop_above)"
         )
-    if unseen:
-        cautions.append(unseen)
+    elif skipped_percentage > policy.skipped_caution_above:
+        limit = f"{policy.skipped_caution_above:g} % (decision.skipped_caution_above)"
+        reasons.insert(0, f"{skipped} {limit}")
+        decision = "CAUTION" if decision == "PROCEED" else decision
+    cautions += unseen
     if cautions and decision == "PROCEED":
         decision = "CAUTION"
     return Verdict(decision, reasons + cautions, recommendation)

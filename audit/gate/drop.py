@@ -213,6 +213,29 @@ def staying(findings: Iterable[Finding], dropped: Container[str], choice: Choice
     return dict(sorted(Counter(code for code, row in left if row not in dropped).items()))
 
 
+def left_open(
+    report: Report, findings: Iterable[Finding], gone: Container[str]
+) -> dict[str, list[str]]:
+    """Rows that stay and may have a wrong text, by the reason why the audit does not say.
+
+    Args:
+        report: the report.
+        findings: of it, those that are left.
+        gone: ids of the rows that are dropped, or got another text.
+    """
+    found: dict[str, set[str]] = {}
+    unsure = {one.id for one in report.pairing.unsure}
+    for identity in unsure:
+        found.setdefault("one of several texts may be theirs", set()).add(identity)
+    for finding in findings:
+        domain = report.domain_statistics.get(finding.domain)
+        untold = domain is not None and domain.cannot_tell is not None
+        if untold and not finding.counts and finding.severity == "error":
+            found.setdefault(f"domain {finding.domain} cannot be judged", set()).add(finding.id)
+    left = {why: sorted(id for id in ids if id not in gone) for why, ids in found.items()}
+    return {why: ids for why, ids in sorted(left.items()) if ids}
+
+
 def _by_id(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
     by_id: dict[str, list[Finding]] = {}
     for finding in findings:

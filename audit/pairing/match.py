@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from rapidfuzz.distance import Indel
 
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.pairing import OtherText, Partner
@@ -21,7 +22,8 @@ from asr_gate.corpus.utterance import Corpus
 SHORT = 25
 """Letters under which a text may fit by chance."""
 FEWEST_LETTERS = 10
-"""Letters under which no text is taken for the right one: digits are taken for each other."""
+"""Letters under which no text is taken for the right one, or for another than one that differs from
+it in fewer: digits are taken for each other."""
 MOST = {False: 0.7, True: 0.4}
 """Ratio of the best text's cost to the next one's that no threshold exceeds; True: short texts. Of
 83 read English sentences under two models, the second to the third had 0.76 or more, of short texts
@@ -74,6 +76,8 @@ def match(rows: Sequence[Measured], corpus: Corpus, *, false_alarm: float) -> Ma
         else MOST[short]
         for short, values in ratios.items()
     }
+    tried = {text.row for row in searched for text in row.others}
+    texts = _texts({row.id for row in searched} | tried, corpus) if searched else {}
     unsure: dict[str, tuple[str, ...]] = {}
     found: dict[str, tuple[Measured, OtherText, OtherText]] = {}
     for row in searched:
@@ -82,7 +86,12 @@ def match(rows: Sequence[Measured], corpus: Corpus, *, false_alarm: float) -> Ma
         if best.row == row.id or best.letters < FEWEST_LETTERS or len(wrong) < 2:
             continue
         if _ratio(best, wrong[0]) < limits[_short(best)]:
-            found[row.id] = (row, best, wrong[0])
+            # Which of them it is may rest on a few letters, as with the names of cards.
+            like = [text for text in wrong if _alike(text.row, best.row, texts)]
+            if like and best.loss > LEAST_LOSS:
+                unsure[row.id] = tuple(t.row for t in (best, *like) if t.row != row.id)
+            else:
+                found[row.id] = (row, best, wrong[0])
         elif not row.words or best.loss < MAY_BE * row.loss:
             near = (text for text in row.others if best.loss >= MAY_BE * text.loss)
             unsure[row.id] = tuple(text.row for text in near)
@@ -101,6 +110,19 @@ def _by_cost(row: Measured) -> list[OtherText]:
     if row.words:
         texts.append(OtherText(row.id, row.letters, row.loss))
     return sorted(texts, key=lambda text: (text.loss, text.row != row.id))
+
+
+def _texts(wanted: Collection[str], corpus: Corpus) -> dict[str, str]:
+    """The texts of rows of the corpus, as `bare` gives them, by id; not those of files."""
+    rows = (row for some in (corpus.utterances, corpus.others) for row in some)
+    return {row.id: bare(row.text) for row in rows if row.id in wanted}
+
+
+def _alike(one: str, other: str, texts: Mapping[str, str]) -> bool:
+    """Whether the texts of two rows differ, and in fewer letters than a text must have."""
+    if one not in texts or other not in texts:
+        return False
+    return 0 < Indel.distance(texts[one], texts[other]) < FEWEST_LETTERS
 
 
 def _ratio(best: OtherText, other: OtherText) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,15 +32,22 @@ from asr_gate.corpus.utterance import Corpus
 from asr_gate.corpus.write import clean_jsonl
 
 
-def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
-    """Write tables, report and pages, each atomically, the report after the tables it vouches for.
+def write(
+    result: AuditResult,
+    corpus: Corpus,
+    folder: Path,
+    page: Callable[[Report], object] = lambda report: None,
+) -> AuditResult:
+    """Write tables, pages and the report, each atomically.
 
-    An earlier report of the folder is kept in its `history`.
+    The report is last: it vouches for the tables, and where a disk is full before all the rest is
+    written, there is none that a gate could rely on. An earlier one is kept in the `history`.
 
     Args:
         result: the audit.
         corpus: what was audited.
         folder: of the audit.
+        page: writes what else says the same as the report.
 
     Returns:
         The result with the digests of the tables and of the report filled in.
@@ -59,9 +66,10 @@ def write(result: AuditResult, corpus: Corpus, folder: Path) -> AuditResult:
     keep_earlier(folder)
     for name, content in tables.items():
         write_atomically(folder / name, content)
-    write_atomically(folder / REPORT_FILE, report.to_bytes())
     write_atomically(folder / "clean.jsonl", clean_jsonl(corpus, set(excluded(report))))
     write_views(report, {row.id: (row.coverage, row.measured.text) for row in result.rows}, folder)
+    page(report)
+    write_atomically(folder / REPORT_FILE, report.to_bytes())
     return result
 
 

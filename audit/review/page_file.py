@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from asr_gate.audit.gate.tables import AuditReport, load
+from asr_gate.audit.gate.tables import AuditReport
 from asr_gate.audit.policy import PagePolicy
 from asr_gate.audit.records.finding import Frozen
 from asr_gate.audit.report.clips import clips
@@ -54,7 +54,7 @@ def content_of(found: AuditReport, data: Data, most: int) -> dict[str, Any]:
 
 
 def write_page(
-    folder: Path,
+    found: AuditReport,
     corpus: Corpus,
     limits: PagePolicy,
     data: Data,
@@ -62,10 +62,10 @@ def write_page(
     audio: bool = True,
     cache: bool = True,
 ) -> Path:
-    """Write the page of an audit that was just written, and the audio that it does not hold itself.
+    """Write the page of an audit, and the audio that it does not hold itself.
 
     Args:
-        folder: of the audit.
+        found: the report, whose tables are written; it need not be yet.
         corpus: what was audited.
         limits: how large the page may become.
         data: how the corpus is named on a command line.
@@ -75,7 +75,7 @@ def write_page(
     Returns:
         The page.
     """
-    found = load(folder)
+    folder = found.path.parent
     content = content_of(found, data, limits.rows)
     by_id = {u.id: u for u in corpus.utterances}
     heard = [by_id[row["id"]] for row in content["rows"] if "text" in row]

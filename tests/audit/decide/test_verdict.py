@@ -72,10 +72,12 @@ def test_rows_that_were_skipped_are_at_least_caution() -> None:
     assert decide(POLICY, share(1), {}, 5.0).decision == "PROCEED"
     verdict = decide(POLICY, share(1), {}, 5.1)
     assert verdict.decision == "CAUTION"
-    assert "could not be audited" in verdict.reasons[1]
+    assert "could not be audited" in verdict.reasons[0]
     verdict = decide(POLICY, share(1), {}, 20.1)
     assert verdict.decision == "STOP"
-    assert "skipped_stop_above" in verdict.reasons[1]
+    assert "skipped_stop_above" in verdict.reasons[0]
+    unread = decide(POLICY, share(1), {}, 20.1, unreadable=7)
+    assert "the audio of 7 sampled rows cannot be read" in unread.reasons[0]
     # The transcripts are not what has to be mended.
     assert "rows that could not be audited" in verdict.recommendation
     assert decide(POLICY, share(50), {}, 20.1).recommendation == ""

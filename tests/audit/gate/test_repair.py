@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.gate.drop import repairs
+from asr_gate.audit.gate.drop import left_open, repairs
 from asr_gate.audit.pairing.texts import text_file
-from asr_gate.audit.records.pairing import FoundRow, MovedWords, Pairing, SearchedFile
+from asr_gate.audit.records.pairing import FoundRow, MovedWords, Pairing, SearchedFile, UnsureRow
 from asr_gate.audit.records.report import Report
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.utterance import Corpus, Utterance
-from tests.audit.report.reports import sound
+from tests.audit.report.reports import finding, sound
 
 TEXTS = ["one two", "three  four five six", "seven eight one two", "something else"]
 
@@ -46,6 +46,24 @@ def test_words_go_to_the_neighbour_that_says_them(tmp_path: Path) -> None:
         MovedWords(id="r9", end="last", words="one two", to="r1"),
     ]
     assert repairs(with_pairing(moved=other), corpus(tmp_path)) == {}
+
+
+def test_what_stays_and_may_be_wrong_is_named() -> None:
+    report = with_pairing(unsure=[UnsureRow(id=i, candidates=["r9"]) for i in ("r0", "r1")])
+    domains = report.domain_statistics
+    unclear = {name: one.model_copy(update={"cannot_tell": "why"}) for name, one in domains.items()}
+    report = report.model_copy(update={"domain_statistics": unclear})
+    (name,) = unclear
+    findings = [
+        finding("r2", "A008", domain=name, counts=False),
+        finding("r3", "A008", domain=name, counts=False),
+        finding("r4", "A005", domain=name, counts=False, severity="warning"),
+        finding("r5", "S001", domain=name),
+    ]
+    assert left_open(report, findings, {"r1", "r3"}) == {
+        "one of several texts may be theirs": ["r0"],
+        f"domain {name} cannot be judged": ["r2"],
+    }
 
 
 def test_texts_of_rows_and_of_files(tmp_path: Path) -> None:

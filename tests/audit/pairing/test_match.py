@@ -23,10 +23,10 @@ def searched(number: int, own: float, *losses: float, letters: int = 40) -> Meas
 
 
 def corpus(*rows: Measured) -> Corpus:
-    named = [(r.id, f"own {r.id}") for r in rows] + [
-        ("t0", "Zero."),
-        ("t0b", "zero"),
-        ("t1", "one"),
+    named = [(r.id, f"what {r.id} has is no one else's") for r in rows] + [
+        ("t0", "Nobody will ever say so."),
+        ("t0b", "nobody will ever say so"),
+        ("t1", "quite another thing"),
     ]
     utterances = [
         Utterance(i, t, Path("a.wav"), "a.wav", f"m:{n}") for n, (i, t) in enumerate(named)
@@ -67,6 +67,21 @@ def test_how_far_wrong_texts_lie_apart_sets_the_limit() -> None:
     short = [searched(n, 0.9, 0.3, 0.5, 0.9, letters=12) for n in range(3)]
     assert not match(short, corpus(*short), false_alarm=0.01).partners
     assert found.ratio[True] == MOST[True]
+
+
+def test_which_of_two_texts_it_is_must_not_rest_on_a_few_letters() -> None:
+    card = replace(searched(1, 0.9, 0.1, 0.8, 0.85), others=(
+        OtherText("a", 12, 0.1), OtherText("b", 13, 0.5), OtherText("t1", 17, 0.9),
+    ))  # fmt: skip
+    own = replace(card, id="b")
+    for one in (card, own):
+        those = corpus(one)
+        cards = [(i, f"{i} the {n} of clubs") for i, n in (("a", "seven"), ("b", "ten"))]
+        more = [replace(those.utterances[0], id=i, text=t[2:]) for i, t in cards]
+        rows = [u for u in those.utterances if u.id != "b"] + more
+        found = match([one], Corpus(rows, ["m"]), false_alarm=0.01)
+        assert not found.partners
+        assert found.unsure[one.id] == (("a", "b") if one is card else ("a",))
 
 
 def test_texts_that_fit_about_as_well_are_candidates() -> None:

@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,12 @@ from asr_gate.audit.align.times import Delay
 from asr_gate.audit.decide.outcome import conclude
 from asr_gate.audit.gate import read_report
 from asr_gate.audit.judge import JudgedSample, SampleJudge
-from asr_gate.audit.records.controls import EVIDENCE, THRESHOLD_KINDS
+from asr_gate.audit.records.controls import EVIDENCE, THRESHOLD_KINDS, Evidence
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.finding import Finding
-from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.audit.records.pairing import OtherText
-from asr_gate.audit.records.report import SCHEMA_VERSION, Tool
+from asr_gate.audit.records.report import SCHEMA_VERSION, Report, Tool
 from asr_gate.audit.report.build import AuditResult, build
 from asr_gate.audit.report.schemas import GAPS, UTTERANCES, WORDS
 from asr_gate.audit.report.write import write
@@ -151,6 +152,38 @@ def test_where_planted_cuts_are_not_seen_it_is_no_proceed() -> None:
     assert "planted cuts are not detected in 100 %" in " ".join(report.reasons)
 
 
+@pytest.mark.parametrize(
+    ("evidence", "share", "says"),
+    [
+        ("deletion", 1.0, "look as if they had inserted words or doubled words"),
+        ("insertion", 1.0, "look as if they had missing words"),
+        ("deletion", 0.4, "have words that are not what is said (A005 40): more than 30%"),
+        ("deletion", 0.2, ""),
+    ],
+)
+def test_word_errors_in_many_rows_are_at_least_caution(
+    evidence: Evidence, share: float, says: str
+) -> None:
+    apart = dict.fromkeys(THRESHOLD_KINDS, 8.0) | {"removed": 20.0}
+    report = result_of(normal_rows(100, 0, apart=apart, defects={evidence: share})).report
+    assert report.decision == ("CAUTION" if says else "PROCEED")
+    assert says in " ".join(report.reasons)
+    assert ("training would keep" in " ".join(report.reasons)) is bool(says)
+
+
+def test_rows_whose_audio_cannot_be_read_are_named_first() -> None:
+    rows = normal_rows(100, 0)
+    for count, decision in ((4, "PROCEED"), (8, "CAUTION"), (22, "STOP")):
+        lost = [
+            replace(row, words=(), gaps=(), controls=(), fault=Fault("S001", "truncated"))
+            for row in rows[:count]
+        ]
+        report = result_of([*lost, *rows[count:]]).report
+        assert report.decision == decision
+        said = f"the audio of {count} sampled rows cannot be read"
+        assert (said in report.reasons[0]) is (decision != "PROCEED")
+
+
 def test_texts_that_cannot_be_exchanged_have_no_verdict() -> None:
     rows = [replace(row, text="one text") for row in normal_rows(40, 0, per_kind=0)]
     report = result_of(rows).report
@@ -165,7 +198,7 @@ def test_no_verdict_tells_a_deaf_aligner_from_wrong_texts(found: int, hears: boo
     rows = [
         replace(
             row,
-            text=f"text {number}",
+            text=f"{chr(97 + number % 26) * 9} {chr(97 + number // 3) * 9}",
             loss=1.0,
             others=tuple(
                 OtherText(deaf[(number + n) % 60].id, 40, loss)
@@ -254,6 +287,17 @@ def test_tables_hold_every_utterance_word_and_gap(tmp_path: Path) -> None:
     assert utterances["d-98"]["rules"] == ["A005"]
     assert utterances["d-99"]["rules"] == ["A007"]
     assert not any(r["low_quality"] for r in utterances.values())
+
+
+def test_where_a_page_finds_no_room_there_is_no_report(tmp_path: Path) -> None:
+    def full(report: Report) -> None:
+        assert (tmp_path / "report.md").is_file() and (tmp_path / "clean.jsonl").is_file()
+        raise OSError(ENOSPC, "no space left")
+
+    rows = normal_rows(20, 0)
+    with pytest.raises(OSError, match="no space"):
+        write(result_of(rows), corpus_of(rows), tmp_path, full)
+    assert not (tmp_path / "alignment_report.json").exists()
 
 
 def test_planted_defects_stand_in_no_table(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from asr_gate.audit.gate import NoVerdict, read_report, verify
 from asr_gate.audit.gate.signature import sign
+from asr_gate.audit.gate.tables import load
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import AUDITED_FILE, AUDITED_SIGNATURE_FILE, SIGNATURE_FILE
@@ -88,7 +89,8 @@ def data_of(page: Path) -> dict[str, Any]:
 def test_the_page_is_made_anew_with_the_audio_that_it_has(tmp_path: Path) -> None:
     folder = write_audit(tmp_path)
     manifest = tmp_path / "train.jsonl"
-    page = write_page(folder, read_corpus([manifest]), load_policy().report, Data([str(manifest)]))
+    found = load(folder)
+    page = write_page(found, read_corpus([manifest]), load_policy().report, Data([str(manifest)]))
     audited = data_of(page)
     assert audited["sounds"].keys() == set(FLAGGED) and audited["review"] is None
     give(folder, [verdict("u00", who="Dana"), verdict("u19", "wrong", who="Dana")])
