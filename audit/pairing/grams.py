@@ -104,20 +104,28 @@ class GramTable:
         there = self._grams[at] == grams
         return np.where(there, self._starts[at], 0), np.where(there, self._starts[at + 1], 0)
 
-    def scores(self, starts: Array, ends: Array, weights: Array, usual: float) -> Array:
+    def divisors(self, usual: float) -> Array:
+        """What long texts are the worse for, shape `(texts,)`.
+
+        Args:
+            usual: trigrams of a text, the mean.
+        """
+        length = (1 - BY_LENGTH) + BY_LENGTH * self._sizes / max(usual, 1e-9)
+        return (1 + STEEP * length).astype(np.float32)
+
+    def scores(self, starts: Array, ends: Array, weights: Array, divisors: Array) -> Array:
         """BM25 of every text, each trigram of it counted once, shape `(texts,)`.
 
         Args:
             starts, ends: of `places`.
             weights: of each trigram, shape `(grams,)`.
-            usual: trigrams of a text, the mean.
+            divisors: of `divisors`.
         """
         found = np.zeros(len(self), np.float32)
         for start, end, weight in zip(starts.tolist(), ends.tolist(), weights, strict=True):
             # A text comes once in the list of a trigram.
             found[self._texts_of[start:end]] += weight
-        length = (1 - BY_LENGTH) + BY_LENGTH * self._sizes / np.float32(usual)
-        return found / (1 + STEEP * length.astype(np.float32))
+        return found / divisors
 
     def record(self, number: int) -> Record:
         """One text."""

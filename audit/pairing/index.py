@@ -99,7 +99,6 @@ class TextIndex:
         self._exit = ExitStack()
         self._fold = fold
         self._say = say
-        self._given = keys
         ordered = np.unique(keys)
         bits = max(0, (letters - 1) // PART).bit_length()
         self._shift = np.uint64(64 - bits)
@@ -109,7 +108,7 @@ class TextIndex:
         """Parts that were not there."""
         for folder, kept in self._places(keep and len(ordered) >= FEWEST_KEPT):
             try:
-                self._tables = self._opened(folder, names, texts)
+                self._tables = self._opened(folder, names, keys, texts)
             except (OSError, ValueError):  # no space, or somebody removes what is kept
                 if not kept:
                     raise
@@ -118,7 +117,8 @@ class TextIndex:
                 _make_room(folder, names, cache_limit())
             break
         self._count = sum(map(len, self._tables))
-        self._usual = sum(table.read for table in self._tables) / max(1, self._count)
+        usual = sum(table.read for table in self._tables) / max(1, self._count)
+        self._divisors = [table.divisors(usual) for table in self._tables]
 
     def near(self, folded: str, most: int) -> list[Hit]:
         """The texts that share most with one, by BM25 over trigrams.
@@ -134,7 +134,9 @@ class TextIndex:
         weights = np.log1p((self._count - known + 0.5) / (known + 0.5)).astype(np.float32)
         best: list[tuple[float, int, int]] = []
         for number, (table, (starts, ends)) in enumerate(zip(self._tables, places, strict=True)):
-            scores = table.scores(starts[chosen], ends[chosen], weights[chosen], self._usual)
+            scores = table.scores(
+                starts[chosen], ends[chosen], weights[chosen], self._divisors[number]
+            )
             least = best[-1][0] if len(best) == most else 0.0
             better = np.flatnonzero(scores > least)
             if len(better) > most:
@@ -164,33 +166,42 @@ class TextIndex:
         yield Path(self._exit.enter_context(temporary)), False
 
     def _opened(
-        self, folder: Path, names: Sequence[str], texts: Callable[[], Iterable[Text]]
+        self,
+        folder: Path,
+        names: Sequence[str],
+        keys: Keys,
+        texts: Callable[[], Iterable[Text]],
     ) -> list[GramTable]:
         missing = {part for part, name in enumerate(names) if not _is_whole(folder / name)}
         if missing:
             if len(names) > 1:
                 self._say(f"indexes {len(missing)} of {len(names)} parts of the texts")
-            self._make(missing, folder, names, texts())
+            self._make(missing, folder, names, keys, texts())
         self.made = len(missing)
         # Somebody may remove one meanwhile; it must not be taken for an empty one.
         return [GramTable(folder / name) for name in names]
 
     def _make(
-        self, missing: Set[int], folder: Path, names: Sequence[str], texts: Iterable[Text]
+        self,
+        missing: Set[int],
+        folder: Path,
+        names: Sequence[str],
+        keys: Keys,
+        texts: Iterable[Text],
     ) -> None:
         """Deal the texts to their parts on disk, and index one part after the other."""
         with tempfile.TemporaryDirectory(prefix="asr-texts-") as dealt:
             files = {part: Path(dealt) / str(part) for part in missing}
-            keys, parts = self._given.tolist(), self._part_of(self._given).tolist()
             given = iter(texts)
-            every = zip(keys, parts, given, strict=False)
+            every = zip(keys, self._part_of(keys), given, strict=False)
             while some := list(islice(every, AT_ONCE)):
                 dealt_now: dict[int, Records] = {}
-                for key, part, (text, lang) in some:
+                for key, at, (text, lang) in some:
+                    part = int(at)
                     if part in missing and (folded := self._fold(text)):
                         if part not in dealt_now:
                             dealt_now[part] = Records()
-                        dealt_now[part].add(key, folded, lang or "", text)
+                        dealt_now[part].add(int(key), folded, lang or "", text)
                 for part, records in dealt_now.items():
                     with files[part].open("a", encoding="ascii") as stream:
                         stream.write(records.to_json() + "\n")

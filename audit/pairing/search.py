@@ -50,7 +50,7 @@ MAX_CELLS = 50_000_000
 class TextSearch:
     """All texts of a corpus and of files, to be searched by what is heard.
 
-    In memory are some 30 bytes a text; the texts of files are on disk alone.
+    In memory are some 40 bytes a text; the texts of files are on disk alone.
     """
 
     def __init__(
