@@ -272,7 +272,7 @@ class _Values:
             for at in LIKE_PLANTED
         )
         expected = defects * float((self.all_planted > threshold).mean())
-        return float((self.natural > threshold).sum()) <= expected + defects**0.5 + 1
+        return bool((self.natural > threshold).sum() <= expected + defects**0.5 + 1)
 
     def _least(self, false_alarm: float, defects: float, weak: bool) -> float:
         """The least threshold, given the share of defects among the utterances as they are.

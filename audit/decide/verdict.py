@@ -123,8 +123,8 @@ def decide(
             0, f"{skipped} {policy.skipped_stop_above:g} % (decision.skipped_stop_above)"
         )
     elif skipped_percentage > policy.skipped_caution_above:
-        limit = f"{policy.skipped_caution_above:g} % (decision.skipped_caution_above)"
-        reasons.insert(0, f"{skipped} {limit}")
+        most = f"{policy.skipped_caution_above:g} % (decision.skipped_caution_above)"
+        reasons.insert(0, f"{skipped} {most}")
         decision = "CAUTION" if decision == "PROCEED" else decision
     cautions += unseen
     if cautions and decision == "PROCEED":

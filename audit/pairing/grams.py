@@ -125,7 +125,8 @@ class GramTable:
         for start, end, weight in zip(starts.tolist(), ends.tolist(), weights, strict=True):
             # A text comes once in the list of a trigram.
             found[self._texts_of[start:end]] += weight
-        return found / divisors
+        scores: Array = found / divisors
+        return scores
 
     def record(self, number: int) -> Record:
         """One text."""
@@ -193,8 +194,8 @@ def _inverted(texts: Sequence[str]) -> tuple[Array, Array, Array, Array]:
     pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
     grams = (pairs >> HALF).astype(np.uint32)
     texts_of = pairs.astype(np.uint32)  # the lower half
-    first = np.flatnonzero(np.concatenate([[True], grams[1:] != grams[:-1]])) if len(grams) else []
-    starts = np.append(first, len(grams)).astype(np.uint32)
+    changes = np.flatnonzero(grams[1:] != grams[:-1]) + 1
+    starts = np.concatenate([[0], changes, [len(grams)]] if len(grams) else [[0]]).astype(np.uint32)
     sizes = np.bincount(texts_of, minlength=len(texts)).astype(np.uint32)
     if len(texts) <= SMALL:
         texts_of = texts_of.astype(np.uint16)
