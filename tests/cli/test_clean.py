@@ -240,7 +240,7 @@ def test_all_rows_are_audited_as_the_sample_was_once(
     sample = read_report(audited(manifest, BAD, total_samples=2))
     asked: list[Any] = []
 
-    def audit(corpus: Any, settings: Any, progress: Any) -> Any:
+    def audit(corpus: Any, settings: Any, progress: Any, page: Any) -> Any:
         asked.append(settings)
         folder = settings.out / settings.name
         found = (BAD, finding("copy-t", "A008", split="test"))
