@@ -111,7 +111,8 @@ class GramTable:
             usual: trigrams of a text, the mean.
         """
         length = (1 - BY_LENGTH) + BY_LENGTH * self._sizes / max(usual, 1e-9)
-        return (1 + STEEP * length).astype(np.float32)
+        divisors: Array = (1 + STEEP * length).astype(np.float32)
+        return divisors
 
     def scores(self, starts: Array, ends: Array, weights: Array, divisors: Array) -> Array:
         """BM25 of every text, each trigram of it counted once, shape `(texts,)`.
