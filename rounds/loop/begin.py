@@ -16,7 +16,7 @@ SETTINGS = """\
 suite = "suite.toml"                  # what a model must reach to go into use
 baseline = "embedded"                 # the first model is compared with this one, later ones
                                       # with the model in use
-accept_caution = true                 # train and promote even where an audit says CAUTION
+accept_caution = false                # true: go on even where an audit says CAUTION
 # cases = "cases.sqlite3"             # what the models get wrong is added to this file
 
 [data]
