@@ -101,7 +101,8 @@ def demo(folder: Path, say: Say, asr: Sequence[str] = COMMAND) -> int:
     prepare(folder)
     commands = _Commands(folder, say, asr)
     if not (folder / REPORT).exists():
-        commands.run(AUDIT, refusals=(10,), only=DECIDED)
+        begun = (folder / LOG).exists()
+        commands.run([*AUDIT, *["--resume"] * begun], refusals=(10,), only=DECIDED)
     if not (folder / SWEEP_FILE).exists():
         commands.run(INIT)
     commands.run_together()

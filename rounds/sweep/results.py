@@ -58,10 +58,10 @@ class Best:
     trial: int
     recipe: Path
     """`best.yaml`, which `asr train` takes."""
-    training: list[str]
-    """Arguments of `asr` that train by it, on the data of the sweep."""
     confirmation: Confirmation | None = None
     """Its model against the model of the recipe, on rows that no trial saw; None: not made yet."""
+    training: tuple[str, ...] = ()
+    """Arguments of `asr` that train by it on the data of the sweep."""
 
     @property
     def adopted(self) -> bool:

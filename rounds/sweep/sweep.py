@@ -328,7 +328,7 @@ class Sweep:
         overrides = [*self.base.overrides, *space.overrides(settings)]
         path = write_best(self.folder, self.base.recipe, overrides, said)
         training = replace(self.base, recipe=str(path), overrides=()).arguments()
-        return Best(settings, objective, number, path, training, confirmation)
+        return Best(settings, objective, number, path, confirmation, tuple(training))
 
 
 def _trials(numbers: Sequence[int]) -> str:
