@@ -248,7 +248,7 @@ def _third(folder: Path, rounds: Sequence[Round]) -> None:
         folder / WITH_MESSAGES,
         (SUITE + REGRESSION.format(name=REGRESSION_SET, limit=ASKED)).encode(),
     )
-    phases = [WHOLE.format(epochs=[1, 2, 3, 4, 5], rate=0.002)]
+    phases = [WHOLE.format(epochs=[1, 2, 3, 4, 5, 6, 7], rate=0.002)]
     title = "more long speech"
     start = _model(rounds[1])
     _settings(folder, 3, title, data="third", start=start, phases=phases, suite=WITH_MESSAGES)
