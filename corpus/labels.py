@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cache
+from itertools import chain
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -86,7 +87,7 @@ def unmatched(rules: Sequence[LabelRule], corpus: Corpus) -> list[LabelRule]:
     """The rules whose patterns no row of a corpus matches, by the names that rows have now."""
     left = list(rules)
     under = cache(_under)  # once a manifest, not once a row
-    for row in [*corpus.utterances, *corpus.others]:
+    for row in chain(corpus.utterances, corpus.others):
         manifest = row.origin.rpartition(":")[0]
         left = [
             rule

@@ -16,6 +16,7 @@ from rapidfuzz.distance import Indel
 
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.pairing import OtherText, Partner
+from asr_gate.corpus.rows import columns, with_ids
 from asr_gate.corpus.text.similar import bare
 from asr_gate.corpus.utterance import Corpus
 
@@ -143,12 +144,14 @@ def _same_text(wanted: Collection[str], corpus: Corpus) -> dict[str, tuple[str, 
     """For each wanted row the ids of all rows that have its text, in the order of the corpus."""
     if not wanted:
         return {}
-    rows = [*corpus.utterances, *corpus.others]
-    text_of = {row.id: bare(row.text) for row in rows if row.id in wanted}
+    sides = corpus.utterances, corpus.others
+    own = {one: row.text for rows in sides for one, row in with_ids(rows, wanted).items()}
+    text_of = {identity: bare(text) for identity, text in own.items()}
     ids: dict[str, list[str]] = {text: [] for text in text_of.values()}
-    for row in rows:
-        if (text := bare(row.text)) in ids:
-            ids[text].append(row.id)
+    for rows in sides:
+        for identity, written in columns(rows, "id", "text"):
+            if (text := bare(written)) in ids:
+                ids[text].append(identity)
     # A text of a file beside the corpus is no row's.
     return {
         identity: tuple(ids[text_of[identity]]) if identity in text_of else (identity,)

@@ -19,6 +19,7 @@ from asr_gate.audit.report.page import FOLDER, PAGE_FILE, Sounds, page, placed
 from asr_gate.audit.report.page_data import page_data
 from asr_gate.corpus.cache import open_cache
 from asr_gate.corpus.files import RECORD_LIMIT, read_regular, write_atomically
+from asr_gate.corpus.rows import with_ids
 from asr_gate.corpus.strict import parse_json
 from asr_gate.corpus.text.plain import plain
 from asr_gate.corpus.utterance import Corpus
@@ -77,8 +78,9 @@ def write_page(
     """
     folder = found.path.parent
     content = content_of(found, data, limits.rows)
-    by_id = {u.id: u for u in corpus.utterances}
-    heard = [by_id[row["id"]] for row in content["rows"] if "text" in row]
+    shown = [row["id"] for row in content["rows"] if "text" in row]
+    by_id = with_ids(corpus.utterances, shown)
+    heard = [by_id[identity] for identity in shown]
     wanted = list(islice(heard, limits.clips)) if audio else []
     # Where the policy reads no whole recordings, neither does the page.
     cache = cache and found.content.dataset.fingerprint_audio == "full"
