@@ -475,8 +475,7 @@ def test_no_code_of_a_dataset_ever_runs(folder: Path, nothing_runs: None) -> Non
         for name, content in (("0.pyd", pickle.dumps(Bomb())), ("0.txt", b"x")):
             (folder / name).write_bytes(content)
             archive.add(folder / name, name)
-    with pytest.raises(UserError):
-        read_corpus([home])
+    assert not read_corpus([home]).utterances
     saved = folder / "saved"
     import datasets
 
