@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import random
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.checks import run_rules
+from asr_gate.audit.checks import leaked_audio, run_rules
 from asr_gate.audit.checks.rule import Context
 from asr_gate.audit.pairing.places import Places
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.power import Calibration
 from asr_gate.audit.sample.plan import draw
-from asr_gate.corpus import collected, fingerprint, rows
+from asr_gate.corpus import collected, fingerprint, rows, storage
 from asr_gate.corpus.dealt import Dealt, repeated
 from asr_gate.corpus.fingerprint import from_lines, in_order, to_lines
+from asr_gate.corpus.objects import RemoteAudio
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.rows import Rows, columns, with_ids
+from asr_gate.corpus.storage import Version
 from asr_gate.corpus.utterance import Corpus
+from tests.corpus.anew import begin_anew
 
 TEXTS = [
     "the report was printed on thick paper and bound in blue before it was sent away",
@@ -117,6 +121,52 @@ def test_rows_on_disk_are_those_in_memory(
     places = Places(corpus)
     assert [places.of[row.id] for row in corpus.utterances] == list(range(len(corpus.utterances)))
     assert "nobody" not in places.of
+
+
+@pytest.mark.parametrize("split", [None, "train"])
+def test_rows_of_a_store_are_kept_on_disk_too(
+    split: str | None,
+    manifest: Path,
+    small_blocks: None,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    asked: Counter[str] = Counter()
+
+    def place(url: str) -> Path:
+        return manifest.parent / url.removeprefix("s3://bucket/")
+
+    def version(url: str) -> Version:
+        return Version(place(url).stat().st_size, url)
+
+    def read(url: str, version: Version, start: int, end: int) -> bytes:
+        asked[url] += 1
+        return place(url).read_bytes()[start:end]
+
+    monkeypatch.setattr(storage, "_version", version)
+    monkeypatch.setattr(storage, "_read", read)
+    monkeypatch.setattr(fingerprint, "AT_ONCE", 5)
+    monkeypatch.setattr(leaked_audio, "AT_ONCE", 5)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    begin_anew()
+    here = read_corpus([manifest], split=split)
+    there = read_corpus(["s3://bucket/m.jsonl"], split=split)
+    assert isinstance(there.utterances, Rows)
+    assert {row.audio for row in there.utterances} <= {
+        RemoteAudio(f"s3://bucket/{row.audio_name}") for row in here.utterances
+    }
+    assert [replace(row, audio=Path(), origin="", roots=()) for row in there.utterances] == [
+        replace(row, audio=Path(), origin="", roots=()) for row in here.utterances
+    ]
+    assert [there.relative_origin(row.origin) for row in there.utterances] == [
+        here.relative_origin(row.origin) for row in here.utterances
+    ]
+    one, other = (fingerprint.fingerprint(corpus, cached=False) for corpus in (here, there))
+    assert (other.digest, dict(other.rows)) == (one.digest, dict(one.rows))
+    assert other.taken_from == {"bytes": len(there.utterances)}
+    assert findings(there) == findings(here)
+    assert max(asked.values()) == 1
+    begin_anew()
 
 
 def test_audio_without_a_file_stays_in_memory(small_blocks: None, manifest: Path) -> None:
