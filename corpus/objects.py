@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import BinaryIO, Literal, TypeVar, cast
 
 from asr_gate.corpus import storage
-from asr_gate.corpus.cache import DEFAULT_GB, GIGABYTE, ROOM, Cache, cache_limit, digest_of
-from asr_gate.corpus.digests import BLOCK, BLOCKS, Method, hash_stream
+from asr_gate.corpus.cache import DEFAULT_GB, GIGABYTE, ROOM, Cache, cache_limit
+from asr_gate.corpus.digests import BLOCK, BLOCKS, Method, digest_of, hash_stream
 from asr_gate.corpus.files import cache_home, make_private
 from asr_gate.corpus.storage import ObjectChanged, StorageError, Version
 

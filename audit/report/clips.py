@@ -56,10 +56,8 @@ def clips(
     paths = [u.audio for u in utterances if isinstance(u.audio, Path)] if cache else []
     remote = [u.audio for u in utterances if isinstance(u.audio, RemoteAudio)] if cache else []
     hashed = remote_digests(remote, "full", cached=True)
-    files: dict[object, str] = {
-        **digests(paths, "full"),
-        **{one: digest for one, (digest, _) in hashed.items()},
-    }
+    files: dict[object, str] = {one: digest for one, (digest, _) in hashed.items()}
+    files.update((path, digest) for path, digest in digests(paths, "full").items())
     try:
         for u in prefetched(utterances, lambda u: u.audio):
             sound, key = None, ""
