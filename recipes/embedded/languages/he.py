@@ -243,7 +243,7 @@ LANGUAGE = Language(
     sources=SOURCES,
     sentences=sentences,
     normalise=normalise,
-    shares={"kokoro": 0.4, "espeak": 0.6},
+    shares={"kokoro": 0.1, "espeak": 0.9},
     held_out="kokoro:if_sara",
     # Voices whose vowels are near to the Hebrew ones; those that also say it twice.
     accents=("es", "es", "it", "el", "ro", "sr", "ka", "de", "pl", "ca", "am", "fr", "sw", "mt"),
