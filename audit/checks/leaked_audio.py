@@ -61,11 +61,15 @@ def _shared(corpus: Corpus, method: Method) -> tuple[_Heard, _Heard]:
     sides = corpus.utterances, corpus.others
     first: dict[int, str] = {}  # the split of each size, and the sizes of several
     sizes: set[int] = set()
-    for rows in sides:
-        for size, (name,) in zip(_sizes(places(rows)), columns(rows, "split"), strict=True):
+    sizes_of = [_sizes(rows) for rows in sides]
+    for rows, stored in zip(sides, sizes_of, strict=True):
+        for size, (name,) in zip(stored.column(0), columns(rows, "split"), strict=True):
             if first.setdefault(size, name or "") != (name or ""):
                 sizes.add(size)
-    heard = [_digests(rows, sizes - {0}, method) for rows in sides]
+    heard = [
+        _digests(rows, stored.column(0), sizes - {0}, method)
+        for rows, stored in zip(sides, sizes_of, strict=True)
+    ]
     several = _in_several(
         (digest, name or "")
         for rows, digests_of in zip(sides, heard, strict=True)
@@ -78,12 +82,23 @@ def _shared(corpus: Corpus, method: Method) -> tuple[_Heard, _Heard]:
     return judged, others
 
 
-def _digests(rows: Sequence[Utterance], sizes: Container[int], method: Method) -> Columns:
-    """The digest of each row's audio; empty where no file of its size is elsewhere."""
+def _digests(
+    rows: Sequence[Utterance], stored: Iterator[int], sizes: Container[int], method: Method
+) -> Columns:
+    """The digest of each row's audio; empty where no file of its size is elsewhere.
+
+    Args:
+        rows: rows of a corpus.
+        stored: the size of each row's audio.
+        sizes: those that stand in several splits.
+        method: how much of the audio is read.
+    """
     found = Columns(1)
     audio = places(rows)
     while some := list(islice(audio, AT_ONCE)):
-        alike = {one for one, size in zip(some, _sizes(some), strict=True) if size in sizes}
+        alike = {
+            one for one, size in zip(some, islice(stored, len(some)), strict=True) if size in sizes
+        }
         files = sorted(Path(one) for one in alike if isinstance(one, str) and not is_url(one))
         hashed = {str(path): digest for path, digest in digests(files, method).items()}
         remote = remote_digests(_remote(alike), method, cached=True)
@@ -97,16 +112,18 @@ def _digests(rows: Sequence[Utterance], sizes: Container[int], method: Method) -
     return found
 
 
-def _sizes(audio: Iterable[str | AudioBytes]) -> Iterator[int]:
-    """Bytes of each file and object; 0 where there is none, and of what is embedded."""
-    audio = iter(audio)
+def _sizes(rows: Sequence[Utterance]) -> Columns:
+    """Bytes of each row's file or object; 0 where there is none, and of what is embedded."""
+    found = Columns(1)
+    audio = places(rows)
     while some := list(islice(audio, AT_ONCE)):
         remote = {one.url: size for one, size in remote_sizes(_remote(some)).items()}
         for one in some:
             if not isinstance(one, str):
-                yield 0
+                found.append((0,))
             else:
-                yield remote[one] if one in remote else _size(one)
+                found.append((remote[one] if one in remote else _size(one),))
+    return found
 
 
 def _remote(audio: Iterable[str | AudioBytes]) -> list[RemoteAudio]:
