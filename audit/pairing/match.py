@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from rapidfuzz.distance import Indel
@@ -115,8 +116,8 @@ def _by_cost(row: Measured) -> list[OtherText]:
 
 def _texts(wanted: Collection[str], corpus: Corpus) -> dict[str, str]:
     """The texts of rows of the corpus, as `bare` gives them, by id; not those of files."""
-    rows = (row for some in (corpus.utterances, corpus.others) for row in some)
-    return {row.id: bare(row.text) for row in rows if row.id in wanted}
+    rows = chain(*(columns(some, "id", "text") for some in (corpus.utterances, corpus.others)))
+    return {identity: bare(text) for identity, text in rows if identity in wanted}
 
 
 def _alike(one: str, other: str, texts: Mapping[str, str]) -> bool:

@@ -333,7 +333,10 @@ def test_a_training_stops_at_the_row_and_says_so(
 
 
 @pytest.mark.parametrize("how", ["writable by all", "a link"])
-def test_a_digest_cache_that_others_can_write_is_not_used(how: str, tmp_path: Path) -> None:
+def test_a_digest_cache_that_others_can_write_is_not_used(
+    how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     audio = tmp_path / "a.wav"
     audio.write_bytes(b"what is there now")
     os.utime(audio, (1, 1))

@@ -35,7 +35,7 @@ def data() -> dict[str, Any]:
         row(98, speech=12.0),
         replace(
             row(99, mismatch=1.2),
-            text="other words",
+            text="quite another sentence",
             others=(OtherText("d-3", 40, 0.1), OtherText("d-4", 40, 0.9)),
         ),
     ]

@@ -34,7 +34,7 @@ def test_without_a_recipe_it_is_the_block_of_audit_and_eval(
     assert shown["wandb.watch.every"] == {"value": 5, "from": "command line"}
     assert shown["wandb.notes"]["value"] == "mine"
     assert shown["wandb.alerts.loss_spike"] == {"value": 3.0, "from": "default"}
-    assert {key.partition(".")[0] for key in shown} == {"corpus", "output", "wandb"}
+    assert {key.partition(".")[0] for key in shown} == {"audit", "corpus", "output", "wandb"}
 
 
 def test_whether_w_and_b_is_on_and_why(

@@ -402,7 +402,7 @@ def test_without_a_manifest_the_project_names_it_or_the_example_is_used(
     (tmp_path / "asr.toml").write_text('[corpus]\nmanifest = "x"\n')
     done = asr_here("audit", "--no-wandb", cwd=tmp_path)
     assert done.returncode == 2
-    assert "asr.toml: corpus.manifest" in one_line(done)
+    assert "asr.toml:2: corpus.manifest" in one_line(done)
 
 
 def test_a_full_disk_says_so_and_leaves_no_half_file(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tests.e2e.asr import asr_here, report_in
 from tests.e2e.conftest import Tracked, write_small
 from tests.tracking.isolation import (
     FAKE_KEY,
+    forget_service,
     inherited_wandb_variables,
     isolated_wandb_environment,
 )
@@ -91,9 +92,7 @@ def api(place: Chain, monkeypatch: pytest.MonkeyPatch, _isolated: None) -> Itera
 @pytest.fixture(scope="module")
 def online(place: Chain) -> Chain:
     """An audit and a training from its artifact, both online."""
-    import wandb
-
-    wandb.teardown()
+    forget_service()
     place.asr("audit", "small.jsonl", "--all", "--wandb")
     told, said = place.asr(  # the login is enough: no --wandb
         "train", "round2-tiny", *SHORT, "--data", "small.jsonl",
@@ -102,7 +101,7 @@ def online(place: Chain) -> Chain:
     )  # fmt: skip
     assert f"W&B: on (as asked): {place.server.url}/{PROJECT}/runs/" in told
     assert "W&B" not in said  # nothing was left undone
-    wandb.teardown()
+    forget_service()
     return place
 
 

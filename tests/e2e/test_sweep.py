@@ -48,7 +48,7 @@ def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert recipes.load(str(sweep / "best.yaml"))[1].epochs == 1
     words = {word.strip(":;,") for line in said for word in line.split()}
     files = {word for word in words if word.endswith((".yaml", ".jsonl", ".md"))}
-    assert len(files) > 3 and all(Path(word).exists() for word in files)
+    assert len(files) >= 3 and all(Path(word).exists() for word in files)
     assert (sweep / "report.png").stat().st_size > 1000
 
 

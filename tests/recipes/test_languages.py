@@ -41,7 +41,7 @@ def test_hebrew_is_written_without_points_and_signs() -> None:
 
 def test_what_is_not_read_as_written_is_left_out() -> None:
     written = "הקובץ נשמר. %d קבצים; יש להזין URL: יש 3 ספרים"
-    assert list(he._clean(written)) == ["הקובץ נשמר.", "יש שלוש ספרים"]
+    assert list(he._clean(written)) == ["הקובץ נשמר.", "יש שלושה ספרים"]
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,19 @@ def inherited_wandb_variables() -> list[str]:
     return [name for name in os.environ if name.startswith("WANDB_") or name.lower() in proxies]
 
 
+def forget_service() -> None:
+    """End the client's service of this process, and what names it: a test may have put it back."""
+    import wandb
+
+    wandb.teardown()
+    os.environ.pop("WANDB_SERVICE", None)
+
+
 @contextmanager
 def isolated_wandb(tmp_path: Path) -> Iterator[dict[str, str]]:
     """The same for the client in this process, whose state is dropped at both ends."""
-    import wandb
-
     environment = isolated_wandb_environment(tmp_path)
-    wandb.teardown()
+    forget_service()
     with pytest.MonkeyPatch.context() as patch:
         for name in inherited_wandb_variables():
             patch.delenv(name)
@@ -56,7 +62,7 @@ def isolated_wandb(tmp_path: Path) -> Iterator[dict[str, str]]:
         (tmp_path / "home").mkdir(exist_ok=True)
         yield environment
         # Its service took over the environment above; the next test needs a fresh one.
-        wandb.teardown()
+        forget_service()
 
 
 def in_a_subprocess(

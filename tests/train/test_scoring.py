@@ -43,7 +43,7 @@ def test_normalise_knows_the_language(language: str, written: str, normal: str) 
     ("language", "one", "other"),
     [
         ("English", "I paid $5 for 21 of them", "i paid five dollars for twenty-one of them"),
-        ("he", "יש לי 7 חתולים", "יש לי שבע חתולים"),
+        ("he", "יש לי 7 חתולים", "יש לי שבעה חתולים"),
         ("Japanese", "15人", "十五人"),
     ],
 )

@@ -67,7 +67,7 @@ def test_a_project_that_was_moved_goes_back_as_before(
     promote(Path(ONE), REGISTRY)
     gate(TWO, ONE)
     promote(Path(TWO), REGISTRY)
-    moved = here.rename(here.with_name("moved"))
+    moved = here.rename(here.with_name(f"{here.name}-moved"))
     monkeypatch.chdir(moved)
     assert roll_back(REGISTRY).production.model.checkpoint == ONE
 
