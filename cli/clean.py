@@ -148,7 +148,10 @@ def command(
     findings = dropping.after_repair(findings, repaired)
     texts |= {id: mended(text) if fix else text for id, text in repaired.items()}
     dropped = dropping.rows_to_drop(found, str(path), findings, choice)
-    groups = list(dropping.grouped(dropped, findings, choice))
+    doubtful = dropping.left_open(found, findings, {*dropped, *repaired})
+    away = dropping.given_away(found, doubtful) if repair else {}
+    dropped |= away
+    groups = list(dropping.grouped(dropped, findings, choice, away))
     fixed = len(texts.keys() - dropped.keys() - repaired.keys())
     given = len(repaired.keys() - dropped.keys())
     written: list[Written] = []

@@ -178,7 +178,10 @@ def after_correction(findings: Iterable[Finding], texts: Mapping[str, str]) -> l
 
 
 def grouped(
-    dropped: Iterable[str], findings: Iterable[Finding], choice: Choice = AS_AUDITED
+    dropped: Iterable[str],
+    findings: Iterable[Finding],
+    choice: Choice = AS_AUDITED,
+    away: Container[str] = (),
 ) -> Iterator[tuple[Group, int]]:
     """How many rows are dropped, by code, domain and split; each row counts once.
 
@@ -186,6 +189,7 @@ def grouped(
         dropped: ids of the rows.
         findings: that drop them; a row without any could not be audited.
         choice: as given to `rows_to_drop`.
+        away: of them, those of `given_away`.
     """
     by_id = _by_id(finding for finding in findings if excludes(finding, choice))
     counts: Counter[Group] = Counter()
@@ -194,7 +198,7 @@ def grouped(
             first = strongest_first(by_id[identity])[0]
             counts[Group(first.code, first.domain, first.split or "")] += 1
         else:
-            counts[Group(SKIPPED, "", "")] += 1
+            counts[Group(ELSEWHERE if identity in away else SKIPPED, "", "")] += 1
     yield from sorted(counts.items())
 
 
@@ -238,6 +242,23 @@ def left_open(
             found.setdefault(f"domain {finding.domain} cannot be judged", set()).add(finding.id)
     left = {why: sorted(id for id in ids if id not in gone) for why, ids in found.items()}
     return {why: ids for why, ids in sorted(left.items()) if ids}
+
+
+def given_away(report: Report, doubtful: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+    """Rows whose text a repair gives to the row that says it, while they may say another one.
+
+    They are dropped, as in `rows_to_drop`: what they say is in no row that is known.
+
+    Args:
+        report: the report.
+        doubtful: as `left_open` gives them.
+    """
+    says = {one.text_of: one.id for one in report.pairing.found if one.text_row is not None}
+    rows = sorted({identity for ids in doubtful.values() for identity in ids} & says.keys())
+    return {
+        identity: {"reason": f"its text is what {says[identity]} says", "findings": []}
+        for identity in rows
+    }
 
 
 def _by_id(findings: Iterable[Finding]) -> dict[str, list[Finding]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from asr_gate.audit.gate.drop import left_open, repairs
+from asr_gate.audit.gate.drop import given_away, grouped, left_open, repairs
 from asr_gate.audit.pairing.texts import text_file
 from asr_gate.audit.records.pairing import FoundRow, MovedWords, Pairing, SearchedFile, UnsureRow
 from asr_gate.audit.records.report import Report
@@ -81,3 +81,16 @@ def test_texts_of_rows_and_of_files(tmp_path: Path) -> None:
     more.write_text("something that nobody audited\n")
     with pytest.raises(UserError, match="audit again"):
         repairs(report, corpus(tmp_path))
+
+
+def test_a_row_whose_text_was_given_to_another_one_does_not_keep_it() -> None:
+    found = [
+        FoundRow(id="r0", text_of="r1", ratio=0.1, row=1, text_row=2),
+        FoundRow(id="r2", text_of="other.txt:3", ratio=0.1, row=3, text_row=None),
+    ]
+    away = given_away(with_pairing(found=found), {"one of several": ["r1", "r3"], "why": ["r1"]})
+    assert list(away) == ["r1"] and "r0 says" in away["r1"]["reason"]
+    assert [(group.code, rows) for group, rows in grouped([*away, "x"], [], away=away)] == [
+        ("A012", 1),
+        ("skipped", 1),
+    ]
