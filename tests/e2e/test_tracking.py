@@ -313,11 +313,13 @@ def test_the_code_and_the_machine_are_kept_only_where_that_is_asked_for(tmp_path
     """The main script and its uncommitted change; the client's own samples of the machine."""
     script = tmp_path / "mine.py"
     script.write_text(
+        "import time\n"
         "from asr_gate.tracking import Tracker\n"
         "for kept in (False, True):\n"
         "    options = dict(save_code=kept, system_metrics=kept, run_name=str(kept))\n"
         "    with Tracker(enabled=True, mode='offline', **options) as tracker:\n"
         "        tracker.init()\n"
+        "        time.sleep(3 * kept)\n"  # the first sample takes a moment
     )
     for command in (
         ["init", "-q"], ["add", "mine.py"],
