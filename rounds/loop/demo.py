@@ -131,7 +131,7 @@ def demo(folder: Path, told: Told = Told()) -> list[Outcome]:  # noqa: B008 (fro
 
 
 def as_expected(rounds: Sequence[Round]) -> bool:
-    """Whether the second round was promoted, and the third refused by the regression set alone."""
+    """Whether the second round was promoted, and of the third the regression set alone failed."""
     if len(rounds) < 3 or not rounds[1].promoted or rounds[2].refused != "gate":
         return False
     return bool(rounds[2].steps["gate"].facts["failed"] == [f"regression {REGRESSION_SET}"])

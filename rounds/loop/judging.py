@@ -113,7 +113,7 @@ class Gate(Kind):
         more = {
             "gate": str(path.parent),
             "outcome": found.outcome,
-            "failed": [f"{one.group} {one.name}" for one in found.failed],
+            "failed": [f"{one.group} {one.name}" for one in found.failed if one.outcome == "fail"],
             "gain": gain and gain.value,
             "gain_says": gain and gain.says,
         }
