@@ -151,6 +151,8 @@ def command(
     doubtful = dropping.left_open(found, findings, {*dropped, *repaired})
     away = dropping.given_away(found, doubtful) if repair else {}
     dropped |= away
+    still = ((why, [one for one in ids if one not in away]) for why, ids in doubtful.items())
+    left_open = {why: ids for why, ids in still if ids}
     groups = list(dropping.grouped(dropped, findings, choice, away))
     fixed = len(texts.keys() - dropped.keys() - repaired.keys())
     given = len(repaired.keys() - dropped.keys())
@@ -175,7 +177,6 @@ def command(
                 audio_root, None if source.split == project.corpus.split else source.split
             )
             following = audit_again(found, Data([], options), name=CLEANED)
-    left_open = dropping.left_open(found, findings, {*dropped, *repaired})
     unsampled = found.dataset.utterances - found.total_samples
     if as_json:
         told = {

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.formats.format import ALL, Change, Format, Row, Source
+from asr_gate.corpus.formats.format import ALL, Row, Source
 from asr_gate.corpus.formats.lhotse_cuts import rows_of_cut
 from asr_gate.corpus.formats.lines import json_object, lines
-from asr_gate.corpus.formats.tars import LARGEST, TarAudio, opened
-from asr_gate.corpus.formats.webdataset import UNWRITTEN
+from asr_gate.corpus.formats.tars import LARGEST, TarAudio, TarFormat, opened
 
 _NO_AUDIO = (".json", ".nodata", ".nometa")
 
 
-class LhotseShar(Format):
+class LhotseShar(TarFormat):
     """A folder of shards."""
 
     manifests = "a Lhotse Shar folder"
@@ -59,22 +58,6 @@ class LhotseShar(Format):
     def holds(self, source: Source, origin: str) -> bool:
         """Whether an origin is a line of any shard."""
         return origin.startswith(f"{source.path}/")
-
-    def write(self, source: Source, target: Path, change: Change, split: str | None) -> None:
-        """Not supported.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(f"{source.path}: {UNWRITTEN}")
-
-    def untextable(self, source: Source) -> str:
-        """Shards stay as they are."""
-        return UNWRITTEN
-
-    def untrimmable(self, source: Source) -> str:
-        """Shards stay as they are."""
-        return UNWRITTEN
 
 
 def _of_file(cut: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,33 @@ from typing import BinaryIO
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import MEGABYTE, SETTINGS_LIMIT, open_regular
-from asr_gate.corpus.formats.format import Source
+from asr_gate.corpus.formats.format import Change, Format, Source
 from asr_gate.corpus.objects import local_copy, part
 from asr_gate.corpus.storage import is_url
 
 LARGEST = 1000 * MEGABYTE
 """Bytes of one member that holds audio: it is read as a whole."""
+UNWRITTEN = "tar files are not written; asr train leaves the same rows out by itself"
+
+
+class TarFormat(Format):
+    """A format with its audio in tar files, which stay as they are."""
+
+    def write(self, source: Source, target: Path, change: Change, split: str | None) -> None:
+        """Not supported.
+
+        Raises:
+            UserError: always.
+        """
+        raise UserError(f"{source.path}: {UNWRITTEN}")
+
+    def untextable(self, source: Source) -> str:
+        """No text is changed."""
+        return UNWRITTEN
+
+    def untrimmable(self, source: Source) -> str:
+        """No audio is trimmed."""
+        return UNWRITTEN
 
 
 @dataclass(frozen=True, slots=True)

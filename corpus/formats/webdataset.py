@@ -13,19 +13,16 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats.format import (
     ALL,
     AUDIO_COLUMNS,
     SPLIT_NAME,
-    Change,
-    Format,
     Row,
     Source,
     is_file,
     is_folder,
 )
-from asr_gate.corpus.formats.tars import LARGEST, Tar, opened
+from asr_gate.corpus.formats.tars import LARGEST, Tar, TarFormat, opened
 from asr_gate.corpus.strict import parse_json
 
 AUDIO = ("flac", "m4a", "mp3", "ogg", "opus", "wav")
@@ -33,10 +30,8 @@ TEXTS = ("txt", "text", "transcript")
 UNREAD = {*AUDIO_COLUMNS, "offset"}
 """Of an object beside audio: they speak of the file that the audio was taken from."""
 
-UNWRITTEN = "tar files are not written; asr train leaves the same rows out by itself"
 
-
-class WebDataset(Format):
+class WebDataset(TarFormat):
     """A tar file, or a folder of them."""
 
     manifests = ".tar (WebDataset), a folder of them"
@@ -67,22 +62,6 @@ class WebDataset(Format):
     def holds(self, source: Source, origin: str) -> bool:
         """Whether an origin is that of a row of any of its files."""
         return origin.startswith((f"{source.path}:", f"{source.path}/"))
-
-    def write(self, source: Source, target: Path, change: Change, split: str | None) -> None:
-        """Not supported.
-
-        Raises:
-            UserError: always.
-        """
-        raise UserError(f"{source.path}: {UNWRITTEN}")
-
-    def untextable(self, source: Source) -> str:
-        """Tar files stay as they are."""
-        return UNWRITTEN
-
-    def untrimmable(self, source: Source) -> str:
-        """Tar files stay as they are."""
-        return UNWRITTEN
 
 
 def _parted(name: str) -> tuple[str, str]:

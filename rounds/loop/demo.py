@@ -14,18 +14,17 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from asr_gate.audit import example
 from asr_gate.corpus.corrections import Correction
 from asr_gate.corpus.errors import UserError
 from asr_gate.rounds.cases.export import as_manifest
 from asr_gate.rounds.cases.store import CaseStore, Chosen
 from asr_gate.rounds.loop.run import Outcome, Told, run_rounds
 from asr_gate.rounds.loop.state import ROUNDS, Round, read_rounds
+from asr_gate.rounds.sweep.demo import copy_audio, write_start
 from asr_gate.train.files import write_file
 
 ROUNDS_FILE = "rounds.toml"
@@ -144,12 +143,7 @@ def _rounds(folder: Path) -> list[Round]:
 
 def prepare(folder: Path) -> None:
     """Copy audio, and write the manifests, the suite and the model to begin with."""
-    source = Path(example.__file__).parent
-    for path in sorted((source / "audio").iterdir()):
-        target = folder / "corpus" / "audio" / path.name
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+    source = copy_audio(folder)
     rows = [json.loads(line) for line in (source / "proceed.jsonl").read_text().splitlines()]
     broken = json.loads((source / "broken.json").read_text())["proceed.jsonl"]["broken"]
     short = [row for row in rows if row["domain"] != LONG]
@@ -166,7 +160,7 @@ def prepare(folder: Path) -> None:
     _write(folder / "corpus" / "second.jsonl", second)
     _write(folder / "corpus" / "third.jsonl", [*second, *long[MORE]])
     write_file(folder / "suite.toml", SUITE.encode())
-    _write_start(folder / "start")
+    write_start(folder / "start")
 
 
 def _corrected(rows: Sequence[Row], broken: dict[str, str]) -> list[Row]:
@@ -180,26 +174,6 @@ def _corrected(rows: Sequence[Row], broken: dict[str, str]) -> list[Row]:
 
 def _write(path: Path, rows: Sequence[Row]) -> None:
     write_file(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
-
-
-def _write_start(folder: Path) -> None:
-    """The embedded model with a new output layer; whole or not at all."""
-    if folder.exists():
-        return
-    import torch
-
-    from asr_gate.train.families.registry import family
-
-    ours = family("ctc-embedded")
-    net: Any = ours.load("embedded")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        net.output.reset_parameters()
-    part = folder.with_name(".start")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir()
-    ours.save(part, net, ours.open("embedded").processor, weights=None, dtype=torch.float32)
-    part.rename(folder)
 
 
 def _settings(

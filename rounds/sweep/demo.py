@@ -114,12 +114,7 @@ def demo(folder: Path, say: Say, asr: Sequence[str] = COMMAND) -> int:
 
 def prepare(folder: Path) -> None:
     """Copy audio, and write the manifest, the recipe and the model to begin with."""
-    source = Path(example.__file__).parent
-    for path in sorted((source / "audio").iterdir()):
-        target = folder / "corpus" / "audio" / path.name
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
+    source = copy_audio(folder)
     rows = [json.loads(line) for line in (source / "proceed.jsonl").read_text().splitlines()]
     short = [row for row in rows if row["domain"] != LONG]
     long = [row for row in rows if row["domain"] == LONG][:LONG_ROWS]
@@ -128,6 +123,17 @@ def prepare(folder: Path) -> None:
     write_file(folder / MANIFEST, "".join(json.dumps(row) + "\n" for row in given).encode())
     write_file(folder / "recipe.yaml", RECIPE.encode())
     write_start(folder / "start")
+
+
+def copy_audio(folder: Path) -> Path:
+    """Put the audio of the bundled corpus into a demo, what is not there yet; where it lies."""
+    source = Path(example.__file__).parent
+    for path in sorted((source / "audio").iterdir()):
+        target = folder / "corpus" / "audio" / path.name
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+    return source
 
 
 def write_start(folder: Path) -> None:

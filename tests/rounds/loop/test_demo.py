@@ -17,7 +17,7 @@ from tests.rounds.loop.commands import Killed
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(demo, "_write_start", lambda folder: folder.mkdir(exist_ok=True))
+    monkeypatch.setattr(demo, "write_start", lambda folder: folder.mkdir(exist_ok=True))
     return tmp_path / "demo"
 
 
@@ -50,7 +50,7 @@ def test_killed_while_it_writes_its_files_it_goes_on(
         raise Killed
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(demo, "_write_start", killed)
+        patch.setattr(demo, "write_start", killed)
         demo.demo(folder)
     monkeypatch.setattr(demo, "run_rounds", killed)
     with pytest.raises(Killed):
