@@ -192,8 +192,11 @@ def _judge_one(row: Measured, calibration: Calibration, delay: Delay) -> Judged:
     if not row.words:
         return Judged(row, heard=heard)
     word_times, gap_times = sound_times(row.words, row.gaps, row.activity, delay, row.duration)
+    of_another = row.mismatch is not None and calibration.passes(
+        row.domain, "mismatch", row.mismatch
+    )
     words = tuple(
-        _judge_word(word, times, row.domain, calibration)
+        _judge_word(word, times, row.domain, calibration, of_another=of_another)
         for word, times in zip(row.words, word_times, strict=True)
     )
     gaps = tuple(
@@ -233,19 +236,25 @@ def _judge_one(row: Measured, calibration: Calibration, delay: Delay) -> Judged:
 
 
 def _judge_word(
-    word: AlignedWord, times: Span, domain: str, calibration: Calibration
+    word: AlignedWord, times: Span, domain: str, calibration: Calibration, *, of_another: bool
 ) -> JudgedWord:
     """A word with its probabilities; one that the path left out is kept unless they say so too.
 
     The path's penalties are the same for all models; a weak one loses more right words to them than
-    to the thresholds of its own controls. Where those are underpowered, the path stands. A masked
-    word is as likely said as not, and kept.
+    to the thresholds of its own controls. Where those are underpowered, or the text as a whole is
+    not what is said (`of_another`), the path stands. A masked word is as likely said as not, and
+    kept.
     """
     spoken = (
         LIKELY if word.masked else 1 - calibration.probability(domain, "deletion", word.deletion)
     )
     replaced = calibration.probability(domain, "substitution", word.substitution)
-    cleared = calibration.can_detect(domain, "deletion") and spoken >= LIKELY and replaced <= LIKELY
+    cleared = (
+        not of_another
+        and calibration.can_detect(domain, "deletion")
+        and spoken >= LIKELY
+        and replaced <= LIKELY
+    )
     start, end = times
     return JudgedWord(
         text=word.text,

@@ -13,7 +13,6 @@ Run: python -m bench.hebrew
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,7 +33,7 @@ from bench.detection.measure import DRAWS, measure
 from bench.docs import replace_figures
 from bench.needed import Missing, hebrew_too
 from bench.real_speech import PAGE as REAL_SPEECH
-from bench.real_speech import audit, moved
+from bench.real_speech import audit, hebrew, moved
 
 LABELLED = "heblang_"
 """How the ids begin of the rows with word times, which are good to 200 ms."""
@@ -94,8 +93,7 @@ def _starts(one: Boundaries) -> str:
 
 def _audited(data: Path, aligners: Sequence[tuple[str, Sequence[str]]]) -> Iterator[str]:
     """What the real command says."""
-    lines = data.read_text(encoding="utf-8").splitlines()
-    rows = [row for row in map(json.loads, lines) if row["lang"] == "he"]
+    rows = hebrew(data)
     some = {row["id"]: row for row in moved(rows[:: len(rows) // MOVED][:MOVED])}
     yield (
         f"{len(rows)} Hebrew utterances.\n\n| aligner | transcripts | median coverage "

@@ -4,8 +4,8 @@ Moves the texts of real English speech (`--data`, default `../shared/speech/mani
 several ways, audits each with `asr audit`, repairs it with `asr clean --repair`, counts the rows
 that get their own text back, and audits what was written. Texts of ten letters or more. With the
 embedded model and another one (`--aligner`, default the QuartzNet 15x5 export of
-`../shared/models`). Then the same with Hebrew rows, whose texts are romanised: these models know
-English.
+`../shared/models`). Then the same with Hebrew rows: by the embedded Hebrew model, and romanised by
+these two, which know English.
 
 Run: python -m bench.pairing
 """
@@ -25,7 +25,7 @@ from asr_gate.audit.gate.tables import load
 from asr_gate.audit.records.report import Report
 from bench.docs import replace_figures
 from bench.needed import speech_and_model
-from bench.real_speech import audit, english
+from bench.real_speech import audit, english, hebrew
 
 PAGE = Path(__file__).parents[1] / "docs" / "detection.md"
 LETTERS = 10
@@ -40,7 +40,7 @@ SEED = 1
 def main() -> None:
     """Measure, print, and put the table into the page."""
     data, real = speech_and_model(__doc__)
-    rows = [row for row in english(data) if sum(map(str.isalpha, row["text"])) >= LETTERS]
+    rows = [row for row in english(data) if letters(row) >= LETTERS]
     lines = [
         f"{len(rows)} English utterances.\n\n",
         "| texts | aligner | wrong rows | own text back | wrong text given | named | decision "
@@ -50,35 +50,51 @@ def main() -> None:
     for aligner in ("embedded", real):
         for name, texts in ways([row["text"] for row in rows]).items():
             lines.append(line(name, rows, texts, aligner, data.parent))
-    hebrew = romanised(data)
-    for aligner in ("embedded", real):
-        for name, texts in ways([row["text"] for row in hebrew]).items():
+    spoken = [row for row in hebrew(data) if letters(row) >= LETTERS]
+    latin = romanised(spoken)
+    for title, chosen, aligner, options in (
+        ("Hebrew", spoken, "embedded", ("--language", "he")),
+        ("Hebrew, romanised", latin, "embedded", ()),
+        ("Hebrew, romanised", latin, real, ()),
+    ):
+        for name, texts in ways([row["text"] for row in chosen]).items():
             if name in HEBREW:
-                lines.append(line(f"Hebrew, {name}", hebrew, texts, aligner, data.parent))
+                lines.append(
+                    line(f"{title}, {name}", chosen, texts, aligner, data.parent, *options)
+                )
     replace_figures(PAGE, "pairing", "".join(lines))
 
 
+def letters(row: dict[str, Any]) -> int:
+    """How many letters a row's text has."""
+    return sum(map(str.isalpha, row["text"]))
+
+
 def line(
-    name: str, rows: Sequence[dict[str, Any]], texts: Sequence[str], aligner: str, root: Path
+    name: str,
+    rows: Sequence[dict[str, Any]],
+    texts: Sequence[str],
+    aligner: str,
+    root: Path,
+    *options: str,
 ) -> str:
     """One line of the table, printed as well."""
     moved = [{**row, "text": text} for row, text in zip(rows, texts, strict=True)]
-    cells = measured(rows, moved, aligner, root)
-    found = f"| {name} | {aligner.rpartition('/')[2]} | {' | '.join(cells)} |\n"
+    cells = measured(rows, moved, aligner, root, *options)
+    title = " ".join([aligner.rpartition("/")[2], *options])
+    found = f"| {name} | {title} | {' | '.join(cells)} |\n"
     print(found, end="", flush=True)
     return found
 
 
-def romanised(manifest: Path) -> list[dict[str, Any]]:
-    """The Hebrew rows, in Latin letters."""
+def romanised(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Hebrew rows in Latin letters."""
     import uroman
 
     latin = uroman.Uroman()
-    rows = [json.loads(one) for one in manifest.read_text(encoding="utf-8").splitlines()]
     return [
         {**row, "text": str(latin.romanize_string(row["text"], lcode="heb")), "lang": None}
         for row in rows
-        if row["lang"] == "he" and sum(map(str.isalpha, row["text"])) >= LETTERS
     ]
 
 
@@ -128,6 +144,7 @@ def measured(
     moved: Sequence[dict[str, Any]],
     aligner: str,
     root: Path,
+    *options: str,
 ) -> list[str]:
     """The cells of one line."""
     said = {row["id"]: " ".join(row["text"].split()) for row in rows}
@@ -137,10 +154,10 @@ def measured(
     after = "-"
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        audit(moved, aligner, root, folder)
+        audit(moved, aligner, root, folder, *options)
         report = load(folder / "phase0").content
         if report.decision != "NO_VERDICT" and (report.pairing.found or report.pairing.moved):
-            changed, after = _repaired(folder, aligner, root)
+            changed, after = _repaired(folder, aligner, root, *options)
             right = sum(changed.get(identity) == said[identity] for identity in wrong)
             given = sum(text != said[identity] for identity, text in changed.items())
     return [
@@ -161,7 +178,7 @@ def _named(report: Report) -> str:
     return "; ".join(names) or "-"
 
 
-def _repaired(folder: Path, aligner: str, root: Path) -> tuple[dict[str, str], str]:
+def _repaired(folder: Path, aligner: str, root: Path, *options: str) -> tuple[dict[str, str], str]:
     """The texts that `asr clean --repair` wrote by id, and the decision on what it wrote."""
     (manifest,) = folder.glob("*.jsonl")
     clean = [sys.executable, "-m", "asr_gate", "clean", str(folder / "phase0"), "--repair"]
@@ -173,7 +190,7 @@ def _repaired(folder: Path, aligner: str, root: Path) -> tuple[dict[str, str], s
     lines = (folder / "repaired.jsonl").read_text(encoding="utf-8").splitlines()
     again = folder / "again"
     again.mkdir()
-    audit([json.loads(one) for one in lines], aligner, root, again)
+    audit([json.loads(one) for one in lines], aligner, root, again, *options)
     report = load(again / "phase0").content
     decision = f"{report.decision}, {len(lines)} rows, {report.low_quality_percentage:.1f} %"
     return {one["id"]: " ".join(one["after"].split()) for one in fixed}, decision

@@ -59,6 +59,12 @@ def english(manifest: Path) -> list[dict[str, Any]]:
     return [r for r in rows if r["lang"] == "en" and not any(c.isdigit() for c in r["text"])]
 
 
+def hebrew(manifest: Path) -> list[dict[str, Any]]:
+    """The Hebrew rows."""
+    rows = map(json.loads, manifest.read_text(encoding="utf-8").splitlines())
+    return [row for row in rows if row["lang"] == "he"]
+
+
 def moved(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Every recording with the transcript of the one before it."""
     return [

@@ -57,6 +57,12 @@ def test_a_word_left_out_stays_where_its_evidence_does_not_pass() -> None:
     assert found.text_coverage == 1
 
 
+def test_the_path_stands_where_the_text_is_not_what_is_said() -> None:
+    (found,) = judged(replace(left_out(1, deletion=0.5), loss=1.0))
+    assert [w.kept for w in found.words] == [True, False]
+    assert found.text_coverage == 0.5
+
+
 def test_of_a_masked_word_nothing_is_known() -> None:
     (found,) = judged(left_out(1, deletion=0.0, masked=True, confidence=1e-3))
     assert [w.kept for w in found.words] == [True, True]
