@@ -95,9 +95,12 @@ class SampleJudge:
         )
         judged, delay = judge(ordered, calibration, self._model.delay)
         in_force = absolute_thresholds_in_force(judged, calibration, policy)
-        alarms = false_alarms_by_domain(ordered, calibration, matches.mismatches)
-        unclear = untold(calibration, alarms, policy.controls)
         pairing = _pairing(ordered, matches, calibration, self._places, self._searched)
+        # A text that words of a neighbour stand in is no right one, and not like a swapped one.
+        moved = {one.id for one in pairing.moved}
+        whole = [row for row in ordered if row.id not in moved]
+        alarms = false_alarms_by_domain(whole, calibration, matches.mismatches)
+        unclear = untold(calibration, alarms, policy.controls)
         context = Context(
             policy=policy,
             corpus=self._corpus,

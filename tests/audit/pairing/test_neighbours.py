@@ -5,14 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from asr_gate.audit.acoustic.interface import ModelInfo
+from asr_gate.audit.judge import SampleJudge
 from asr_gate.audit.pairing.neighbours import find_moved, patterns_of
 from asr_gate.audit.pairing.outside import given_to_many, in_other_files
 from asr_gate.audit.pairing.places import Places
 from asr_gate.audit.records.alignment import AlignedWord, HeardWord
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.pairing import MovedWords, Partner, SearchedFile
+from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.utterance import Corpus, Utterance
-from tests.audit.controls.rows import row
+from tests.audit.controls.rows import POLICY, normal_rows, row
+
+MODEL = ModelInfo("m", "r", "0", "en", ("-", "a"), 0, None, 0.02, 16000, 0.0)
 
 
 def heard(number: int, text: str, said: str) -> Measured:
@@ -63,6 +68,33 @@ def test_a_neighbours_text_that_ran_in() -> None:
     rows = [heard(n, t, s) for n, (t, s) in enumerate(zip(texts, SAID, strict=True))]
     (found,) = find_moved(rows, (), places(rows))
     assert found == MovedWords(id="d-1", end="first", words=SAID[0], to=None)
+
+
+def test_a_text_that_ran_in_is_no_right_one_that_looks_wrong() -> None:
+    rows = [written(r, f"alpha bravo number {n}") for n, r in enumerate(normal_rows(90, 3))]
+    for n in range(0, 89, 3):
+        both = f"{rows[n].text} {rows[n + 1].text}"
+        # Half of it is said: wrong, and less so than swapped texts.
+        rows[n] = replace(written(rows[n], both, unsaid=4), loss=0.7)
+    corpus = Corpus([Utterance(r.id, r.text, Path("a"), r.id, "/m:1") for r in rows], ["/m"])
+    identity = Fingerprint("sha256:0", {}, {r.id: r.id for r in rows})
+    found = SampleJudge(corpus, identity, POLICY, MODEL).judge(rows)
+    assert len(found.pairing.moved) == 30
+    assert not found.untold
+
+
+def written(one: Measured, text: str, unsaid: int = 0) -> Measured:
+    """A row with another text, whose last words are not said."""
+    words = text.split()
+    return replace(
+        one,
+        text=text,
+        words=tuple(
+            AlignedWord(w, len(w), 0.1, 0.4, n < len(words) - unsaid, 0.9, -5.0, -5.0, masked=False)
+            for n, w in enumerate(words)
+        ),
+        gaps=one.gaps[:1] * (len(words) + 1),
+    )
 
 
 def test_what_is_said_nowhere_and_what_is_right_is_left_alone() -> None:
