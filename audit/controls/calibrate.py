@@ -50,6 +50,10 @@ LEAST_RIGHT = 0.1
 CLEAR = 2.0
 """How many times as far as their tail reaches the planted defects must then lie from their middle.
 """
+SURELY = 2.0
+"""Standard deviations by which more pass than defects explain, for a threshold to be raised."""
+SHORT = 10
+"""Letters of a domain's median text under which its right texts may cost as much as wrong ones."""
 USUAL: dict[Evidence, float] = {
     "mismatch": 0.8,
     "deletion": 2.5,
@@ -80,7 +84,8 @@ def calibrate(
     """Thresholds, probabilities and power from the audited utterances and their controls.
 
     Each domain has thresholds of its own where it is large enough to show the false-alarm rate;
-    smaller ones share those of all of them together.
+    smaller ones share those of all of them together. Since a text that is wrong as a whole excludes
+    its row, that threshold is raised where a domain's own rows say so.
 
     Args:
         rows: the audited utterances.
@@ -113,6 +118,8 @@ def calibrate(
             here = [row for row in recognised if row.domain == domain]
             values = _Values(here, evidence, found)
             own = values.threshold(false_alarm) if values.enough(false_alarm) else pooled
+            if evidence == "mismatch":
+                own = values.raised(own, false_alarm)
             thresholds[domain][evidence] = own
             power[domain] |= values.power(own, missed[domain])
         if evidence == "mismatch":
@@ -206,6 +213,7 @@ class _Values:
             for kind in EVIDENCE[evidence]
         }
         self.all_planted = np.concatenate(list(self.planted.values()))
+        self.short = bool(rows) and float(np.median([row.letters for row in rows])) < SHORT
 
     def enough(self, false_alarm: float) -> bool:
         """Whether there is enough for a threshold of its own."""
@@ -238,6 +246,20 @@ class _Values:
         room = float(np.quantile(self.all_planted, min(1.0, max(lost + ROOM, 1 - NEARLY_ALL))))
         return max(least, (least + room) / 2)
 
+    def raised(self, threshold: float, false_alarm: float) -> float:
+        """A threshold of all domains, raised where right transcripts here reach beyond it.
+
+        Until no more utterances pass than planted defects explain. Of texts of a word or two, right
+        ones may cost as much as wrong ones, and a share of defects cannot be told from that: there
+        all utterances count as right.
+        """
+        if min(len(self.all_planted), len(self.natural)) < MIN_PLANTED:
+            return threshold
+        if self.short:
+            return max(threshold, self._least(false_alarm, 0.0, weak=True))
+        beyond = np.sort(self.natural[self.natural > threshold]).tolist()
+        return next((t for t in (threshold, *beyond) if self._explained(t, SURELY)), threshold)
+
     def _between(self, false_alarm: float) -> float | None:
         """Halfway between the tail of the utterances that look right and most planted ones.
 
@@ -260,19 +282,19 @@ class _Values:
         threshold = float(tail + planted) / 2
         return threshold if self._explained(threshold) else None
 
-    def _explained(self, threshold: float) -> bool:
+    def _explained(self, threshold: float, deviations: float = 1.0) -> bool:
         """Whether no more utterances pass a threshold than there are defects like the planted ones.
 
         Where more do, right ones reach up to the planted ones, and what lies below is a part of
-        them. The share of defects is estimated as in `false_alarms`, and off by its standard
-        deviation.
+        them. The share of defects is estimated as in `false_alarms`, and off by so many of its
+        standard deviations.
         """
         defects = max(
             float((self.natural > np.quantile(self.all_planted, at)).sum()) / (1 - at)
             for at in LIKE_PLANTED
         )
         expected = defects * float((self.all_planted > threshold).mean())
-        return bool((self.natural > threshold).sum() <= expected + defects**0.5 + 1)
+        return bool((self.natural > threshold).sum() <= expected + deviations * defects**0.5 + 1)
 
     def _least(self, false_alarm: float, defects: float, weak: bool) -> float:
         """The least threshold, given the share of defects among the utterances as they are.

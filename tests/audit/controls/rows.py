@@ -41,7 +41,7 @@ def row(
 ) -> Measured:
     """One utterance of two words and three gaps."""
     words = tuple(
-        AlignedWord("word", 4, at, at + 0.4, True, confidence, deletion, other, masked=False)
+        AlignedWord("letter", 6, at, at + 0.4, True, confidence, deletion, other, masked=False)
         for at in (0.1, 0.5)
     )
     gaps = tuple(
@@ -52,13 +52,13 @@ def row(
         id=f"{domain}-{number}",
         domain=domain,
         lang="en",
-        text="word word",
+        text="letter letter",
         duration=1.0,
         speech_seconds=0.8,
         peak_db=-10.0,
         speech_to_noise=30.0,
         signal=SIGNAL,
-        letters=8,
+        letters=12,
         unknown=0,
         dropped=0,
         activity=((0.1, 0.9),),
@@ -156,6 +156,7 @@ def spoken_digits() -> list[Measured]:
     return [
         replace(
             row,
+            letters=4,
             loss=value,
             controls=(
                 *(control for control in row.controls if control.kind != "swapped"),

@@ -12,7 +12,7 @@ from asr_gate.audit.controls.calibrate import USUAL, calibrate
 from asr_gate.audit.records.controls import EVIDENCE, KINDS, THRESHOLD_KINDS, Control, Evidence
 from asr_gate.audit.records.measured import Fault, Measured
 from asr_gate.audit.records.power import MIN_PLANTED, Calibration, Power
-from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, row
+from tests.audit.controls.rows import FLOORS, POLICY, RATE, normal_rows, row, spoken_digits
 
 
 def calibrated(rows: list[Measured]) -> Calibration:
@@ -93,6 +93,15 @@ def test_defects_in_the_data_hide_no_others(evidence: Evidence, count: int, defe
         calibration = calibrated(normal_rows(count, seed, apart=8.0, defects={evidence: defects}))
         assert passing(calibration, evidence) < 2 * RATE
         assert passing(calibration, evidence, 8.0) > 0.9
+
+
+def test_right_texts_that_cost_much_raise_the_threshold_of_swapped_ones() -> None:
+    """A quarter of the rows are like spoken digits: few of them are as wrong as swapped ones."""
+    digits = [replace(r, domain="d") for r in spoken_digits()]
+    rows = [*normal_rows(90, 0), *digits]
+    limit = calibrated(rows).thresholds["d"]["mismatch"]
+    assert sum(r.loss > limit for r in digits) < len(digits) / 2
+    assert all(r.loss < limit for r in rows[:90])
 
 
 def test_power_counts_what_passes() -> None:

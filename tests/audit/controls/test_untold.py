@@ -28,6 +28,16 @@ def test_spoken_digits_beside_sentences_cannot_be_told() -> None:
     assert domains_untold(spoken_digits()) == ["digits"]
 
 
+def test_nor_can_those_of_which_a_third_is_swapped() -> None:
+    digits = [
+        replace(r, loss=next(c.value for c in r.controls if c.kind == "swapped"))
+        if n % 3 == 0
+        else r
+        for n, r in enumerate(spoken_digits())
+    ]
+    assert domains_untold([*digits, *normal_rows(90, 0, domain="sentences")]) == ["digits"]
+
+
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3])
 def test_wrong_transcripts_are_no_reason_why_nothing_can_be_told(share: float) -> None:
     for seed in range(3):

@@ -223,7 +223,8 @@ def test_a_domain_of_which_nothing_can_be_told_is_not_judged() -> None:
     silent = replace(
         row(99, "digits", mismatch=None), peak_db=-120.0, speech_seconds=0.0, words=(), gaps=()
     )
-    report = result_of([*normal_rows(89, 0, domain="sentences"), *spoken_digits(), silent]).report
+    longer = [replace(r, letters=12) for r in spoken_digits()]
+    report = result_of([*normal_rows(89, 0, domain="sentences"), *longer, silent]).report
     assert report.decision == "CAUTION"
     assert any("cannot tell in domain digits" in reason for reason in report.reasons)
     assert any("decision.untold_caution_above" in reason for reason in report.reasons)
