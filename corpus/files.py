@@ -111,6 +111,11 @@ def relative_to(path: str | Path, folder: Path) -> str:
     return str(plain.relative_to(folder) if plain.is_relative_to(folder) else plain)
 
 
+def lies_in(path: str, folders: Iterable[str]) -> bool:
+    """Whether an absolute path, its links resolved, is one of some folders or lies below one."""
+    return any(path == one or path.startswith(one.rstrip("/") + "/") for one in folders)
+
+
 def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file beside the path and rename it, so that nobody ever reads half a file.
 
