@@ -67,9 +67,21 @@ def checked(path: Path, text: str, content: Mapping[str, Any], model: type[Model
     except ValidationError as error:
         # A key that is misspelt comes before the one that is missing for it.
         fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-        line = _line(text, fault["loc"])
-        where = str(path) if line is None else f"{path}:{line}"
-        raise UserError(f"{where}: {_told(fault, model)}") from error
+        raise UserError(f"{_place(path, text, fault['loc'])}: {_told(fault, model)}") from error
+
+
+def line_of(path: Path, *keys: str | int) -> str:
+    """`FILE:LINE` of a key, for messages about its value; the file alone where it is gone."""
+    try:
+        text = read_regular(path, SETTINGS_LIMIT).decode("utf-8-sig")
+    except (OSError, ValueError):
+        return str(path)
+    return _place(path, text, keys)
+
+
+def _place(path: Path, text: str, loc: Keys) -> str:
+    line = _line(text, loc)
+    return str(path) if line is None else f"{path}:{line}"
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
