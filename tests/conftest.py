@@ -42,6 +42,7 @@ SLOW = (
     "tests/train/test_loss.py",
     "tests/train/test_resume.py",
     "tests/train/test_run.py",
+    "tests/train/test_run_goes_on.py",
     "tests/train/test_run_recorder.py",
     "tests/train/test_splits.py",
 )
