@@ -7,13 +7,13 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from asr_gate.audit.records.controls import KINDS, Kind
 from asr_gate.audit.records.rules import catalogue
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.settings_file import checked, read_content
 from asr_gate.corpus.speech.detector import Detector
-from asr_gate.corpus.strict import read_toml
 
 DEFAULT_FILE = Path(__file__).with_name("policy.toml")
 
@@ -214,30 +214,18 @@ def load_policy(path: Path | None = None) -> Policy:
     """Read a policy file; without one, the default. What a file leaves out is the default's.
 
     Raises:
-        UserError: missing, not TOML, an unknown key, or a value out of range.
+        UserError: missing, not TOML, an unknown key, or a value out of range; names the line.
     """
     values = tomllib.loads(DEFAULT_FILE.read_text(encoding="utf-8"))
+    text = ""
     if path is not None:
-        for section, entries in _read(path).items():
+        text, given = _read(path)
+        for section, entries in given.items():
             if isinstance(entries, dict) and isinstance(values.get(section), dict):
                 values[section] |= entries
             else:
                 values[section] = entries
-    try:
-        return Policy.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        what = first["msg"].removeprefix("Value error, ")
-        if first["type"] == "extra_forbidden":
-            defaults = load_policy().model_dump()
-            sections = [section for section in defaults.values() if isinstance(section, dict)]
-            known = [*defaults, *(key for section in sections for key in section)]
-            near = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
-            what = "no such key" + (f"; did you mean {near[0]}?" if near else "")
-        elif first["type"] in ("model_type", "dict_type"):
-            what = f"a section of keys, written [{where}], is expected"
-        raise UserError(f"{path}: {where}: {what}; asr policy show prints what there is") from error
+    return checked(path or DEFAULT_FILE, text, values, Policy)
 
 
 def origins(policy: Policy, path: Path | None) -> list[tuple[str, object, bool]]:
@@ -247,7 +235,7 @@ def origins(policy: Policy, path: Path | None) -> list[tuple[str, object, bool]]
         policy: as `load_policy` read it.
         path: from where; None: the default.
     """
-    given = {} if path is None else _read(path)
+    given = {} if path is None else _read(path)[1]
     return [
         (f"{section}.{key}", value, key in given.get(section, {}))
         for section, entries in policy.model_dump(mode="json").items()
@@ -261,7 +249,7 @@ def doubts(path: Path) -> list[str]:
     Raises:
         UserError: as `load_policy`, which has to have taken the file.
     """
-    given = _read(path).get("decision", {})
+    given = _read(path)[1].get("decision", {})
     percentages = {
         name: value
         for name, field in DecisionPolicy.model_fields.items()
@@ -277,16 +265,12 @@ def doubts(path: Path) -> list[str]:
     ]
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """What a policy file says; rules may be named by code or by name, and are known by code."""
-    try:
-        found = read_toml(path, shell_pipe=True)
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: no such policy file; check the path") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
-    except ValueError as error:
-        raise UserError(f"{path}: not TOML ({error})") from error
+def _read(path: Path) -> tuple[str, dict[str, Any]]:
+    """Text and content of a policy file; rules may be named by code or by name, and are known by
+    code.
+    """
+    missing = "no such policy file; check the path"
+    text, found = read_content(path, missing=missing, shell_pipe=True)
     if isinstance(found.get("rules"), dict):
         codes = {rule.name: code for code, rule in catalogue().items()}
         rules: dict[str, Any] = {}
@@ -296,4 +280,4 @@ def _read(path: Path) -> dict[str, Any]:
                 raise UserError(f"{path}: rules.{name}: {code} is there twice; remove one of them")
             rules[code] = severity
         found["rules"] = rules
-    return found
+    return text, found

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import lies_in
 from asr_gate.corpus.formats.format import AUDIO_COLUMNS, Row, Source
 from asr_gate.corpus.storage import below, is_url, shown, url_of
 
@@ -41,7 +42,7 @@ def allowed_folders(rows: Iterable[Row], source: Source, audio_root: Path | None
         urls.insert(0, own.url.removesuffix("/_"))
     shared = _shared_folder(rows)
     allowed = AllowedFolders([base, *source.roots, *extra], [shared or base, *extra], urls)
-    if shared and not held_by(_resolved(shared), allowed.roots):
+    if shared and not lies_in(_resolved(shared), allowed.roots):
         raise UserError(
             f"{source.path}: its audio lies in {shared}, which a manifest cannot allow by itself; "
             f"add --audio-root {shlex.quote(str(shared))} (or set {VARIABLE} once)"
@@ -56,7 +57,7 @@ def audio_root_of_project(root: Path, file: Path) -> Path:
         UserError: it lies outside of the settings' folder, and the environment does not allow it.
     """
     allowed = [Path(one) for one in _of_environment() if url_of(one) is None]
-    inside = held_by(_resolved(root), AllowedFolders([file.parent, *allowed]).roots)
+    inside = lies_in(_resolved(root), AllowedFolders([file.parent, *allowed]).roots)
     if not inside or url_of(root) is not None:
         raise UserError(
             f"{file}: audio_root {root} lies outside of this folder, which a file of a repository "
@@ -135,7 +136,7 @@ class AllowedFolders:
             path = str(audio.resolve())
         elif "\0" in path:
             raise ValueError("embedded null byte")
-        return held_by(path, self.roots)
+        return lies_in(path, self.roots)
 
     def allows(self, url: str) -> bool:
         """Whether a URL that a manifest names lies below one of those that the user names."""
@@ -149,18 +150,9 @@ class AllowedFolders:
         if os.path.isabs(name):  # noqa: PTH117
             path = str(Path(name))
             for root in self._named_from:
-                if _inside(path, root):
+                if lies_in(path, [root]):
                     return path[len(root) :].lstrip("/") or "."
         return name
-
-
-def held_by(path: str, roots: Sequence[str]) -> bool:
-    """Whether a path, links resolved, lies in one of some folders."""
-    return any(_inside(path, root) for root in roots)
-
-
-def _inside(path: str, root: str) -> bool:
-    return path == root or path.startswith(root if root.endswith("/") else root + "/")
 
 
 def _resolved(folder: Path) -> str:

@@ -6,12 +6,14 @@ import hashlib
 import io
 import os
 from collections.abc import Iterable, Mapping
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from asr_gate.corpus.digests import Method, Stamp, hash_stream, stamp_of, trusts_times
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.heard import Heard
 from asr_gate.corpus.utterance import Utterance
+
+if TYPE_CHECKING:
+    from asr_gate.corpus.heard import Heard
 
 
 class AlteredAudio(UserError):
@@ -51,6 +53,8 @@ class AuditedAudio:
 
     def heard(self, rows: Iterable[Utterance]) -> Heard:
         """What is kept of rows that a model learns from."""
+        from asr_gate.corpus.heard import Heard  # not in the decoder, which starts often
+
         return Heard.of(rows, self._digests, self._method)
 
     def require(self, utterance: Utterance, stream: BinaryIO) -> BinaryIO:

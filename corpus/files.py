@@ -9,7 +9,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
@@ -111,6 +111,11 @@ def relative_to(path: str | Path, folder: Path) -> str:
     return str(plain.relative_to(folder) if plain.is_relative_to(folder) else plain)
 
 
+def lies_in(path: str, folders: Iterable[str]) -> bool:
+    """Whether an absolute path, its links resolved, is one of some folders or lies below one."""
+    return any(path == one or path.startswith(one.rstrip("/") + "/") for one in folders)
+
+
 def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
     """Write a file beside the path and rename it, so that nobody ever reads half a file.
 
@@ -140,37 +145,71 @@ def write_atomically(path: Path, content: bytes | Iterable[bytes]) -> None:
         raise
 
 
-@contextmanager
-def held(folder: Path, patience: float = 0.1) -> Iterator[None]:
-    """Hold a folder while something is written into it; the end of the process lets go of it.
+LOCK_FILE = ".lock"
+"""In each folder that is held. On NFS other machines see only locks on files that are open for
+writing, and not those on folders."""
+
+
+def take(folder: Path, patience: float = 0.0) -> int | None:
+    """Hold a folder until the descriptor is closed here and in all processes that inherited it.
+
+    The system closes it when a process ends, however it ends.
 
     Args:
-        folder: is there.
+        folder: made where it is missing.
         patience: seconds to wait for it; `is_held` has it for a moment.
+
+    Returns:
+        The descriptor; None: another process holds the folder.
+
+    Raises:
+        OSError: nothing can be written there, or the file system has no locks.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK_FILE
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    until = time.monotonic() + patience
+    while True:
+        opened = os.open(path, flags, 0o644)
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Who held it before may have removed the file in between.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(opened), path.lstat()):
+                    return opened
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                os.close(opened)
+                return None
+            time.sleep(0.02)
+        except BaseException:
+            os.close(opened)
+            raise
+        os.close(opened)
+
+
+@contextmanager
+def held(folder: Path, patience: float = 0.1) -> Iterator[None]:
+    """Hold a folder while something is written into it, as `take` does.
 
     Raises:
         BlockingIOError: another process holds it.
+        OSError: as of `take`.
     """
-    opened = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    lock = take(folder, patience)
+    if lock is None:
+        raise BlockingIOError(errno.EWOULDBLOCK, "held by another process", str(folder))
     try:
-        until = time.monotonic() + patience
-        while True:
-            try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise
-                time.sleep(0.05)
         yield
     finally:
-        os.close(opened)
+        (folder / LOCK_FILE).unlink(missing_ok=True)
+        os.close(lock)
 
 
 def is_held(folder: Path) -> bool:
     """Whether a process holds a folder."""
     try:
-        opened = os.open(folder, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        opened = os.open(folder / LOCK_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return False
     try:

@@ -5,7 +5,6 @@ The audio is not copied. A path that leads into the copy stands for an object of
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -20,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from asr_gate.corpus import storage
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.files import is_held
+from asr_gate.corpus.files import is_held, take
 from asr_gate.corpus.objects import RemoteAudio, folder_of_copies, local_copy
 from asr_gate.corpus.storage import StorageError
 
@@ -145,6 +144,5 @@ def _copies() -> TemporaryDirectory[str]:
         if time.time() - left.stat().st_mtime > LEFT and not is_held(left):
             shutil.rmtree(left, ignore_errors=True)
     made = TemporaryDirectory(prefix="manifests-", dir=home)
-    # Held until the process ends.
-    fcntl.flock(os.open(made.name, os.O_RDONLY), fcntl.LOCK_EX)
+    take(Path(made.name))  # until the process ends
     return made

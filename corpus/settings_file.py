@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -31,9 +31,21 @@ def read_settings(path: Path, model: type[Model], *, missing: str = "no such fil
     Raises:
         UserError: missing, not TOML, an unknown key, or a value that does not fit; names the line.
     """
+    text, content = read_content(path, missing=missing)
+    return checked(path, text, content, model)
+
+
+def read_content(
+    path: Path, *, missing: str = "no such file", shell_pipe: bool = False
+) -> tuple[str, dict[str, Any]]:
+    """Text and content of a file; `shell_pipe` as for `read_regular`.
+
+    Raises:
+        UserError: missing, or not TOML.
+    """
     try:
-        text = read_regular(path, SETTINGS_LIMIT).decode("utf-8-sig")
-        content = tomllib.loads(text)
+        text = read_regular(path, SETTINGS_LIMIT, shell_pipe=shell_pipe).decode("utf-8-sig")
+        return text, tomllib.loads(text)
     except FileNotFoundError as error:
         raise UserError(f"{path}: {missing}") from error
     except OSError as error:
@@ -42,14 +54,34 @@ def read_settings(path: Path, model: type[Model], *, missing: str = "no such fil
         raise UserError(f"{path}: not TOML (nested too deeply)") from error
     except ValueError as error:
         raise UserError(f"{path}: not TOML ({error}); texts stand in quotes") from error
+
+
+def checked(path: Path, text: str, content: Mapping[str, Any], model: type[Model]) -> Model:
+    """What a file says, or what it says with other values beside it.
+
+    Raises:
+        UserError: an unknown key, or a value that does not fit; names the line.
+    """
     try:
         return model.model_validate(content)
     except ValidationError as error:
         # A key that is misspelt comes before the one that is missing for it.
         fault = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-        line = _line(text, fault["loc"])
-        where = str(path) if line is None else f"{path}:{line}"
-        raise UserError(f"{where}: {_told(fault, model)}") from error
+        raise UserError(f"{_place(path, text, fault['loc'])}: {_told(fault, model)}") from error
+
+
+def line_of(path: Path, *keys: str | int) -> str:
+    """`FILE:LINE` of a key, for messages about its value; the file alone where it is gone."""
+    try:
+        text = read_regular(path, SETTINGS_LIMIT).decode("utf-8-sig")
+    except (OSError, ValueError):
+        return str(path)
+    return _place(path, text, keys)
+
+
+def _place(path: Path, text: str, loc: Keys) -> str:
+    line = _line(text, loc)
+    return str(path) if line is None else f"{path}:{line}"
 
 
 def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
@@ -67,6 +99,8 @@ def _told(fault: Any, model: type[BaseModel]) -> str:
     where = ".".join(map(str, fault["loc"]))
     if fault["type"] == "missing":
         return f"{where} is missing"
+    if fault["type"] in ("model_type", "dict_type") and set(map(type, fault["loc"])) == {str}:
+        return f"{where}: a section of keys, written [{where}], is expected"
     if fault["type"] != "extra_forbidden":
         what = str(fault["msg"]).removeprefix("Value error, ")
         return f"{where}: {what}" if where else what

@@ -6,7 +6,6 @@ installed), by voices that it was not trained on: Kokoro's held-out one, at thre
 and random ones of espeak-ng, drawn by names of their own. Everything is drawn from one seed.
 """
 
-import json
 import random
 import shutil
 import sys
@@ -20,14 +19,8 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from asr_gate.audit.example.breakage import Kind, Plan, Row, break_rows
-from asr_gate.audit.example.manifest import (
-    broken_summary,
-    figures,
-    put_figures,
-    write_manifest,
-    write_row,
-)
+from asr_gate.audit.example.breakage import Kind, Plan, Row
+from asr_gate.audit.example.manifest import begin, finish, write_row
 from asr_gate.audit.example.sound import (
     FLAC,
     MP3,
@@ -91,9 +84,7 @@ CLEAN_VOICES = (KOKORO[0], ESPEAK[0], KOKORO[1], ESPEAK[1], KOKORO[2], ESPEAK[2]
 
 def main() -> int:
     """Build everything."""
-    shutil.rmtree(HERE / "audio", ignore_errors=True)
-    (HERE / "audio").mkdir(parents=True)
-    sections = _sections()
+    sections = begin(HERE)
     spoken = _pronounced([sentence for section in sections.values() for sentence in section])
     long = sections["long"]
     passages = [
@@ -109,31 +100,12 @@ def main() -> int:
             *_rows(NOISY, [[s] for s in sections["messages"]], ESPEAK, NOISY_CODECS, say),
             *_rows(LONG, passages, ESPEAK, LONG_CODECS, say),
         ]
-    broken = {}
-    for name, plan in PLANS.items():
-        changed, kinds = break_rows(rows, plan, np.random.default_rng(_seed(name)), HERE)
-        write_manifest(HERE / name, changed, LANGUAGE.code)
-        broken[name] = broken_summary(rows, kinds)
-    (HERE / "broken.json").write_text(json.dumps(broken, indent=1) + "\n")
-    found = figures(HERE, rows, broken)
-    put_figures(HERE / "README.md", found)
-    print(found)
+    finish(HERE, rows, PLANS, _rng, LANGUAGE.code)
     return 0
 
 
-def _seed(name: str) -> list[int]:
-    return [SEED, zlib.crc32(name.encode())]
-
-
-def _sections() -> dict[str, list[str]]:
-    """Section name to sentences."""
-    found: dict[str, list[str]] = {}
-    for line in (HERE / "sentences.txt").read_text(encoding="utf-8").splitlines():
-        if line.startswith("# "):
-            found[line.removeprefix("# ")] = current = []
-        elif line:
-            current.append(line)
-    return found
+def _rng(name: str) -> np.random.Generator:
+    return np.random.default_rng([SEED, zlib.crc32(name.encode())])
 
 
 def _pronounced(sentences: Sequence[str]) -> dict[str, str]:
@@ -166,7 +138,7 @@ def _rows(
     """The rows of a domain, each one or several sentences by one voice."""
     for number, sentences in enumerate(texts):
         identity = f"he-{domain.split('_')[-1]}-{number + 1:03}"
-        rng = np.random.default_rng(_seed(identity))
+        rng = _rng(identity)
         pieces = [silence(rng.uniform(0.15, 0.4))]
         voice = voices[number % len(voices)]
         for sentence in sentences:

@@ -12,6 +12,7 @@ from tempfile import mkdtemp
 import pytest
 
 from tests.chromium import browser, tab
+from tests.speech import ROOT
 from tests.tracking.isolation import inherited_wandb_variables, isolated_wandb_environment
 
 __all__ = ["browser", "tab"]
@@ -21,6 +22,8 @@ os.environ["ASR_CACHE_GB"] = "0"  # tests measure; those of the cache switch it 
 os.environ.pop("CI", None)  # the suite may run there itself; tests say so where it matters
 # Read once, too. Workers share the cores, and models so small gain nothing from more threads.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The search for fonts takes seconds, and each home folder of a test would have its own.
+os.environ.setdefault("MPLCONFIGDIR", str(ROOT / "build" / "matplotlib"))
 # A job that a shell starts in the background ignores Ctrl-C, and so would all that tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -39,6 +42,7 @@ SLOW = (
     "tests/train/test_loss.py",
     "tests/train/test_resume.py",
     "tests/train/test_run.py",
+    "tests/train/test_run_goes_on.py",
     "tests/train/test_run_recorder.py",
     "tests/train/test_splits.py",
 )

@@ -36,8 +36,8 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, held, make_private, state_home, write_atomically
 from asr_gate.corpus.strict import read_json
 
-NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF)
-"""What file systems without locks say; NFS the last one, of a folder."""
+NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
+"""What file systems without locks say."""
 SHARED = "shards"
 """Folder of the parts of an audit that several processes share, beside its report."""
 
@@ -49,7 +49,6 @@ def only_one(folder: Path) -> Iterator[None]:
     Raises:
         UserError: another audit holds it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         try:
             stack.enter_context(held(folder))

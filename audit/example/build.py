@@ -4,8 +4,6 @@ Speech comes from Debian's espeak-ng, flite and festival and from the recordings
 pocketsphinx-testdata; sentences from `sentences.txt`. Everything is drawn from one seed.
 """
 
-import json
-import shutil
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,14 +13,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from asr_gate.audit.example.breakage import Kind, Plan, Row, break_rows
-from asr_gate.audit.example.manifest import (
-    broken_summary,
-    figures,
-    put_figures,
-    write_manifest,
-    write_row,
-)
+from asr_gate.audit.example.breakage import Kind, Plan, Row
+from asr_gate.audit.example.manifest import begin, finish, write_row
 from asr_gate.audit.example.sound import (
     FLAC,
     MP3,
@@ -114,40 +106,19 @@ def main() -> int:
     if missing:
         print(f"missing Debian packages: {' '.join(missing)}", file=sys.stderr)
         return 2
-    shutil.rmtree(HERE / "audio", ignore_errors=True)
-    (HERE / "audio").mkdir()
-    sentences = _sentences()
+    sentences = begin(HERE)
     rows = [
         *_clean_rows(iter(sentences["read"])),
         *_noisy_rows(iter(sentences["messages"])),
         *_long_rows(iter(sentences["long"])),
     ]
-    broken = {}
-    for name, plan in PLANS.items():
-        changed, kinds = break_rows(rows, plan, _rng(name), HERE)
-        write_manifest(HERE / name, changed, LANGUAGE)
-        broken[name] = broken_summary(rows, kinds)
-    (HERE / "broken.json").write_text(json.dumps(broken, indent=1) + "\n")
-    found = figures(HERE, rows, broken)
-    put_figures(HERE / "README.md", found)
-    print(found)
+    finish(HERE, rows, PLANS, _rng, LANGUAGE)
     return 0
 
 
 def _rng(name: str) -> np.random.Generator:
     """A generator of its own for each row, so that changing one row leaves the others alone."""
     return np.random.default_rng([SEED, zlib.crc32(name.encode())])
-
-
-def _sentences() -> dict[str, list[str]]:
-    """Section name to sentences, from `sentences.txt`."""
-    sections: dict[str, list[str]] = {}
-    for line in (HERE / "sentences.txt").read_text().splitlines():
-        if line.startswith("# "):
-            sections[line.removeprefix("# ")] = current = []
-        elif line:
-            current.append(line)
-    return sections
 
 
 def _clean_rows(sentences: Iterator[str]) -> list[Row]:

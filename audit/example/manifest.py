@@ -1,14 +1,58 @@
 """A corpus of the examples on disk: rows with their audio, manifests, figures of the README."""
 
 import json
+import shutil
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import soundfile
 
-from asr_gate.audit.example.breakage import Kind, Row
+from asr_gate.audit.example.breakage import Kind, Plan, Row, break_rows
 from asr_gate.audit.example.sound import SAMPLE_RATE, Codec, Samples, write
+
+
+def begin(folder: Path) -> dict[str, list[str]]:
+    """Remove the corpus in a folder; the sentences of the new one, from its `sentences.txt`, by
+    section.
+    """
+    shutil.rmtree(folder / "audio", ignore_errors=True)
+    (folder / "audio").mkdir()
+    sections: dict[str, list[str]] = {}
+    for line in (folder / "sentences.txt").read_text(encoding="utf-8").splitlines():
+        if line.startswith("# "):
+            sections[line.removeprefix("# ")] = current = []
+        elif line:
+            current.append(line)
+    return sections
+
+
+def finish(
+    folder: Path,
+    rows: Sequence[Row],
+    plans: Mapping[str, Plan],
+    rng: Callable[[str], np.random.Generator],
+    language: str,
+) -> None:
+    """Write manifests of sound rows, each with what its plan breaks, and what is said of them.
+
+    Args:
+        folder: holds the rows' audio, and gets that of broken ones.
+        rows: the sound ones.
+        plans: by the name of the manifest.
+        rng: the generator of a name.
+        language: ISO 639 code of the texts.
+    """
+    broken = {}
+    for name, plan in plans.items():
+        changed, kinds = break_rows(rows, plan, rng(name), folder)
+        _write_manifest(folder / name, changed, language)
+        broken[name] = _broken_summary(rows, kinds)
+    (folder / "broken.json").write_text(json.dumps(broken, indent=1) + "\n")
+    found = _figures(folder, rows, broken)
+    _put_figures(folder / "README.md", found)
+    print(found)
 
 
 def write_row(
@@ -32,7 +76,7 @@ def write_row(
     return Row(identity, path, text, duration, domain, speaker, synthesized=synthesized)
 
 
-def write_manifest(path: Path, rows: Sequence[Row], language: str) -> None:
+def _write_manifest(path: Path, rows: Sequence[Row], language: str) -> None:
     """NeMo's JSON Lines."""
     lines = []
     for row in rows:
@@ -50,7 +94,7 @@ def write_manifest(path: Path, rows: Sequence[Row], language: str) -> None:
     path.write_text("".join(lines))
 
 
-def broken_summary(rows: Sequence[Row], kinds: dict[str, Kind]) -> dict[str, object]:
+def _broken_summary(rows: Sequence[Row], kinds: dict[str, Kind]) -> dict[str, object]:
     """What `broken.json` says of a manifest."""
     population = Counter(row.domain for row in rows)
     hit = Counter(row.domain for row in rows if row.id in kinds)
@@ -64,7 +108,7 @@ def broken_summary(rows: Sequence[Row], kinds: dict[str, Kind]) -> dict[str, obj
     }
 
 
-def figures(folder: Path, rows: Sequence[Row], broken: dict[str, dict[str, object]]) -> str:
+def _figures(folder: Path, rows: Sequence[Row], broken: dict[str, dict[str, object]]) -> str:
     """The figures of the folder's README, in Markdown."""
     lines = [
         "| domain | rows | minutes | kB of audio | speakers | files by format |",
@@ -94,7 +138,7 @@ def figures(folder: Path, rows: Sequence[Row], broken: dict[str, dict[str, objec
     return "\n".join(lines)
 
 
-def put_figures(readme: Path, figures: str) -> None:
+def _put_figures(readme: Path, figures: str) -> None:
     """Put `figures` between the README's two markers."""
     start, end = "<!-- figures: made by build.py -->", "<!-- end of figures -->"
     head, _, rest = readme.read_text().partition(start)

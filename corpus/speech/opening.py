@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from asr_gate.corpus.audio_paths import held_by
-from asr_gate.corpus.files import open_regular
+from asr_gate.corpus.files import lies_in, open_regular
 from asr_gate.corpus.objects import RemoteAudio
 from asr_gate.corpus.utterance import Utterance
 
@@ -36,7 +35,7 @@ def open_audio(utterance: Utterance) -> Iterator[BinaryIO]:
         yield io.BytesIO(audio.read())
         return
     with open_regular(audio) as stream:
-        if utterance.roots and not held_by(_path_of(stream, audio), utterance.roots):
+        if utterance.roots and not lies_in(_path_of(stream, audio), utterance.roots):
             raise PermissionError(1, "leaves the corpus root", str(audio))
         yield stream
 

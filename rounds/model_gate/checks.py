@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.settings_file import line_of
 from asr_gate.rounds.model_gate.result import Check, CheckOutcome, Regression
 from asr_gate.rounds.model_gate.suite import DomainLimits, LoadedSuite
 from asr_gate.train.evaluation.compare import Comparison, rows
@@ -36,7 +37,8 @@ def check_model(
         if name not in comparison.domains:
             there = ", ".join(comparison.domains)
             raise UserError(
-                f"{suite.path}: domains.{name}: the data has no such domain; there are {there}"
+                f"{line_of(suite.path, 'domains', name)}: domains.{name}: the data has no such "
+                f"domain; there are {there}"
             )
     pairs = [(one.a, one.b) for one in comparison.utterances]
     found = gain(pairs, comparison.confidence, comparison.seed, comparison.least)

@@ -15,6 +15,7 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import fingerprint
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import read_corpus
+from asr_gate.corpus.settings_file import line_of
 from asr_gate.rounds.model_gate.checks import check_model
 from asr_gate.rounds.model_gate.result import (
     Data,
@@ -103,20 +104,25 @@ class _Tester:
         self._evaluate = evaluate
         self._labels = labels
 
-    def rows(self, asked: TestSet, key: str) -> _Rows:
-        """Read a set.
+    def rows(self, asked: TestSet, *key: str | int) -> _Rows:
+        """Read a set, which has this key in the suite.
 
         Raises:
+            UserError: it cannot be read.
             NoVerdict: it is not what the suite says that it must be.
         """
         manifests, root = self._suite.manifests(asked), self._suite.audio_root(asked)
-        corpus = read_corpus(manifests, audio_root=root, split=asked.split, labels=self._labels)
+        path = self._suite.path
+        try:
+            corpus = read_corpus(manifests, audio_root=root, split=asked.split, labels=self._labels)
+        except UserError as error:
+            raise UserError(f"{line_of(path, *key, 'manifests')}: {error}") from error
         found = fingerprint(corpus).digest
         if asked.fingerprint not in (None, found):
             raise NoVerdict(
-                f"{self._suite.path}: {key}.fingerprint: the rows are others now "
-                f"({found[:19]}… in place of {asked.fingerprint[:19]}…); restore them, or put the "
-                "new fingerprint into the suite and gate every model again"
+                f"{line_of(path, *key, 'fingerprint')}: {key[0]}.fingerprint: the rows are "
+                f"others now ({found[:19]}… in place of {asked.fingerprint[:19]}…); restore them, "
+                "or put the new fingerprint into the suite and gate every model again"
             )
         origins = {row.id: row.origin for row in corpus.utterances}
         return _Rows(asked, manifests, root, found, origins)
@@ -202,7 +208,7 @@ def gate_model(
     tester = _Tester(suite, evaluate, labels, language)
     asked = suite.content
     rows = tester.rows(asked.data, "data")
-    sets = [(one, tester.rows(one, f"regression {one.name}")) for one in asked.regression]
+    sets = [(one, tester.rows(one, "regression", at)) for at, one in enumerate(asked.regression)]
     baseline, tested = (tester.tested(given, rows) for given in (against, candidate))
     (comparison,) = compare(
         [baseline.path, tested.path],

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from asr_gate.audit.gate.read import NoVerdict
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import take
 from asr_gate.rounds.sweep import space
 from asr_gate.rounds.sweep.admission import Admission, admit, pass_gate
 from asr_gate.rounds.sweep.base import Base, Project, read_base, with_project
@@ -29,7 +30,7 @@ from asr_gate.rounds.sweep.presets import refined, write
 from asr_gate.rounds.sweep.report import write_report
 from asr_gate.rounds.sweep.results import Best, Status
 from asr_gate.rounds.sweep.training import RUN
-from asr_gate.rounds.sweep.trials import Claimed, Trials, take
+from asr_gate.rounds.sweep.trials import Claimed, Trials
 from asr_gate.rounds.sweep.working import Ended, Say, train_recipe, work
 from asr_gate.train.launch import COMMAND
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.files import is_held, take
 from asr_gate.rounds.sweep import space
 from asr_gate.rounds.sweep.file import SweepFile
 from asr_gate.rounds.sweep.results import Row
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial, TrialState
 
 JOURNAL = "trials.journal"
-LOCK_FILE = ".lock"
-"""In each folder that is taken."""
 PATIENCE = 60.0
 """Seconds to wait for another process that takes a trial, which takes milliseconds."""
 STARTS = 3
@@ -178,7 +176,7 @@ class Trials:
         names = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
         state = names.get(one.state.name)
         if state is None:
-            state = "running" if is_taken(self.folder_of(one.number)) else "lost"
+            state = "running" if is_held(self.folder_of(one.number)) else "lost"
         whole = len(one.params) == len(space.distributions(self.sweep))
         steps = one.intermediate_values
         return Row(
@@ -244,41 +242,6 @@ def _draw(trial: Trial, key: str, one: Any) -> Any:
     if isinstance(one, IntDistribution):
         return trial.suggest_int(key, one.low, one.high)
     return trial.suggest_float(key, one.low, one.high, log=one.log)
-
-
-def take(folder: Path, patience: float = 0.0) -> int | None:
-    """Hold a trial's folder until the descriptor is closed; None: somebody does.
-
-    `is_taken` has it for a moment, so a new one may need patience, in seconds.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    # On NFS only locks on files are seen by other machines, and only if they are open for writing.
-    opened = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    until = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return opened
-        except BlockingIOError:
-            if time.monotonic() >= until:
-                os.close(opened)
-                return None
-        time.sleep(0.02)
-
-
-def is_taken(folder: Path) -> bool:
-    """Whether somebody holds a trial's folder."""
-    try:
-        opened = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(opened)
-    return False
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from asr_gate.audit.engine import measure
 from asr_gate.audit.engine.parts import Parts
 from asr_gate.audit.gate import read_report
 from asr_gate.audit.records.controls import KINDS
+from asr_gate.corpus.files import held
 from tests.e2e.asr import ASR, asr_here, one_line, report_in, start
 from tests.speech import BROKEN, EXAMPLE, PROCEED, ROOT
 
@@ -246,16 +247,10 @@ def test_interrupted_it_does_not_wait_for_alignments_under_way(small: Path, tmp_
 
 
 def test_one_name_has_one_audit_at_a_time(tmp_path: Path) -> None:
-    import fcntl
-
     folder = tmp_path / "reports" / "phase0"
     folder.mkdir(parents=True)
-    held = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with held(folder):
         refused = asr_here("audit", PROCEED, "--no-wandb", cwd=tmp_path)
-    finally:
-        os.close(held)
     assert refused.returncode == 2
     assert "another audit is writing here" in one_line(refused)
 

@@ -1,13 +1,12 @@
-"""What a training tells: its metrics, events, tables, drawings, models, alerts and log."""
+"""What a whole training tells: its metrics, events, tables, drawings, models and log."""
 
 from __future__ import annotations
 
 import json
-import logging
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,32 +14,18 @@ import numpy as np
 import pytest
 import soundfile
 from PIL import Image
-from torch import nn
 from wandb.proto import wandb_internal_pb2
 
-from asr_gate.tracking import Tracker, TrackerSettings, TrackingError
 from asr_gate.tracking.charts import line_image
 from asr_gate.tracking.logs import logs
 from asr_gate.tracking.sync_state import read_sync_state
-from asr_gate.tracking.system import hardware_tag
 from asr_gate.train import recipes, run
-from asr_gate.train.distributed import Ranks
-from asr_gate.train.evaluation.evaluate import EvaluationResult
-from asr_gate.train.evaluation.scoring import Scores
-from asr_gate.train.loop import fit
-from asr_gate.train.loop.events import Milestone, StepRecord
-from asr_gate.train.loop.resume import Position
-from asr_gate.train.observe import run_recorder
-from asr_gate.train.observe.progress import Silent
+from asr_gate.train.loop.events import StepRecord
 from asr_gate.train.observe.run_recorder import RunRecorder
-from asr_gate.train.observe.tracking import build_tracker, model_tags, with_tracker_settings
-from asr_gate.train.record import read_record
 from tests.board import numbers, open_board, scalars, texts
-from tests.tracking.isolation import FAKE_KEY, isolated_wandb
-from tests.tracking.loopback import Loopback
+from tests.tracking.isolation import isolated_wandb
 from tests.tracking.offline import OfflineRun, _records, read_run
-from tests.train.support import run_record
-from tests.train.trainings import Killed, content, train
+from tests.train.trainings import content, train
 
 SHORT = (
     "phases.0.epochs=[1]",
@@ -401,7 +386,11 @@ def test_logs_are_rotated_by_count(tmp_path: Path) -> None:
     assert last["number"] == 59
 
 
-# What began from it
+def test_alerts_of_an_offline_run_are_kept_for_the_sync(told: Told) -> None:
+    complete = [one for one in told.offline.alerts if "complete" in one.title]
+    assert [(one.title, one.level) for one in complete] == [
+        ("round2-tiny: training complete", "INFO")
+    ]
 
 
 def test_a_checkpoint_of_an_earlier_run_is_an_input_of_the_next(
@@ -421,371 +410,3 @@ def test_a_checkpoint_of_an_earlier_run_is_an_input_of_the_next(
     digest = used[f"wandb-offline:{told.offline.run_id}/round2-tiny-model:{best}"]
     assert digest in {one.digest for one in versions if best in one.aliases}
     assert "model" not in {item.type for item in read_run(folder).artifacts}
-
-
-# Stopped, and gone on with
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    with isolated_wandb(tmp_path), Loopback() as loopback:
-        monkeypatch.setenv("WANDB_API_KEY", FAKE_KEY)
-        monkeypatch.setenv("WANDB_BASE_URL", loopback.url)
-        yield loopback
-
-
-RESUMED = (
-    *SHORT,
-    "phases.1.epochs=[2]",
-    "wandb.log_interval=1",
-    "wandb.log_model=none",
-    "evaluation.every_steps=null",
-    "checkpoints.state_every_steps=1",
-)
-
-
-def test_killed_at_the_switch_it_goes_on_in_the_same_run_and_tells_it_once(
-    server: Loopback, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """After the switch was told, before its first step; later, within the phase, not again."""
-    tracking = {"enabled": True}
-    calls = 0
-    phase_begins, step_done = RunRecorder.phase_begins, RunRecorder.step_done
-
-    def dying(self: RunRecorder, *arguments: Any) -> None:
-        nonlocal calls
-        calls += 1
-        phase_begins(self, *arguments)
-        if calls == 2:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunRecorder, "phase_begins", dying)
-        with pytest.raises(Killed):
-            train(manifest, report, *RESUMED, tracking=tracking)
-
-    def dying_later(self: RunRecorder, record: StepRecord) -> None:
-        step_done(self, record)
-        if record.phase == "A" and record.step == self.record.switches["A"] + 1:
-            raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunRecorder, "step_done", dying_later)
-        with pytest.raises(Killed):
-            train(manifest, report, *RESUMED, tracking=tracking, resume=True)
-    result = train(manifest, report, *RESUMED, tracking=tracking, resume=True)
-    final = content(result)
-    (run_id,) = server.runs
-    assert final["tracking"]["run_id"] == run_id
-    rows = server.history(run_id)
-    switch = final["epochs"][0]["steps"] + 1
-    told = [(row["_step"], row["training/strategy"]) for row in rows if "training/strategy" in row]
-    assert told == [(1, "B"), (switch, "A")]
-    steps = [row["_step"] for row in rows if "train/loss" in row]
-    assert steps == sorted(set(steps))
-    assert [row["_step"] for row in rows if "epoch/wer" in row] == [
-        one["steps"] for one in final["epochs"]
-    ]
-    assert result.out is not None
-    on_board = scalars(result.out / "tensorboard")
-    assert [step for step, _ in on_board["training/strategy_switch"]] == [1, switch]
-    assert [step for step, _ in on_board["train/loss"]] == list(
-        range(1, final["plan"]["steps"] + 1)
-    )
-
-
-def test_a_run_that_must_go_on_and_cannot_is_one_line(
-    server: Loopback, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def dying(*_: Any) -> None:
-        raise Killed
-
-    monkeypatch.setattr(RunRecorder, "epoch_done", dying)
-    with pytest.raises(Killed):
-        train(manifest, report, *RESUMED, tracking={"enabled": True})
-    server.runs.clear()
-    with pytest.raises(TrackingError, match=r"wandb\.resume=allow"):
-        train(
-            manifest, report, *RESUMED, "wandb.resume=must", tracking={"enabled": True}, resume=True
-        )
-
-
-def test_an_evaluation_that_was_stopped_is_told_when_it_is_made(
-    server: Loopback, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def dying(*_: Any, **__: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fit, "evaluate", dying)
-        with pytest.raises(Killed):
-            train(manifest, report, *RESUMED, tracking={"enabled": True})
-    result = train(manifest, report, *RESUMED, tracking={"enabled": True}, resume=True)
-    (run_id,) = server.runs
-    rows = [row for row in server.history(run_id) if "epoch/wer" in row]
-    assert [row["epoch"] for row in rows] == [1, 2]
-    assert [row["epoch/wer"] for row in rows] == [
-        one["evaluation"]["wer"] for one in content(result)["epochs"]
-    ]
-
-
-def test_an_offline_run_that_goes_on_is_a_new_one(
-    manifest: Path, report: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Two of one id could not both be sent."""
-    tracking = {"enabled": True, "mode": "offline", "folder": tmp_path}
-
-    def dying(*_: Any) -> None:
-        raise Killed
-
-    with monkeypatch.context() as patch:
-        patch.setattr(RunRecorder, "epoch_done", dying)
-        with pytest.raises(Killed):
-            train(manifest, report, *RESUMED, tracking=tracking)
-    result = train(manifest, report, *RESUMED, tracking=tracking, resume=True)
-    runs = [read_run(folder) for folder in sorted(tmp_path.glob("wandb/offline-run-*"))]
-    assert len({one.run_id for one in runs}) == 2
-    assert content(result)["tracking"]["run_id"] in {one.run_id for one in runs}
-    rows = [row for one in runs for row in one.history]
-    steps = sorted(row["_step"] for row in rows if "train/loss" in row)
-    assert steps == list(range(1, content(result)["plan"]["steps"] + 1))
-    evaluated = [row["_step"] for row in rows if "epoch/wer" in row]
-    assert sorted(evaluated) == [one["steps"] for one in content(result)["epochs"]]
-
-
-def test_models_of_an_online_run_are_kept_by_number(
-    server: Loopback, manifest: Path, report: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wers = iter((0.9, 0.5, 0.7, 0.8))
-    real = fit.evaluate
-
-    def rated(*arguments: Any, **named: Any) -> EvaluationResult:
-        result = real(*arguments, **named)
-        assert result is not None
-        return replace(result, scores=replace(result.scores, wer=next(wers)))
-
-    monkeypatch.setattr(fit, "evaluate", rated)
-    result = train(
-        manifest, report, *RESUMED, "phases.1.epochs=[2,3,4]", "data.batch_seconds=60",
-        "wandb.log_model=checkpoints", "wandb.keep=1",
-        "wandb.registry=wandb-registry-model/hebrew-asr", tracking={"enabled": True},
-    )  # fmt: skip
-    versions = server.versions("round2-tiny-model", "qwen3-asr-hebrew")
-    # The newest, which is also the final one, and the best; not those of epochs 1 and 3.
-    assert [set(aliases) for aliases in versions.values()] == [
-        {"best", "epoch-2"},
-        {"epoch-4", "final", "latest"},
-    ]
-    assert server.asked("LinkArtifact") == []  # that waits for a promotion
-    second = content(result)["tracking"]["models"]["epoch-2"]
-    assert second["reference"].endswith("round2-tiny-model:epoch-2")
-    assert [alert["title"] for alert in server.alerts] == [
-        "round2-tiny: best WER so far",
-        "round2-tiny: training complete",
-    ]
-
-
-# Events without a training
-
-
-def recorder(
-    folder: Path, *overrides: str, log: logging.Logger | None = None, steps: int = 1000
-) -> RunRecorder:
-    """One of round2-tiny, with TensorBoard's files alone; nothing trains."""
-    settings = run_record(*overrides).config
-    tracker = Tracker(settings.wandb, tensorboard=folder / "tensorboard").init()
-    (folder / "best").mkdir(parents=True, exist_ok=True)
-    return RunRecorder(
-        folder, run_record(*overrides, planned=steps), tracker, Silent(),
-        log or logging.getLogger("quiet"), recipe=settings, model=nn.Linear(1, 1),
-    )  # fmt: skip
-
-
-def step(number: int, loss: float, usual: float | None = None) -> StepRecord:
-    return StepRecord(
-        step=number, epoch=1, phase="B", loss=loss, usual_loss=usual, gradient_norm=1.0,
-        learning_rates={"projector": 1e-3}, rows=4, tokens=40, audio=8.0, wall=0.5,
-    )  # fmt: skip
-
-
-def milestone(number: int, wer: float) -> Milestone:
-    result = EvaluationResult(1.0, Scores(wer, wer / 2, 1, 4), {}, {}, [], [])
-    return Milestone(1, "B", number, 1.0, result, Path(f"step-{number}"), 1.0)
-
-
-def alerts(told: RunRecorder) -> list[str]:
-    told.metrics.tracker.finish()
-    return texts(told.metrics.tracker.tensorboard_folder, "alerts")  # type: ignore[arg-type]
-
-
-def test_how_long_a_target_took_is_told_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = iter(range(0, 100_000, 1800))  # half an hour from one look at the clock to the next
-    monkeypatch.setattr(run_recorder, "perf_counter", lambda: next(now))
-    said: list[str] = []
-    with logs("target", None, say=said.append) as log:
-        told = recorder(tmp_path, "evaluation.target_wer=0.4", log=log)
-        summary: dict[str, object] = {}
-        monkeypatch.setattr(told.metrics.tracker, "log_summary", summary.update)
-        for number, wer in enumerate((0.5, 0.4, 0.45, 0.3), start=1):
-            told.step_done(step(number, 1.0))
-            told.evaluated(milestone(number, wer))
-        told.end("finished")
-    reached = read_record(tmp_path).target
-    assert reached is not None
-    assert (reached.step, reached.wer, reached.target_wer) == (2, 0.4, 0.4)
-    assert (reached.hours, reached.audio_hours) == (1.0, 16 / 3600)
-    assert summary["eval/target_reached_hours"] == 1.0
-    assert summary["eval/target_reached_step"] == 2
-    assert "reached in epoch 1 after step 2, 1.00 h" in said[-1]
-    # Resumed, the clock goes on from where it stood.
-    again = RunRecorder(
-        tmp_path, run_record("evaluation.target_wer=0.4"), told.metrics.tracker, Silent(),
-        logging.getLogger("quiet"), recipe=told.recipe, model=nn.Linear(1, 1),
-        earlier=read_record(tmp_path), at=Position(step=4),
-    )  # fmt: skip
-    again.saving()
-    assert again.record.progress.seconds == 2.5 * 3600
-    assert again.record.target == reached
-
-
-def test_a_target_that_was_not_reached_is_told(tmp_path: Path) -> None:
-    said: list[str] = []
-    with logs("target", None, say=said.append) as log:
-        told = recorder(tmp_path, "evaluation.target_wer=0.1", log=log)
-        told.evaluated(milestone(1, 0.2))
-        told.end("finished")
-    assert read_record(tmp_path).target is None
-    assert "10 %: not reached; the lowest was 20.0 %" in said[-1]
-
-
-def test_a_jump_of_the_loss_is_an_alert(tmp_path: Path) -> None:
-    said: list[str] = []
-    with logs("jumps", tmp_path, say=said.append) as log:
-        told = recorder(tmp_path, log=log)
-        told.step_done(step(1, 9.0))
-        told.step_done(step(23, 2.9, usual=1.0))
-        told.step_done(step(24, 3.1, usual=1.0))
-    (alert,) = alerts(told)
-    assert alert.startswith("**round2-tiny: loss spike** (WARN): step 24: 3.1")
-    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
-    assert [line["level"] for line in lines if line.get("event") == "loss_spike"] == ["WARNING"]
-    assert len(said) == 1
-
-
-@pytest.mark.parametrize(("factor", "expected"), [("null", 0), ("10", 1)])
-def test_the_alert_of_jumps_can_be_changed(factor: str, expected: int, tmp_path: Path) -> None:
-    told = recorder(tmp_path, f"wandb.alerts.loss_spike={factor}")
-    for number, loss in enumerate((9.0, 11.0), start=1):
-        told.step_done(step(number, loss, usual=1.0))
-    assert len(alerts(told)) == expected
-
-
-def test_a_run_that_diverged_is_an_error(tmp_path: Path) -> None:
-    told = recorder(tmp_path / "on")
-    told.diverged("epoch 1, step 3: the loss is not a finite number")
-    (alert,) = alerts(told)
-    assert alert.startswith("**round2-tiny: training diverged** (ERROR): epoch 1, step 3")
-    assert told.record.status == "failed"
-    off = recorder(tmp_path / "off", "wandb.alerts.nan=false")
-    off.diverged("…")
-    assert alerts(off) == []
-
-
-def test_the_best_wer_so_far_is_an_alert(tmp_path: Path) -> None:
-    told = recorder(tmp_path / "on", "wandb.alerts.best_wer=0.01", "wandb.alerts.complete=false")
-    for number, wer in enumerate((0.5, 0.495, 0.6, 0.45), start=1):
-        told.evaluated(milestone(number, wer))
-    told.end("finished")
-    (alert,) = alerts(told)
-    assert alert.startswith("**round2-tiny: best WER so far** (INFO): 45.00 %")
-    off = recorder(tmp_path / "off", "wandb.alerts.best_wer=null")
-    for number, wer in enumerate((0.5, 0.4), start=1):
-        off.evaluated(milestone(number, wer))
-    assert alerts(off) == []
-
-
-def test_a_finished_training_is_an_alert(tmp_path: Path) -> None:
-    told = recorder(tmp_path)
-    told.step_done(step(7, 1.0))
-    told.evaluated(milestone(7, 0.25))
-    told.end("finished")
-    (alert,) = alerts(told)
-    assert alert.startswith("**round2-tiny: training complete** (INFO): 7 steps")
-    stopped = recorder(tmp_path / "stopped")
-    stopped.end("stopped", "by SIGTERM after step 1")
-    assert alerts(stopped) == []
-
-
-def test_alerts_of_an_offline_run_are_kept_for_the_sync(told: Told) -> None:
-    complete = [one for one in told.offline.alerts if "complete" in one.title]
-    assert [(one.title, one.level) for one in complete] == [
-        ("round2-tiny: training complete", "INFO")
-    ]
-
-
-def test_the_run_of_settings_that_watch_holds_histograms(tmp_path: Path) -> None:
-    """Gradients and parameters, as the block says, at the step after the pass."""
-    told = recorder(tmp_path, "wandb.watch.gradients=true", "wandb.watch.every=1")
-    told.phase_begins(1, "B", [])
-    told.model(nn.Parameter(told.model.weight.detach().clone())).sum().backward()
-    told.step_done(step(10, 1.0))
-    told.metrics.tracker.finish()
-    tags = open_board(tmp_path / "tensorboard").Tags()["histograms"]
-    assert sorted(tags) == ["gradients/bias", "gradients/weight"]
-
-
-@pytest.mark.parametrize(
-    ("processes", "gpu", "tag"),
-    [
-        (2, "NVIDIA A100-SXM4-40GB", "2xA100"),
-        (1, "NVIDIA GeForce RTX 4090", "1xRTX4090"),
-        (8, "NVIDIA H100 80GB HBM3", "8xH100"),
-        (1, None, "1xCPU"),
-    ],
-)
-def test_a_run_has_its_hardware_s_tag(processes: int, gpu: str | None, tag: str) -> None:
-    assert hardware_tag(processes, gpu) == tag
-
-
-def test_round2_has_its_tags() -> None:
-    for name in ("round2", "round2-tiny"):
-        _, settings = recipes.load(name)
-        assert settings.wandb.tags == ("round2", "gradual-unfreezing")
-
-
-@pytest.mark.parametrize(
-    ("recipe", "overrides", "tags"),
-    [
-        ("round2", [], ["qwen3-asr", "1.7B", "gradual-unfreezing"]),
-        (
-            "round2",
-            ["model.pretrained=/models/70B/Qwen3-ASR-0.6B"],
-            ["qwen3-asr", "0.6B", "gradual-unfreezing"],
-        ),
-        ("full", [], ["qwen3-asr", "1.7B"]),
-        ("lora", ["model.pretrained=/mine/final"], ["qwen3-asr", "lora"]),
-    ],
-)
-def test_a_run_has_the_tags_of_its_model(
-    recipe: str, overrides: list[str], tags: list[str]
-) -> None:
-    assert model_tags(recipes.load(recipe, overrides)[1]) == tags
-
-
-def test_round2_has_its_name_unless_another_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    _, recipe = recipes.load("round2")
-    for name in ("round2-gradual-unfreezing", "mine"):
-        resolved = with_tracker_settings(recipe, [], Ranks(), {}, {})
-        plan = run_record().plan
-        tracker = build_tracker(resolved, plan, Path("runs/round2-2"), say=lambda _: None)
-        assert tracker.settings.run_name == name
-        monkeypatch.setenv("WANDB_RUN_NAME", "mine")
-
-
-def test_the_settings_of_a_recipe_are_the_defaults_of_the_tracker() -> None:
-    _, plain = recipes.load("full")
-    changed = plain.wandb.model_dump(exclude_defaults=True)
-    assert set(changed) <= {"tags", "log_model", "log_interval"}
-    assert plain.wandb.log_interval == TrackerSettings().log_interval == 50

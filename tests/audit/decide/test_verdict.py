@@ -121,7 +121,10 @@ def test_a_policy_file_changes_what_it_names(tmp_path: Path) -> None:
     ("content", "says"),
     [
         ("[decision]\nstop_above = 101\n", "decision.stop_above"),
-        ("[decision]\nstop_over = 1\n", "decision.stop_over"),
+        (
+            "[decision]\nstop_over = 1\n",
+            r"p\.toml:2: decision\.stop_over: .* nearest is decision\.stop_above",
+        ),
         ("[decision]\nstop_above = 5\n", "proceed_below is above stop_above"),
         ("[sampling]\nquotas = { a = 0.5 }\n", "quotas do not sum to 1"),
         ("[signal]\nmin_duration = 50\n", "signal: min_duration is above max_duration"),

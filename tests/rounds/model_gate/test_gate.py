@@ -151,7 +151,7 @@ def test_a_test_set_that_changed_is_seen(here: Path) -> None:
     assert digest != gated.result.suite_digest
     assert gate("runs/new", "runs/old").result.outcome == "pass"
     write_rows(Path("test.jsonl"), lines(119))
-    with pytest.raises(NoVerdict, match=r"suite\.toml: data\.fingerprint"):
+    with pytest.raises(NoVerdict, match=r"suite\.toml:\d+: data\.fingerprint"):
         gate("runs/new", "runs/old")
     Path("suite.toml").write_text(SUITE + "# a comment says nothing\n")
     assert load_suite(Path("suite.toml")).digest == gated.result.suite_digest
@@ -220,7 +220,8 @@ def test_what_was_altered_is_no_result(here: Path) -> None:
             r"suite.toml:2: .*; the nearest is data.manifests",
         ),
         (SUITE + "[gain]\nwer = 5\n", "gain.wer"),
-        (SUITE + "[domains.phone]\nwer = 0.5\n", "domains.phone: the data has no such domain"),
+        (SUITE + "[domains.phone]\nwer = 0.5\n", r"toml:\d+: domains.phone: the data has no such"),
+        ("[data]\nmanifests = ['gone.jsonl']\n", "suite.toml:2: gone.jsonl: "),
         (SUITE + "[[regression]]\nname = 'names'\nmanifests = ['x']\n", "two regression sets"),
         (SUITE + "[limits]\nempty = nan\n", "limits.empty"),
     ],

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import multiprocessing
 import os
 import signal
-import stat
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,7 +17,7 @@ from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
 from asr_gate.rounds.sweep.sweep import Sweep
 from asr_gate.rounds.sweep.track import log_sweep
-from asr_gate.rounds.sweep.trials import STARTS, is_taken, take
+from asr_gate.rounds.sweep.trials import STARTS
 from asr_gate.tracking import Tracker
 from asr_gate.train import recipes
 from tests.rounds.sweep.support import RANDOM, Evaluating, make_data, sweep
@@ -275,16 +273,6 @@ def test_another_file_in_the_same_folder_is_refused() -> None:
     more = FEW.replace("run_cap: 4", "run_cap: 5") + "controller: {type: cloud, hours: 9.0}\n"
     sweep(more).run(1)
     assert len(Sweep.from_yaml("sweeps/sweep").status().rows) == 2
-
-
-def test_locks_are_of_the_kind_that_other_machines_see() -> None:
-    """On NFS: those on files that are open for writing, and not those on folders."""
-    opened = take(Path("trial"))
-    assert opened is not None and stat.S_ISREG(os.fstat(opened).st_mode)
-    assert fcntl.fcntl(opened, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
-    assert is_taken(Path("trial")) and take(Path("trial")) is None
-    os.close(opened)
-    assert not is_taken(Path("trial"))
 
 
 def test_a_line_that_was_not_written_to_its_end_is_cut() -> None:
