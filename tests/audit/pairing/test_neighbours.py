@@ -24,7 +24,8 @@ def heard(number: int, text: str, said: str) -> Measured:
         start, end = times.get(word, (last, last))
         last = end
         kept = word in times
-        words.append(AlignedWord(word, len(word), start, end, kept, 0.9, -5.0, -5.0, masked=False))
+        word = AlignedWord(word, len(word), start, end, kept, kept, 0.9, -5.0, -5.0, masked=False)
+        words.append(word)
     sounds = tuple(HeardWord(word[:-1] + "x", *times[word]) for word in said.split())
     return replace(row(number), text=text, words=tuple(words), heard=sounds)
 
