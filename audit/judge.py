@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.align.coverage import coverage
@@ -211,15 +212,17 @@ def _judge_one(row: Measured, calibration: Calibration, delay: Delay) -> Judged:
         )
         for gap, (start, end) in zip(row.gaps, gap_times, strict=True)
     )
+    # Such a stretch lies between two words that the path keeps, in the gaps between these. It counts
+    # where a word beside it is left out, or where its speech is probably not transcribed.
+    counts = [
+        (own.start, own.end)
+        for own, gap, word in zip_longest(row.gaps, gaps, words)
+        if gap.untranscribed > LIKELY or (word and not word.kept)
+    ]
     unaligned = tuple(
-        (start, end)
-        for start, end in ((max(0.0, s - before), e - after) for s, e in row.unaligned)
-        if any(_overlap((start, end), (w.start, w.end)) for w in words if not w.kept)
-        or any(
-            _overlap((start, end), (gap.start, gap.end))
-            for gap in gaps
-            if gap.untranscribed > LIKELY
-        )
+        (max(0.0, start - before), end - after)
+        for start, end in row.unaligned
+        if any(_overlap((start, end), span) for span in counts)
     )
     found = coverage(words, unaligned, row.activity)
     self_match = 1.0

@@ -21,6 +21,10 @@ at a penalty in nats; unaligned speech costs one penalty for entering it and one
 that begins in it. Its best path is the alignment, and keeps the words that it goes through. A
 replaced word shows better there under noise, because its neighbours need not suffer for it.
 
+The penalties are the same for all models, and a weak one loses right words to them; what is kept
+beside these takes their letters, and so lies in the wrong place. Therefore the words' times are
+those of the path without arcs wherever the model hears about as many letters as are written there.
+
 `problem.py` brings emission and transcript into arrays, `passes.py` runs the two passes by the
 loops of `kernels.py`, `evidence.py` compares their scores, and `masked.py` finds words that noise
 may hide.
@@ -31,8 +35,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from asr_gate.audit.acoustic.interface import ModelInfo
 from asr_gate.audit.align.evidence import LEAST, deletion, insertion, substitution
@@ -50,6 +56,19 @@ from asr_gate.corpus.utterance import Seconds, Span
 
 MAX_CELLS = 100_000_000_000
 """Frames times tokens of one alignment: several hours of speech, several minutes of work."""
+AS_MANY = 1.75
+"""How many times as many letters may be heard as are written, or the other way round, where words
+are placed by the path without arcs. (Each is counted two higher, as one letter is soon missed.)"""
+
+
+class Places(NamedTuple):
+    """The frames of a transcript's words; -1 where a word has none of its own."""
+
+    entered: NDArray[np.int64]
+    """First one of each token, shape (tokens,)."""
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    """First and one-past-last one of each word, shape (words,)."""
 
 
 def align(
@@ -90,13 +109,14 @@ def align(
     entered = unconstrained.path.entered
     times, passed = (entered + 0.5) * model.stride, entered >= 0
     separators = p.first[1:][p.spaced[1:-1]] - 1
+    placed = _place(p, single.path, unconstrained.path)
     between: list[Seconds | None] = [None] * (len(p.first) + 1)
     for i, j in enumerate(p.first[1:] - 1, start=1):
-        if p.spaced[i] and passed[j]:
-            between[i] = float(times[j])
+        if p.spaced[i] and placed.entered[j] >= 0:
+            between[i] = float((placed.entered[j] + 0.5) * model.stride)
     spans = _gaps(unconstrained.path, model.stride)
     return Alignment(
-        words=_words(p, single, unconstrained, transcript, spans, model.stride),
+        words=_words(p, single, unconstrained, placed, transcript, spans, model.stride),
         gaps=tuple(
             Gap(start, end, separator, float(gain))
             for (start, end), separator, gain in zip(
@@ -105,15 +125,39 @@ def align(
         ),
         unaligned=tuple(_unaligned(p, unconstrained.path, model.stride)),
         letter_times=tuple(np.delete(times, separators)[np.delete(passed, separators)].tolist()),
-        separator_times=tuple(time for time in between if time is not None),
+        separator_times=tuple(times[separators][passed[separators]].tolist()),
         loss=-single.score / transcript.letters,
     )
+
+
+def _place(p: Problem, strict: Path, free: Path) -> Places:
+    """When each word is said, by the path with arcs or, see above, by the one without.
+
+    Which one is decided for each run of words that they place differently, by what lies between
+    the words beside it.
+    """
+    places = Places(free.entered.copy(), free.starts.copy(), free.ends.copy())
+    differ = (free.starts != strict.starts) | (free.ends != strict.ends)
+    edges = np.flatnonzero(np.diff(differ, prepend=False, append=False))
+    for first, behind in edges.reshape(-1, 2):
+        start = strict.ends[first - 1] if first else 0
+        end = strict.starts[behind] if behind < len(p.first) else p.frames
+        heard = p.emission.onsets[start:end].sum() + 2
+        written = p.letters[first:behind].sum() + 2
+        if max(heard, written) <= AS_MANY * min(heard, written):
+            places.starts[first:behind] = strict.starts[first:behind]
+            places.ends[first:behind] = strict.ends[first:behind]
+            # From the separator before them to that after them.
+            tokens = slice(p.close[first - 1] if first else 0, p.close[behind - 1] + 1)
+            places.entered[tokens] = strict.entered[tokens]
+    return places
 
 
 def _words(
     p: Problem,
     single: SingleEdit,
     unconstrained: Unconstrained,
+    places: Places,
     transcript: Transcript,
     gaps: Sequence[Span],
     stride: Seconds,
@@ -127,16 +171,20 @@ def _words(
         known = known_letters(word)
         kept = starts[i] >= 0
         if kept:
-            start, end = float(starts[i] * stride), float(ends[i] * stride)
             fit = float(costs[starts[i]] - costs[ends[i]])
         else:
-            (start, end), fit = gaps[i], min(0.0, float(said[i]) - unconstrained.score)
+            fit = min(0.0, float(said[i]) - unconstrained.score)
+        start, end = gaps[i]
+        placed = places.starts[i] >= 0
+        if placed:
+            start, end = float(places.starts[i] * stride), float(places.ends[i] * stride)
         words.append(
             AlignedWord(
                 text=word.text,
                 letters=known,
                 start=start,
                 end=end,
+                placed=bool(placed),
                 kept=bool(kept),
                 confidence=math.exp(fit / float(letters[i])),
                 deletion=float(deletions[i]) if known else LEAST,

@@ -25,9 +25,10 @@ LAGS = np.arange(-20, 61) * HOP
 RANGE_DB = 40.0
 """Levels are cut off so far under the loud ones."""
 PAUSE: Seconds = 0.15
-"""Words that lie further apart than this have a pause between them."""
+"""Words that lie further apart than this have a pause between them, unless speech goes on there."""
 REACH: Seconds = 0.12
-"""How far speech activity may move the start of a word that follows a pause."""
+"""How far speech activity may move the start of a word that follows a pause, and how far it may end
+from a word or begin and still lie beside it."""
 MIN_LETTERS = 200
 """Fewer letters say nothing about the delay."""
 
@@ -98,8 +99,9 @@ def sound_times(
     """The times of words and gaps in the sound, from the model's own times.
 
     The boundary between two words without a pause is where the first letter of the second (by
-    half), the last letter of the first and the separator (by a quarter each) put it. A word after a
-    pause begins where speech activity begins, if that is near.
+    half), the last letter of the first and the separator (by a quarter each) put it. Words that lie
+    further apart have no pause between them either if speech goes on there. A word after a pause
+    begins where speech activity begins, if that is near.
 
     Args:
         words, gaps: with the model's own times.
@@ -112,19 +114,18 @@ def sound_times(
     """
     starts = np.array([w.start - delay.delay - delay.half_letter for w in words])
     ends = np.array([w.end - delay.delay + delay.half_letter for w in words])
-    onsets = np.array([start for start, _ in activity])
+    active = np.array(activity).reshape(-1, 2)
     for i, word in enumerate(words):
-        if not word.kept:
+        if not word.placed:
             # From the word before to the word after, as their letters have it.
             starts[i], ends[i] = word.start - delay.delay, word.end - delay.delay
             continue
-        joined = i > 0 and words[i - 1].kept and starts[i] - ends[i - 1] < PAUSE
-        if joined:
+        if i > 0 and words[i - 1].placed and _joined(ends[i - 1], starts[i], active):
             separator = gaps[i].separator
             third = ends[i - 1] if separator is None else separator - delay.delay
             starts[i] = ends[i - 1] = starts[i] / 2 + ends[i - 1] / 4 + third / 4
-        elif len(onsets):
-            nearest = onsets[int(np.abs(onsets - starts[i]).argmin())]
+        elif len(active):
+            nearest = active[np.abs(active[:, 0] - starts[i]).argmin(), 0]
             if abs(nearest - starts[i]) <= REACH and nearest < ends[i]:
                 starts[i] = nearest
     _in_order(words, starts, ends)
@@ -141,13 +142,19 @@ def sound_times(
     return placed, between
 
 
+def _joined(end: float, start: float, active: NDArray[np.float64]) -> bool:
+    """Whether no pause lies between the end of a word and the start of the next one."""
+    through = (active[:, 0] <= end + REACH) & (active[:, 1] >= start - REACH)
+    return start - end < PAUSE or bool(through.any())
+
+
 def _in_order(
     words: Sequence[AlignedWord], starts: NDArray[np.float64], ends: NDArray[np.float64]
 ) -> None:
-    """Where two kept words overlap, let them meet in the middle."""
+    """Where two placed words overlap, let them meet in the middle."""
     before: int | None = None
     for i, word in enumerate(words):
-        if not word.kept:
+        if not word.placed:
             continue
         ends[i] = max(ends[i], starts[i])
         if before is not None and starts[i] < ends[before]:

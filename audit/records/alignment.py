@@ -16,8 +16,9 @@ class AlignedWord:
     """Letters that the model knows and that stand for a sound; others prove nothing."""
     start: Seconds
     end: Seconds
-    """A word that is not kept spans the time from the word kept before it to the one after it, or
-    the speech that stands in its place."""
+    placed: bool
+    """Whether these are the times of its letters. Otherwise it is not kept, and spans the time from
+    the word kept before it to the one after it, or the speech that stands in its place."""
     kept: bool
     """Whether the best path goes through the word."""
     confidence: float

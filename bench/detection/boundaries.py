@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,6 +48,10 @@ class Boundaries:
         """Share of all starts and of all ends that are not further off."""
         return np.asarray((np.abs(self.errors) <= seconds).mean(axis=0))
 
+    def of(self, words: NDArray[np.bool_]) -> Boundaries:
+        """Those of some words."""
+        return Boundaries(self.name, self.errors[words])
+
     @property
     def shifted(self) -> Boundaries:
         """With the medians of the hand-made times taken out, which no user has."""
@@ -61,7 +65,9 @@ class Times:
     delay: Delay
     """Ours, measured on all utterances without labels."""
     kept: int
-    """Words that our alignment keeps; the others get the time between their neighbours."""
+    """Words that our alignment keeps."""
+    waits: NDArray[np.float64]
+    """Seconds from each word's hand-made start until there is speech, shape (words,)."""
     found: list[Boundaries]
     """Ours first."""
 
@@ -76,7 +82,19 @@ def boundaries(given: Material, hand: dict[str, HandMade], detector: Detector = 
         if not aligner.absent:
             times = _spans(given, rows, aligner.spans)
             found.append(Boundaries(aligner.title + aligner.setting, times - true))
-    return Times(delay, sum(kept[n] for n in rows), found)
+    waits = [wait for n in rows for wait in _waits(given, n, hand, detector)]
+    return Times(delay, sum(kept[n] for n in rows), np.array(waits), found)
+
+
+def _waits(
+    given: Material, n: int, hand: dict[str, HandMade], detector: Detector
+) -> Iterator[float]:
+    """For each word of an utterance, how long after its hand-made start speech activity is."""
+    recording = given.recordings[n]
+    active = spans(speech_activity(recording.samples, recording.sample_rate, detector))
+    for _, start, _ in hand[given.utterances[n].id]:
+        ahead = (max(0.0, begin - start) for begin, end in active if end > start)
+        yield next(ahead, recording.duration - start)
 
 
 def _spans(

@@ -143,8 +143,8 @@ def _cell(rates: Mapping[Kind, Rate], kind: Kind) -> str:
 def boundaries(times: Times) -> str:
     """Word times."""
     lines = [
-        f"{len(times.found[0].errors)} words; our alignment keeps {times.kept} of them and gives "
-        "the others the time between their neighbours. Delay found without labels: "
+        f"{len(times.found[0].errors)} words, of which our alignment keeps {times.kept}. "
+        "Delay found without labels: "
         f"{1000 * times.delay.delay:.0f} ms.\n\n",
         _row(
             "aligner",

@@ -456,8 +456,17 @@ def test_a_replaced_word() -> None:
     assert other[1] > USUAL["substitution"] > 1 > max(other[0], *other[2:])
     assert [w.kept for w in found.words] == [True, False, True, True, True]
     assert found.unaligned == (pytest.approx(heard_at("green")),)
-    purple = found.words[1]
-    assert purple.start < heard_at("green")[0] < heard_at("green")[1] < purple.end
+    assert found.words[0].end <= found.words[1].start < found.words[1].end <= found.words[2].start
+
+
+def test_words_that_are_left_out_lie_where_others_are_heard_instead() -> None:
+    found = aligned(said(SENTENCE), "the purple moly sat down")
+    assert [(w.kept, w.placed) for w in found.words[1:3]] == [(False, True)] * 2
+    for word, other in zip(found.words[1:3], ("green", "bird"), strict=True):
+        assert word.start < np.mean(heard_at(other)) < word.end
+    found = aligned(said("the sat down"), "the purple moly sat down")
+    between = (found.words[0].end, found.words[3].start)
+    assert [(w.placed, w.start, w.end) for w in found.words[1:3]] == [(False, *between)] * 2
 
 
 def test_a_word_that_noise_drowns_is_not_replaced() -> None:

@@ -11,11 +11,11 @@ import pytest
 from asr_gate.audit.align.times import MIN_LETTERS, Delay, lag_profile, measure_delay, sound_times
 from asr_gate.audit.records.alignment import AlignedWord, Alignment, Gap
 
-WORD = AlignedWord("cat", 3, 0.0, 0.0, True, 0.9, -5.0, -5.0, masked=False)
+WORD = AlignedWord("cat", 3, 0.0, 0.0, True, True, 0.9, -5.0, -5.0, masked=False)
 
 
 def word(start: float, end: float, kept: bool = True) -> AlignedWord:
-    return replace(WORD, start=start, end=end, kept=kept)
+    return replace(WORD, start=start, end=end, placed=kept, kept=kept)
 
 
 def gaps(count: int, *separators: float | None) -> list[Gap]:
@@ -104,6 +104,8 @@ def test_a_word_after_a_pause_begins_where_sound_begins() -> None:
     assert words[0][0] == pytest.approx(0.42)
     assert words[1][0] == 1.5, "0.2 s are too far"
     assert [end for _, end in words] == [0.7, 1.8]
+    words, _ = sound_times(heard, gaps(3, 0.9), [(0.42, 1.9)], Delay(0.0, 0.0, True), 2.0)
+    assert words[0][1] == words[1][0] == pytest.approx(1.5 / 2 + 0.7 / 4 + 0.9 / 4), "no pause"
 
 
 def test_words_lie_in_the_recording() -> None:

@@ -29,7 +29,8 @@ def heard(number: int, text: str, said: str) -> Measured:
         start, end = times.get(word, (last, last))
         last = end
         kept = word in times
-        words.append(AlignedWord(word, len(word), start, end, kept, 0.9, -5.0, -5.0, masked=False))
+        word = AlignedWord(word, len(word), start, end, kept, kept, 0.9, -5.0, -5.0, masked=False)
+        words.append(word)
     sounds = tuple(HeardWord(word[:-1] + "x", *times[word]) for word in said.split())
     return replace(row(number), text=text, words=tuple(words), heard=sounds)
 
@@ -86,12 +87,13 @@ def test_a_text_that_ran_in_is_no_right_one_that_looks_wrong() -> None:
 def written(one: Measured, text: str, unsaid: int = 0) -> Measured:
     """A row with another text, whose last words are not said."""
     words = text.split()
+    said = [n < len(words) - unsaid for n in range(len(words))]
     return replace(
         one,
         text=text,
         words=tuple(
-            AlignedWord(w, len(w), 0.1, 0.4, n < len(words) - unsaid, 0.9, -5.0, -5.0, masked=False)
-            for n, w in enumerate(words)
+            AlignedWord(w, len(w), 0.1, 0.4, kept, kept, 0.9, -5.0, -5.0, masked=False)
+            for w, kept in zip(words, said, strict=True)
         ),
         gaps=one.gaps[:1] * (len(words) + 1),
     )
