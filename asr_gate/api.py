@@ -12,6 +12,7 @@ from asr_gate.audit.gate.remote import on_disk
 from asr_gate.audit.gate.tables import AuditReport, load
 from asr_gate.audit.records.report import REPORT_FILE, Report
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.mirror import named
 
 if TYPE_CHECKING:
     from asr_gate.audit.engine.ledger import Progress
@@ -227,10 +228,11 @@ def verify(
     from asr_gate.audit.policy import load_policy
 
     path = report.path if isinstance(report, AuditReport) else on_disk(os.fspath(report))
+    name = named(str(path))
     asked = None if policy is None else load_policy(Path(policy))
     key = None if verify_key is None else Path(verify_key)
-    found = verified(path, str(path), policy=asked, verify_key=key)
-    authorise(found, str(path), accept_caution=accept_caution)
+    found = verified(path, name, policy=asked, verify_key=key)
+    authorise(found, name, accept_caution=accept_caution)
     file = path / REPORT_FILE if path.is_dir() else path
     if data is not None:
         from asr_gate.corpus.labels import LabelRule
@@ -245,5 +247,5 @@ def verify(
             split=split or found.dataset.split,
             labels=labels,
         )
-        require_same_data(found, str(path), corpus, file.parent, part=True)
+        require_same_data(found, name, corpus, file.parent, part=True)
     return AuditReport(file, found)

@@ -20,6 +20,11 @@ _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 class HelperEnded(Exception):
     """The process gave no answer; the message says why, and the next request starts another."""
 
+    def __init__(self, message: str, *, slow: bool) -> None:
+        super().__init__(message)
+        self.slow = slow
+        """Whether it took too long."""
+
 
 class Helper:
     """A process that answers one request after the other. It is started when it is needed."""
@@ -66,8 +71,9 @@ class Helper:
             timer.cancel()
         if found is None or len(content) < found.get("bytes", 0):
             self.stop()
-            slow = f"it took over {self._patience:.0f} s"
-            raise HelperEnded(slow if late.is_set() else f"it ended {self._name}")
+            if late.is_set():
+                raise HelperEnded(f"it took over {self._patience:.0f} s", slow=True)
+            raise HelperEnded(f"it ended {self._name}", slow=False)
         return found, content
 
     def stop(self) -> None:

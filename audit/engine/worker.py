@@ -100,9 +100,9 @@ def _same_there(file: TextFile) -> TextFile:
     Raises:
         UserError: it is not there, or another.
     """
-    found = text_file(file.path)
+    found = text_file(Path(file.name))
     if found.digest != file.digest:
-        raise UserError(f"--texts {file.path} is another file there")
+        raise UserError(f"--texts {file.name} is another file there")
     return found
 
 

@@ -108,7 +108,13 @@ class Decoder:
             "roots": utterance.roots,
         }
         try:
-            return self._helper.ask(request, embedded)
+            try:
+                return self._helper.ask(request, embedded)
+            except HelperEnded as error:
+                if error.slow:
+                    raise
+                # The system may have ended it, short of memory: what ends it twice is the file.
+                return self._helper.ask(request, embedded)
         except HelperEnded as error:
             raise AudioError(f"{utterance.audio_name}: cannot be decoded ({error})") from error
 

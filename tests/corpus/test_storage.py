@@ -16,11 +16,13 @@ import pytest
 from click.testing import CliRunner
 from fsspec.implementations.http import HTTPFileSystem
 
-from asr_gate.api import NoVerdict, audit_corpus, load_report, verify
+from asr_gate.api import CautionNotAccepted, audit_corpus, load_report, verify
+from asr_gate.audit.report.destination import destination
 from asr_gate.cli.main import group
 from asr_gate.corpus import collected, objects, storage
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import fingerprint
+from asr_gate.corpus.mirror import named
 from asr_gate.corpus.objects import RemoteAudio
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
@@ -152,52 +154,55 @@ def test_an_audit_of_the_store_equals_the_local_one(
     put(home)
     for number, row in enumerate(some):
         store.faults[f"GET /corpora/home/{row['audio_filepath']}"] = [["500", "cut"][number % 2]]
-    store.faults["PUT /corpora/home/reports/phase0/words.parquet"] = ["500"]
     monkeypatch.chdir(tmp_path)
-    reports = [
-        audit_corpus(one, out=out, fraction=1.0, controls=0, page_audio=False)
-        for one, out in ((local, "local"), (f"{URL}/train.jsonl", f"{URL}/reports"))
-    ]
-    assert reports[0].content.digest == reports[1].content.digest
-    assert not any(store.faults.values())
-    assert reports[1].content.dataset.fingerprint_from == {"bytes": 6}
+    Path("more.txt").write_text("a text of nobody\n")
+    storage.write(f"{URL}/more.txt", Path("more.txt"))
+    given: Any = {"fraction": 1.0, "controls": 0, "page_audio": False, "texts": [f"{URL}/more.txt"]}
+    here = audit_corpus(local, out="local", **given)
+    # A store that takes no more: the report stays on disk.
+    words = "PUT /corpora/home/reports/phase0/words.parquet"
+    store.faults[words] = ["403"]
+    with pytest.raises(UserError, match=r"words\.parquet: no permission to write it") as caught:
+        audit_corpus(f"{URL}/train.jsonl", out=f"{URL}/reports", **given)
+    finished = Path(str(caught.value).partition("lies in ")[2].partition(": ")[0])
+    assert load_report(finished).content.digest == here.content.digest
+    store.faults[words] = ["500"]
+    there = audit_corpus(f"{URL}/train.jsonl", out=f"{URL}/reports", **given)
+    assert there.content.digest == here.content.digest
+    assert there.content.pairing.files[0].file == f"{URL}/more.txt"
+    assert there.content.dataset.fingerprint_from == {"bytes": 6}
+    assert not any(store.faults.values()) and not finished.exists()
     audit = f"{URL}/reports/phase0"
-    written = {
-        name: url and RemoteAudio(url).read() for name, url in storage.listed(audit, 99).items()
-    }
+    names = storage.listed(audit, 99)
+    written = {name: RemoteAudio(url).read() for name, url in names.items() if url}
     assert {*written} == {one.name for one in Path("local/phase0").iterdir()}
-    assert not any(b"hidden-secret" in content for content in written.values() if content)
-    assert audit.encode() in (written["report.html"] or b"")
-    assert [line for line in store.asked if line[:3] == "PUT"][-1].endswith(
-        "/alignment_report.json"
-    )
-    kept = [json.loads(line) for line in (written["clean.jsonl"] or b"").splitlines()]
+    assert not any(b"hidden-secret" in content for content in written.values())
+    assert audit.encode() in written["report.html"]
+    put_last = [line for line in store.asked if line.startswith("PUT")][-1]
+    assert put_last.endswith("/alignment_report.json")
+    kept = [json.loads(line) for line in written["clean.jsonl"].splitlines()]
     assert all(row["audio_filepath"].startswith(f"{URL}/") for row in kept)
-    Path("clean.jsonl").write_bytes(written["clean.jsonl"] or b"")
+    Path("clean.jsonl").write_bytes(written["clean.jsonl"])
     again = read_corpus(["clean.jsonl"], audio_root=Path(URL))
     assert all(isinstance(u.audio, RemoteAudio) for u in again.utterances)
     # Whoever reads a report finds it there.
-    assert load_report(audit).utterances.shape[0] == 6
+    assert there.utterances.shape[0] == 6
+    with pytest.raises(CautionNotAccepted, match=rf"^{audit}: CAUTION"):
+        verify(audit)
     gate = CliRunner().invoke(group, ["gate", audit, "--data", str(local), "--accept-caution"])
     assert (gate.exit_code, gate.output.partition(": ")[0]) == (0, audit)
     listed = CliRunner().invoke(group, ["findings", f"{audit}/alignment_report.json", "--json"])
     assert (listed.exit_code, json.loads(listed.output)) == (0, [])
-    with pytest.raises(UserError, match=rf"^{audit}: asr review writes beside the report"):
+    with pytest.raises(UserError, match="asr review writes beside the report") as caught:
         CliRunner().invoke(group, ["review", audit], catch_exceptions=False, standalone_mode=False)
-    # A store that takes no more: the report stays on disk, and the one before it in the store.
-    store.faults = {"PUT /corpora/home/reports/phase0/words.parquet": ["403"]}
-    (tmp_path / "more.txt").write_text("a text of nobody\n")
-    storage.write(f"{URL}/more.txt", tmp_path / "more.txt")
-    more = {"texts": [f"{URL}/more.txt"], "fraction": 1.0, "controls": 0, "page_audio": False}
-    with pytest.raises(UserError, match=r"words\.parquet: no permission to write it") as caught:
-        audit_corpus(f"{URL}/train.jsonl", out=f"{URL}/reports", **more)  # type: ignore[arg-type]
-    finished = Path(str(caught.value).partition("lies in ")[2].partition(": ")[0])
-    assert load_report(finished).content.pairing.files[0].file == f"{URL}/more.txt"
-    with pytest.raises(NoVerdict, match=rf"^{audit}/.*: altered since the report was written"):
-        verify(audit)
-    audit_corpus(f"{URL}/train.jsonl", out=f"{URL}/reports", **more)  # type: ignore[arg-type]
-    assert load_report(audit).content.digest == load_report(finished).content.digest
-    assert [*storage.listed(f"{audit}/history", 9)]
+    assert named(str(caught.value)).startswith(f"{audit}: ")
+    # Another one takes its place, and it goes into the history.
+    place = destination(Path(f"{URL}/reports"), "phase0")
+    shutil.copytree("local/phase0", place.folder)
+    place.upload()
+    assert load_report(audit).content.seal == here.content.seal
+    (when,) = storage.listed(f"{audit}/history", 9)
+    assert load_report(f"{audit}/history/{when}").content.seal == there.content.seal
 
 
 def test_a_corpus_on_a_web_server(
