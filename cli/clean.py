@@ -218,8 +218,8 @@ def command(
     lines += _said(written)
     if following:
         manifests = [one.manifest for one in written]
-        named = project.corpus.manifests
-        lines += last_lines(FILE, named, manifests, "cleaned", following, wrote=write_settings)
+        ours = project.corpus.manifests
+        lines += last_lines(FILE, ours, manifests, "cleaned", following, wrote=write_settings)
     show(lambda: print_lines(lines))
     return 0
 
