@@ -39,7 +39,8 @@ LEFT = 3600.0
 """Seconds after which copies that no process holds are removed."""
 CLIPS = "clips"
 TAR = ".tar"
-"""Tar files are not copied, but their names are."""
+READ_IN_PLACE = (TAR, ".parquet")
+"""Such files are not copied, but their names are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ def mirrored(url: str) -> tuple[Path, Mirror]:
         _copy_folder(url, folder)
         return folder, Mirror(folder, url)
     folder.mkdir()
-    if name.lower().endswith(TAR):
+    if name.lower().endswith(READ_IN_PLACE):
         (folder / name).touch()
     else:
         _copy(url, folder / name)

@@ -160,14 +160,14 @@ def read(url: str, version: Version, start: int, end: int) -> bytes:
     return _tried(url, lambda: _read(url, version, start, end))
 
 
-def pieces(url: str, version: Version) -> Iterator[bytes]:
-    """All bytes of an object; raises as `read`, and the object had this version before and after.
+def pieces(url: str, version: Version, first: int, last: int) -> Iterator[bytes]:
+    """Bytes of an object; raises as `read`, and the object had this version before and after.
 
     Raises:
         ObjectChanged: it has another one.
     """
-    for start in range(0, version.size, PIECE):
-        yield read(url, version, start, start + PIECE)
+    for start in range(first, last, PIECE):
+        yield read(url, version, start, min(start + PIECE, last))
     if not url.startswith("s3:") and look(url) != version:
         raise ObjectChanged(errno.ESTALE, "changed while it was read", url)
 

@@ -25,6 +25,7 @@ from asr_gate.corpus.fingerprint import fingerprint
 from asr_gate.corpus.mirror import named
 from asr_gate.corpus.objects import RemoteAudio
 from asr_gate.corpus.read import read_corpus
+from asr_gate.corpus.rows import Rows
 from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.storage import ObjectChanged, StorageError, Version
@@ -379,7 +380,11 @@ def test_what_was_fetched_first_goes_first_unless_it_is_open(
         assert not first.exists()
 
 
-def test_tar_files_and_parquet(folder: Path, store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory", [50_000, 1])
+def test_tar_files_and_parquet(
+    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    monkeypatch.setattr(collected, "IN_MEMORY", in_memory)
     shards(folder)
     cuts(folder)
     sounds = [{"bytes": (folder / "audio" / f"{n}.wav").read_bytes(), "path": None} for n in (0, 1)]
@@ -389,11 +394,25 @@ def test_tar_files_and_parquet(folder: Path, store: Store, tmp_path: Path) -> No
         put(folder / name, f"{URL}/{name}")
     storage.write(f"{URL}/train.parquet", (folder / "train.parquet").read_bytes())
     for name in ("shards", "shards/train-000.tar", "shar", "train.parquet"):
-        store.faults = {"GET /corpora/home/shards/train-000.tar": ["cut"]}
+        store.faults = {
+            "GET /corpora/home/shards/train-000.tar": ["cut"],
+            "GET /corpora/home/train.parquet": ["500", "cut"],
+        }
         here, there = read_corpus([folder / name]), read_corpus([f"{URL}/{name}"])
+        assert isinstance(here.utterances, Rows) == isinstance(there.utterances, Rows)
+        assert isinstance(here.utterances, Rows) == (in_memory < len(here.utterances))
         assert origins(there) == origins(here)
         assert fingerprint(there).digest == fingerprint(here).digest
         assert all(stored_duration(row) == 1.0 for row in there.utterances)
+    # Of a parquet file, the audio of a group is fetched once, and nothing is fetched for the rows.
+    begin_anew()
+    store.asked.clear()
+    rows_of_it = read_corpus([f"{URL}/train.parquet"]).utterances
+    before = len(store.asked)
+    for row, sound in zip(rows_of_it, sounds, strict=True):
+        assert not isinstance(row.audio, Path) and row.audio.read() == sound["bytes"]
+        assert row.audio.read() == sound["bytes"]
+    assert store.asked[before:] == ["GET /corpora/home/train.parquet"] * 2
     # Of a tar file that is not kept any more, only what is opened is fetched.
     audio = read_corpus([f"{URL}/shar"]).utterances[1].audio
     for kept in objects.folder_of_copies().glob("??/*"):
