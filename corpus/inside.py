@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple, dataclass
 from functools import lru_cache
@@ -100,6 +101,11 @@ def open_parquet(place: str) -> Parquet:
     return _opened(place, os.getpid())
 
 
+def forget() -> None:
+    """Forget what this process has open: a corpus is read anew."""
+    _opened.cache_clear()
+
+
 @lru_cache(OPEN)
 def _opened(place: str, process: int) -> Parquet:
     return Parquet(place)
@@ -132,15 +138,16 @@ class Parquet:
         said = getattr(error, "strerror", None) or (str(error).splitlines() or [""])[0]
         return UserError(f"{self._place}: not a parquet file that can be read ({said})")
 
-    def batches(self, group: int, columns: list[str]) -> list[pyarrow.RecordBatch]:
+    def batches(self, group: int, columns: list[str]) -> Iterator[pyarrow.RecordBatch]:
         """Some columns of a group of rows; raises as `open_parquet`."""
         import pyarrow as pa
 
         with self._lock:
             try:
-                return self.file.read_row_group(group, columns=columns).to_batches(1000)
+                found = self.file.read_row_group(group, columns=columns)
             except (pa.ArrowException, OSError, ValueError) as error:
                 raise self._unreadable(error) from error
+        yield from found.to_batches(1000)
 
     def missing(self, column: str, group: int) -> int:
         """How many rows of a group have no audio inside, by what the file says of itself."""
@@ -173,7 +180,7 @@ class Parquet:
             held = self._ranges.kept(start, start + chunks[0].total_compressed_size)
         with held:
             found = self.file.read_row_group(group, columns=names).column(0)
-        cells = found.to_pylist()
+        cells: list[Any] = found.to_pylist()
         return [one["bytes"] if isinstance(one, dict) else one for one in cells]
 
     def _chunks(self, column: str, group: int) -> list[Any]:

@@ -190,7 +190,7 @@ class Worker:
             own.update(given)  # type: ignore[arg-type]
         self._compared.clear()
         self._compared.update(task.compared)
-        rows = self._measurer.start(task.shard.rows, task.kept)()
+        rows = self._measurer.measure(task.shard.rows, task.kept)
         for u, row in zip(task.shard.rows, rows, strict=True):
             there = task.sounds[u.id] not in ABSENT
             if row.fault and there and isinstance(u.audio, Path) and not os.path.lexists(u.audio):
