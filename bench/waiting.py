@@ -41,10 +41,10 @@ def main() -> None:
         ),
         f"\nThe bundled corpus, {usual['rows']} rows, {usual['seconds']:.0f} s of audio, the "
         "embedded model on two cores. Processor time of the command and of what decodes for it. "
-        f"From the first row heard to the last one, the model waited for audio that was still being "
-        f"decoded for {100 * usual['decoding']:.0f} % of the time, and for the alignment of what it "
-        f"had heard for {100 * (usual['idle'] - usual['decoding']):.0f} %. Load of the machine "
-        f"{load:.1f} before it began.\n",
+        "From the first row heard to the last one, the model waited for audio to be decoded for "
+        f"{100 * usual['decoding']:.0f} % of the time, and for the alignment of what it had heard "
+        f"for {100 * (usual['idle'] - usual['decoding']):.0f} %. Load of the machine {load:.1f} "
+        "before it began.\n",
     ]
     print("".join(lines))
     replace_figures(PAGE, "waiting", "".join(lines))
