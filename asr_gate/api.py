@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from asr_gate.audit.gate import CautionNotAccepted, NoVerdict, Stopped
+from asr_gate.audit.gate.remote import on_disk
 from asr_gate.audit.gate.tables import AuditReport, load
 from asr_gate.audit.records.report import REPORT_FILE, Report
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.mirror import named
 
 if TYPE_CHECKING:
     from asr_gate.audit.engine.ledger import Progress
@@ -48,6 +50,7 @@ def audit_corpus(
     language: str | None = None,
     fraction: float | None = None,
     until_decided: bool = False,
+    adapt_minutes: float | None = None,
     texts: Sequence[PathLike] = (),
     seed: int = 0,
     policy: PathLike | None = None,
@@ -62,6 +65,12 @@ def audit_corpus(
     romanize: bool = False,
     batch_seconds: float = 60.0,
     page_audio: bool = True,
+    second_opinion: bool = False,
+    merge: bool = False,
+    engine: Literal["local", "ray"] = "local",
+    address: str | None = None,
+    workers: int | None = None,
+    gpus_per_worker: float | None = None,
     progress: Progress | None = None,
 ) -> AuditReport:
     """Audit a corpus, write its report, and return it; the same as `asr audit`, without tracking.
@@ -71,11 +80,14 @@ def audit_corpus(
     Args:
         manifests: one manifest or several, in any format that `asr audit` reads.
         name: of the audit, the folder under `out`.
-        out: folder of all audits.
+        out: folder of all audits, or its URL: `s3://bucket/reports`. The report that is returned is
+            a copy then.
         aligner: `embedded`, `embedded:FOLDER`, `mms`, `hf:ID`, `hf:FOLDER` or `nemo:FOLDER`.
         language: ISO 639 code of the transcripts.
         fraction: share of the corpus to sample, 0 to 1; None: the policy's.
         until_decided: stop as soon as the decision is certain; `fraction` is then the most.
+        adapt_minutes: train the aligner on rows that a first pass trusts, for so many minutes of
+            one core, as `--adapt`; None: do not.
         texts: files of more texts that a row may say: manifests, or FILE.txt with one a line.
         seed: decides the sample.
         policy: a policy file; None: the default policy.
@@ -91,6 +103,12 @@ def audit_corpus(
         romanize: give the aligner all texts in Latin letters, if it writes no others.
         batch_seconds: padded audio in one batch on a GPU, in seconds.
         page_audio: whether `report.html` holds audio.
+        second_opinion: ask ctc-forced-aligner, too, of the rows that are excluded.
+        merge: make the report of what `asr audit --shard` measured.
+        engine: who measures: this process, or a Ray cluster.
+        address: of the cluster, as `HOST:PORT`; None: `RAY_ADDRESS`, else one on this machine.
+        workers: on the cluster; None: as many as it has room for.
+        gpus_per_worker: share of a GPU that each takes; None: 1, if there are GPUs.
         progress: is told how far the audit is; from several threads, one at a time.
 
     Raises:
@@ -101,8 +119,10 @@ def audit_corpus(
         >>> report.decision, report.content.low_quality_percentage
         ('PROCEED', 3.3)
     """
+    from asr_gate.audit.engine.on_ray import RayOptions
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import load_policy
+    from asr_gate.audit.report.destination import destination
     from asr_gate.audit.report.next_steps import Data, read_options
     from asr_gate.audit.review.page_file import write_page
     from asr_gate.corpus.labels import LabelRule
@@ -112,12 +132,13 @@ def audit_corpus(
     limits = load_policy(None if policy is None else Path(policy)).with_controls(controls)
     root = None if audio_root is None else Path(audio_root)
     labels = [LabelRule.model_validate(rule) for rule in rules]
+    place = destination(Path(out), name)
     corpus = read_corpus(
         [os.fspath(one) for one in names], audio_root=root, split=split, labels=labels
     )
     settings = Settings(
         name=name,
-        out=Path(out),
+        out=place.folder.parent,
         aligner=aligner,
         language=language,
         policy=limits,
@@ -131,9 +152,15 @@ def audit_corpus(
         texts=tuple(map(Path, texts)),
         precision=precision,
         romanize=romanize,
+        adapt=adapt_minutes,
+        second_opinion=second_opinion,
+        merge=merge,
+        ray=RayOptions(address, workers, gpus_per_worker) if engine == "ray" else None,
     )
+    if merge:
+        place.fetch_shards()
     data = Data([os.fspath(one) for one in names], read_options(root, split))
-    file = settings.out / settings.name / REPORT_FILE
+    file = place.folder / REPORT_FILE
 
     def page(report: Report) -> None:
         found = AuditReport(file, report)
@@ -143,14 +170,15 @@ def audit_corpus(
         result = audit(corpus, settings, progress or _Quiet(), page)
     except Interrupted as error:
         raise KeyboardInterrupt(str(error)) from error
-    return AuditReport(file, result.report)
+    place.upload()
+    return load(on_disk(place.url)) if place.url else AuditReport(file, result.report)
 
 
 def load_report(path: PathLike = "reports/phase0") -> AuditReport:
     """Read a report, check it against its digests, and give access to its tables.
 
     Args:
-        path: `alignment_report.json`, or the folder of the audit.
+        path: `alignment_report.json`, or the folder of the audit; or the URL of one in a store.
 
     Raises:
         NoVerdict: the report is missing, or it or one of its tables was altered.
@@ -159,7 +187,7 @@ def load_report(path: PathLike = "reports/phase0") -> AuditReport:
         >>> report = asr_gate.load_report("reports/phase0")
         >>> report.findings["code"].value_counts()
     """
-    return load(Path(path))
+    return load(on_disk(os.fspath(path)))
 
 
 def verify(
@@ -199,11 +227,12 @@ def verify(
     from asr_gate.audit.gate import verify as verified
     from asr_gate.audit.policy import load_policy
 
-    path = report.path if isinstance(report, AuditReport) else Path(report)
+    path = report.path if isinstance(report, AuditReport) else on_disk(os.fspath(report))
+    name = named(str(path))
     asked = None if policy is None else load_policy(Path(policy))
     key = None if verify_key is None else Path(verify_key)
-    found = verified(path, str(path), policy=asked, verify_key=key)
-    authorise(found, str(path), accept_caution=accept_caution)
+    found = verified(path, name, policy=asked, verify_key=key)
+    authorise(found, name, accept_caution=accept_caution)
     file = path / REPORT_FILE if path.is_dir() else path
     if data is not None:
         from asr_gate.corpus.labels import LabelRule
@@ -218,5 +247,5 @@ def verify(
             split=split or found.dataset.split,
             labels=labels,
         )
-        require_same_data(found, str(path), corpus, file.parent, part=True)
+        require_same_data(found, name, corpus, file.parent, part=True)
     return AuditReport(file, found)

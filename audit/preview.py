@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from asr_gate.audit.engine.ledger import Progress
-from asr_gate.audit.engine.shards import Shard, cut
+from asr_gate.audit.engine.shards import cut
 from asr_gate.audit.prepare import Prepared, Settings, prepare
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.sample.lot import lot
@@ -156,7 +155,7 @@ def _measure(
             progress.start(len(readable), 0)
             began = ended = clock()
             rows: list[Measured] = []
-            for number, more in enumerate(_overlapped(measurer.start, shards)):
+            for number, more in enumerate(measurer.each((one.rows, {}) for one in shards)):
                 ended = clock()
                 progress.advance(len(more), sum(row.duration for row in more))
                 if number == 0 and len(shards) > 1:
@@ -168,15 +167,3 @@ def _measure(
         finally:
             measurer.stop()
     return _Minute(len(rows), sum(prepared.lengths[row.id] for row in rows), ended - began)
-
-
-def _overlapped(
-    start: Callable[[Sequence[Utterance]], Callable[[], list[Measured]]], shards: Iterable[Shard]
-) -> Iterable[list[Measured]]:
-    """What shards give, each begun before the one before it is waited for, as in an audit."""
-    started = (start(shard.rows) for shard in shards)
-    waiting = next(started)
-    for following in itertools.chain(started, [None]):
-        yield waiting()
-        if following is not None:
-            waiting = following

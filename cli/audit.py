@@ -23,6 +23,7 @@ from asr_gate.corpus.text.plain import plain
 if TYPE_CHECKING:
     from asr_gate.audit.acoustic.interface import Precision
     from asr_gate.audit.pipeline import Settings
+    from asr_gate.audit.report.destination import Destination
 
 
 class _Console(Console):
@@ -66,10 +67,11 @@ def _next(commands: Sequence[tuple[str, str]]) -> str:
     return "\n".join(["Next:", *lines])
 
 
-def _measure_share(source: Reading, settings: Settings) -> int:
+def _measure_share(source: Reading, settings: Settings, place: Destination) -> int:
     """`--shard`: measure, and say what comes next."""
     from asr_gate.audit.pipeline import Interrupted, audit_share
     from asr_gate.cli.progress import AuditProgress
+    from asr_gate.corpus.mirror import named
 
     with one_interrupt():
         try:
@@ -77,9 +79,10 @@ def _measure_share(source: Reading, settings: Settings) -> int:
                 done = audit_share(source.read(), settings, progress)
         except Interrupted as interrupt:
             end_interrupted(interrupt, "go on with the same command")
+    place.upload_shards()
     click.echo(
         f"shard {done.share}: {done.utterances} utterances are measured, {done.new} of them now, "
-        f"in {plain(str(done.folder))}"
+        f"in {plain(named(str(done.folder)))}"
     )
     click.echo("When all shards are there: the same command with --merge in place of --shard")
     return 0
@@ -95,7 +98,7 @@ def _measure_share(source: Reading, settings: Settings) -> int:
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Folder of all audits.  [default: reports]",
+    help="Folder of all audits, or its URL: s3://bucket/reports.  [default: reports]",
 )
 @click.option(
     "--aligner",
@@ -142,7 +145,7 @@ def _measure_share(source: Reading, settings: Settings) -> int:
     type=click.Path(path_type=Path),
     metavar="FILE",
     help="More texts that a row may say, beside those of the corpus: a manifest, or FILE.txt with "
-    "one a line; repeat for several.",
+    "one a line, or a URL of one; repeat for several.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the sample.")
 @click.option("--policy", type=click.Path(path_type=Path), help="Policy file.")
@@ -306,6 +309,7 @@ def command(
     from asr_gate.audit.pipeline import Interrupted, Settings, audit
     from asr_gate.audit.policy import doubts, load_policy
     from asr_gate.audit.records.report import REPORT_FILE, Report
+    from asr_gate.audit.report.destination import destination
     from asr_gate.audit.report.history import HISTORY
     from asr_gate.audit.report.next_steps import Data, next_commands, read_options
     from asr_gate.audit.report.page import PAGE_FILE
@@ -314,6 +318,7 @@ def command(
     from asr_gate.audit.review.page_file import write_page
     from asr_gate.cli.progress import AuditProgress
     from asr_gate.corpus.labels import unmatched
+    from asr_gate.corpus.mirror import named
     from asr_gate.tracking import Tracker, TrackerSettings
 
     manifests, more = split_overrides(manifests)
@@ -332,7 +337,8 @@ def command(
     rules = load_policy(policy).with_controls(controls)
     for line in doubts(policy) if policy else ():
         click.echo(f"asr: warning: {plain(line)}", err=True)
-    out = out or project.output.reports
+    place = destination(out or project.output.reports, name)
+    out = place.folder.parent
     settings = Settings(
         name=name,
         out=out,
@@ -358,7 +364,9 @@ def command(
     if dry_run:
         return show_preview(source, settings, price, as_json)
     if settings.share:
-        return _measure_share(source, settings)
+        return _measure_share(source, settings, place)
+    if merge:
+        place.fetch_shards()
     defaults = TrackerSettings(run_name="phase0-audit", job_type="data_quality")
     tracker = Tracker(
         TrackerSettings.resolve(
@@ -367,7 +375,7 @@ def command(
         tensorboard=out / name / "tensorboard",
     )
     tracker.check()
-    folder = out / name
+    folder = place.folder
     data = Data(source.manifests, read_options(source.audio_root, source.split))
     if not manifests and project.corpus.manifests:  # later commands read asr.toml, too
         data = Data([], read_options(audio_root, split))
@@ -398,13 +406,14 @@ def command(
     with tracker:
         tracker.init(config=run_config(result.report))
         publish(result.report, rows, folder, tracker, corpus.utterances)
+    place.upload()
 
     def summary() -> None:
         if as_json:
             click.echo(result.report.model_dump_json(indent=2))
         else:
             print_report(result.report, _Console(), coverage_histogram(result.report, rows))
-            click.echo(f"\nReport: {folder / PAGE_FILE}")
+            click.echo(named(f"\nReport: {folder / PAGE_FILE}"))
             click.echo(f"\n{_next(next_commands(result.report, folder, data))}")
         if demonstration:
             click.secho(demonstration, fg="yellow", bold=True, err=as_json)

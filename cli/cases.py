@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import tracker_of, wandb_options
+from asr_gate.cli.options import REPORT, tracker_of, wandb_options
 from asr_gate.rounds.cases.case import KINDS, SOURCES, STATUSES
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def command() -> None:
       asr cases add calls.jsonl
     """,
 )
-@click.argument("sources", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=REPORT)
 @click.option(
     "--audio-root",
     type=click.Path(path_type=Path),

@@ -12,7 +12,7 @@ import click
 
 from asr_gate.cli.lines import columns, print_lines
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import codes_of, corpus_options
+from asr_gate.cli.options import REPORT, codes_of, corpus_options
 from asr_gate.cli.project import FILE, load_project, reading
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ OF_THE_CORPUS = frozenset({"D009", "D010"})
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr clean reports/phase0 --data corpus/train.jsonl --drop T008,D004 --dry-run",
 )
-@click.argument("report", required=False, type=click.Path(path_type=Path))
+@click.argument("report", required=False, type=REPORT)
 @click.option(
     "--data",
     multiple=True,
@@ -108,10 +108,12 @@ def command(
         require_same_data,
     )
     from asr_gate.audit.gate import drop as dropping
+    from asr_gate.audit.gate.remote import require_on_disk
     from asr_gate.audit.report.next_steps import Data, audit_again, read_options
     from asr_gate.cli.all_rows import audit_all_rows
     from asr_gate.cli.write_settings import last_lines, name_instead
     from asr_gate.corpus.errors import UserError
+    from asr_gate.corpus.mirror import named
     from asr_gate.corpus.text.mend import mended
     from asr_gate.corpus.write import write_without
 
@@ -137,6 +139,7 @@ def command(
             "among them would stay; add --all-rows, which audits them first"
         )
     if all_rows and sampled:
+        require_on_disk(folder, "asr clean --all-rows")
         manifests = source.manifests if data else []
         options = read_options(audio_root, source.split if data else split)
         path = folder = audit_all_rows(found, folder, corpus, manifests, options)
@@ -180,7 +183,7 @@ def command(
     unsampled = found.dataset.utterances - found.total_samples
     if as_json:
         told = {
-            "report": str(path),
+            "report": named(str(path)),
             "digest": found.digest,
             "not_sampled": unsampled,
             "dropped": [{**group._asdict(), "rows": rows} for group, rows in groups],
@@ -215,8 +218,8 @@ def command(
     lines += _said(written)
     if following:
         manifests = [one.manifest for one in written]
-        named = project.corpus.manifests
-        lines += last_lines(FILE, named, manifests, "cleaned", following, wrote=write_settings)
+        ours = project.corpus.manifests
+        lines += last_lines(FILE, ours, manifests, "cleaned", following, wrote=write_settings)
     show(lambda: print_lines(lines))
     return 0
 

@@ -13,7 +13,7 @@ import click
 
 from asr_gate.cli.lines import columns, print_lines
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import codes_of, corpus_options
+from asr_gate.cli.options import REPORT, codes_of, corpus_options
 from asr_gate.cli.project import FILE, load_project, reading
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ MOST_LINES = 50
 )
 @click.option(
     "--report",
-    type=click.Path(path_type=Path),
+    type=REPORT,
     help="The report that was reviewed: verdicts must be about it, and count only where the text "
     "is still the same.",
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import REPORT
 
 if TYPE_CHECKING:
     from asr_gate.audit.report.review_row import ToReview
@@ -32,7 +33,7 @@ def command() -> None:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr corrections export reports/phase0 --limit 200 --out review.csv",
 )
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=REPORT)
 @click.option(
     "--format",
     "kind",

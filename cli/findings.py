@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import codes_of
+from asr_gate.cli.options import REPORT, codes_of
 
 if TYPE_CHECKING:
     from asr_gate.audit.records.finding import Finding
@@ -31,7 +31,7 @@ COLUMNS = (
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr findings reports/phase0 --code T008,T009",
 )
-@click.argument("report", required=False, type=click.Path(path_type=Path))
+@click.argument("report", required=False, type=REPORT)
 @click.option("--code", "codes", multiple=True, metavar="CODE,…", help="Rows with these findings.")
 @click.option(
     "--severity",

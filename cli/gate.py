@@ -59,8 +59,8 @@ def command(
 ) -> int:
     """Check a report and give its decision as the exit code.
 
-    REPORT is a report, the folder of an audit, or wandb:ENTITY/PROJECT/NAME:ALIAS; by default the
-    newest under reports/ of these manifests.
+    REPORT is a report or the folder of an audit, also at s3:// and the like, or
+    wandb:ENTITY/PROJECT/NAME:ALIAS; by default the newest under reports/ of these manifests.
 
     Exit codes: 0 PROCEED, 10 CAUTION not accepted, 20 STOP, 30 no verdict (the report is
     missing, altered, too old, not signed, or for other data), 2 W&B does not answer. SARIF,
@@ -134,15 +134,17 @@ def _newest(data: tuple[str, ...]) -> str:
 def _named(report: str) -> str:
     """The report as messages name it."""
     from asr_gate.audit.gate import WANDB
+    from asr_gate.corpus.storage import url_of
 
-    return report if report.startswith(WANDB) else str(Path(report))
+    return report if report.startswith(WANDB) else url_of(report) or str(Path(report))
 
 
 def _file(name: str) -> AbstractContextManager[Path]:
-    """The report's file or folder; one on W&B is downloaded."""
+    """The report's file or folder; one on W&B or in a store is downloaded."""
     from asr_gate.audit.gate import WANDB, downloaded
+    from asr_gate.audit.gate.remote import on_disk
 
-    return downloaded(name) if name.startswith(WANDB) else nullcontext(Path(name))
+    return downloaded(name) if name.startswith(WANDB) else nullcontext(on_disk(name))
 
 
 def _rows_of_same_data(

@@ -172,6 +172,8 @@ def _leave_group(code: int) -> None:
 def _report(error: Exception, debug: bool) -> int:
     """Print an error as one line; its exit code."""
     line = plain(str(error))
+    if (mirror := sys.modules.get("asr_gate.corpus.mirror")) is not None:
+        line = mirror.named(line)  # of a copy, where it was copied from
     # The project's own errors carry their exit code.
     code: Any = getattr(error, "exit_code", None)
     if isinstance(code, int):

@@ -25,6 +25,24 @@ def corpus_options(command: Any) -> Any:
     )(command)
 
 
+class ReportPath(click.Path):
+    """A report or the folder of an audit; one that lies in a store is copied to disk."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises UserError where the store does not give it."""
+        if "://" not in str(value):
+            return super().convert(value, param, ctx)
+        from asr_gate.audit.gate.remote import on_disk
+
+        return on_disk(value)
+
+
+REPORT = ReportPath()
+
+
 class WithOverrides(click.Command):
     """A command that takes `--key=value` for `key=value`, where it has no option of that name."""
 

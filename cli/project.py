@@ -167,6 +167,11 @@ def load_project() -> Project:
     here = Path.cwd().resolve()
     for key in project.output.model_fields_set:
         folder = getattr(project.output, key)
+        if (url := url_of(folder)) is not None:
+            raise UserError(
+                f"{FILE}: output.{key}: {url} lies outside of this folder; leave it out, and name "
+                "it with --out"
+            )
         if not folder.resolve().is_relative_to(here):
             raise UserError(
                 f"{FILE}: output.{key}: {folder} lies outside of this folder; leave it out, and "

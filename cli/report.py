@@ -9,7 +9,7 @@ import click
 
 from asr_gate.audit.gate.tables import FORMATS, TABLES, export, load
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import split_overrides, wandb_options
+from asr_gate.cli.options import REPORT, split_overrides, wandb_options
 from asr_gate.cli.report_diff import command as diff
 
 
@@ -27,7 +27,7 @@ def command() -> None:
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr report export reports/phase0 findings --out findings.csv",
 )
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=REPORT)
 @click.argument("table", type=click.Choice(TABLES), metavar="TABLE")
 @click.option(
     "--format",
@@ -80,7 +80,7 @@ def export_table(report: Path, table: str, kind: str | None, out: Path | None) -
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr report publish reports/phase0 --wandb-project hebrew",
 )
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=REPORT)
 @click.argument("overrides", nargs=-1, metavar="[wandb.KEY=VALUE]...")
 @wandb_options
 @debug_option
@@ -94,6 +94,8 @@ def publish_report(report: Path, overrides: tuple[str, ...], tracking: dict[str,
     Exit codes: 0 logged, online or offline, or there already; 2 not logged; 30 the report is
     missing or was altered.
     """
+    from asr_gate.audit.gate.remote import written_beside
+    from asr_gate.audit.records.report import LINK_FILE
     from asr_gate.audit.report.artifact import (
         ARTIFACT,
         Logged,
@@ -104,6 +106,7 @@ def publish_report(report: Path, overrides: tuple[str, ...], tracking: dict[str,
     from asr_gate.audit.report.publish import publish, rows_of_table, run_config
     from asr_gate.cli.project import load_project
     from asr_gate.corpus.errors import UserError
+    from asr_gate.corpus.mirror import named
     from asr_gate.corpus.text.plain import plain
     from asr_gate.tracking import Tracker, TrackerSettings
     from asr_gate.tracking.sync_state import waiting_run
@@ -115,7 +118,7 @@ def publish_report(report: Path, overrides: tuple[str, ...], tracking: dict[str,
     if rest:
         raise click.UsageError(f"{rest[0]}: is no wandb.KEY=VALUE; name one report")
     found = load(report)
-    folder = found.path.parent
+    folder, name = found.path.parent, named(str(report))
     settings = TrackerSettings.resolve(
         TrackerSettings(run_name="phase0-audit", job_type="data_quality"),
         asr_toml=load_project().tracking.given(),
@@ -123,7 +126,7 @@ def publish_report(report: Path, overrides: tuple[str, ...], tracking: dict[str,
     )
     if not settings.enabled or settings.mode == "disabled":
         switch = settings.sources["mode" if settings.enabled else "enabled"]
-        raise UserError(f"{report}: not published, since W&B is switched off ({switch})")
+        raise UserError(f"{name}: not published, since W&B is switched off ({switch})")
     tracker = Tracker(settings)
     tracker.check()
     content = content_digest(artifact_files(found.content, folder))
@@ -131,12 +134,13 @@ def publish_report(report: Path, overrides: tuple[str, ...], tracking: dict[str,
     if logged and logged.content == content and logged.artifact.startswith("wandb-offline:"):
         run_id = logged.artifact.removeprefix("wandb-offline:").partition("/")[0]
         if waiting := waiting_run(settings.folder, run_id):
-            click.echo(plain(f"{report}: was logged offline; send it: {sync_command(waiting)}"))
+            click.echo(plain(f"{name}: was logged offline; send it: {sync_command(waiting)}"))
             return 0
     there = find_version(settings, ARTIFACT, content)
     if there and there.latest:
         note_logged(folder, Logged(there.reference, content))
-        click.echo(plain(f"{report}: W&B has it already, as {there.reference}; nothing to add"))
+        written_beside(folder / LINK_FILE)
+        click.echo(plain(f"{name}: W&B has it already, as {there.reference}; nothing to add"))
         return 0
     with tracker:
         tracker.init(config=run_config(found.content))
@@ -144,9 +148,11 @@ def publish_report(report: Path, overrides: tuple[str, ...], tracking: dict[str,
         rows = rows_of_table(found.arrow("utterances").to_pylist()) if table.exists() else []
         reference = publish(found.content, rows, folder, tracker)
     if not reference:
-        raise UserError(f"{report}: not published: the W&B client made no artifact of it")
+        raise UserError(f"{name}: not published: the W&B client made no artifact of it")
     same = f" (the same as {there.reference}, no new version)" if there else ""
-    click.echo(plain(f"{report}: logged as {reference}{same}"))
+    if (folder / LINK_FILE).exists():
+        written_beside(folder / LINK_FILE)
+    click.echo(plain(f"{name}: logged as {reference}{same}"))
     return 0
 
 

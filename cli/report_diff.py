@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import REPORT
 
 if TYPE_CHECKING:
     from asr_gate.audit.report.diff import Diff, QualityChange, Side, Verdict
@@ -23,8 +24,8 @@ SHOWN = 10
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr report diff reports/before reports/phase0",
 )
-@click.argument("a", type=click.Path(path_type=Path))
-@click.argument("b", type=click.Path(path_type=Path))
+@click.argument("a", type=REPORT)
+@click.argument("b", type=REPORT)
 @click.option("--json", "as_json", is_flag=True, help="Print all of it as JSON.")
 @debug_option
 def command(a: Path, b: Path, as_json: bool) -> int:
@@ -61,13 +62,14 @@ def _print(found: Diff, a: Path, b: Path, as_json: bool) -> None:
     from rich.console import Console
 
     from asr_gate.cli.tables import show_table
+    from asr_gate.corpus.mirror import named
     from asr_gate.corpus.text.plain import plain
 
     if as_json:
         click.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2))
         return
-    click.echo(plain(f"A: {a}: {_said(found.a)}"))
-    click.echo(plain(f"B: {b}: {_said(found.b)}"))
+    click.echo(plain(named(f"A: {a}: {_said(found.a)}")))
+    click.echo(plain(named(f"B: {b}: {_said(found.b)}")))
     if found.settings:
         click.echo(f"They also differ in {', '.join(found.settings)}")
     click.echo(f"Rows: {_rows(found)}")

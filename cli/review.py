@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from asr_gate.cli.main import debug_option, show
-from asr_gate.cli.options import corpus_options
+from asr_gate.cli.options import REPORT, corpus_options
 from asr_gate.cli.project import load_project, reading
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ NAMED = 5
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr review reports/phase0 --sample 50 --reviewer Dana",
 )
-@click.argument("report", type=click.Path(path_type=Path))
+@click.argument("report", type=REPORT)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option(
     "--sample",
@@ -83,6 +83,9 @@ def command(
     """
     if len(reviewer) > 200:
         raise click.UsageError("--reviewer: longer than 200 characters")
+    from asr_gate.audit.gate.remote import require_on_disk
+
+    require_on_disk(report, "asr review")
     if applying:
         _apply(report, files)
         return 0

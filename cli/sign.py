@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from asr_gate.cli.main import debug_option, show
+from asr_gate.cli.options import REPORT
 
 
 @click.command(
@@ -14,7 +15,7 @@ from asr_gate.cli.main import debug_option, show
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Example: asr sign reports/phase0 --key release.pem",
 )
-@click.argument("report", required=False, type=click.Path(path_type=Path))
+@click.argument("report", required=False, type=REPORT)
 @click.option(
     "--key",
     required=True,
@@ -29,7 +30,9 @@ def command(report: Path | None, key: Path) -> int:
     asr train check it with --verify-key.
     """
     from asr_gate.audit.gate import check_tables, find_latest, read_report
+    from asr_gate.audit.gate.remote import written_beside
     from asr_gate.audit.gate.signature import sign
+    from asr_gate.corpus.mirror import named
     from asr_gate.corpus.text.plain import plain
 
     path = report or find_latest(Path("reports"))
@@ -37,5 +40,6 @@ def command(report: Path | None, key: Path) -> int:
     found = read_report(path)
     check_tables(found, folder)
     written = sign(found, folder, key)
-    show(lambda: click.echo(plain(f"{written}: {path}, {found.decision}")))
+    written_beside(written)
+    show(lambda: click.echo(plain(named(f"{written}: {path}, {found.decision}"))))
     return 0

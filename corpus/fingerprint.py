@@ -17,6 +17,7 @@ from typing import IO
 
 from asr_gate.corpus.dealt import Dealt, big_file_folder
 from asr_gate.corpus.digests import Method, digests
+from asr_gate.corpus.inside import Inside
 from asr_gate.corpus.objects import How, RemoteAudio, remote_digests
 from asr_gate.corpus.rows import Columns, columns, places
 from asr_gate.corpus.storage import is_url
@@ -152,7 +153,7 @@ def _sounds(
 
     With what they were taken from, if the audio lies in a store.
     """
-    known: dict[str | int, tuple[str, How | None]] = {}
+    known: dict[str | Inside | int, tuple[str, How | None]] = {}
     audio_places = places(rows)
     while some := list(islice(audio_places, AT_ONCE)):
         if len(known) > REMEMBERED:
@@ -168,9 +169,11 @@ def _sounds(
             if isinstance(one, str):
                 yield known[one]
                 continue
-            if id(one) not in known:
-                known[id(one)] = hashlib.sha256(one.read()).hexdigest(), None
-            yield known[id(one)]
+            # What is read from columns is made anew, and two of them may have one address.
+            key = one if isinstance(one, Inside) else id(one)
+            if key not in known:
+                known[key] = hashlib.sha256(one.read()).hexdigest(), None
+            yield known[key]
 
 
 def _total(audio: Method, whole: Dealt) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -14,11 +15,26 @@ from typing import Any
 
 from asr_gate.corpus.utterance import Seconds
 
+LAST: Seconds = 1.0
+"""How long a process may take to end that has closed its output."""
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 
 
 class HelperEnded(Exception):
     """The process gave no answer; the message says why, and the next request starts another."""
+
+    def __init__(self, message: str, *, killed: bool) -> None:
+        super().__init__(message)
+        self.killed = killed
+        """Whether somebody else killed it, as the system does that is short of memory."""
+
+
+def _ended(process: subprocess.Popen[bytes]) -> int | None:
+    """The exit code of a process that closed its output; None: it goes on."""
+    try:
+        return process.wait(LAST)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 class Helper:
@@ -65,9 +81,11 @@ class Helper:
         finally:
             timer.cancel()
         if found is None or len(content) < found.get("bytes", 0):
+            code = None if late.is_set() else _ended(process)
             self.stop()
-            slow = f"it took over {self._patience:.0f} s"
-            raise HelperEnded(slow if late.is_set() else f"it ended {self._name}")
+            if late.is_set():
+                raise HelperEnded(f"it took over {self._patience:.0f} s", killed=False)
+            raise HelperEnded(f"it ended {self._name}", killed=code == -signal.SIGKILL)
         return found, content
 
     def stop(self) -> None:

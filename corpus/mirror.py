@@ -5,11 +5,12 @@ The audio is not copied. A path that leads into the copy stands for an object of
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -37,7 +38,8 @@ LEFT = 3600.0
 """Seconds after which copies that no process holds are removed."""
 CLIPS = "clips"
 TAR = ".tar"
-"""Tar files are not copied, but their names are."""
+READ_IN_PLACE = (TAR, ".parquet")
+"""Such files are not copied, but their names are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def mirrored(url: str) -> tuple[Path, Mirror]:
         _copy_folder(url, folder)
         return folder, Mirror(folder, url)
     folder.mkdir()
-    if name.lower().endswith(TAR):
+    if name.lower().endswith(READ_IN_PLACE):
         (folder / name).touch()
     else:
         _copy(url, folder / name)
@@ -133,6 +135,54 @@ def _copy(url: str, path: Path) -> None:
         path.hardlink_to(copy)
 
 
+def copied(url: str, names: Sequence[str]) -> Path:
+    """Copy those of some files of a folder that are there; the copy stays until the process ends.
+
+    Args:
+        url: of the folder, as `storage.url_of` returns it.
+        names: of files in it.
+
+    Returns:
+        The folder of the copies; messages name the URL in its place, if they go through `named`.
+
+    Raises:
+        StorageError: the store cannot be read.
+    """
+    storage.forget()
+    folder = Path(_copies().name) / str(next(_numbers)) / url.rpartition("/")[2]
+    folder.mkdir(parents=True)
+    stands_for(folder, url)
+    for name in names:
+        with contextlib.suppress(FileNotFoundError):
+            _copy(storage.joined(url, name), folder / name)
+    return folder
+
+
+def stands_for(folder: Path, url: str) -> None:
+    """Let `named` put a URL in place of a folder."""
+    _named[str(folder)] = url
+
+
+def stands_for_itself(folder: Path) -> None:
+    """Let `named` leave a folder as it is."""
+    _named.pop(str(folder), None)
+
+
+def url_at(path: Path) -> str | None:
+    """The URL that a folder or file on disk stands for; None: it stands for itself."""
+    name = named(str(path))
+    return None if name == str(path) else name
+
+
+def named(text: str) -> str:
+    """A text with URLs in place of the folders that stand for them."""
+    for folder, url in _named.items():
+        text = text.replace(folder, url)
+    return text
+
+
+_named: dict[str, str] = {}
+"""URLs by the folders that stand for them."""
 _numbers = count()
 
 

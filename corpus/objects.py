@@ -151,7 +151,7 @@ def _digest(url: str, method: Method, known: Cache | None) -> tuple[str, How]:
         return kept.decode(), "etag"
     try:
         if method == "sampled" and version.size > WHOLE:
-            digest = hash_stream(cast(BinaryIO, _Ranges(url, version)), method)
+            digest = hash_stream(cast(BinaryIO, Ranges(url)), method)
         else:
             with local_copy(url) as path, path.open("rb") as stream:
                 digest = hash_stream(stream, method)
@@ -177,20 +177,49 @@ def remote_sizes(sounds: Iterable[RemoteAudio]) -> dict[RemoteAudio, int]:
     return dict(zip(wanted, _readers(os.getpid()).map(size, wanted), strict=True)) if wanted else {}
 
 
-class _Ranges:
+class Ranges:
     """An object to seek and read in, of which only what is asked for is fetched."""
 
-    def __init__(self, url: str, version: Version) -> None:
+    closed = False
+
+    def __init__(self, url: str) -> None:
+        """Look at the object; raises as `part`."""
         self._url = url
-        self._version = version
+        self._version = storage.version_of(url)
         self._at = 0
+        self._kept: tuple[int, int, BinaryIO] | None = None
+
+    @contextmanager
+    def kept(self, start: int, end: int) -> Iterator[None]:
+        """Fetch some bytes, or find them on disk, and read them from there within the block."""
+        with (
+            _objects(os.getpid()).held(self._url, (start, end)) as path,
+            path.open("rb") as stream,
+        ):
+            self._kept = (start, end, stream)
+            try:
+                yield
+            finally:
+                self._kept = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._at = offset + (self._version.size if whence == os.SEEK_END else 0)
+        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._version.size}[whence]
+        self._at = start + offset
         return self._at
 
-    def read(self, size: int) -> bytes:
-        return storage.read(self._url, self._version, self._at, self._at + size)
+    def tell(self) -> int:
+        return self._at
+
+    def read(self, size: int = -1) -> bytes:
+        end = self._version.size if size < 0 else min(self._at + size, self._version.size)
+        if self._kept and self._kept[0] <= self._at and end <= self._kept[1]:
+            first, _, stream = self._kept
+            stream.seek(self._at - first)
+            found = stream.read(end - self._at)
+        else:
+            found = storage.read(self._url, self._version, self._at, end)
+        self._at += len(found)
+        return found
 
 
 class _Objects:
@@ -206,16 +235,19 @@ class _Objects:
         self._fetching = [threading.Lock() for _ in range(64)]
 
     @contextmanager
-    def held(self, url: str) -> Iterator[Path]:
-        """The file of an object, fetched if it is not there; raises as `RemoteAudio.local`."""
+    def held(self, url: str, span: tuple[int, int] | None = None) -> Iterator[Path]:
+        """The file of an object or of some bytes of it, fetched if it is not there.
+
+        Raises as `RemoteAudio.local`.
+        """
         version = storage.version_of(url)
-        path = self._path(url, version)
+        path = self._path(url, version, *(span or ()))
         opened = _open_locked(path)
         if opened is None:
             with self._fetching[int(path.name[:2], 16) % 64]:
                 opened = _open_locked(path)
                 if opened is None:
-                    opened = self._fetch(url, version, path)
+                    opened = self._fetch(url, version, path, *(span or (0, version.size)))
         try:
             yield path
         finally:
@@ -231,12 +263,12 @@ class _Objects:
             stream.seek(start)
             return stream.read(end - start)
 
-    def _path(self, url: str, version: Version) -> Path:
-        key = digest_of([url, version.size, version.tag])
+    def _path(self, url: str, version: Version, *span: int) -> Path:
+        key = digest_of([url, version.size, version.tag, *span])
         return self.folder / key[:2] / key
 
-    def _fetch(self, url: str, version: Version, path: Path) -> int:
-        """Fetch an object; its file is open and locked."""
+    def _fetch(self, url: str, version: Version, path: Path, start: int, end: int) -> int:
+        """Fetch bytes of an object; their file is open and locked."""
         new = path.with_name(f".{secrets.token_hex(8)}")
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -245,7 +277,7 @@ class _Objects:
             raise self._no_place(url, error) from error
         try:
             fcntl.flock(opened, fcntl.LOCK_SH)
-            for piece in storage.pieces(url, version):
+            for piece in storage.pieces(url, version, start, end):
                 self._write(opened, piece, url)
             new.replace(path)
         except BaseException:
@@ -254,7 +286,7 @@ class _Objects:
             raise
         with self._lock:
             if self._size is not None:
-                self._size += version.size
+                self._size += end - start
             if self._size is None or self._size > self._limit:
                 self._size = self._make_room()
         return opened

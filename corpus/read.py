@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from asr_gate.corpus import storage
+from asr_gate.corpus import inside, storage
 from asr_gate.corpus.audio_paths import allowed_folders
 from asr_gate.corpus.collected import Collected
 from asr_gate.corpus.errors import UserError
@@ -54,6 +54,7 @@ def read_corpus(
             audio lies elsewhere.
     """
     storage.forget()
+    inside.forget()
     sources = [one for manifest in manifests for one in locate(manifest, split, labels)]
     paths = [_place(source) for source in sources]
     for path in paths:

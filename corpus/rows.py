@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from asr_gate.corpus.dealt import big_file_folder
+from asr_gate.corpus.inside import MARK, Inside, from_kept, kept
 from asr_gate.corpus.objects import RemoteAudio
 from asr_gate.corpus.storage import is_url
 from asr_gate.corpus.utterance import AudioBytes, Corpus, Utterance
@@ -51,7 +52,8 @@ def places(rows: Sequence[Utterance]) -> Iterator[str | AudioBytes]:
     No path is a URL: in the string of a `Path`, slashes stand alone but for the first ones.
     """
     if isinstance(rows, Rows):
-        return (place for (place,) in rows.columns("audio"))
+        stored = (place for (place,) in rows.columns("audio"))
+        return (from_kept(place) if MARK in place else place for place in stored)
     return (_place(row.audio) for row in rows)
 
 
@@ -59,6 +61,12 @@ def _place(audio: Path | AudioBytes) -> str | AudioBytes:
     if isinstance(audio, RemoteAudio):
         return audio.url
     return str(audio) if isinstance(audio, Path) else audio
+
+
+def _audio(place: str) -> Path | AudioBytes:
+    if MARK in place:
+        return from_kept(place)
+    return RemoteAudio(place) if is_url(place) else Path(place)
 
 
 class Columns:
@@ -139,14 +147,15 @@ class Rows(Sequence[Utterance]):
 
     @staticmethod
     def take(row: Utterance) -> bool:
-        """Whether a row can be kept on disk: its audio is a file, or an object of a store."""
-        return isinstance(row.audio, (Path, RemoteAudio))
+        """Whether a row can be kept on disk: its audio is known by where it lies."""
+        return isinstance(row.audio, (Path, RemoteAudio, Inside))
 
     def append(self, row: Utterance) -> None:
         """Add a row that `take` takes."""
         roots = self._roots.setdefault(row.roots, len(self._roots))
         labels = row.offset, row.duration, row.lang, row.domain, row.speaker, row.split
-        named = row.id, row.text, _place(row.audio), row.audio_name, row.origin
+        place = kept(row.audio) if isinstance(row.audio, Inside) else _place(row.audio)
+        named = row.id, row.text, place, row.audio_name, row.origin
         self._columns.append((*named, *labels, roots))
 
     def rename(self, number: int, identity: str) -> None:
@@ -158,7 +167,7 @@ class Rows(Sequence[Utterance]):
         return len(self._columns)
 
     def columns(self, *names: str) -> Iterator[tuple[Any, ...]]:
-        """Some fields of all rows, a tuple a row; `audio` as `places`, `roots` cannot be had."""
+        """Some fields of all rows, a tuple a row; `audio` as a string, `roots` cannot be had."""
         wanted = [FIELDS.index(name) for name in names]
         for block, found in enumerate(self._columns.blocks(*wanted)):
             if self._renamed and "id" in names:
@@ -173,7 +182,7 @@ class Rows(Sequence[Utterance]):
         ids, texts, audio, *others, roots = self._columns.block(number)
         if self._renamed:
             self._rename(number, ids)
-        sounds = {one: RemoteAudio(one) if is_url(one) else Path(one) for one in set(audio)}
+        sounds = {one: _audio(one) for one in set(audio)}
         heard = [sounds[one] for one in audio]
         every = list(self._roots)
         allowed = [every[one] for one in roots]

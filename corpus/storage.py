@@ -8,6 +8,7 @@ that none gets into reports and logs.
 from __future__ import annotations
 
 import base64
+import contextlib
 import errno
 import importlib
 import os
@@ -46,6 +47,10 @@ T = TypeVar("T")
 
 class StorageError(UserError):
     """A store cannot be read, whatever the rows say; the message names the URL."""
+
+
+class NoBucket(StorageError):
+    """There is no such bucket."""
 
 
 class ObjectChanged(OSError):
@@ -155,14 +160,14 @@ def read(url: str, version: Version, start: int, end: int) -> bytes:
     return _tried(url, lambda: _read(url, version, start, end))
 
 
-def pieces(url: str, version: Version) -> Iterator[bytes]:
-    """All bytes of an object; raises as `read`, and the object had this version before and after.
+def pieces(url: str, version: Version, first: int, last: int) -> Iterator[bytes]:
+    """Bytes of an object; raises as `read`, and the object had this version before and after.
 
     Raises:
         ObjectChanged: it has another one.
     """
-    for start in range(0, version.size, PIECE):
-        yield read(url, version, start, start + PIECE)
+    for start in range(first, last, PIECE):
+        yield read(url, version, start, min(start + PIECE, last))
     if not url.startswith("s3:") and look(url) != version:
         raise ObjectChanged(errno.ESTALE, "changed while it was read", url)
 
@@ -205,31 +210,71 @@ def is_folder(url: str) -> bool:
         return False
 
 
-def write(url: str, content: bytes) -> None:
-    """Write an object; raises StorageError where the store does not take it."""
+def write(url: str, content: bytes | Path) -> None:
+    """Write an object, or put a file there; raises StorageError where the store does not take it.
+
+    Nobody sees it before all of it is there.
+    """
 
     def put() -> None:
         store = _store(url)
-        store.pipe_file(store._strip_protocol(url), content)
+        if isinstance(content, Path):
+            store.put_file(str(content), store._strip_protocol(url))
+        else:
+            store.pipe_file(store._strip_protocol(url), content)
 
     try:
-        _tried(url, put)
+        _tried(url, put, "write")
     except FileNotFoundError as error:
         raise missing(url) from error
 
 
+def copy(url: str, to: str) -> None:
+    """Copy an object within its store; raises as `look`."""
+
+    def ask() -> None:
+        store = _store(url)
+        store.cp_file(store._strip_protocol(url), store._strip_protocol(to))
+
+    _tried(url, ask, "write")
+
+
+def remove(url: str) -> None:
+    """Remove an object; raises StorageError where the store does not allow it."""
+
+    def ask() -> None:
+        store = _store(url)
+        store.rm_file(store._strip_protocol(url))
+
+    with contextlib.suppress(FileNotFoundError):
+        _tried(url, ask, "remove")
+
+
 def missing(url: str) -> StorageError:
     """Why there is nothing at a URL, as far as the store says it."""
+    try:
+        require_bucket(url)
+    except NoBucket as error:
+        return error
+    except StorageError:
+        pass
+    return StorageError(f"{url}: there is no such object; check the path")
+
+
+def require_bucket(url: str) -> None:
+    """Check that a bucket is there and may be read, as far as the store says it.
+
+    Raises:
+        NoBucket: it is not there.
+        StorageError: the store does not say.
+    """
     scheme, _, rest = url.partition("://")
     bucket = rest.partition("/")[0]
-    if scheme == "s3":
-        try:
+    try:
+        if scheme == "s3":
             _tried(url, lambda: _store(url).call_s3("list_objects_v2", Bucket=bucket, MaxKeys=1))
-        except FileNotFoundError:
-            return StorageError(f"{url}: there is no bucket '{bucket}'; correct its name")
-        except StorageError:
-            pass
-    return StorageError(f"{url}: there is no such object; check the path")
+    except FileNotFoundError as error:
+        raise NoBucket(f"{url}: there is no bucket '{bucket}'; correct its name") from error
 
 
 def _version(url: str) -> Version:
@@ -327,8 +372,13 @@ def _opened(scheme: str, process: int) -> Any:
     return store
 
 
-def _tried(url: str, ask: Callable[[], T]) -> T:
+def _tried(url: str, ask: Callable[[], T], what: str = "read") -> T:
     """What a store answers, asked again after faults that pass.
+
+    Args:
+        url: of the object.
+        ask: asks for it.
+        what: is done with it, for messages.
 
     Raises:
         FileNotFoundError: there is no such object.
@@ -340,12 +390,13 @@ def _tried(url: str, ask: Callable[[], T]) -> T:
             # Many readers that failed at once do not come back at once.
             time.sleep(FIRST_WAIT * 2 ** (number - 1) * random.uniform(0.5, 1))
         try:
-            with _told(url):
+            with _told(url, what):
                 return ask()
         except _Passing as error:
             last = error
     raise StorageError(
-        f"{url}: the store does not give it, after {TRIES} tries ({last}); try again later, or "
+        f"{url}: the store does not {'give' if what == 'read' else what} it, after {TRIES} tries "
+        f"({last}); try again later, or "
         "check the network" + (" and AWS_ENDPOINT_URL" if url.startswith("s3:") else "")
     ) from last.__cause__
 
@@ -355,7 +406,7 @@ class _Passing(Exception):
 
 
 @contextmanager
-def _told(url: str) -> Iterator[None]:
+def _told(url: str, what: str) -> Iterator[None]:
     """Errors of all implementations as one of ours; raises as `_tried`, or `_Passing`."""
     try:
         yield
@@ -373,7 +424,8 @@ def _told(url: str) -> Iterator[None]:
             raise ObjectChanged(errno.ESTALE, "changed while it was read", url) from error
         refused = isinstance(error, PermissionError) or status in (401, 403)
         if refused or type(error).__name__ == "NoCredentialsError":
-            raise _refused(url, type(error).__name__ == "NoCredentialsError") from error
+            nameless = type(error).__name__ == "NoCredentialsError"
+            raise _refused(url, what, nameless=nameless) from error
         said = code or (f"status {status}" if status else type(cause).__name__)
         for_good = getattr(error, "errno", None) in _FOR_GOOD or (
             status is not None and 400 <= status < 500 and status not in (408, 425, 429)
@@ -391,7 +443,7 @@ def _code(error: BaseException) -> str | None:
     return answer["Error"].get("Code") if isinstance(answer, dict) and "Error" in answer else None
 
 
-def _refused(url: str, nameless: bool) -> StorageError:
+def _refused(url: str, what: str, *, nameless: bool) -> StorageError:
     scheme = url.partition("://")[0]
     mend = {
         "s3": "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or "
@@ -400,5 +452,5 @@ def _refused(url: str, nameless: bool) -> StorageError:
         "hf": "log in with hf auth login",
         "https": f"put the login of {urlsplit(url).hostname} into ~/.netrc, or copy the corpus",
     }[scheme]
-    what = "there are no credentials" if nameless else "no permission to read it"
-    return StorageError(f"{url}: {what}; {mend}")
+    why = "there are no credentials" if nameless else f"no permission to {what} it"
+    return StorageError(f"{url}: {why}; {mend}")

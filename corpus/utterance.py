@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from asr_gate.corpus.storage import is_url
+
 Seconds: TypeAlias = float
 
 Span: TypeAlias = tuple[Seconds, Seconds]
@@ -83,7 +85,9 @@ class Corpus:
         return os.path.relpath(origin, self._folder)
 
     def placed(self, relative: str) -> Path:
-        """Where something lies that `relative_origin` named."""
+        """Where something lies that `relative_origin` named, or that has a URL."""
+        if is_url(relative):
+            return Path(relative)
         return Path(os.path.normpath(Path(self._folder, relative)))
 
     @cached_property

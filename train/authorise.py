@@ -25,6 +25,7 @@ from asr_gate.audit.gate import (
     same_manifests,
     verify,
 )
+from asr_gate.audit.gate.remote import on_disk
 from asr_gate.audit.policy import load_policy
 from asr_gate.audit.records.excluded import excluded
 from asr_gate.audit.records.report import REPORT_FILE, Report
@@ -38,6 +39,7 @@ from asr_gate.corpus.audited import AuditedAudio
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint
 from asr_gate.corpus.labels import LabelRule
+from asr_gate.corpus.mirror import named
 from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.utterance import Corpus, Utterance
 from asr_gate.train.record import Phase0
@@ -149,7 +151,7 @@ def authorise_training(
         with downloaded(report) as file:
             return checked(file, report)
     path = report_path(report, reports, data)
-    return checked(path, str(path))
+    return checked(path, named(str(path)))
 
 
 def report_path(report: str | None, reports: Path, data: Sequence[str | Path]) -> Path:
@@ -158,7 +160,7 @@ def report_path(report: str | None, reports: Path, data: Sequence[str | Path]) -
     Raises:
         NoVerdict: it is not there.
     """
-    path = find_latest(reports, data) if report is None else Path(report)
+    path = find_latest(reports, data) if report is None else on_disk(report)
     if report is not None and path.is_dir():
         path = path / REPORT_FILE
     if not path.is_file():

@@ -66,7 +66,7 @@ def measure_planted(
     try:
         for start in range(0, len(rows), GROUP):
             group = rows[start : start + GROUP]
-            found += measurer.start(group, keep=lambda row: progress.advance(1, row.duration))()
+            found += measurer.measure(group, keep=lambda row: progress.advance(1, row.duration))
     finally:
         measurer.stop()
     return found

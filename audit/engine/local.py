@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from asr_gate.audit.engine.ledger import Ledger
 from asr_gate.audit.engine.measure import Measurer
 from asr_gate.audit.engine.shards import Shard
 from asr_gate.audit.records.measured import Measured
+from asr_gate.corpus.utterance import Utterance
 
 
 class Engine(Protocol):
@@ -35,7 +36,7 @@ class Engine(Protocol):
 
 
 class LocalEngine:
-    """Measures in this process: one shard is aligned while the next one is decoded."""
+    """Measures in this process: one shard is aligned, the next one heard, the third decoded."""
 
     def __init__(self, measurer: Measurer, ledger: Ledger) -> None:
         self._measurer = measurer
@@ -51,16 +52,17 @@ class LocalEngine:
         ledger = self._ledger
         ledger.begin()
         measured: list[Measured] = []
-        waiting: Callable[[], list[Measured]] | None = None
-        for shard in shards:
-            # Nobody adds to what is kept while it is looked through.
-            kept = {row.id: ledger.rows[row.id] for row in shard.rows if row.id in ledger.rows}
-            started = self._measurer.start(shard.rows, kept, lambda row: ledger.add([row]))
-            if waiting is not None:
-                measured += waiting()
-            waiting = started
-        if waiting is not None:
-            measured += waiting()
+
+        def with_kept() -> Iterator[tuple[Sequence[Utterance], Mapping[str, Measured]]]:
+            for shard in shards:
+                # Nobody adds to what is kept while it is looked through.
+                yield (
+                    shard.rows,
+                    {u.id: ledger.rows[u.id] for u in shard.rows if u.id in ledger.rows},
+                )
+
+        for rows in self._measurer.each(with_kept(), lambda row: ledger.add([row])):
+            measured += rows
         ledger.write()
         return measured
 

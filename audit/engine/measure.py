@@ -7,7 +7,8 @@ one, and only the rest is done.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -79,8 +80,28 @@ class _Job:
         return self._prepared
 
 
+@dataclass(frozen=True)
+class Group:
+    """Utterances that are being decoded."""
+
+    utterances: Sequence[Utterance]
+    kept: Mapping[str, Measured]
+    """What was measured before, by id."""
+    jobs: Mapping[str, _Job]
+    """All others, by id."""
+    unheard: Collection[str]
+    """Ids of those whose emissions are to be computed."""
+    wanted: Sequence[Utterance]
+    """Those that are decoded."""
+    found: Iterator[Recording | Fault]
+    """What comes of that, in this order."""
+
+
 class Measurer:
-    """Measures groups of utterances; one is aligned while the next one's emissions are computed.
+    """Measures groups of utterances, three at a time.
+
+    While the emissions of one are computed, the one before it is aligned and the one after it is
+    decoded.
 
     What cannot be decoded or aligned is measured as far as it goes, with the reason; nothing raises
     for the sake of one utterance.
@@ -137,23 +158,51 @@ class Measurer:
         self._own = threading.local()
         self._processes: list[Decoder] = []
 
-    def start(
+    def measure(
         self,
         utterances: Sequence[Utterance],
         kept: Mapping[str, Measured] = MappingProxyType({}),
         keep: Callable[[Measured], None] = lambda row: None,
-    ) -> Callable[[], list[Measured]]:
-        """Decode a group and compute its emissions; alignment goes on when this returns.
+    ) -> list[Measured]:
+        """Measure one group and wait for it; as `decode` and `start`."""
+        return self.start(self.decode(utterances, kept), keep)()
+
+    def each(
+        self,
+        groups: Iterable[tuple[Sequence[Utterance], Mapping[str, Measured]]],
+        keep: Callable[[Measured], None] = lambda row: None,
+    ) -> Iterator[list[Measured]]:
+        """Measure group after group, three at a time; the measurements of each, in its order.
+
+        Args:
+            groups: utterances, and what is kept of them; one is taken before the one before it is
+                heard.
+            keep: as for `start`.
+        """
+        decoding: deque[Group] = deque()
+        aligning: deque[Callable[[], list[Measured]]] = deque()
+        for utterances, kept in groups:
+            decoding.append(self.decode(utterances, kept))
+            if len(decoding) > 1:
+                aligning.append(self.start(decoding.popleft(), keep))
+            if len(aligning) > 1:
+                yield aligning.popleft()()
+        while decoding:
+            aligning.append(self.start(decoding.popleft(), keep))
+        while aligning:
+            yield aligning.popleft()()
+
+    def decode(
+        self,
+        utterances: Sequence[Utterance],
+        kept: Mapping[str, Measured] = MappingProxyType({}),
+    ) -> Group:
+        """Begin to decode a group, and do not wait for it.
 
         Args:
             utterances: the group. On a GPU, what is in a batch follows from all of them, kept or
                 not.
             kept: what was measured before, by id, and is not measured again.
-            keep: called with each new measurement as soon as there is one, in a thread of ours;
-                what it raises is raised to whoever waits.
-
-        Returns:
-            Waits for the group's measurements, in its order.
         """
         jobs = {job.utterance.id: job for job in self._recalled(utterances, kept)}
         self.from_cache += sum(job.entry is not None for job in jobs.values())
@@ -161,6 +210,26 @@ class Measurer:
         decoded = {i for i, job in jobs.items() if job.entry is None} | unheard
         if unheard and self._model.device != "cpu":
             decoded = {u.id for u in utterances}  # all fill the batches
+        wanted = [u for u in utterances if u.id in decoded]
+        prefetch(u.audio for u in wanted)
+        found = self._decoders.map(self._decode, wanted)
+        return Group(utterances, kept, jobs, unheard, wanted, found)
+
+    def start(
+        self, group: Group, keep: Callable[[Measured], None] = lambda row: None
+    ) -> Callable[[], list[Measured]]:
+        """Compute the emissions of a group; alignment goes on when this returns.
+
+        Args:
+            group: as `decode` began it.
+            keep: called with each new measurement as soon as there is one, in a thread of ours;
+                what it raises is raised to whoever waits.
+
+        Returns:
+            Waits for the group's measurements, in its order.
+        """
+        jobs, unheard, kept = group.jobs, group.unheard, group.kept
+        decoded = {u.id for u in group.wanted}
 
         def measure(job: _Job) -> Measured:
             row = self._measure_one(job)
@@ -176,9 +245,7 @@ class Measurer:
             if identity not in decoded:
                 submit(job)
         heard: list[tuple[Utterance, Recording]] = []
-        wanted = [u for u in utterances if u.id in decoded]
-        prefetch(u.audio for u in wanted)
-        for u, found in zip(wanted, self._decoders.map(self._decode, wanted), strict=True):
+        for u, found in zip(group.wanted, group.found, strict=True):
             if u.id in jobs:
                 jobs[u.id].recording = found
             if isinstance(found, Recording) and unheard:
@@ -195,7 +262,9 @@ class Measurer:
             if self._cache is not None:
                 self._cache.keep(job.audio_key, emission_to_bytes(emission))
             submit(job)
-        return lambda: [kept[u.id] if u.id in kept else rows[u.id].result() for u in utterances]
+        return lambda: [
+            kept[u.id] if u.id in kept else rows[u.id].result() for u in group.utterances
+        ]
 
     def stop(self) -> None:
         """Drop what has not begun, and leave what is under way to itself."""

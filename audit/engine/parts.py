@@ -31,6 +31,7 @@ from asr_gate.audit.engine.keys import processors
 from asr_gate.audit.engine.shards import Share
 from asr_gate.audit.engine.stored import from_json, to_json
 from asr_gate.audit.records.measured import Measured
+from asr_gate.audit.report.destination import SHARDS
 from asr_gate.corpus.digests import digest_of
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, held, make_private, state_home, write_atomically
@@ -38,8 +39,6 @@ from asr_gate.corpus.strict import read_json
 
 NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """What file systems without locks say."""
-SHARED = "shards"
-"""Folder of the parts of an audit that several processes share, beside its report."""
 
 
 @contextmanager
@@ -76,7 +75,7 @@ class Parts:
             UserError: the user has no home folder for them.
         """
         if shared:
-            self.folder = folder / SHARED
+            self.folder = folder / SHARDS
         else:
             try:
                 home = state_home()

@@ -100,9 +100,9 @@ def _same_there(file: TextFile) -> TextFile:
     Raises:
         UserError: it is not there, or another.
     """
-    found = text_file(file.path)
+    found = text_file(Path(file.name))
     if found.digest != file.digest:
-        raise UserError(f"--texts {file.path} is another file there")
+        raise UserError(f"--texts {file.name} is another file there")
     return found
 
 
@@ -190,7 +190,7 @@ class Worker:
             own.update(given)  # type: ignore[arg-type]
         self._compared.clear()
         self._compared.update(task.compared)
-        rows = self._measurer.start(task.shard.rows, task.kept)()
+        rows = self._measurer.measure(task.shard.rows, task.kept)
         for u, row in zip(task.shard.rows, rows, strict=True):
             there = task.sounds[u.id] not in ABSENT
             if row.fault and there and isinstance(u.audio, Path) and not os.path.lexists(u.audio):

@@ -14,6 +14,7 @@ from asr_gate.audit.records.report import REPORT_FILE, SCHEMA_VERSION, Report
 from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT, open_regular, read_regular
+from asr_gate.corpus.storage import url_of
 from asr_gate.corpus.strict import parse_json, read_json
 
 AHEAD = timedelta(days=1)
@@ -34,6 +35,8 @@ def find_latest(reports: Path, data: Sequence[str | Path] = ()) -> Path:
     Raises:
         NoVerdict: there is none, or this is CI: there, whoever may add a file would choose.
     """
+    if url := url_of(reports):
+        raise NoVerdict(f"{url}: name the report: in a store, the newest one is not looked for")
     if in_ci():
         raise NoVerdict(
             f"{reports}: name the report: in CI the newest one is not taken, since anybody who "

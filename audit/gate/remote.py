@@ -1,4 +1,4 @@
-"""A report that lies on W&B: `wandb:ENTITY/PROJECT/NAME:ALIAS`."""
+"""A report that lies elsewhere: `wandb:ENTITY/PROJECT/NAME:ALIAS`, or `s3://bucket/reports/NAME`."""
 
 from __future__ import annotations
 
@@ -9,13 +9,74 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from asr_gate.audit.gate.read import NoVerdict
-from asr_gate.audit.records.report import REPORT_FILE, ROWS_FILE, SIGNATURE_FILE
+from asr_gate.audit.records.report import (
+    LINK_FILE,
+    REPORT_FILE,
+    ROWS_FILE,
+    SIGNATURE_FILE,
+)
+from asr_gate.corpus import mirror, storage
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import RECORD_LIMIT
 
 WANDB = "wandb:"
 NEEDED = (REPORT_FILE, SIGNATURE_FILE, ROWS_FILE)
 """What a verdict needs of a report; its other tables stay where they are."""
+
+READ = (
+    REPORT_FILE,
+    SIGNATURE_FILE,
+    LINK_FILE,
+    ROWS_FILE,
+    "utterances.parquet",
+    "words.parquet",
+    "gaps.parquet",
+    "heard.parquet",
+    "report.md",
+)
+"""What commands read of a report in a store."""
+
+
+def on_disk(report: str | Path) -> Path:
+    """A report, or a copy of one that lies in a store, which stays until the process ends.
+
+    Args:
+        report: `alignment_report.json` or the folder of an audit, on disk or by its URL.
+
+    Raises:
+        NoVerdict: there is none in the store.
+        StorageError: the store cannot be read.
+    """
+    url = storage.url_of(report)
+    if url is None:
+        return Path(report)
+    folder = mirror.copied(url.removesuffix(f"/{REPORT_FILE}"), READ)
+    if not (folder / REPORT_FILE).is_file():
+        raise NoVerdict(f"{url}: no such report; make one with: asr audit MANIFEST --out URL")
+    return folder
+
+
+def require_on_disk(report: Path, command: str) -> None:
+    """Refuse to write beside a report that lies in a store.
+
+    Raises:
+        UserError: it does.
+    """
+    if url := mirror.url_at(report):
+        raise UserError(
+            f"{url}: {command} writes beside the report, which it does on disk alone; copy the "
+            "folder to disk, and back when you are done"
+        )
+
+
+def written_beside(path: Path) -> None:
+    """Put a file that was written beside a copy of a report into its store; others stay.
+
+    Raises:
+        StorageError: the store does not take it.
+    """
+    if url := mirror.url_at(path):
+        storage.write(url, path)
 
 
 @contextmanager

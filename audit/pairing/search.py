@@ -95,7 +95,7 @@ class TextSearch:
                 keys.append(text.key())
                 letters += len(text.text)
             if len(keys) == self._ends[-1]:
-                raise UserError(f"--texts {file.path}: no text in it")
+                raise UserError(f"--texts {file.name}: no text in it")
             self._ends.append(len(keys))
         known = np.frombuffer(keys, np.uint64)
         self._order = np.argsort(known, kind="stable")
@@ -184,7 +184,7 @@ class TextSearch:
         return f"{self._name(file)}:{self._lines[number - first]}"
 
     def _name(self, file: TextFile) -> str:
-        return self._corpus.relative_origin(str(file.path))
+        return file.name if file.mirror else self._corpus.relative_origin(str(file.path))
 
     def _of_corpus(self) -> Iterator[Text]:
         for rows in (self._corpus.utterances, self._corpus.others):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import open_regular
 from asr_gate.corpus.formats.format import LANG_COLUMNS, TEXT_COLUMNS, Row
 from asr_gate.corpus.formats.lines import lines
+from asr_gate.corpus.mirror import Mirror, mirrored
 from asr_gate.corpus.parse import is_unicode
 from asr_gate.corpus.read import locate
+from asr_gate.corpus.storage import url_of
 from asr_gate.corpus.utterance import Corpus
 
 PLAIN = (".txt", ".txt.gz")
@@ -32,6 +35,13 @@ class TextFile:
     """SHA-256 of its bytes."""
     stamp: tuple[int, int]
     """Size, and time of the last change."""
+    mirror: Mirror | None = None
+    """Of what the file is a copy; None: of nothing."""
+
+    @property
+    def name(self) -> str:
+        """Path or URL, as messages name it."""
+        return self.mirror.named(str(self.path)) if self.mirror else str(self.path)
 
     def read(self) -> Iterator[tuple[int, Text]]:
         """Every text that has any letters, with its line.
@@ -39,7 +49,8 @@ class TextFile:
         Raises:
             UserError: the file cannot be read, or has malformed rows.
         """
-        yield from _plain(self.path) if self.path.name.endswith(PLAIN) else _rows(self.path)
+        with self.mirror.telling() if self.mirror else nullcontext():
+            yield from _plain(self.path) if self.path.name.endswith(PLAIN) else _rows(self.path)
 
     def require_unchanged(self) -> None:
         """Refuse a file that was written to since.
@@ -48,19 +59,26 @@ class TextFile:
             UserError: it was.
         """
         if _stamp(self.path) != self.stamp:
-            raise UserError(f"{self.path}: changed while it was read; start again")
+            raise UserError(f"{self.name}: changed while it was read; start again")
 
 
 def text_file(path: Path) -> TextFile:
     """A file of texts, with what tells that it is still the same.
 
+    Args:
+        path: of the file, or the URL of one in a store, which is copied.
+
     Raises:
         UserError: there is none, or it is no regular file.
     """
+    url, mirror = url_of(path), None
+    if url is not None:
+        path, mirror = mirrored(url)
     stamp = _stamp(path)
     try:
         with open_regular(path) as stream:
-            return TextFile(path, hashlib.file_digest(stream, "sha256").hexdigest(), stamp)
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            return TextFile(path, digest, stamp, mirror)
     except OSError as error:
         raise UserError(f"--texts {path}: cannot be read ({error.strerror})") from error
 
@@ -82,7 +100,7 @@ def texts_at(
     for one in files:
         file = text_file(corpus.placed(one.file))
         if file.digest != one.sha256:
-            raise UserError(f"{file.path}: not the texts that were audited; audit again")
+            raise UserError(f"{file.name}: not the texts that were audited; audit again")
         names = ((f"{one.file}:{line}", text.text) for line, text in file.read())
         found |= {name: text for name, text in names if name in places}
     return found

@@ -21,7 +21,7 @@ from asr_gate.audit.records.report import (
 
 HISTORY = "history"
 
-_BESIDE = (
+BESIDE = (
     LINK_FILE,
     SIGNATURE_FILE,
     AUDITED_FILE,
@@ -61,7 +61,7 @@ def keep_earlier(folder: Path) -> Path | None:
             (folder / stale).unlink(missing_ok=True)
         return None
     kept = _new_folder(folder / HISTORY, report.stat().st_mtime)
-    for name in _BESIDE:
+    for name in BESIDE:
         if (folder / name).exists():
             (folder / name).replace(kept / name)
     shutil.copy2(report, kept / REPORT_FILE)

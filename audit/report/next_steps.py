@@ -14,6 +14,7 @@ from asr_gate.audit.records.causes import strongest_first
 from asr_gate.audit.records.excluded import excludes
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.report import LOCAL, Report
+from asr_gate.corpus.mirror import named
 from asr_gate.corpus.storage import url_of
 from asr_gate.corpus.utterance import Corpus
 
@@ -133,7 +134,8 @@ def audit_again(
         arguments += ["--policy", "FILE"]
     corpus = Corpus([], list(data.manifests))
     for one in report.pairing.files:
-        arguments += ["--texts", os.path.relpath(corpus.placed(one.file))]
+        placed = corpus.placed(one.file)
+        arguments += ["--texts", url_of(placed) or os.path.relpath(placed)]
     sampling = report.sampling
     if sampling.sequential is not None and not everything:
         arguments.append("--until-decided")
@@ -147,7 +149,7 @@ def audit_again(
 
 
 def _line(*arguments: object) -> str:
-    return shlex.join(["asr", *map(str, arguments)])
+    return shlex.join(["asr", *(named(str(one)) for one in arguments)])
 
 
 def aligner_spec(report: Report) -> str:

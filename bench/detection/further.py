@@ -139,7 +139,7 @@ def _count(kind: str, made: Sequence[Spoiled], bench: Bench) -> Share:
     }
     measurer = Measurer(given.model, transcripts, plantings, BATCH_SECONDS)
     try:
-        measured = measurer.start(rows)()
+        measured = measurer.measure(rows)
     finally:
         measurer.stop()
     judged, _ = judge(measured, bench.calibration, given.info.delay)

@@ -79,7 +79,7 @@ def audit(given: Material, seed: int, detector: Detector = "silero") -> Audited:
     )
     measurer = Measurer(given.model, given.transcripts, plantings, BATCH_SECONDS, detector=detector)
     try:
-        natural = measurer.start(given.utterances)()
+        natural = measurer.measure(given.utterances)
     finally:
         measurer.stop()
     planted: dict[Kind, list[Measured]] = {kind: [] for kind in KINDS}

@@ -77,7 +77,7 @@ def cost_of_controls(model: AcousticModel, given: Material) -> float:
         measurer = Measurer(model, given.transcripts, plantings, BATCH_SECONDS)
         begin = time.process_time()
         try:
-            measurer.start(rows)()
+            measurer.measure(rows)
         finally:
             measurer.stop()
         return time.process_time() - begin

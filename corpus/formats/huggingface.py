@@ -30,8 +30,10 @@ from asr_gate.corpus.formats.format import (
     is_file,
     is_folder,
 )
+from asr_gate.corpus.inside import ParquetAudio, open_parquet
 
 HUB = "hf:"
+PARQUET = ".parquet"
 MANIFESTS = (".jsonl", ".json", ".csv", ".tsv", ".jsonl.gz")
 
 AUDIO = (".flac", ".m4a", ".mp3", ".ogg", ".opus", ".wav")
@@ -79,7 +81,7 @@ class HuggingFace(Format):
         """A parquet file, a name on the hub, or any folder; the library says what it can read."""
         if str(manifest).startswith(HUB):
             return {ALL: Source(self, manifest, Path.cwd(), folder=True)}
-        if is_file(manifest, ".parquet"):
+        if is_file(manifest, PARQUET):
             return {ALL: Source(self, manifest, manifest.parent)}
         if is_folder(manifest):
             return {ALL: Source(self, manifest, manifest, folder=True)}
@@ -92,6 +94,9 @@ class HuggingFace(Format):
             UserError: no such dataset, no audio or text column, or a split has to be named.
         """
         path = source.path
+        if is_file(path, PARQUET):
+            yield from _of_parquet(source, split)
+            return
         loaded = _load(path)
         import datasets
 
@@ -186,18 +191,59 @@ def _origin(path: Path, split: str, chosen: Sequence[str]) -> str:
     return str(path) if [split] == [*chosen] else f"{path}/{split}"
 
 
-def _rows(source: str, dataset: Any, labels: dict[str, str]) -> Iterator[Row]:
-    """Rows of one dataset, each with the labels that all of them share."""
-    import datasets
-    import pyarrow as pa
-    import pyarrow.compute
+def _audio_column(source: str, names: Sequence[str]) -> str:
+    """The column with the audio.
 
-    names = dataset.column_names
+    Raises:
+        UserError: there is none, or none with texts.
+    """
     audio = next((c for c in AUDIO_COLUMNS if c in names), None)
     if audio is None:
         raise UserError(f"{source}: no audio column; known names: {', '.join(AUDIO_COLUMNS)}")
     if not any(column in names for column in TEXT_COLUMNS):
         raise UserError(f"{source}: no text column; known names: {', '.join(TEXT_COLUMNS)}")
+    return audio
+
+
+def _of_parquet(source: Source, split: str | None) -> Iterator[Row]:
+    """Rows of a parquet file, group after group; the audio in it is not read.
+
+    Raises:
+        UserError: it cannot be read, has no audio or text column, or not this split.
+    """
+    path = source.path
+    remote = source.mirror.audio_at(path) if source.mirror else None
+    place = remote.url if remote else str(path)
+    parquet = open_parquet(place)
+    _require_bounds(place, parquet.file.metadata)
+    names = parquet.file.schema_arrow.names
+    audio = _audio_column(str(path), names)
+    labels: dict[str, str] = {}
+    if split is not None and "split" not in names:
+        if split != "train":  # as the library calls the rows of a single file
+            raise UserError(f"{path}: no split '{split}'; it has train")
+        labels = {"split": split}
+    leaves = {
+        parquet.file.metadata.schema.column(number).path
+        for number in range(parquet.file.metadata.num_columns)
+    }
+    kept = [column for column in names if column in READ]
+    for group, index in enumerate(parquet.starts[:-1]):
+        # Where all audio is inside, its bytes need not be read to know that.
+        inside = f"{audio}.bytes" in leaves and not parquet.missing(audio, group)
+        named = [f"{audio}.path"] if f"{audio}.path" in leaves else []
+        for batch in parquet.batches(group, [*kept, *(named if inside else [audio])]):
+            sounds = (ParquetAudio(place, audio, n) for n in range(index, index + len(batch)))
+            yield from _of_batch(str(path), batch, audio, sounds, index, labels, inside=inside)
+            index += len(batch)
+
+
+def _rows(source: str, dataset: Any, labels: dict[str, str]) -> Iterator[Row]:
+    """Rows of one dataset, each with the labels that all of them share."""
+    import datasets
+
+    names = dataset.column_names
+    audio = _audio_column(source, names)
     # Undecoded: our own reader decodes, so that all formats share one way.
     if isinstance(dataset.features[audio], datasets.Audio):
         dataset = dataset.cast_column(audio, datasets.Audio(decode=False))
@@ -205,33 +251,62 @@ def _rows(source: str, dataset: Any, labels: dict[str, str]) -> Iterator[Row]:
     kept = [column for column in names if column in READ]
     index = 0
     for batch in dataset.select_columns([*kept, audio]).with_format("arrow").iter(1000):
-        column = batch.column(audio)
-        paths: list[Any] = [None] * len(column)
-        embedded = [False] * len(column)
-        if pa.types.is_struct(column.type):
-            parts = {column.type.field(n).name for n in range(column.type.num_fields)}
-            if "path" in parts:
-                paths = pa.compute.struct_field(column, "path").to_pylist()
-            if "bytes" in parts:
-                # Whether there are bytes is known without reading them.
-                stored = pa.compute.struct_field(column, "bytes")
-                embedded = pa.compute.is_valid(stored).to_pylist()
-        elif pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        inside = (DatasetAudio(sounds, audio, n) for n in range(index, index + len(batch)))
+        yield from _of_batch(source, batch, audio, inside, index, labels)
+        index += len(batch)
+
+
+def _of_batch(
+    source: str,
+    batch: Any,
+    audio: str,
+    sounds: Iterable[DatasetAudio | ParquetAudio],
+    index: int,
+    labels: dict[str, str],
+    *,
+    inside: bool = False,
+) -> Iterator[Row]:
+    """Rows of an arrow table.
+
+    Args:
+        source: what origins begin with.
+        batch: with the columns that rows are made of.
+        audio: the column with the audio.
+        sounds: the audio of each row, if it is inside.
+        index: of the first row.
+        labels: that all rows share.
+        inside: whether all audio is inside, and its bytes no part of the table.
+    """
+    import pyarrow as pa
+    import pyarrow.compute
+
+    paths: list[Any] = [None] * len(batch)
+    embedded = [inside] * len(batch)
+    column = batch.column(audio) if audio in batch.schema.names else None
+    if column is not None and pa.types.is_struct(column.type):
+        parts = {column.type.field(n).name for n in range(column.type.num_fields)}
+        if "path" in parts:
+            paths = pa.compute.struct_field(column, "path").to_pylist()
+        if "bytes" in parts:
+            # Whether there are bytes is known without reading them.
+            stored = pa.compute.struct_field(column, "bytes")
+            embedded = pa.compute.is_valid(stored).to_pylist()
+    elif column is not None:
+        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
             embedded = pa.compute.is_valid(column).to_pylist()
         elif pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             paths = column.to_pylist()
         else:
             raise UserError(f"{source}: the column '{audio}' holds {column.type}, no audio")
-        for fields, path, inside in zip(
-            batch.select(kept).to_pylist(), paths, embedded, strict=True
-        ):
-            index += 1
-            origin = f"{source}:{index}"
-            sound = DatasetAudio(sounds, audio, index - 1) if inside else path
-            if not sound:
-                yield Row(origin, fault="no audio: neither bytes nor a path")
-            else:
-                yield Row(origin, {**fields, **labels, "audio": sound, "audio_name": path})
+    kept = [name for name in batch.schema.names if name != audio]
+    rows = zip(batch.select(kept).to_pylist(), paths, embedded, sounds, strict=True)
+    for number, (fields, path, within, sound) in enumerate(rows, start=index + 1):
+        origin = f"{source}:{number}"
+        if within or path:
+            given = {"audio": sound if within else path, "audio_name": path}
+            yield Row(origin, {**fields, **labels, **given})
+        else:
+            yield Row(origin, fault="no audio: neither bytes nor a path")
 
 
 def _load(source: Path) -> Any:
@@ -262,7 +337,8 @@ def _load(source: Path) -> Any:
     try:
         if name.startswith(HUB):
             return _build(source, datasets.load_dataset_builder(name.removeprefix(HUB)))
-        _require_bounds([source] if source.is_file() else source.rglob("*.parquet"))
+        for file in [source] if source.is_file() else source.rglob("*.parquet"):
+            _require_bounds(str(file), _metadata(file))
         if source.is_file():
             return datasets.load_dataset("parquet", data_files=str(source))
         if (source / "state.json").exists() or (source / "dataset_dict.json").exists():
@@ -325,26 +401,28 @@ def _build(source: Path, builder: Any) -> Any:
     return builder.as_dataset()
 
 
-def _require_bounds(files: Iterable[Path]) -> None:
-    """Check what parquet files say of their size, before all of it is unpacked.
+def _metadata(file: Path) -> Any:
+    """What a parquet file says of itself; raises OSError or ValueError where it is none."""
+    import pyarrow.parquet
+
+    with open_regular(file) as stream:
+        return pyarrow.parquet.read_metadata(stream)
+
+
+def _require_bounds(file: str, about: Any) -> None:
+    """Check what a parquet file says of its size, before all of it is unpacked.
 
     Raises:
         UserError: more rows than a corpus has, or a group of rows that no memory holds.
-        OSError, ValueError: no parquet.
     """
-    import pyarrow.parquet
-
-    for file in files:
-        with open_regular(file) as stream:
-            about = pyarrow.parquet.read_metadata(stream)
-        groups = (about.row_group(number) for number in range(about.num_row_groups))
-        largest = max((group.total_byte_size for group in groups), default=0)
-        if about.num_rows > MOST_ROWS or largest > LARGEST_GROUP:
-            raise UserError(
-                f"{file}: {about.num_rows} rows, in groups of up to {largest // MEGABYTE} MB: more "
-                f"than {MOST_ROWS} rows, or {LARGEST_GROUP // MEGABYTE} MB in a group, are not "
-                "read; write it in smaller parts"
-            )
+    groups = (about.row_group(number) for number in range(about.num_row_groups))
+    largest = max((group.total_byte_size for group in groups), default=0)
+    if about.num_rows > MOST_ROWS or largest > LARGEST_GROUP:
+        raise UserError(
+            f"{file}: {about.num_rows} rows, in groups of up to {largest // MEGABYTE} MB: more "
+            f"than {MOST_ROWS} rows, or {LARGEST_GROUP // MEGABYTE} MB in a group, are not "
+            "read; write it in smaller parts"
+        )
 
 
 def _refuse_card(folder: Path) -> None:

@@ -14,7 +14,8 @@ from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.formats.format import ALL, Row, Source
 from asr_gate.corpus.formats.lhotse_cuts import rows_of_cut
 from asr_gate.corpus.formats.lines import json_object, lines
-from asr_gate.corpus.formats.tars import LARGEST, TarAudio, TarFormat, opened
+from asr_gate.corpus.formats.tars import LARGEST, TarFormat, opened
+from asr_gate.corpus.inside import TarAudio
 
 _NO_AUDIO = (".json", ".nodata", ".nometa")
 

@@ -6,15 +6,14 @@ import os
 import tarfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.files import MEGABYTE, SETTINGS_LIMIT, open_regular
 from asr_gate.corpus.formats.format import Change, Format, Source
-from asr_gate.corpus.objects import local_copy, part
-from asr_gate.corpus.storage import is_url
+from asr_gate.corpus.inside import TarAudio
+from asr_gate.corpus.objects import local_copy
 
 LARGEST = 1000 * MEGABYTE
 """Bytes of one member that holds audio: it is read as a whole."""
@@ -39,32 +38,6 @@ class TarFormat(Format):
     def untrimmable(self, source: Source) -> str:
         """No audio is trimmed."""
         return UNWRITTEN
-
-
-@dataclass(frozen=True, slots=True)
-class TarAudio:
-    """Audio that is one member of a tar file, on disk or in a store."""
-
-    tar: str
-    """Path or URL."""
-    start: int
-    """Where its bytes begin."""
-    size: int
-
-    def read(self) -> bytes:
-        """Its bytes.
-
-        Raises:
-            UserError: the tar file cannot be read.
-        """
-        try:
-            if is_url(self.tar):
-                return part(self.tar, self.start, self.start + self.size)
-            with open_regular(Path(self.tar)) as stream:
-                stream.seek(self.start)
-                return stream.read(self.size)
-        except OSError as error:
-            raise UserError(f"{self.tar}: cannot be read ({error.strerror})") from error
 
 
 class Tar:

@@ -34,6 +34,8 @@ from asr_gate.corpus.utterance import Seconds, Utterance
 
 MEMORY = 1_500_000_000
 """Bytes that decoding may take beside the libraries."""
+TRIES = 10
+"""Processes that somebody may kill on one file."""
 PATIENCE: Seconds = 120.0
 """The longest that one file may take; an hour of FLAC takes seconds."""
 
@@ -107,10 +109,15 @@ class Decoder:
             "duration": utterance.duration,
             "roots": utterance.roots,
         }
-        try:
-            return self._helper.ask(request, embedded)
-        except HelperEnded as error:
-            raise AudioError(f"{utterance.audio_name}: cannot be decoded ({error})") from error
+        for left in reversed(range(TRIES)):
+            try:
+                return self._helper.ask(request, embedded)
+            except HelperEnded as error:
+                # A kill comes from outside: a file that needs too much memory is told so.
+                if not error.killed or not left:
+                    reason = f"{utterance.audio_name}: cannot be decoded ({error})"
+                    raise AudioError(reason) from error
+        raise AssertionError("tried")
 
     def stop(self) -> None:
         """End the process."""

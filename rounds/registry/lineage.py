@@ -10,6 +10,7 @@ from pathlib import Path
 from asr_gate.audit.gate import WANDB, NoVerdict, downloaded, read_report
 from asr_gate.audit.gate.admission import rows_of
 from asr_gate.audit.gate.read import check_tables
+from asr_gate.audit.gate.remote import on_disk
 from asr_gate.audit.records.report import REPORT_FILE, Report
 from asr_gate.corpus.fingerprint import ABSENT, Fingerprint, fingerprint
 from asr_gate.corpus.read import read_corpus
@@ -104,7 +105,7 @@ def _report_file(name: str) -> Iterator[Path]:
         with downloaded(name) as file:
             yield file
         return
-    path = Path(name)
+    path = on_disk(name)
     yield path / REPORT_FILE if path.is_dir() else path
 
 

@@ -229,7 +229,7 @@ def test_a_manifest_of_absolute_paths_does_not_choose_its_own_root(
         ),
         ("short.csv", b"audio_filepath,text\na.wav\n", "fewer cells than the header"),
         ("quote.csv", b'audio_filepath,text\na.wav,"x\n', "not valid CSV"),
-        ("m.parquet", b"no parquet", "not a dataset"),
+        ("m.parquet", b"no parquet", "not a parquet file"),
     ],
 )
 def test_a_manifest_that_cannot_be_read(

@@ -13,14 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from click.testing import CliRunner
 from fsspec.implementations.http import HTTPFileSystem
 
-from asr_gate.api import audit_corpus
+from asr_gate.api import CautionNotAccepted, audit_corpus, load_report, verify
+from asr_gate.audit.report.destination import destination
+from asr_gate.cli.main import group
 from asr_gate.corpus import collected, objects, storage
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import fingerprint
+from asr_gate.corpus.mirror import named
 from asr_gate.corpus.objects import RemoteAudio
 from asr_gate.corpus.read import read_corpus
+from asr_gate.corpus.rows import Rows
 from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.storage import ObjectChanged, StorageError, Version
@@ -150,20 +155,55 @@ def test_an_audit_of_the_store_equals_the_local_one(
     put(home)
     for number, row in enumerate(some):
         store.faults[f"GET /corpora/home/{row['audio_filepath']}"] = [["500", "cut"][number % 2]]
-    reports = [
-        audit_corpus(one, out=tmp_path / name, fraction=1.0, controls=0, page_audio=False)
-        for one, name in ((local, "local"), (f"{URL}/train.jsonl", "remote"))
-    ]
-    assert reports[0].content.digest == reports[1].content.digest
-    assert not any(store.faults.values())
-    assert reports[1].content.dataset.fingerprint_from == {"bytes": 6}
-    written = b"".join(p.read_bytes() for p in (tmp_path / "remote").rglob("*") if p.is_file())
-    assert b"hidden-secret" not in written
-    kept = [json.loads(line) for line in (reports[1].path.parent / "clean.jsonl").open()]
-    assert all(row["audio_filepath"].startswith(f"{URL}/") for row in kept)
     monkeypatch.chdir(tmp_path)
-    again = read_corpus([reports[1].path.parent / "clean.jsonl"], audio_root=Path(URL))
+    Path("more.txt").write_text("a text of nobody\n")
+    storage.write(f"{URL}/more.txt", Path("more.txt"))
+    given: Any = {"fraction": 1.0, "controls": 0, "page_audio": False, "texts": [f"{URL}/more.txt"]}
+    here = audit_corpus(local, out="local", **given)
+    # A store that takes no more: the report stays on disk.
+    words = "PUT /corpora/home/reports/phase0/words.parquet"
+    store.faults[words] = ["403"]
+    with pytest.raises(UserError, match=r"words\.parquet: no permission to write it") as caught:
+        audit_corpus(f"{URL}/train.jsonl", out=f"{URL}/reports", **given)
+    finished = Path(str(caught.value).partition("lies in ")[2].partition(": ")[0])
+    assert load_report(finished).content.digest == here.content.digest
+    store.faults[words] = ["500"]
+    there = audit_corpus(f"{URL}/train.jsonl", out=f"{URL}/reports", **given)
+    assert there.content.digest == here.content.digest
+    assert there.content.pairing.files[0].file == f"{URL}/more.txt"
+    assert there.content.dataset.fingerprint_from == {"bytes": 6}
+    assert not any(store.faults.values()) and not finished.exists()
+    audit = f"{URL}/reports/phase0"
+    names = storage.listed(audit, 99)
+    written = {name: RemoteAudio(url).read() for name, url in names.items() if url}
+    assert {*written} == {one.name for one in Path("local/phase0").iterdir()}
+    assert not any(b"hidden-secret" in content for content in written.values())
+    assert audit.encode() in written["report.html"]
+    put_last = [line for line in store.asked if line.startswith("PUT")][-1]
+    assert put_last.endswith("/alignment_report.json")
+    kept = [json.loads(line) for line in written["clean.jsonl"].splitlines()]
+    assert all(row["audio_filepath"].startswith(f"{URL}/") for row in kept)
+    Path("clean.jsonl").write_bytes(written["clean.jsonl"])
+    again = read_corpus(["clean.jsonl"], audio_root=Path(URL))
     assert all(isinstance(u.audio, RemoteAudio) for u in again.utterances)
+    # Whoever reads a report finds it there.
+    assert there.utterances.shape[0] == 6
+    with pytest.raises(CautionNotAccepted, match=rf"^{audit}: CAUTION"):
+        verify(audit)
+    gate = CliRunner().invoke(group, ["gate", audit, "--data", str(local), "--accept-caution"])
+    assert (gate.exit_code, gate.output.partition(": ")[0]) == (0, audit)
+    listed = CliRunner().invoke(group, ["findings", f"{audit}/alignment_report.json", "--json"])
+    assert (listed.exit_code, json.loads(listed.output)) == (0, [])
+    with pytest.raises(UserError, match="asr review writes beside the report") as caught:
+        CliRunner().invoke(group, ["review", audit], catch_exceptions=False, standalone_mode=False)
+    assert named(str(caught.value)).startswith(f"{audit}: ")
+    # Another one takes its place, and it goes into the history.
+    place = destination(Path(f"{URL}/reports"), "phase0")
+    shutil.copytree("local/phase0", place.folder)
+    place.upload()
+    assert load_report(audit).content.seal == here.content.seal
+    (when,) = storage.listed(f"{audit}/history", 9)
+    assert load_report(f"{audit}/history/{when}").content.seal == there.content.seal
 
 
 def test_a_corpus_on_a_web_server(
@@ -340,7 +380,11 @@ def test_what_was_fetched_first_goes_first_unless_it_is_open(
         assert not first.exists()
 
 
-def test_tar_files_and_parquet(folder: Path, store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_memory", [50_000, 1])
+def test_tar_files_and_parquet(
+    folder: Path, store: Store, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    monkeypatch.setattr(collected, "IN_MEMORY", in_memory)
     shards(folder)
     cuts(folder)
     sounds = [{"bytes": (folder / "audio" / f"{n}.wav").read_bytes(), "path": None} for n in (0, 1)]
@@ -350,11 +394,25 @@ def test_tar_files_and_parquet(folder: Path, store: Store, tmp_path: Path) -> No
         put(folder / name, f"{URL}/{name}")
     storage.write(f"{URL}/train.parquet", (folder / "train.parquet").read_bytes())
     for name in ("shards", "shards/train-000.tar", "shar", "train.parquet"):
-        store.faults = {"GET /corpora/home/shards/train-000.tar": ["cut"]}
+        store.faults = {
+            "GET /corpora/home/shards/train-000.tar": ["cut"],
+            "GET /corpora/home/train.parquet": ["500", "cut"],
+        }
         here, there = read_corpus([folder / name]), read_corpus([f"{URL}/{name}"])
+        assert isinstance(here.utterances, Rows) == isinstance(there.utterances, Rows)
+        assert isinstance(here.utterances, Rows) == (in_memory < len(here.utterances))
         assert origins(there) == origins(here)
         assert fingerprint(there).digest == fingerprint(here).digest
         assert all(stored_duration(row) == 1.0 for row in there.utterances)
+    # Of a parquet file, the audio of a group is fetched once, and nothing is fetched for the rows.
+    begin_anew()
+    store.asked.clear()
+    rows_of_it = read_corpus([f"{URL}/train.parquet"]).utterances
+    before = len(store.asked)
+    for row, sound in zip(rows_of_it, sounds, strict=True):
+        assert not isinstance(row.audio, Path) and row.audio.read() == sound["bytes"]
+        assert row.audio.read() == sound["bytes"]
+    assert store.asked[before:] == ["GET /corpora/home/train.parquet"] * 2
     # Of a tar file that is not kept any more, only what is opened is fetched.
     audio = read_corpus([f"{URL}/shar"]).utterances[1].audio
     for kept in objects.folder_of_copies().glob("??/*"):

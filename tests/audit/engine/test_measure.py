@@ -28,7 +28,7 @@ def test_audio_that_changed_since_the_fingerprint_is_a_fault(tmp_path: Path) -> 
     transcripts = {u.id: model.spell(u.text, u.lang) for u in corpus.utterances}
     measurer = Measurer(model, transcripts, {}, 60.0, identity)
     try:
-        changed, same = measurer.start(corpus.utterances)()
+        changed, same = measurer.measure(corpus.utterances)
     finally:
         measurer.stop()
     assert changed.fault is not None
