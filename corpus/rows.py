@@ -6,7 +6,7 @@ whatever ends the process. Values that come again and again in a block are kept 
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import tempfile
 from array import array
@@ -62,7 +62,10 @@ def _place(audio: Path | AudioBytes) -> str | AudioBytes:
 
 
 class Columns:
-    """Rows of values, as many in each, that JSON can spell; appended once, and then read."""
+    """Rows of strings and numbers, as many in each; appended once, and then read.
+
+    Their file has no name, so that nobody else writes what is read from it.
+    """
 
     def __init__(self, width: int) -> None:
         self._file = tempfile.TemporaryFile(dir=big_file_folder())  # noqa: SIM115
@@ -113,19 +116,19 @@ class Columns:
 
 
 def _packed(column: Sequence[Any]) -> bytes:
-    """A column as JSON; one whose values repeat as its different values, and which is where."""
+    """A column; one whose values repeat as its different values, and which is where."""
     places = {value: place for place, value in enumerate(dict.fromkeys(column))}
     if len(places) > len(column) // 2:
-        return json.dumps(column).encode()
-    return json.dumps([list(places), [places[value] for value in column]]).encode()
+        return marshal.dumps((column, None))
+    numbers = array("H", map(places.__getitem__, column))
+    return marshal.dumps((tuple(places), numbers.tobytes()))
 
 
 def _unpacked(stored: bytes) -> list[Any]:
-    column: list[Any] = json.loads(stored)
-    if len(column) == 2 and isinstance(column[1], list):
-        values, places = column
-        return [values[place] for place in places]
-    return column
+    values, places = marshal.loads(stored)  # noqa: S302  (our own, in a file without a name)
+    if places is None:
+        return list(values)
+    return list(map(values.__getitem__, array("H", places)))
 
 
 class Rows(Sequence[Utterance]):
