@@ -16,12 +16,8 @@ SHINGLE = 5
 BANDS, ROWS = 16, 4
 """Size of the locality-sensitive hash. Texts that share 80 % of their shingles are compared with a
 probability of 1 - (1 - 0.8⁴)¹⁶ = 0.9998, texts that share 30 % with 0.12."""
-PRIME = np.uint64(2**32 + 15)
-"""Above all hashes: `(factor * hash + shift) % PRIME` permutes them (Carter and Wegman 1979)."""
 FULL = 20
 """Texts in a bucket at most. More share only a template, and meet in other buckets."""
-AT_ONCE = 32
-"""Texts whose shingles are permuted together: what fits a cache."""
 MOST_KEYS = 4_000_000
 """Keys that are sorted together: some 100 MB."""
 _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
@@ -31,6 +27,8 @@ CLOSEST = 3
 
 def bare(text: str) -> str:
     """Letters, digits and marks alone, in one case, words apart by one space."""
+    if text.isascii():  # most texts are, in most languages with Latin letters
+        return b" ".join(text.encode().translate(_KEPT_ASCII).split()).decode()
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(folded.translate(_KEPT).split())
 
@@ -45,6 +43,7 @@ class _Kept(dict[int, str]):
 
 
 _KEPT = _Kept()
+_KEPT_ASCII = bytes(ord(_KEPT[ord(chr(byte).casefold())]) for byte in range(128)) + bytes(128)
 
 
 def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
@@ -84,39 +83,28 @@ def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
 
 
 def signatures_of(texts: Sequence[str]) -> NDArray[np.uint32]:
-    """MinHash signatures of texts, shape (texts, BANDS, ROWS)."""
-    factors, shifts = np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS), np.uint64)
+    """MinHash signatures of texts, shape (texts, BANDS, ROWS).
+
+    Shingles are known by their CRC-32. It is the same on every machine and in every run; Python's
+    own hash is not.
+    """
+    # Here, because what is compiled is not wanted where texts are only made bare.
+    from asr_gate.corpus.text.kernels import smallest
+
     found = np.zeros((len(texts), BANDS * ROWS), dtype=np.uint32)
-    for start in range(0, len(texts), AT_ONCE):
-        hashes, firsts = _hashes(texts[start : start + AT_ONCE])
-        permuted = hashes[:, None] * factors + shifts
-        permuted -= permuted // PRIME * PRIME  # the rest of the division, in half the time
-        found[start : start + len(firsts)] = np.minimum.reduceat(permuted, firsts)
+    smallest(*as_bytes(texts), _CRC, _FACTORS, _SHIFTS, SHINGLE, found)
     return found.reshape(len(texts), BANDS, ROWS)
 
 
-def _hashes(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """CRC-32 of all shingles of some texts, one text after the other, and where each begins.
-
-    It is the same on every machine and in every run; Python's own hash is not.
-    """
-    written = [text.encode() for text in texts]
-    data = np.frombuffer(b"".join(written) + b"\0", np.uint8)
-    # The bytes of UTF-8 that begin a letter, and the end of all.
-    letters = np.flatnonzero(data & 0xC0 != 0x80)
-    lengths = np.array([len(text) for text in texts])
-    numbers = np.maximum(1, lengths - SHINGLE + 1)
-    firsts = np.cumsum(numbers) - numbers
-    own = np.repeat(np.arange(len(texts)), numbers)
-    at = np.arange(len(own)) - firsts[own] + (np.cumsum(lengths) - lengths)[own]
-    starts = letters[at]
-    sizes = letters[at + np.minimum(SHINGLE, lengths)[own]] - starts
-    crc = np.full(len(own), 0xFFFFFFFF, np.uint32)
-    for number in range(int(sizes.max())):
-        here = np.flatnonzero(sizes > number)
-        old = crc[here]
-        crc[here] = _CRC[(old ^ data[starts[here] + number]) & 0xFF] ^ (old >> 8)
-    return (~crc).astype(np.uint64), firsts
+def as_bytes(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Texts as UTF-8, one after the other, and where each ends."""
+    joined = "".join(texts)
+    written = joined.encode(errors="surrogatepass")
+    sizes: Iterable[int] = map(len, texts)
+    if len(written) > len(joined):
+        sizes = (len(text.encode(errors="surrogatepass")) for text in texts)
+    ends = np.cumsum(np.fromiter(sizes, np.int64, len(texts)))
+    return np.frombuffer(written, np.uint8), ends
 
 
 def _crc_table() -> NDArray[np.uint32]:
@@ -128,6 +116,9 @@ def _crc_table() -> NDArray[np.uint32]:
 
 
 _CRC = _crc_table()
+_FACTORS, _SHIFTS = np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS), np.uint64).astype(np.int64)
+"""Of permutations of all hashes: `(factor * hash + shift) % (2**32 + 15)` (Carter and Wegman 1979).
+"""
 
 
 def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
