@@ -138,7 +138,7 @@ class Rows(Sequence[Utterance]):
         self._columns = Columns(len(FIELDS))
         self._roots: dict[tuple[str, ...], int] = {}
         self._renamed: dict[int, str] = {}
-        self._kept: OrderedDict[int, list[Utterance]] = OrderedDict()
+        self._kept: OrderedDict[int, list[list[Any]]] = OrderedDict()
 
     @staticmethod
     def take(row: Utterance) -> bool:
@@ -172,21 +172,24 @@ class Rows(Sequence[Utterance]):
         for place in range(len(ids)):
             ids[place] = self._renamed.get(block * BLOCK + place, ids[place])
 
-    def _block(self, number: int) -> list[Utterance]:
-        ids, texts, audio, *others, roots = self._columns.block(number)
+    def _block(self, number: int) -> list[list[Any]]:
+        """All columns of one block, from which `_made` makes rows."""
+        found = self._columns.block(number)
         if self._renamed:
-            self._rename(number, ids)
-        sounds = {one: RemoteAudio(one) if is_url(one) else Path(one) for one in set(audio)}
-        heard = [sounds[one] for one in audio]
+            self._rename(number, found[0])
+        return found
+
+    def _made(self, fields: Iterable[tuple[Any, ...]]) -> Iterator[Utterance]:
         every = list(self._roots)
-        allowed = [every[one] for one in roots]
-        return [
-            Utterance(*fields) for fields in zip(ids, texts, heard, *others, allowed, strict=True)
-        ]
+        sounds: dict[str, Path | RemoteAudio] = {}
+        for identity, text, place, *others, roots in fields:
+            if place not in sounds:
+                sounds[place] = RemoteAudio(place) if is_url(place) else Path(place)
+            yield Utterance(identity, text, sounds[place], *others, every[roots])
 
     def __iter__(self) -> Iterator[Utterance]:
         for number in range(-(-len(self) // BLOCK)):
-            yield from self._block(number)
+            yield from self._made(zip(*self._block(number), strict=True))
 
     @overload
     def __getitem__(self, place: int) -> Utterance: ...
@@ -204,7 +207,7 @@ class Rows(Sequence[Utterance]):
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(block)
-        return self._kept[block][at]
+        return next(self._made([tuple(column[at] for column in self._kept[block])]))
 
 
 def chosen(

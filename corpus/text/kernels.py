@@ -83,7 +83,7 @@ def margins(data, ends, moves, bases, features, table, prior, largest, same, own
 
 
 @compiled
-def smallest(data, ends, crc_table, factors, shifts, shingle, found):
+def smallest(data, ends, crc_table, factors, shifts, shingle, found, sketches):
     """The least of each permutation of the hashes of a text's shingles: `similar.signatures_of`.
 
     Args:
@@ -92,6 +92,7 @@ def smallest(data, ends, crc_table, factors, shifts, shingle, found):
         factors, shifts: of the permutations, shape (permutations,), below 2**31.
         shingle: letters.
         found: is filled, shape (texts, permutations).
+        sketches: is filled, shape (texts, 5): a bit of 256 for each shingle, and how many shingles.
     """
     low = np.int64(0xFFFFFFFF)
     prime = np.int64(2**32 + 15)
@@ -105,6 +106,8 @@ def smallest(data, ends, crc_table, factors, shifts, shingle, found):
             least[one] = prime
         letters = 0
         first = start
+        for one in range(4):
+            sketches[text, one] = 0
         # One shingle ends where each letter begins, and the last one where the text ends.
         for at in range(start, end + 1):
             if at < end and data[at] & 0xC0 == 0x80:
@@ -121,6 +124,7 @@ def smallest(data, ends, crc_table, factors, shifts, shingle, found):
             for place in range(first, at):
                 crc = crc_table[(crc ^ data[place]) & np.uint32(0xFF)] ^ (crc >> np.uint32(8))
             hashed = np.int64(~crc & np.uint32(0xFFFFFFFF))
+            sketches[text, (hashed >> 6) & 3] |= np.uint64(1) << np.uint64(hashed & 63)
             for one in range(permutations):
                 # The rest of the division by 2**32 + 15, without a division.
                 product = factors[one] * hashed + shifts[one]
@@ -131,4 +135,44 @@ def smallest(data, ends, crc_table, factors, shifts, shingle, found):
                 least[one] = min(least[one], rest)
         for one in range(permutations):
             found[text, one] = least[one] & low
+        sketches[text, 4] = max(1, letters - shingle)
         start = end
+
+
+@compiled
+def mark_alike(starts, ends, exact, rows, at, sketches, differ, most, found):
+    """Mark the rows that share a key with one that they may be like.
+
+    Each shingle that only one of two texts has may be seen as one bit that differs, so that texts
+    with more such bits are no more alike than the bits say.
+
+    Args:
+        starts, ends: of each key, its places in `rows` and `at`.
+        exact: of each key, whether all that share it are alike.
+        rows: the rows, by key.
+        at: where their sketches are.
+        sketches: of `smallest`.
+        differ: most shingles that only one of two texts has, as a share of those of both.
+        most: rows of a key that are held against each other; of more, all are marked.
+        found: is filled, shape (rows,).
+    """
+    for key in range(len(starts)):
+        start, end = starts[key], ends[key]
+        if exact[key] or end - start > most:
+            for one in range(start, end):
+                found[rows[one]] = True
+            continue
+        for one in range(start, end):
+            for other in range(one + 1, end):
+                if found[rows[one]] and found[rows[other]]:
+                    continue
+                a, b = at[one], at[other]
+                bits = 0
+                for part in range(4):
+                    x = sketches[a, part] ^ sketches[b, part]
+                    while x:
+                        x &= x - np.uint64(1)
+                        bits += 1
+                if bits <= differ * (sketches[a, 4] + sketches[b, 4]):
+                    found[rows[one]] = True
+                    found[rows[other]] = True

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +20,16 @@ BANDS, ROWS = 16, 4
 probability of 1 - (1 - 0.8⁴)¹⁶ = 0.9998, texts that share 30 % with 0.12."""
 FULL = 20
 """Texts in a bucket at most. More share only a template, and meet in other buckets."""
-MOST_KEYS = 4_000_000
-"""Keys that are sorted together: some 100 MB."""
+MOST_KEYS = 8_000_000
+"""Keys that are sorted together: some 200 MB."""
+AT_ONCE = 500_000
+"""Keys, or rows of sketches, that are read together."""
+SKETCH = 5
+"""Numbers of a sketch: 256 bits, and how many shingles there are."""
+MOST_MET = 100
+"""Texts of one key that are held against each other."""
+ROUNDED = 1e-9
+"""More than what a share is rounded by."""
 _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 CLOSEST = 3
 """Candidates that are compared by their shingles, those with the most similar signatures first."""
@@ -88,12 +98,18 @@ def signatures_of(texts: Sequence[str]) -> NDArray[np.uint32]:
     Shingles are known by their CRC-32. It is the same on every machine and in every run; Python's
     own hash is not.
     """
+    return _signed(texts)[0]
+
+
+def _signed(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    """Signatures of texts, and their sketches, shape (texts, 5)."""
     # Here, because what is compiled is not wanted where texts are only made bare.
     from asr_gate.corpus.text.kernels import smallest
 
     found = np.zeros((len(texts), BANDS * ROWS), dtype=np.uint32)
-    smallest(*as_bytes(texts), _CRC, _FACTORS, _SHIFTS, SHINGLE, found)
-    return found.reshape(len(texts), BANDS, ROWS)
+    sketches = np.zeros((len(texts), SKETCH), np.uint64)
+    smallest(*as_bytes(texts), _CRC, _FACTORS, _SHIFTS, SHINGLE, found, sketches)
+    return found.reshape(len(texts), BANDS, ROWS), sketches
 
 
 def as_bytes(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -121,50 +137,103 @@ _FACTORS, _SHIFTS = np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS
 """
 
 
-def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """What texts that are alike may share, shape (texts, BANDS): texts that share none are apart.
+def keys_of(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """What texts that are alike may share, shape (texts, BANDS), and their sketches.
 
-    Two are compared by `groups` only if they share one.
+    Two are compared by `groups` only if they share a key. Sketches tell how alike two texts can be
+    at most, shape (texts, SKETCH).
     """
-    halves: NDArray[np.uint64] = signatures_of(texts).view(np.uint64)
+    signatures, sketches = _signed(texts)
+    halves: NDArray[np.uint64] = signatures.view(np.uint64)
     mixed = halves[:, :, 0] * _MIX[0] + np.arange(BANDS, dtype=np.uint64)
     mixed = (mixed ^ mixed >> np.uint64(29)) * _MIX[1] + halves[:, :, 1]
     mixed = (mixed ^ mixed >> np.uint64(32)) * _MIX[0]
-    found: NDArray[np.uint64] = mixed ^ mixed >> np.uint64(29)
-    return found
+    return mixed ^ mixed >> np.uint64(29), sketches
 
 
-def with_company(blocks: Iterable[NDArray[np.uint64]], most: int = MOST_KEYS) -> NDArray[np.bool_]:
-    """Which rows share a key with another row, of however many; keys lie on disk meanwhile.
+def with_company(
+    blocks: Iterable[tuple[NDArray[np.uint64], NDArray[np.uint64]]],
+    least: float,
+    most: int = MOST_KEYS,
+) -> NDArray[np.bool_]:
+    """Which rows share a key with another row that they may be like, of however many.
+
+    Keys and sketches lie on disk meanwhile.
 
     Args:
-        blocks: keys of the rows, some rows at a time, shape (rows, keys).
+        blocks: some rows at a time: keys, shape (rows, keys), of which the first one is shared by
+            what is the same; and sketches.
+        least: similarity of texts that are alike, as for `groups`.
         most: keys that are sorted together.
     """
     width = count = 0
-    with tempfile.TemporaryFile(dir=big_file_folder()) as file:
-        for block in blocks:
-            width = block.shape[1]
-            count += len(block)
-            file.write(np.ascontiguousarray(block).data)
-        file.flush()
+    with (
+        tempfile.TemporaryFile(dir=big_file_folder()) as file,
+        tempfile.TemporaryFile(dir=big_file_folder()) as sketches,
+    ):
+        for keys, sketched in blocks:
+            width = keys.shape[1]
+            count += len(keys)
+            file.write(np.ascontiguousarray(keys).data)
+            sketches.write(np.ascontiguousarray(sketched).data)
         found = np.zeros(count, np.bool_)
         passes = -(-count * width // most)
         for number in range(passes):
             # Keys are as good as random, so that each part has about as many.
             parts = []
-            file.seek(0)
             begin = 0
-            while len(some := np.fromfile(file, np.uint64, most)):
+            for some in _read(file, AT_ONCE):
                 at = np.flatnonzero(some % np.uint64(passes) == number)
                 parts.append((some[at], begin + at))
                 begin += len(some)
             keys, places = (np.concatenate(one) for one in zip(*parts, strict=True))
-            order = np.argsort(keys, kind="stable")
-            same = keys[order[1:]] == keys[order[:-1]]
-            found[places[order[1:][same]] // width] = True
-            found[places[order[:-1][same]] // width] = True
+            del parts
+            _mark(keys, places, width, sketches, least, found)
     return found
+
+
+def _mark(
+    keys: NDArray[np.uint64],
+    places: NDArray[np.int64],
+    width: int,
+    sketches: IO[bytes],
+    least: float,
+    found: NDArray[np.bool_],
+) -> None:
+    """Mark the rows of some keys that share one with a row that they may be like."""
+    from asr_gate.corpus.text.kernels import mark_alike
+
+    order = np.argsort(keys, kind="stable")
+    keys, places = keys[order], places[order]
+    again = keys[1:] == keys[:-1]
+    shared = np.zeros(len(keys), np.bool_)
+    shared[1:] = again
+    shared[:-1] |= again
+    keys, places = keys[shared], places[shared]
+    if not len(keys):
+        return
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    ends = np.append(starts[1:], len(keys))
+    rows = places // width
+    wanted = np.unique(rows)
+    edges = np.searchsorted(wanted, np.arange(0, len(found) + AT_ONCE, AT_ONCE))
+    here = [
+        block.reshape(-1, SKETCH)[wanted[start:end] - number * AT_ONCE]
+        for number, (block, (start, end)) in enumerate(
+            zip(_read(sketches, AT_ONCE * SKETCH), pairwise(edges), strict=True)
+        )
+    ]
+    mark_alike(
+        *(starts, ends, places[starts] % width == 0, rows, np.searchsorted(wanted, rows)),
+        *(np.concatenate(here), (1 - least) / (1 + least) + ROUNDED, MOST_MET, found),
+    )
+
+
+def _read(file: IO[bytes], many: int) -> Iterator[NDArray[np.uint64]]:
+    """A file of numbers from its start, so many at a time."""
+    file.seek(0)
+    while stored := file.read(8 * many):
+        yield np.frombuffer(stored, np.uint64)
 
 
 def _shingles(text: str) -> set[bytes]:
