@@ -135,6 +135,8 @@ def audit_of(manifest: Path, folder: Path) -> dict[str, Any]:
     from asr_gate.corpus.write import clean_jsonl
 
     policy = load_policy()
+    gate = policy.gate.model_copy(update={"audio": "sampled"})
+    policy = policy.model_copy(update={"gate": gate})
     model = load_model("embedded", language=None, device="cpu")
     steps = Steps()
     with steps.step("read"):

@@ -122,10 +122,13 @@ def first_object(path: Path) -> dict[str, Any]:
     return {}
 
 
+_AS_WRITTEN = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def json_bytes(value: dict[str, Any]) -> bytes:
     """One object as NeMo and Lhotse write it: letters as they are, not escaped."""
     try:
-        return json.dumps(value, ensure_ascii=False).encode()
+        return _AS_WRITTEN(value).encode()
     except UnicodeEncodeError:  # half a surrogate pair can only be escaped
         return json.dumps(value).encode()
 
