@@ -27,6 +27,8 @@ IN_MEMORY = 50_000
 """Rows of a corpus that are kept as objects: some 50 MB."""
 KEPT = 8
 """Blocks of rows that are kept when single rows are asked for."""
+PLAIN = 2
+"""Version of marshal's format that does not look for objects that come again."""
 FIELDS = (
     *("id", "text", "audio", "audio_name", "origin", "offset", "duration"),
     *("lang", "domain", "speaker", "split", "roots"),
@@ -119,9 +121,9 @@ def _packed(column: Sequence[Any]) -> bytes:
     """A column; one whose values repeat as its different values, and which is where."""
     places = {value: place for place, value in enumerate(dict.fromkeys(column))}
     if len(places) > len(column) // 2:
-        return marshal.dumps((column, None))
+        return marshal.dumps((column, None), PLAIN)
     numbers = array("H", map(places.__getitem__, column))
-    return marshal.dumps((tuple(places), numbers.tobytes()))
+    return marshal.dumps((tuple(places), numbers.tobytes()), PLAIN)
 
 
 def _unpacked(stored: bytes) -> list[Any]:
