@@ -39,10 +39,7 @@ def parse(row: Row, source: Source, allowed: AllowedFolders) -> Utterance | Skip
     text_column = next((c for c in TEXT_COLUMNS if c in fields), None)
     labels = ("id", lang_column, "domain", speaker_column, "split")
     written = (*labels, audio_column, text_column or TEXT_COLUMNS[0])
-    # Most rows hold nothing else, and there are many.
-    if not all((value := fields.get(c)) is None or type(value) is str for c in written) or not all(
-        map(is_unicode, filter(None, map(fields.get, written)))
-    ):
+    if not _all_unicode([value for c in written if (value := fields.get(c)) is not None]):
         for column in labels:
             value = fields.get(column)
             if isinstance(value, (list, dict, bool)):
@@ -138,6 +135,14 @@ def _seconds(value: object) -> float | str | None:
     if not math.isfinite(seconds) or not 0 <= seconds < LONGEST_RECORDING:
         return f"{value!r} is not a length of time"
     return seconds
+
+
+def _all_unicode(values: list[Any]) -> bool:
+    """Whether all are valid strings: most rows hold nothing else, and there are many."""
+    try:
+        return is_unicode("".join(values))
+    except TypeError:
+        return False
 
 
 def is_unicode(value: str) -> bool:

@@ -6,7 +6,7 @@ whatever ends the process. Values that come again and again in a block are kept 
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
 import tempfile
 from array import array
@@ -28,6 +28,8 @@ IN_MEMORY = 50_000
 """Rows of a corpus that are kept as objects: some 50 MB."""
 KEPT = 8
 """Blocks of rows that are kept when single rows are asked for."""
+PLAIN = 2
+"""Version of marshal's format that does not look for objects that come again."""
 FIELDS = (
     *("id", "text", "audio", "audio_name", "origin", "offset", "duration"),
     *("lang", "domain", "speaker", "split", "roots"),
@@ -70,7 +72,10 @@ def _audio(place: str) -> Path | AudioBytes:
 
 
 class Columns:
-    """Rows of values, as many in each, that JSON can spell; appended once, and then read."""
+    """Rows of strings and numbers, as many in each; appended once, and then read.
+
+    Their file has no name, so that nobody else writes what is read from it.
+    """
 
     def __init__(self, width: int) -> None:
         self._file = tempfile.TemporaryFile(dir=big_file_folder())  # noqa: SIM115
@@ -121,19 +126,19 @@ class Columns:
 
 
 def _packed(column: Sequence[Any]) -> bytes:
-    """A column as JSON; one whose values repeat as its different values, and which is where."""
+    """A column; one whose values repeat as its different values, and which is where."""
     places = {value: place for place, value in enumerate(dict.fromkeys(column))}
     if len(places) > len(column) // 2:
-        return json.dumps(column).encode()
-    return json.dumps([list(places), [places[value] for value in column]]).encode()
+        return marshal.dumps((column, None), PLAIN)
+    numbers = array("H", map(places.__getitem__, column))
+    return marshal.dumps((tuple(places), numbers.tobytes()), PLAIN)
 
 
 def _unpacked(stored: bytes) -> list[Any]:
-    column: list[Any] = json.loads(stored)
-    if len(column) == 2 and isinstance(column[1], list):
-        values, places = column
-        return [values[place] for place in places]
-    return column
+    values, places = marshal.loads(stored)  # noqa: S302  (our own, in a file without a name)
+    if places is None:
+        return list(values)
+    return list(map(values.__getitem__, array("H", places)))
 
 
 class Rows(Sequence[Utterance]):
@@ -143,7 +148,7 @@ class Rows(Sequence[Utterance]):
         self._columns = Columns(len(FIELDS))
         self._roots: dict[tuple[str, ...], int] = {}
         self._renamed: dict[int, str] = {}
-        self._kept: OrderedDict[int, list[Utterance]] = OrderedDict()
+        self._kept: OrderedDict[int, list[list[Any]]] = OrderedDict()
 
     @staticmethod
     def take(row: Utterance) -> bool:
@@ -178,21 +183,24 @@ class Rows(Sequence[Utterance]):
         for place in range(len(ids)):
             ids[place] = self._renamed.get(block * BLOCK + place, ids[place])
 
-    def _block(self, number: int) -> list[Utterance]:
-        ids, texts, audio, *others, roots = self._columns.block(number)
+    def _block(self, number: int) -> list[list[Any]]:
+        """All columns of one block, from which `_made` makes rows."""
+        found = self._columns.block(number)
         if self._renamed:
-            self._rename(number, ids)
-        sounds = {one: _audio(one) for one in set(audio)}
-        heard = [sounds[one] for one in audio]
+            self._rename(number, found[0])
+        return found
+
+    def _made(self, fields: Iterable[tuple[Any, ...]]) -> Iterator[Utterance]:
         every = list(self._roots)
-        allowed = [every[one] for one in roots]
-        return [
-            Utterance(*fields) for fields in zip(ids, texts, heard, *others, allowed, strict=True)
-        ]
+        sounds: dict[str, Path | AudioBytes] = {}
+        for identity, text, place, *others, roots in fields:
+            if place not in sounds:
+                sounds[place] = _audio(place)
+            yield Utterance(identity, text, sounds[place], *others, every[roots])
 
     def __iter__(self) -> Iterator[Utterance]:
         for number in range(-(-len(self) // BLOCK)):
-            yield from self._block(number)
+            yield from self._made(zip(*self._block(number), strict=True))
 
     @overload
     def __getitem__(self, place: int) -> Utterance: ...
@@ -210,7 +218,7 @@ class Rows(Sequence[Utterance]):
             if len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(block)
-        return self._kept[block][at]
+        return next(self._made([tuple(column[at] for column in self._kept[block])]))
 
 
 def chosen(

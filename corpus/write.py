@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from asr_gate.corpus.edit import Edits, Row, write_edited
 from asr_gate.corpus.formats.lines import json_bytes
 from asr_gate.corpus.labels import LabelRule
-from asr_gate.corpus.objects import RemoteAudio
-from asr_gate.corpus.utterance import DEFAULT_DOMAIN, Corpus, Utterance
+from asr_gate.corpus.rows import columns, places
+from asr_gate.corpus.storage import is_url
+from asr_gate.corpus.utterance import DEFAULT_DOMAIN, Corpus
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,27 +97,30 @@ def clean_jsonl(corpus: Corpus, dropped: Collection[str]) -> Iterator[bytes]:
 
     `write_without` writes it in the format that came in.
     """
-    for u in corpus.utterances:
-        if u.id in dropped:
+    names = "id", "text", "offset", "duration", "lang", "domain", "speaker", "split"
+    audio = zip(places(corpus.utterances), columns(corpus.utterances, "audio_name"), strict=True)
+    for (identity, text, offset, duration, lang, domain, speaker, split), (place, (name,)) in zip(
+        columns(corpus.utterances, *names), audio, strict=True
+    ):
+        if identity in dropped:
             continue
         row = {
-            "id": u.id,
-            "audio_filepath": _place(u),
-            "text": u.text,
-            "offset": u.offset or None,
-            "duration": u.duration,
-            "lang": u.lang,
-            "domain": u.domain if u.domain != DEFAULT_DOMAIN else None,
-            "speaker": u.speaker,
-            "split": u.split,
+            "id": identity,
+            "audio_filepath": _absolute(place) if isinstance(place, str) else name,
+            "text": text,
+            "offset": offset or None,
+            "duration": duration,
+            "lang": lang,
+            "domain": domain if domain != DEFAULT_DOMAIN else None,
+            "speaker": speaker,
+            "split": split,
         }
         yield json_bytes({n: value for n, value in row.items() if value is not None}) + b"\n"
 
 
-def _place(u: Utterance) -> str:
-    if isinstance(u.audio, RemoteAudio):
-        return u.audio.url
-    return str(u.audio.absolute()) if isinstance(u.audio, Path) else u.audio_name
+@lru_cache
+def _absolute(place: str) -> str:
+    return place if is_url(place) else str(Path(place).absolute())
 
 
 def drop_log_of(target: Path) -> Path:

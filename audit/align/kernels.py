@@ -13,8 +13,8 @@ lie in one file because numba's cache looks for changes in the file of the calle
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from functools import partial
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -29,6 +29,7 @@ from asr_gate.audit.align.arrays import (
     Arrays,
     Floats,
 )
+from asr_gate.corpus.compiled import compiled
 
 
 class Forward(NamedTuple):
@@ -55,20 +56,8 @@ class ToEnd(NamedTuple):
     unaligned: Floats
 
 
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compiled once a machine, or once a process where no folder takes what is compiled; holds no
-    interpreter lock. No NaN can arise: nothing is +inf.
-    """
-    options: dict[str, Any] = {
-        "nogil": True,
-        "fastmath": {"nnan", "nsz"},
-        "error_model": "numpy",
-    }
-    try:
-        compiled = numba.njit(cache=True, **options)(function)
-    except RuntimeError:  # neither beside this file nor in the user's cache can be written
-        compiled = numba.njit(**options)(function)
-    return cast(Callable[..., Any], compiled)
+_compiled = partial(compiled, fastmath={"nnan", "nsz"})
+"""No NaN can arise: nothing is +inf."""
 
 
 @numba.njit(inline="always")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from asr_gate.audit.checks.rule import Written
 from asr_gate.corpus.rows import BLOCK, chosen, columns
-from asr_gate.corpus.text.similar import BANDS, bare, groups, keys_of, with_company
+from asr_gate.corpus.text.similar import BANDS, SKETCH, bare, groups, keys_of, with_company
 from asr_gate.corpus.utterance import Corpus
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def alike(corpus: Corpus, limits: CorpusPolicy) -> list[Written]:
     """The transcripts that may be like another one, with what each is like."""
     sides = corpus.utterances, corpus.others
-    many = iter(with_company(_keys(corpus, limits)).tolist())
+    many = iter(with_company(_keys(corpus, limits), limits.near_duplicate).tolist())
     found = [
         (row, judged)
         for rows, judged in zip(sides, (True, False), strict=True)
@@ -36,9 +36,11 @@ def alike(corpus: Corpus, limits: CorpusPolicy) -> list[Written]:
     ]
 
 
-def _keys(corpus: Corpus, limits: CorpusPolicy) -> Iterator[NDArray[np.uint64]]:
+def _keys(
+    corpus: Corpus, limits: CorpusPolicy
+) -> Iterator[tuple[NDArray[np.uint64], NDArray[np.uint64]]]:
     """What each row may share: its text or, if that is short, text and speaker; and the bands of
-    its signature."""
+    its signature. With the sketches of texts."""
     number = 0
     for rows in (corpus.utterances, corpus.others):
         stream = columns(rows, "text", "speaker")
@@ -58,6 +60,7 @@ def _keys(corpus: Corpus, limits: CorpusPolicy) -> Iterator[NDArray[np.uint64]]:
             for at in short:
                 if speakers[at] is not None and len(texts[at]) >= limits.same_speaker_letters:
                     keys[at, 0] = hash((texts[at], speakers[at])) % 2**64
+            sketches = np.zeros((len(some), SKETCH), np.uint64)
             if long:
-                keys[long, 1:] = keys_of([texts[at] for at in long])
-            yield keys
+                keys[long, 1:], sketches[long] = keys_of([texts[at] for at in long])
+            yield keys, sketches

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.text.markup import broken_characters
 
 if TYPE_CHECKING:
@@ -13,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
-    for row in context.corpus.utterances:
-        found = broken_characters(row.text)
+    for identity, text in columns(context.corpus.utterances, "id", "text"):
+        found = broken_characters(text)
         if found is not None:
             character, what = found
-            yield row.id, f"{what}: {character}"
+            yield identity, f"{what}: {character}"
 
 
 RULE = Rule("T009", _find, whole_corpus=True)

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import islice
 from math import inf
 from pathlib import Path
@@ -116,13 +117,14 @@ def _sizes(rows: Sequence[Utterance]) -> Columns:
     """Bytes of each row's file or object; 0 where there is none, and of what is embedded."""
     found = Columns(1)
     audio = places(rows)
+    size_of = lru_cache(_size)  # segments of one recording mostly follow on each other
     while some := list(islice(audio, AT_ONCE)):
         remote = {one.url: size for one, size in remote_sizes(_remote(some)).items()}
         for one in some:
             if not isinstance(one, str):
                 found.append((0,))
             else:
-                found.append((remote[one] if one in remote else _size(one),))
+                found.append((remote[one] if one in remote else size_of(one),))
     return found
 
 

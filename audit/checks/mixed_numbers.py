@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.text.language import primary_code
 from asr_gate.corpus.text.small_numbers import SmallNumbers, small_numbers
 
@@ -16,33 +18,57 @@ LEAST_VALUES = 2
 """Values that are written in both ways. A single one may be another word (Italian `sei`, six)."""
 
 
+class _Written:
+    """The values that rows of one language write in digits, and those that they write in words."""
+
+    def __init__(self) -> None:
+        self.digits: set[int] = set()
+        self.words: set[int] = set()
+
+
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
-    languages: dict[str, dict[str, SmallNumbers]] = {}
-    for row in context.corpus.utterances:
-        language = row.lang or context.language
-        found = small_numbers(row.text, language)
+    code = cache(lambda language: primary_code(language) or language)
+    languages: dict[str, _Written] = {}
+    for _, language, found in _numbers(context):
         if found.digits or found.words:
-            languages.setdefault(primary_code(language) or language, {})[row.id] = found
-    for holding in languages.values():
-        yield from _rarer(holding)
+            written = languages.setdefault(code(language), _Written())
+            written.digits.update(found.digits)
+            written.words.update(found.words)
+    for one, written in languages.items():
+        both = written.digits & written.words
+        if len(both) < LEAST_VALUES:
+            continue
+        # Gone through again, since of a large corpus not even these rows fit into memory.
+        counts = {"digits": 0, "words": 0}
+        for _, way, _ in _ways(context, one, both, code):
+            counts[way] += 1
+        rare, usual = sorted(counts, key=counts.__getitem__)
+        for identity, way, text in _ways(context, one, both, code):
+            if way == rare:
+                yield (
+                    identity,
+                    f"'{text}' is in {rare}; {counts[usual]} rows write such numbers in {usual}",
+                )
 
 
-def _rarer(holding: dict[str, SmallNumbers]) -> Iterator[tuple[str, str]]:
-    """The rows of one language that write a number in the rarer of two ways."""
-    in_digits = {value for found in holding.values() for value in found.digits}
-    both = in_digits & {value for found in holding.values() for value in found.words}
-    if len(both) < LEAST_VALUES:
-        return
-    ways = {
-        "digits": {i: w for i, f in holding.items() if (w := _first(f.digits, both))},
-        "words": {i: w for i, f in holding.items() if (w := _first(f.words, both))},
-    }
-    rare, usual = sorted(ways, key=lambda way: len(ways[way]))
-    for identity, written in ways[rare].items():
-        yield (
-            identity,
-            f"'{written}' is in {rare}; {len(ways[usual])} rows write such numbers in {usual}",
-        )
+def _numbers(context: Context) -> Iterator[tuple[str, str, SmallNumbers]]:
+    """Id, language and numbers of each row."""
+    for identity, text, lang in columns(context.corpus.utterances, "id", "text", "lang"):
+        language = lang or context.language
+        yield identity, language, small_numbers(text, language)
+
+
+def _ways(
+    context: Context, code: str, values: set[int], code_of: Callable[[str], str]
+) -> Iterator[tuple[str, str, str]]:
+    """The rows of a language that write one of some values: id, way, and as it is written; a row
+    that writes them in both ways comes twice.
+    """
+    for identity, language, found in _numbers(context):
+        if code_of(language) == code:
+            for way, written in (("digits", found.digits), ("words", found.words)):
+                if text := _first(written, values):
+                    yield identity, way, text
 
 
 def _first(written: Mapping[int, str], values: set[int]) -> str | None:

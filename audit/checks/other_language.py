@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.text.language import same_language
 
 if TYPE_CHECKING:
@@ -13,11 +15,12 @@ if TYPE_CHECKING:
 
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
-    for row in context.corpus.utterances:
-        if row.lang is not None and not same_language(row.lang, context.language):
+    same = cache(partial(same_language, context.language))
+    for identity, lang in columns(context.corpus.utterances, "id", "lang"):
+        if lang is not None and not same(lang):
             yield (
-                row.id,
-                f"the row says '{row.lang}', the acoustic model is for '{context.language}'",
+                identity,
+                f"the row says '{lang}', the acoustic model is for '{context.language}'",
             )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks.rule import Context, Rule
+from asr_gate.corpus.rows import columns
 from asr_gate.corpus.text.scripts import foreign_letters, scripts_of
 
 if TYPE_CHECKING:
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]:
     limits = context.policy.text
-    for row in context.corpus.utterances:
-        language = row.lang or context.language
+    for identity, text, lang in columns(context.corpus.utterances, "id", "text", "lang"):
+        language = lang or context.language
         scripts = scripts_of(language)
-        found = foreign_letters(row.text, scripts) if scripts else None
+        found = foreign_letters(text, scripts) if scripts else None
         if found is None:
             continue
         if (
@@ -25,7 +26,7 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             or found.latin > limits.max_latin * found.letters
         ):
             yield (
-                row.id,
+                identity,
                 f"{found.latin + found.other} of {found.letters} letters are of scripts that "
                 f"'{language}' is not written in, most of them {found.script.title()}: "
                 f"'{found.example[:40]}'",

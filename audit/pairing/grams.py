@@ -7,14 +7,16 @@ how often a trigram comes in a text, adds nothing to texts as short as these. A 
 
 from __future__ import annotations
 
-import json
+import marshal
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from asr_gate.corpus.text.similar import as_bytes
 
 GRAM = 3
 CODE_BITS = np.uint64(21)
@@ -27,6 +29,8 @@ SMALL = 2**16
 """Texts whose numbers fit into 16 bits."""
 STEEP, BY_LENGTH = 1.2, 0.75
 """BM25's k1 and b, as they are usually set (Robertson and Zaragoza, 2009)."""
+PLAIN = 2
+"""Version of marshal's format that does not look for objects that come again."""
 ARRAYS = ("keys", "grams", "starts", "texts_of", "sizes", "records", "ends")
 
 Array = NDArray[Any]
@@ -60,17 +64,24 @@ class Records:
         self.langs.append(lang.partition("\0")[0])
         self.texts.append(text)
 
-    def to_json(self) -> str:
-        """All of it on one line."""
-        return json.dumps([self.keys, self.folded, self.langs, self.texts])
+    def store(self, file: IO[bytes]) -> None:
+        """Write all of it."""
+        stored = marshal.dumps((self.keys, self.folded, self.langs, self.texts), PLAIN)
+        file.write(len(stored).to_bytes(8) + stored)
 
-    def extend(self, line: str) -> None:
-        """Append what `to_json` wrote."""
-        keys, folded, langs, texts = json.loads(line)
-        self.keys += keys
-        self.folded += folded
-        self.langs += langs
-        self.texts += texts
+    def extend(self, file: IO[bytes]) -> None:
+        """Append all that `store` wrote.
+
+        Args:
+            file: in a folder that nobody else may write to.
+        """
+        while size := file.read(8):
+            stored = file.read(int.from_bytes(size))
+            keys, folded, langs, texts = marshal.loads(stored)  # noqa: S302  (our own)
+            self.keys += keys
+            self.folded += folded
+            self.langs += langs
+            self.texts += texts
 
 
 class GramTable:
@@ -144,23 +155,24 @@ def write_table(folder: Path, records: Records) -> None:
         folder: an empty one.
         records: the texts; none of them is empty when it is folded.
     """
-    keys, first = np.unique(np.array(records.keys, np.uint64), return_index=True)
-    order = first.tolist()
-    known, starts, texts_of, sizes = _inverted([records.folded[at] for at in order])
-    joined = [
-        "\0".join((records.folded[at], records.langs[at], records.texts[at])).encode(
-            errors="surrogatepass"
-        )
-        for at in order
-    ]
+    keys = np.array(records.keys, np.uint64)
+    order = np.argsort(keys, kind="stable")
+    keys = keys[order]
+    first = np.concatenate([np.ones(min(1, len(keys)), np.bool_), keys[1:] != keys[:-1]])
+    keys, places = keys[first], order[first].tolist()
+    folded = [records.folded[at] for at in places]
+    known, starts, texts_of, sizes = _inverted(folded)
+    written = (records.langs[at] + "\0" + records.texts[at] for at in places)
+    joined = [one + "\0" + other for one, other in zip(folded, written, strict=True)]
+    data, ends = as_bytes(joined)
     arrays = {
         "keys": keys,
         "grams": known,
         "starts": starts,
         "texts_of": texts_of,
         "sizes": sizes,
-        "records": np.frombuffer(b"".join(joined), np.uint8),
-        "ends": np.cumsum([len(one) for one in joined], dtype=np.uint64),
+        "records": data,
+        "ends": ends.astype(np.uint64),
     }
     for name in ARRAYS:
         np.save(folder / f"{name}.npy", arrays[name], allow_pickle=False)

@@ -20,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import ExitStack, suppress
-from itertools import islice, pairwise, repeat
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import NamedTuple
 from unicodedata import unidata_version
@@ -193,26 +193,24 @@ class TextIndex:
         with tempfile.TemporaryDirectory(prefix="asr-texts-") as dealt:
             files = {part: Path(dealt) / str(part) for part in missing}
             given = iter(texts)
-            every = zip(keys, self._part_of(keys), given, strict=False)
-            while some := list(islice(every, AT_ONCE)):
-                dealt_now: dict[int, Records] = {}
-                for key, at, (text, lang) in some:
-                    part = int(at)
+            for begin in range(0, len(keys), AT_ONCE):
+                here = keys[begin : begin + AT_ONCE]
+                dealt_now = {part: Records() for part in missing}
+                for key, part, (text, lang) in zip(
+                    here.tolist(), self._part_of(here).tolist(), given, strict=False
+                ):
                     if part in missing and (folded := self._fold(text)):
-                        if part not in dealt_now:
-                            dealt_now[part] = Records()
-                        dealt_now[part].add(int(key), folded, lang or "", text)
+                        dealt_now[part].add(key, folded, lang or "", text)
                 for part, records in dealt_now.items():
-                    with files[part].open("a", encoding="ascii") as stream:
-                        stream.write(records.to_json() + "\n")
+                    with files[part].open("ab") as stream:
+                        records.store(stream)
             for _ in given:  # it raises at its end if the texts are others
                 pass
             for part in sorted(missing):
                 records = Records()
                 if files[part].exists():
-                    with files[part].open(encoding="ascii") as stream:
-                        for line in stream:
-                            records.extend(line)
+                    with files[part].open("rb") as stream:
+                        records.extend(stream)
                     files[part].unlink()
                 _make_part(folder / names[part], records)
 

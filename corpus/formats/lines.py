@@ -18,6 +18,8 @@ from asr_gate.corpus.strict import parse_json
 LONGEST_LINE = 64_000_000
 """Bytes. A small compressed file can hold a line that no memory can."""
 
+AT_ONCE = 1 << 18
+"""Bytes that are read together."""
 MOST_GROWTH = 100
 """Times its size, and a megabyte, that a compressed manifest may have when it is decompressed; 10
 times are usual."""
@@ -61,16 +63,24 @@ def every_line(path: Path) -> Iterator[bytes]:
         with _open(path) as stream:
             number = size = 0
             most = MEGABYTE + MOST_GROWTH * path.stat().st_size
-            while line := stream.readline(LONGEST_LINE):
-                number += 1
-                size += len(line)
+            rest = b""
+            # Many lines at once: one by one they take as long as to be parsed.
+            while some := stream.read(AT_ONCE):
+                size += len(some)
                 if size > most:
                     raise UserError(
-                        f"{path}:{number}: grows over {MOST_GROWTH}-fold; no manifest does"
+                        f"{path}:{number + 1}: grows over {MOST_GROWTH}-fold; no manifest does"
                     )
-                if len(line) == LONGEST_LINE:
-                    raise UserError(f"{path}:{number}: longer than {LONGEST_LINE} bytes; no row is")
-                yield line
+                *whole, rest = (rest + some).split(b"\n")
+                if len(whole[0] if whole else rest) >= LONGEST_LINE:
+                    raise UserError(
+                        f"{path}:{number + 1}: longer than {LONGEST_LINE} bytes; no row is"
+                    )
+                number += len(whole)
+                for line in whole:
+                    yield line + b"\n"
+            if rest:
+                yield rest
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); compress it again") from error
     except OSError as error:
@@ -122,10 +132,13 @@ def first_object(path: Path) -> dict[str, Any]:
     return {}
 
 
+_AS_WRITTEN = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def json_bytes(value: dict[str, Any]) -> bytes:
     """One object as NeMo and Lhotse write it: letters as they are, not escaped."""
     try:
-        return json.dumps(value, ensure_ascii=False).encode()
+        return _AS_WRITTEN(value).encode()
     except UnicodeEncodeError:  # half a surrogate pair can only be escaped
         return json.dumps(value).encode()
 

@@ -77,6 +77,7 @@ _SHORT = re.compile(
 
 _MARKS = "\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
 """Points and accents, as part of a regular expression's class."""
+_MARK = re.compile(f"[{_MARKS}]")
 _LORD = re.compile(
     rf"(?<![א-ת{_MARKS}])((?:[ובהכלמש][{_MARKS}]*){{0,3}}?)י[{_MARKS}]*ה[{_MARKS}]*ו[{_MARKS}]*ה[{_MARKS}]*"
     r"(?![א-ת])"
@@ -110,7 +111,7 @@ def written_out(text: str) -> str:
 
 def without_marks(text: str) -> str:
     """The text without Hebrew points and accents; with them it looks like the Bible's language."""
-    return re.sub(f"[{_MARKS}]", "", text)
+    return text if text.isascii() else _MARK.sub("", text)
 
 
 def gender_of_next(text: str) -> Gender | None:

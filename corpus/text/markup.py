@@ -88,6 +88,8 @@ def broken_characters(text: str) -> tuple[str, str] | None:
     Kinds: `replacement character` or private use (a letter that was lost), `text in a wrong
     encoding` (UTF-8 read as Windows-1252), `invisible character` (zero width, direction, control).
     """
+    if text.isascii() and text.isprintable():
+        return None
     if lost := _REPLACED.search(text):
         return _escaped(lost[0]), "a character that was lost"
     if misread := _misread(text):

@@ -118,8 +118,12 @@ def foreign_letters(text: str, scripts: tuple[str, ...]) -> Foreign | None:
     Letters that belong to no script or to several (Unicode's `Script_Extensions`) are never
     foreign.
     """
+    own = _own_letters(scripts)
+    if own.issuperset(text):
+        return None
     runs = list(_foreign(scripts).finditer(text))
     if not runs:
+        own.update(text)
         return None
     latin = sum(len(run[0]) for run in runs if run["latin"])
     counts = Counter(_script(letter) for run in runs for letter in run[0])
@@ -139,6 +143,8 @@ def mixed_words(text: str) -> list[str]:
     joined to a name (`SMSка`, `בWhatsApp`); with Cyrillic or Greek the word is wrong where all its
     letters of one of them can be replaced by those of the other, which look the same.
     """
+    if text.isascii() or len(set(map(_alphabet, set(text))) - {None}) < 2:
+        return []
     found = []
     for word in _words().findall(text):
         scripts = {_script(letter) for letter in word} & ALPHABETS
@@ -164,6 +170,20 @@ def script_names(texts: Iterable[str]) -> list[str]:
 def _script(letter: str) -> str:
     """The script of a letter, by the first word of its Unicode name; for messages and counts."""
     return unicodedata.name(letter, "UNNAMED").split()[0].split("-")[0]
+
+
+@cache
+def _alphabet(character: str) -> str | None:
+    """The alphabet that a character is of, if any."""
+    script = _script(character)
+    return script if script in ALPHABETS else None
+
+
+@cache
+def _own_letters(scripts: tuple[str, ...]) -> set[str]:
+    """Characters of texts without letters outside of some scripts: filled as they come."""
+    del scripts
+    return set()
 
 
 # `regex` knows scripts; the standard library does not. Here, because the rules are listed where it

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,14 +18,18 @@ SHINGLE = 5
 BANDS, ROWS = 16, 4
 """Size of the locality-sensitive hash. Texts that share 80 % of their shingles are compared with a
 probability of 1 - (1 - 0.8⁴)¹⁶ = 0.9998, texts that share 30 % with 0.12."""
-PRIME = np.uint64(2**32 + 15)
-"""Above all hashes: `(factor * hash + shift) % PRIME` permutes them (Carter and Wegman 1979)."""
 FULL = 20
 """Texts in a bucket at most. More share only a template, and meet in other buckets."""
-AT_ONCE = 32
-"""Texts whose shingles are permuted together: what fits a cache."""
-MOST_KEYS = 4_000_000
-"""Keys that are sorted together: some 100 MB."""
+MOST_KEYS = 8_000_000
+"""Keys that are sorted together: some 200 MB."""
+AT_ONCE = 500_000
+"""Keys, or rows of sketches, that are read together."""
+SKETCH = 5
+"""Numbers of a sketch: 256 bits, and how many shingles there are."""
+MOST_MET = 100
+"""Texts of one key that are held against each other."""
+ROUNDED = 1e-9
+"""More than what a share is rounded by."""
 _MIX = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F], np.uint64)
 CLOSEST = 3
 """Candidates that are compared by their shingles, those with the most similar signatures first."""
@@ -31,6 +37,8 @@ CLOSEST = 3
 
 def bare(text: str) -> str:
     """Letters, digits and marks alone, in one case, words apart by one space."""
+    if text.isascii():  # most texts are, in most languages with Latin letters
+        return b" ".join(text.encode().translate(_KEPT_ASCII).split()).decode()
     folded = unicodedata.normalize("NFKC", text).casefold()
     return " ".join(folded.translate(_KEPT).split())
 
@@ -45,6 +53,7 @@ class _Kept(dict[int, str]):
 
 
 _KEPT = _Kept()
+_KEPT_ASCII = bytes(ord(_KEPT[ord(chr(byte).casefold())]) for byte in range(128)) + bytes(128)
 
 
 def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
@@ -84,39 +93,34 @@ def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
 
 
 def signatures_of(texts: Sequence[str]) -> NDArray[np.uint32]:
-    """MinHash signatures of texts, shape (texts, BANDS, ROWS)."""
-    factors, shifts = np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS), np.uint64)
-    found = np.zeros((len(texts), BANDS * ROWS), dtype=np.uint32)
-    for start in range(0, len(texts), AT_ONCE):
-        hashes, firsts = _hashes(texts[start : start + AT_ONCE])
-        permuted = hashes[:, None] * factors + shifts
-        permuted -= permuted // PRIME * PRIME  # the rest of the division, in half the time
-        found[start : start + len(firsts)] = np.minimum.reduceat(permuted, firsts)
-    return found.reshape(len(texts), BANDS, ROWS)
+    """MinHash signatures of texts, shape (texts, BANDS, ROWS).
 
-
-def _hashes(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """CRC-32 of all shingles of some texts, one text after the other, and where each begins.
-
-    It is the same on every machine and in every run; Python's own hash is not.
+    Shingles are known by their CRC-32. It is the same on every machine and in every run; Python's
+    own hash is not.
     """
-    written = [text.encode() for text in texts]
-    data = np.frombuffer(b"".join(written) + b"\0", np.uint8)
-    # The bytes of UTF-8 that begin a letter, and the end of all.
-    letters = np.flatnonzero(data & 0xC0 != 0x80)
-    lengths = np.array([len(text) for text in texts])
-    numbers = np.maximum(1, lengths - SHINGLE + 1)
-    firsts = np.cumsum(numbers) - numbers
-    own = np.repeat(np.arange(len(texts)), numbers)
-    at = np.arange(len(own)) - firsts[own] + (np.cumsum(lengths) - lengths)[own]
-    starts = letters[at]
-    sizes = letters[at + np.minimum(SHINGLE, lengths)[own]] - starts
-    crc = np.full(len(own), 0xFFFFFFFF, np.uint32)
-    for number in range(int(sizes.max())):
-        here = np.flatnonzero(sizes > number)
-        old = crc[here]
-        crc[here] = _CRC[(old ^ data[starts[here] + number]) & 0xFF] ^ (old >> 8)
-    return (~crc).astype(np.uint64), firsts
+    return _signed(texts)[0]
+
+
+def _signed(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    """Signatures of texts, and their sketches, shape (texts, 5)."""
+    # Here, because what is compiled is not wanted where texts are only made bare.
+    from asr_gate.corpus.text.kernels import smallest
+
+    found = np.zeros((len(texts), BANDS * ROWS), dtype=np.uint32)
+    sketches = np.zeros((len(texts), SKETCH), np.uint64)
+    smallest(*as_bytes(texts), _CRC, _FACTORS, _SHIFTS, SHINGLE, found, sketches)
+    return found.reshape(len(texts), BANDS, ROWS), sketches
+
+
+def as_bytes(texts: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Texts as UTF-8, one after the other, and where each ends."""
+    joined = "".join(texts)
+    written = joined.encode(errors="surrogatepass")
+    sizes: Iterable[int] = map(len, texts)
+    if len(written) > len(joined):
+        sizes = (len(text.encode(errors="surrogatepass")) for text in texts)
+    ends = np.cumsum(np.fromiter(sizes, np.int64, len(texts)))
+    return np.frombuffer(written, np.uint8), ends
 
 
 def _crc_table() -> NDArray[np.uint32]:
@@ -128,52 +132,108 @@ def _crc_table() -> NDArray[np.uint32]:
 
 
 _CRC = _crc_table()
+_FACTORS, _SHIFTS = np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS), np.uint64).astype(np.int64)
+"""Of permutations of all hashes: `(factor * hash + shift) % (2**32 + 15)` (Carter and Wegman 1979).
+"""
 
 
-def keys_of(texts: Sequence[str]) -> NDArray[np.uint64]:
-    """What texts that are alike may share, shape (texts, BANDS): texts that share none are apart.
+def keys_of(texts: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """What texts that are alike may share, shape (texts, BANDS), and their sketches.
 
-    Two are compared by `groups` only if they share one.
+    Two are compared by `groups` only if they share a key. Sketches tell how alike two texts can be
+    at most, shape (texts, SKETCH).
     """
-    halves: NDArray[np.uint64] = signatures_of(texts).view(np.uint64)
+    signatures, sketches = _signed(texts)
+    halves: NDArray[np.uint64] = signatures.view(np.uint64)
     mixed = halves[:, :, 0] * _MIX[0] + np.arange(BANDS, dtype=np.uint64)
     mixed = (mixed ^ mixed >> np.uint64(29)) * _MIX[1] + halves[:, :, 1]
     mixed = (mixed ^ mixed >> np.uint64(32)) * _MIX[0]
-    found: NDArray[np.uint64] = mixed ^ mixed >> np.uint64(29)
-    return found
+    return mixed ^ mixed >> np.uint64(29), sketches
 
 
-def with_company(blocks: Iterable[NDArray[np.uint64]], most: int = MOST_KEYS) -> NDArray[np.bool_]:
-    """Which rows share a key with another row, of however many; keys lie on disk meanwhile.
+def with_company(
+    blocks: Iterable[tuple[NDArray[np.uint64], NDArray[np.uint64]]],
+    least: float,
+    most: int = MOST_KEYS,
+) -> NDArray[np.bool_]:
+    """Which rows share a key with another row that they may be like, of however many.
+
+    Keys and sketches lie on disk meanwhile.
 
     Args:
-        blocks: keys of the rows, some rows at a time, shape (rows, keys).
+        blocks: some rows at a time: keys, shape (rows, keys), of which the first one is shared by
+            what is the same; and sketches.
+        least: similarity of texts that are alike, as for `groups`.
         most: keys that are sorted together.
     """
     width = count = 0
-    with tempfile.TemporaryFile(dir=big_file_folder()) as file:
-        for block in blocks:
-            width = block.shape[1]
-            count += len(block)
-            file.write(np.ascontiguousarray(block).data)
-        file.flush()
+    with (
+        tempfile.TemporaryFile(dir=big_file_folder()) as file,
+        tempfile.TemporaryFile(dir=big_file_folder()) as sketches,
+    ):
+        for keys, sketched in blocks:
+            width = keys.shape[1]
+            count += len(keys)
+            file.write(np.ascontiguousarray(keys).data)
+            sketches.write(np.ascontiguousarray(sketched).data)
         found = np.zeros(count, np.bool_)
         passes = -(-count * width // most)
         for number in range(passes):
             # Keys are as good as random, so that each part has about as many.
             parts = []
-            file.seek(0)
             begin = 0
-            while len(some := np.fromfile(file, np.uint64, most)):
+            for some in _read(file, AT_ONCE):
                 at = np.flatnonzero(some % np.uint64(passes) == number)
                 parts.append((some[at], begin + at))
                 begin += len(some)
             keys, places = (np.concatenate(one) for one in zip(*parts, strict=True))
-            order = np.argsort(keys, kind="stable")
-            same = keys[order[1:]] == keys[order[:-1]]
-            found[places[order[1:][same]] // width] = True
-            found[places[order[:-1][same]] // width] = True
+            del parts
+            _mark(keys, places, width, sketches, least, found)
     return found
+
+
+def _mark(
+    keys: NDArray[np.uint64],
+    places: NDArray[np.int64],
+    width: int,
+    sketches: IO[bytes],
+    least: float,
+    found: NDArray[np.bool_],
+) -> None:
+    """Mark the rows of some keys that share one with a row that they may be like."""
+    from asr_gate.corpus.text.kernels import mark_alike
+
+    order = np.argsort(keys, kind="stable")
+    keys, places = keys[order], places[order]
+    again = keys[1:] == keys[:-1]
+    shared = np.zeros(len(keys), np.bool_)
+    shared[1:] = again
+    shared[:-1] |= again
+    keys, places = keys[shared], places[shared]
+    if not len(keys):
+        return
+    starts = np.flatnonzero(np.concatenate([[True], keys[1:] != keys[:-1]]))
+    ends = np.append(starts[1:], len(keys))
+    rows = places // width
+    wanted = np.unique(rows)
+    edges = np.searchsorted(wanted, np.arange(0, len(found) + AT_ONCE, AT_ONCE))
+    here = [
+        block.reshape(-1, SKETCH)[wanted[start:end] - number * AT_ONCE]
+        for number, (block, (start, end)) in enumerate(
+            zip(_read(sketches, AT_ONCE * SKETCH), pairwise(edges), strict=True)
+        )
+    ]
+    mark_alike(
+        *(starts, ends, places[starts] % width == 0, rows, np.searchsorted(wanted, rows)),
+        *(np.concatenate(here), (1 - least) / (1 + least) + ROUNDED, MOST_MET, found),
+    )
+
+
+def _read(file: IO[bytes], many: int) -> Iterator[NDArray[np.uint64]]:
+    """A file of numbers from its start, so many at a time."""
+    file.seek(0)
+    while stored := file.read(8 * many):
+        yield np.frombuffer(stored, np.uint64)
 
 
 def _shingles(text: str) -> set[bytes]:

@@ -16,6 +16,7 @@ _UNITS = "%°$€£₪¥₽₴"
 _DIGITS = re.compile(
     rf"(?<![\w.,:/+{_UNITS}-])(?:[2-9]|[1-9][0-9])(?![\w:/+-]|\s?[{_UNITS}]|[.,]\w)"
 )
+_DIGIT = re.compile("[0-9]")
 _WORD = re.compile(r"[^\W\d_]+")
 
 
@@ -37,9 +38,13 @@ def small_numbers(text: str, language: str) -> SmallNumbers:
     names, vocabulary = _names(language)
     if not names:
         return SmallNumbers({}, {})
-    digits = {int(match[0]): match[0] for match in _DIGITS.finditer(text)}
+    digits = {}
+    if _DIGIT.search(text):
+        digits = {int(match[0]): match[0] for match in _DIGITS.finditer(text)}
     words: dict[int, str] = {}
     found = _WORD.findall(text.lower())
+    if vocabulary.isdisjoint(found):
+        return SmallNumbers(digits, words)
     for numeral, group in groupby(found, vocabulary.__contains__):
         if numeral and (run := tuple(group)) in names:
             words[names[run]] = " ".join(run)

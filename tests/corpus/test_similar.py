@@ -76,10 +76,10 @@ def test_every_text_has_a_group_and_equal_ones_the_same(texts: list[str]) -> Non
 
 def test_only_texts_that_share_something_have_company() -> None:
     texts = [*SENTENCES, SENTENCES[3], SENTENCES[5] + " again"]
-    keys = keys_of(texts)
-    parts = [keys[:7], keys[7:]]
-    found = with_company(parts, most=100).nonzero()[0].tolist()
-    assert found == with_company(parts).nonzero()[0].tolist()
+    keys, sketches = keys_of(texts)
+    parts = [(keys[:7], sketches[:7]), (keys[7:], sketches[7:])]
+    found = with_company(parts, 0.7, most=100).nonzero()[0].tolist()
+    assert found == with_company(parts, 0.7).nonzero()[0].tolist()
     assert {3, 5, len(texts) - 2, len(texts) - 1} <= set(found)
     assert len(found) < len(texts) / 2
-    assert with_company([]).tolist() == []
+    assert with_company([], 0.7).tolist() == []

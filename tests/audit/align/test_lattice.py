@@ -26,6 +26,7 @@ from asr_gate.audit.align.problem import UNWRITTEN, Problem
 from asr_gate.audit.controls.calibrate import USUAL
 from asr_gate.audit.records.alignment import Alignment, Unalignable
 from asr_gate.corpus.speech.activity import spans
+from asr_gate.corpus.compiled import compiled
 from asr_gate.corpus.text.letters import spell
 from tests.audit.align.grammar import Penalties, best_of, score_of
 from tests.audit.align.synthetic import (
@@ -679,7 +680,7 @@ def test_where_nothing_can_be_cached_it_is_compiled_all_the_same(
     monkeypatch.setattr(caching.tempfile, "TemporaryFile", refuse)
     with pytest.raises(RuntimeError, match="cannot cache"):
         numba.njit(cache=True)(_double)
-    assert kernels._compiled(_double)(21) == 42
+    assert compiled(_double)(21) == 42
 
 
 def _double(number: int) -> int:
