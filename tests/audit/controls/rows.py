@@ -41,7 +41,9 @@ def row(
 ) -> Measured:
     """One utterance of two words and three gaps."""
     words = tuple(
-        AlignedWord("letter", 6, at, at + 0.4, True, True, confidence, deletion, other, masked=False)
+        AlignedWord(
+            "letter", 6, at, at + 0.4, True, True, confidence, deletion, other, masked=False
+        )
         for at in (0.1, 0.5)
     )
     gaps = tuple(
