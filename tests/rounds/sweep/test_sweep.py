@@ -117,6 +117,7 @@ def test_what_the_tracker_gets() -> None:
     assert tracker.log_metrics.call_args.args[0]["sweep/adopted"] == int(made.best().adopted)
     files = [path.name for path in tracker.log_artifact.call_args.args[0]]
     assert files == ["report.md", "report.png", "best.yaml"]
+    assert Path("sweeps/sweep/report.png").stat().st_size > 1000
     assert "not confirmed" in Path("sweeps/sweep/report.md").read_text()
 
 
