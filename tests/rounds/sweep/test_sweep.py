@@ -15,6 +15,7 @@ import pytest
 
 from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
+from asr_gate.rounds.sweep.picture import draw
 from asr_gate.rounds.sweep.sweep import Sweep
 from asr_gate.rounds.sweep.track import log_sweep
 from asr_gate.rounds.sweep.trials import STARTS
@@ -107,7 +108,8 @@ def test_several_finalists_share_the_risk() -> None:
     assert len(models) == 2  # the others are deleted
 
 
-def test_what_the_tracker_gets() -> None:
+def test_what_the_tracker_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr_gate.rounds.sweep.report.draw", draw)
     made = sweep(FEW)
     made.run()
     tracker = create_autospec(Tracker, instance=True)
