@@ -46,7 +46,6 @@ def test_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = {word.strip(":;,") for line in said for word in line.split()}
     files = {word for word in words if word.endswith((".yaml", ".jsonl", ".md"))}
     assert len(files) >= 3 and all(Path(word).exists() for word in files)
-    assert (sweep / "report.png").stat().st_size > 1000
 
 
 def test_no_folder_of_others(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from asr_gate.audit.gate import NoVerdict
 from asr_gate.corpus.errors import UserError
+from asr_gate.rounds.sweep.picture import draw
 from asr_gate.rounds.sweep.sweep import Sweep
 from asr_gate.rounds.sweep.track import log_sweep
 from asr_gate.rounds.sweep.trials import STARTS
@@ -107,7 +108,8 @@ def test_several_finalists_share_the_risk() -> None:
     assert len(models) == 2  # the others are deleted
 
 
-def test_what_the_tracker_gets() -> None:
+def test_what_the_tracker_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("asr_gate.rounds.sweep.report.draw", draw)
     made = sweep(FEW)
     made.run()
     tracker = create_autospec(Tracker, instance=True)
@@ -117,6 +119,7 @@ def test_what_the_tracker_gets() -> None:
     assert tracker.log_metrics.call_args.args[0]["sweep/adopted"] == int(made.best().adopted)
     files = [path.name for path in tracker.log_artifact.call_args.args[0]]
     assert files == ["report.md", "report.png", "best.yaml"]
+    assert Path("sweeps/sweep/report.png").stat().st_size > 1000
     assert "not confirmed" in Path("sweeps/sweep/report.md").read_text()
 
 
