@@ -137,7 +137,7 @@ NAKDIMON = [
     "וּזָהַב הָאָרֶץ הַהִיא טוֹב שָׁם הַבְּדוֹלַח וְאֶבֶן הַשּׁוֹהֶם",
     "אוֹסֶף גֵּיאוֹמֶטְרִי",
 ]
-"""What the package `nakdimon` 0.1.2 makes of texts: final letters are letters of their own to it."""
+"""What the package `nakdimon` 0.1.2 makes of texts; final letters are letters of their own."""
 
 
 def test_points_are_those_of_the_package() -> None:
