@@ -561,7 +561,7 @@ def test_both_hebrew_spellings_of_a_word_are_the_same() -> None:
     assert loss("מר", "ומר") >= 10, "and"
     assert loss("של", "שלו") >= 10, "his"
     assert loss("שרים", "שמרים") >= 10, "a consonant"
-    assert loss("קול בכם", "כול בקם") == 0, "they sound alike"
+    assert loss("קול בכם", "כול בקם") < 1e-3, "they sound alike"
     assert loss("קול", "חול") >= 9, "neither is said as the other"
 
 
