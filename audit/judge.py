@@ -212,8 +212,8 @@ def _judge_one(row: Measured, calibration: Calibration, delay: Delay) -> Judged:
         )
         for gap, (start, end) in zip(row.gaps, gap_times, strict=True)
     )
-    # Such a stretch lies between two words that the path keeps, in the gaps between these. It counts
-    # where a word beside it is left out, or where its speech is probably not transcribed.
+    # Unaligned speech lies in the gaps between words that the path keeps. It counts where a word
+    # beside it is left out, or where it is probably not transcribed.
     counts = [
         (own.start, own.end)
         for own, gap, word in zip_longest(row.gaps, gaps, words)

@@ -25,6 +25,10 @@ VOWEL_LETTERS = frozenset("וי")
 """Hebrew letters that stand for vowels in the full spelling alone (ktiv male, not ktiv haser), so
 that the same word is written with them and without."""
 
+ALIKE = {"א": "אע", "ע": "אע", "ט": "טת", "ת": "טת", "ק": "קכ", "כ": "כקחך", "ך": "ךכח", "ח": "חכך"}
+"""Hebrew letters with those that most people say alike today: which of them is written cannot be
+heard, so that each is as likely as all of them together."""
+
 UNWRITTEN = 1.0
 """What it costs to pass over one inside a word, nats. That halves what the other spelling costs
 people's speech; without a cost it would be nothing, but wrong texts would fit better, too."""
@@ -114,13 +118,14 @@ def prepare(
     A character that the model does not know is a wildcard. It costs what an average letter costs:
     the expected log-probability, at each frame, of a letter drawn from the letters' own
     distribution there. A character that stands for no sound is a blank. A vowel letter inside a
-    word may be a blank, at a cost.
+    word may be a blank, at a cost. Letters of `ALIKE` share their probability.
 
     Args:
         emission: log-probabilities, shape (frames, tokens).
         model: blank, separator and stride.
         activity: where speech activity is, in order; None: not known, and no word counts as masked.
     """
+    emission = _by_sound(emission, model)
     frames, columns = emission.shape
     vowels = _vowels(model)
     scores = np.empty((frames, columns + len(vowels) + 2), np.float32)
@@ -145,6 +150,22 @@ def prepare(
         begins &= greedy != column
     sound = _seconds_before(np.arange(frames + 1) * model.stride, activity or ())
     return PreparedEmission(scores, begins.astype(np.float32), sound)
+
+
+def _by_sound(emission: Emission, model: ModelInfo) -> Emission:
+    """The emission with what letters that sound alike have together, for each of them."""
+    column = {token: c for c, token in enumerate(model.tokens)}
+    groups = {
+        column[letter]: [column[one] for one in alike if one in column]
+        for letter, alike in ALIKE.items()
+        if letter in column
+    }
+    if not groups:
+        return emission
+    shared = emission.copy()
+    for letter, columns in groups.items():
+        shared[:, letter] = np.logaddexp.reduce(emission[:, columns], axis=1)
+    return shared
 
 
 def _seconds_before(times: NDArray[np.float64], spans: Sequence[Span]) -> NDArray[np.float64]:

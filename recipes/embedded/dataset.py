@@ -105,7 +105,11 @@ def run_job(job: Job) -> tuple[float, int]:
 
 
 def jobs(out: Path, language: Language, utterances: int, seed: int) -> list[Job]:
-    """Jobs of all synthesizers, shuffled, and one by the voice that is held out."""
+    """Jobs of all synthesizers, shuffled, and one by the voice that is held out.
+
+    Raises:
+        SystemExit: the language's texts are too few.
+    """
     rng = random.Random(seed)
     pool = iter(language.sentences(rng))
     planned = []
@@ -113,6 +117,11 @@ def jobs(out: Path, language: Language, utterances: int, seed: int) -> list[Job]
         split = "held_out" if kind == language.held_out else "train"
         for _ in range(max(1, round(share * utterances / JOB))):
             batch = [sentence for _, sentence in zip(range(JOB), pool, strict=False)]
+            if not batch:
+                raise SystemExit(
+                    f"error: languages/{language.code}.py has too few texts for {utterances} "
+                    "utterances; ask for fewer by --utterances, or add a source"
+                )
             planned.append((kind, split, batch))
     rng.shuffle(planned)
     return [Job(i, language.code, *plan, seed * 100_003 + i, out) for i, plan in enumerate(planned)]

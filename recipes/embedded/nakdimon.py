@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence, pad_sequence
 
 LETTERS = "אבגדהוזחטיךכלםמןנסעףפץצקרשת"
-FINALS = dict(zip("ךםןףץ", "כמנפצ", strict=True))
 # The tables of Nakdimon's characters and marks; "" is padding or no mark.
 CHARACTERS = ("", *"HO5", *" !\"'(),-.:;?", *LETTERS)
 POINTS = ("", "", *map(chr, range(0x5B0, 0x5BD)), "\u05b7")
@@ -109,6 +108,7 @@ class Nakdimon:
 
 
 def _index(letter: str) -> int:
-    """Of a letter, a space or plain punctuation; of anything else that of Nakdimon's `O`."""
-    letter = FINALS.get(letter, letter)
-    return CHARACTERS.index(letter if letter in CHARACTERS[4:] else "O")
+    """Of a letter, a space or plain punctuation; else that of Nakdimon's `5` or `O`."""
+    if letter in CHARACTERS[4:]:
+        return CHARACTERS.index(letter)
+    return CHARACTERS.index("5" if letter.isdigit() else "O")

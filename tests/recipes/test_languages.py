@@ -34,6 +34,11 @@ def test_a_language_fits_the_network(code: str) -> None:
     assert language.held_out not in language.shares
 
 
+def test_the_page_shows_the_smallest_language_as_it_is() -> None:
+    recipe = Path(es.__file__).parents[1]
+    assert Path(es.__file__).read_text("utf-8") in (recipe / "README.md").read_text("utf-8")
+
+
 def test_hebrew_is_written_without_points_and_signs() -> None:
     assert he.normalise("צה״ל, ג'ירפה – תל־אביב!") == "צהל גירפה תל אביב"
     assert es.normalise("¿Mañana, o pingüino?") == "mañana o pinguino"
@@ -111,6 +116,8 @@ def test_a_second_run_goes_on_with_what_is_missing(
     assert first[0].shard.exists()
     dataset.plan(out, tiny(), 4, 2)
     assert not first[0].shard.exists(), "of another set"
+    with pytest.raises(SystemExit, match="too few texts for 4 utterances; ask for fewer"):
+        dataset.plan(out, tiny(4), 4, 3)
 
 
 def test_archives_are_read_where_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,3 +130,18 @@ def test_archives_are_read_where_they_lie(tmp_path: Path, monkeypatch: pytest.Mo
         "some-*.whl": "some-1.0.whl",
         "other-*.whl": "",
     }
+
+
+NAKDIMON = [
+    "וְיִּקְרָא אֱלוֹהִים לָרָקִיעַ שָׁמַיִים וִיְהִי עֶרֶב וַיְהִי בּוֹקֶר יוֹם שְׁנִּי",
+    "וּזָהַב הָאָרֶץ הַהִיא טוֹב שָׁם הַבְּדוֹלַח וְאֶבֶן הַשּׁוֹהֶם",
+    "אוֹסֶף גֵּיאוֹמֶטְרִי",
+]
+"""What the package `nakdimon` 0.1.2 makes of texts; final letters are letters of their own."""
+
+
+def test_points_are_those_of_the_package() -> None:
+    pytest.importorskip("h5py", reason="the recipe's packages are not installed")
+    from recipes.embedded.nakdimon import Nakdimon
+
+    assert Nakdimon().point([he.re.sub(he.POINTS, "", text) for text in NAKDIMON]) == NAKDIMON

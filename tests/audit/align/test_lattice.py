@@ -547,7 +547,7 @@ def test_a_wildcard_costs_what_an_average_letter_costs() -> None:
 
 def test_both_hebrew_spellings_of_a_word_are_the_same() -> None:
     """Letters for vowels inside a word may be left out of what is heard, at a cost."""
-    model = replace(MODEL, language="he", tokens=("-", " ", *"אבדוילםמרש"))
+    model = replace(MODEL, language="he", tokens=("-", " ", *"אבדוילםמרשקכח"))
 
     def loss(heard: str, written: str) -> float:
         columns = [model.tokens.index(c) for c in said(heard)]
@@ -562,6 +562,8 @@ def test_both_hebrew_spellings_of_a_word_are_the_same() -> None:
     assert loss("מר", "ומר") >= 10, "and"
     assert loss("של", "שלו") >= 10, "his"
     assert loss("שרים", "שמרים") >= 10, "a consonant"
+    assert loss("קול בכם", "כול בקם") < 1e-3, "they sound alike"
+    assert loss("קול", "חול") >= 9, "neither is said as the other"
 
 
 @pytest.mark.parametrize(
