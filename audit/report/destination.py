@@ -119,9 +119,11 @@ class Destination:
             return set()
         there = {name for name in BESIDE if self._has(name)}
         when = made.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
-        for name in [*sorted(there), REPORT_FILE]:
-            kept = storage.joined(self.url, f"{HISTORY}/{when}/{name}")
-            storage.copy(storage.joined(self.url, name), kept)
+        # If an upload was killed, the tables beside the earlier report may be new ones by now.
+        if not self._has(f"{HISTORY}/{when}/{REPORT_FILE}"):
+            for name in [*sorted(there), REPORT_FILE]:
+                kept = storage.joined(self.url, f"{HISTORY}/{when}/{name}")
+                storage.copy(storage.joined(self.url, name), kept)
         return there
 
     def _has(self, name: str) -> bool:

@@ -59,6 +59,7 @@ def test_without_it_the_bundled_corpus_is_read() -> None:
         ("[corpus]\nmanifests = 'x'", r"corpus\.manifests: .*list"),
         ("[output]\nreports = '../x'", r"output\.reports: \.\./x lies outside"),
         ("[output]\nruns = '/tmp'", r"output\.runs: /tmp lies outside"),
+        ("[output]\nreports = 's3://b/x'", r"output\.reports: s3://b/x lies outside"),
         ("[tracking]\nbase_url = 'http://x'", r"tracking\.base_url: there is no such key"),
         ("[corpus", "not TOML"),
     ],

@@ -204,6 +204,14 @@ def test_an_audit_of_the_store_equals_the_local_one(
     assert load_report(audit).content.seal == here.content.seal
     (when,) = storage.listed(f"{audit}/history", 9)
     assert load_report(f"{audit}/history/{when}").content.seal == there.content.seal
+    # What shares measured is there for whoever merges it.
+    part = place.folder / "shards" / "part-1.json"
+    part.parent.mkdir(parents=True)
+    part.write_text("{}")
+    place.upload_shards()
+    shutil.rmtree(place.folder)
+    place.fetch_shards()
+    assert part.read_text() == "{}"
 
 
 def test_a_corpus_on_a_web_server(
@@ -367,7 +375,7 @@ def test_what_was_fetched_first_goes_first_unless_it_is_open(
 ) -> None:
     versions = {f"s3://b/{name}": Version(100, name) for name in "abcde"}
     monkeypatch.setattr(storage, "version_of", versions.__getitem__)
-    monkeypatch.setattr(storage, "pieces", lambda url, version: [url.encode().ljust(100)])
+    monkeypatch.setattr(storage, "pieces", lambda url, *span: [url.encode().ljust(100)])
     kept = objects._Objects(tmp_path, 250)
     with kept.held("s3://b/a") as first:
         for name in "bcd":
