@@ -132,7 +132,9 @@ def _crc_table() -> NDArray[np.uint32]:
 
 
 _CRC = _crc_table()
-_FACTORS, _SHIFTS = np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS), np.uint64).astype(np.int64)
+_FACTORS, _SHIFTS = (
+    np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS), np.uint64).astype(np.int64)
+)
 """Of permutations of all hashes: `(factor * hash + shift) % (2**32 + 15)` (Carter and Wegman 1979).
 """
 

@@ -25,8 +25,8 @@ from asr_gate.audit.align.passes import PENALTIES, solve_single_edit, solve_unco
 from asr_gate.audit.align.problem import UNWRITTEN, Problem
 from asr_gate.audit.controls.calibrate import USUAL
 from asr_gate.audit.records.alignment import Alignment, Unalignable
-from asr_gate.corpus.speech.activity import spans
 from asr_gate.corpus.compiled import compiled
+from asr_gate.corpus.speech.activity import spans
 from asr_gate.corpus.text.letters import spell
 from tests.audit.align.grammar import Penalties, best_of, score_of
 from tests.audit.align.synthetic import (
