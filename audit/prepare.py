@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from asr_gate.corpus.environment import in_ci
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.fingerprint import Fingerprint, fingerprint
 from asr_gate.corpus.objects import RemoteAudio, prefetched
-from asr_gate.corpus.rows import chosen, columns
+from asr_gate.corpus.rows import Columns, chosen, columns
 from asr_gate.corpus.speech.decoding import Decoder
 from asr_gate.corpus.streamed import Streamed, some
 from asr_gate.corpus.utterance import Corpus, Seconds, Utterance
@@ -323,19 +322,19 @@ def _require_sense(corpus: Corpus, settings: Settings) -> None:
 
 def lengths_of(corpus: Corpus) -> Mapping[str, Seconds]:
     """Lengths of all utterances by manifest or header; 0: unreadable."""
-    rows, lengths = corpus.utterances, array("d")
+    rows, lengths = corpus.utterances, Columns(1)
     decoder = Decoder()
     without = chosen(rows, (d for (d,) in columns(rows, "duration")), lambda d: d is None)
     unknown = prefetched((row for row, _ in without), lambda u: u.audio)
     try:
         for (duration,) in columns(rows, "duration"):
             found = decoder.stored_duration(next(unknown)) if duration is None else duration
-            lengths.append(found or 0.0)
+            lengths.append((found or 0.0,))
     finally:
         decoder.stop()
 
     def stream() -> Iterator[tuple[str, Seconds]]:
         ids = (identity for (identity,) in columns(rows, "id"))
-        return zip(ids, lengths, strict=True)
+        return zip(ids, lengths.column(0), strict=True)
 
     return Streamed(stream, len(rows))

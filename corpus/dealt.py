@@ -7,6 +7,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    _T = TypeVar("_T", bound=np.generic)
 
 BUCKETS = 256
 AT_ONCE = 1 << 16
@@ -19,6 +26,18 @@ def big_file_folder() -> str | None:
     `/tmp` may lie in memory.
     """
     return os.environ.get("TMPDIR") or ("/var/tmp" if Path("/var/tmp").is_dir() else None)  # noqa: S108
+
+
+def on_disk(array: NDArray[_T]) -> NDArray[_T]:
+    """An array in a file without a name, of which only what is looked at is in memory."""
+    import numpy as np  # here, because the gate works without it
+
+    if not array.size:
+        return array
+    with tempfile.TemporaryFile(dir=big_file_folder()) as file:
+        file.write(np.ascontiguousarray(array).data)
+        file.flush()
+        return np.memmap(file, array.dtype, "r", shape=array.shape)
 
 
 class Dealt:

@@ -129,7 +129,7 @@ def _packed(column: Sequence[Any]) -> bytes:
     """A column; one whose values repeat as its different values, and which is where."""
     places = {value: place for place, value in enumerate(dict.fromkeys(column))}
     if len(places) > len(column) // 2:
-        return marshal.dumps((column, None), PLAIN)
+        return marshal.dumps((tuple(column), None), PLAIN)
     numbers = array("H", map(places.__getitem__, column))
     return marshal.dumps((tuple(places), numbers.tobytes()), PLAIN)
 
@@ -196,7 +196,8 @@ class Rows(Sequence[Utterance]):
         for identity, text, place, *others, roots in fields:
             if place not in sounds:
                 sounds[place] = _audio(place)
-            yield Utterance(identity, text, sounds[place], *others, every[roots])
+            row: Any = identity, text, sounds[place], *others, every[roots]
+            yield Utterance(*row)
 
     def __iter__(self) -> Iterator[Utterance]:
         for number in range(-(-len(self) // BLOCK)):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_gate.audit.checks.rule import Written
-from asr_gate.corpus.rows import BLOCK, chosen, columns
+from asr_gate.corpus.rows import BLOCK, columns
 from asr_gate.corpus.text.similar import BANDS, SKETCH, bare, groups, keys_of, with_company
 from asr_gate.corpus.utterance import Corpus
 
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 def alike(corpus: Corpus, limits: CorpusPolicy) -> list[Written]:
     """The transcripts that may be like another one, with what each is like."""
     sides = corpus.utterances, corpus.others
-    many = iter(with_company(_keys(corpus, limits), limits.near_duplicate).tolist())
+    many = np.flatnonzero(with_company(_keys(corpus, limits), limits.near_duplicate))
+    first = len(corpus.utterances)
+    numbers = many[many < first], many[many >= first] - first
     found = [
-        (row, judged)
-        for rows, judged in zip(sides, (True, False), strict=True)
-        for row, _ in chosen(rows, islice(many, len(rows)), bool)
+        (rows[at], judged)
+        for rows, members, judged in zip(sides, numbers, (True, False), strict=True)
+        for at in members.tolist()
     ]
     texts = [bare(row.text) for row, _ in found]
     long = [text for text in texts if len(text) >= limits.near_duplicate_letters]

@@ -197,14 +197,14 @@ def _hashed(codes: Array) -> Array:
 
 def _inverted(texts: Sequence[str]) -> tuple[Array, Array, Array, Array]:
     """All trigrams, where each one's texts begin, these, and how many trigrams each text has."""
-    lengths = [len(text) for text in texts]
-    owner = np.repeat(np.arange(len(texts), dtype=np.uint32), lengths)
-    hashed = _hashed(_codes("".join(texts)))
-    whole = owner[2:] == owner[:-2]
-    pairs = (hashed[whole] << HALF) | owner[:-2][whole]
-    del hashed, owner, whole
-    pairs.sort()
-    pairs = pairs[np.concatenate([[True], pairs[1:] != pairs[:-1]])] if len(pairs) else pairs
+    # Here, because a report is read without what is compiled.
+    from asr_gate.audit.pairing.kernels import pairs_in_order
+
+    ends = np.cumsum([len(text) for text in texts], dtype=np.int64)
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), np.uint32)
+    room = np.empty((2, len(codes)), np.uint64)
+    number, in_first = pairs_in_order(codes, ends, MIX, *room)
+    pairs = room[0 if in_first else 1, :number]
     grams = (pairs >> HALF).astype(np.uint32)
     texts_of = pairs.astype(np.uint32)  # the lower half
     changes = np.flatnonzero(grams[1:] != grams[:-1]) + 1

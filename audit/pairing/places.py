@@ -9,19 +9,19 @@ from functools import cached_property
 import numpy as np
 
 from asr_gate.audit.records.pairing import Pattern, PatternKind
-from asr_gate.corpus.dealt import repeated
+from asr_gate.corpus.dealt import on_disk, repeated
 from asr_gate.corpus.rows import Rows, columns
 from asr_gate.corpus.utterance import Corpus
 
 
 class _Places(Mapping[str, int]):
-    """Places of the rows of a large corpus by id: 16 bytes a row."""
+    """Places of the rows of a large corpus by id, on disk."""
 
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
         hashes = np.fromiter((hash(one) for (one,) in rows.columns("id")), np.int64, len(rows))
-        self._order = np.argsort(hashes, kind="stable").astype(np.uint32)
-        self._hashes = hashes[self._order]
+        order = np.argsort(hashes, kind="stable").astype(np.uint32)
+        self._order, self._hashes = on_disk(order), on_disk(hashes[order])
 
     def __getitem__(self, identity: str) -> int:
         at = int(np.searchsorted(self._hashes, hash(identity)))

@@ -25,6 +25,7 @@ from asr_gate.audit.pairing.texts import TextFile
 from asr_gate.audit.records.measured import Measured
 from asr_gate.audit.records.pairing import OtherText, SearchedFile
 from asr_gate.audit.sample.lot import lot
+from asr_gate.corpus.dealt import on_disk
 from asr_gate.corpus.errors import UserError
 from asr_gate.corpus.rows import columns
 from asr_gate.corpus.text.letters import Transcript
@@ -51,7 +52,7 @@ MAX_CELLS = 50_000_000
 class TextSearch:
     """All texts of a corpus and of files, to be searched by what is heard.
 
-    In memory are some 40 bytes a text; the texts of files are on disk alone.
+    All of it is on disk; while it is indexed, some 40 bytes a text are in memory.
     """
 
     def __init__(
@@ -98,8 +99,9 @@ class TextSearch:
                 raise UserError(f"--texts {file.name}: no text in it")
             self._ends.append(len(keys))
         known = np.frombuffer(keys, np.uint64)
-        self._order = np.argsort(known, kind="stable")
-        self._keys = known[self._order]
+        order = np.argsort(known, kind="stable")
+        self._keys, self._order = on_disk(known[order]), on_disk(order)
+        del order
         script = f"Latin, {model.info.language}" if model.info.romanised else "as written"
         self._index = TextIndex(
             known,

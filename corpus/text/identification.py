@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any
 from unicodedata import normalize
 
 import numpy as np
 
+from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.text.hebrew import without_marks
 from asr_gate.corpus.text.language import closest_code, same_language
 
@@ -72,9 +75,18 @@ def may_fit_better(texts: Sequence[str], language: str, least: float) -> list[in
     model = _model()
     same = np.array([_same(one, own) for one in model.languages])
     places = [place for place, text in enumerate(texts) if len(text) >= LEAST_LETTERS]
-    data, ends = as_bytes([_prepared(texts[place]) for place in places])
+    prepared = [_prepared(texts[place]) for place in places]
     found = np.zeros(len(places))
-    margins(data, ends, *model.arrays, same, model.languages.index(own), found)
+    cores = usable_cores()
+    edges = [len(places) * core // cores for core in range(cores + 1)]
+
+    def look_over(start: int, end: int) -> None:
+        of_own = model.languages.index(own)
+        margins(*as_bytes(prepared[start:end]), *model.arrays, same, of_own, found[start:end])
+
+    with ThreadPoolExecutor(cores) as pool:  # the interpreter lock is not held
+        for done in [pool.submit(look_over, *one) for one in pairwise(edges)]:
+            done.result()
     return [places[at] for at in np.flatnonzero(found > least).tolist()]
 
 
@@ -92,15 +104,19 @@ class _Model:
 
         _known()  # which loads it
         known: Any = langid.IDENTIFIER
-        table = known.nb_ptc.astype(np.float32)
+        exact = known.nb_ptc.astype(np.float32)
+        scale = float(2.0 ** np.ceil(np.log2(abs(exact).max() / 32767)))
+        table = np.rint(exact / scale).astype(np.int16)
+        off = float(abs(table * np.float32(scale) - exact).max())
         self.languages: list[str] = list(map(str, known.nb_classes))
         self.arrays: tuple[Any, ...] = (
             np.asarray(known.tk_nextmove),
             np.asarray(known.tk_row, np.uint32) << np.uint32(8),
             np.asarray(known.tk_output, np.int32),
             table,
+            scale,
             known.nb_pc.astype(np.float32),
-            float(abs(table).max()),
+            off,
         )
 
 

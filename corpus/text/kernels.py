@@ -17,7 +17,7 @@ ROUNDING = 2.0**-23
 
 
 @_fast
-def margins(data, ends, moves, bases, features, table, prior, largest, same, own, found):
+def margins(data, ends, moves, bases, features, table, scale, prior, off, same, own, found):
     """By how many nats each text may fit another language better than its own, or 0.
 
     The scores of a naive Bayes classifier: log(1 + n) of each feature n times in a text, times its
@@ -27,9 +27,11 @@ def margins(data, ends, moves, bases, features, table, prior, largest, same, own
         data, ends: the texts.
         moves, bases: the next state, by the base of a state and a byte.
         features: of a state, the feature that ends there, or -1.
-        table: of features, logarithms of probability, shape (features, languages).
+        table: of features, logarithms of probability in whole numbers of `scale`, shape
+            (features, languages): as small as it can be, since to read it takes most of the time.
+        scale: what one is worth.
         prior: logarithms of probability of languages.
-        largest: the greatest size of a number in `table`.
+        off: by how much the numbers in `table` may be off.
         same: whether a language counts as the texts' own.
         own: the one whose score is theirs.
         found: is filled, shape (texts,); infinite where a text has no features.
@@ -63,8 +65,9 @@ def margins(data, ends, moves, bases, features, table, prior, largest, same, own
             weight = np.float32(np.log1p(np.float64(counts[feature])))
             counts[feature] = 0
             weights += weight
+            scaled = weight * np.float32(scale)
             for language in range(languages):
-                scores[language] += weight * table[feature, language]
+                scores[language] += scaled * np.float32(table[feature, language])
         if number == 0 or full:
             found[text] = np.inf
             continue
@@ -75,7 +78,7 @@ def margins(data, ends, moves, bases, features, table, prior, largest, same, own
             else:
                 best = max(best, scores[language])
         # Of our sum and of the other one.
-        error = 2 * (number + 8) * ROUNDING * (weights * largest + 100)
+        error = 2 * (number + 8) * ROUNDING * (weights * 32768 * scale + 100) + 2 * weights * off
         if best <= best_same - error:
             found[text] = 0
         else:

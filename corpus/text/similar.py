@@ -73,12 +73,14 @@ def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
     """
     different = list(dict.fromkeys(texts))
     signatures = signatures_of(different)
+    # Most bands are of one text alone, which meets no other one there.
+    again = _come_again(signatures)
     buckets: dict[tuple[int, bytes], list[int]] = {}
     group: dict[str, str] = {}
     for number, text in enumerate(different):
         bands = [
             buckets.setdefault((band, signatures[number, band].tobytes()), [])
-            for band in range(BANDS)
+            for band in np.flatnonzero(again[number]).tolist()
         ]
         met = np.array(sorted(set().union(*bands)), dtype=np.int64)
         alike = (signatures[met] == signatures[number]).sum(axis=(1, 2))
@@ -90,6 +92,18 @@ def groups(texts: Iterable[str], *, least: float) -> dict[str, str]:
                     bucket.append(number)
         group[text] = text if first is None else first
     return group
+
+
+def _come_again(signatures: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    """Which bands of which texts others have, too, shape (texts, BANDS)."""
+    found = np.zeros(signatures.shape[:2], np.bool_)
+    for band in range(BANDS):
+        # In an order in which what is equal stands together.
+        order = np.lexsort(signatures[:, band].T)
+        same = (signatures[order[1:], band] == signatures[order[:-1], band]).all(axis=1)
+        found[order[1:], band] |= same
+        found[order[:-1], band] |= same
+    return found
 
 
 def signatures_of(texts: Sequence[str]) -> NDArray[np.uint32]:
@@ -132,9 +146,8 @@ def _crc_table() -> NDArray[np.uint32]:
 
 
 _CRC = _crc_table()
-_FACTORS, _SHIFTS = (
-    np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS), np.uint64).astype(np.int64)
-)
+_DRAWN = np.random.default_rng(0).integers(1, 2**31, (2, BANDS * ROWS), np.uint64)
+_FACTORS, _SHIFTS = _DRAWN.astype(np.int64)
 """Of permutations of all hashes: `(factor * hash + shift) % (2**32 + 15)` (Carter and Wegman 1979).
 """
 

@@ -119,12 +119,13 @@ def lend_compiled(python: Path) -> None:
         compiled = ours / folder.relative_to(theirs) / "__pycache__"
         if folder.name != "__pycache__" and compiled.is_dir():
             shutil.copytree(compiled, folder / "__pycache__", dirs_exist_ok=True)
-    kernels = theirs / "asr_gate" / "audit" / "align" / "kernels.py"
-    (kernels.parent / "__pycache__").mkdir(exist_ok=True)
-    source = ROOT / "audit" / "align" / "kernels.py"
-    shutil.copystat(source, kernels)  # numba, too, knows a file by its time and size
-    for compiled in (source.parent / "__pycache__").glob("kernels.*.nb[ci]"):
-        shutil.copy2(compiled, kernels.parent / "__pycache__")
+    for room in ("audit/align", "audit/pairing", "corpus/text"):
+        kernels = theirs / "asr_gate" / room / "kernels.py"
+        (kernels.parent / "__pycache__").mkdir(exist_ok=True)
+        source = ROOT / room / "kernels.py"
+        shutil.copystat(source, kernels)  # numba, too, knows a file by its time and size
+        for compiled in (source.parent / "__pycache__").glob("kernels.*.nb[ci]"):
+            shutil.copy2(compiled, kernels.parent / "__pycache__")
 
 
 def test_an_audit_needs_no_torch(audited_there: Installed) -> None:
