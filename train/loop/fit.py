@@ -332,22 +332,23 @@ class _Training:
     def _evaluate(self, name: str) -> Milestone:
         """Evaluate the model, and write it as a checkpoint."""
         assert self.active is not None
-        self.trainee.gather()
-        with self.clock.counting("evaluation"):
-            evaluation = self._transcribe(self.selection.evaluation)
         position = self.position
-        if evaluation is not None:
-            self._report_refused(evaluation.refused)
-            position.scores[name] = evaluation.scores.wer
-        if self.trainee.sharded:
-            self.trainee.whole.to("cpu")
-        with self.clock.counting("checkpoints"):
-            if self.ranks.main:
-                self._write_checkpoint(name)
-                keep = self.recipe.checkpoints
-                prune(self.out, keep.keep, position.scores, keep.best)
-                mark_best(self.out, position.scores)
-            self.ranks.wait()
+        self.trainee.gather()
+        with self.trainee.as_kept():
+            with self.clock.counting("evaluation"):
+                evaluation = self._transcribe(self.selection.evaluation)
+            if evaluation is not None:
+                self._report_refused(evaluation.refused)
+                position.scores[name] = evaluation.scores.wer
+            if self.trainee.sharded:
+                self.trainee.whole.to("cpu")
+            with self.clock.counting("checkpoints"):
+                if self.ranks.main:
+                    self._write_checkpoint(name)
+                    keep = self.recipe.checkpoints
+                    prune(self.out, keep.keep, position.scores, keep.best)
+                    mark_best(self.out, position.scores)
+                self.ranks.wait()
         return Milestone(
             position.epoch,
             self.active.phase.name,
@@ -384,7 +385,7 @@ class _Training:
         if not self.selection.test:
             return
         self.trainee.gather()
-        with self.clock.counting("evaluation"):
+        with self.trainee.as_kept(), self.clock.counting("evaluation"):
             result = self._transcribe(self.selection.test)
         if result is not None:
             self._report_refused(result.refused)
@@ -407,7 +408,8 @@ class _Training:
         with self.clock.counting("checkpoints"):
             self.writer.wait()
             if self.ranks.main:
-                self._write_checkpoint("final")
+                with self.trainee.as_kept():
+                    self._write_checkpoint("final")
                 resume.discard(self.out)
             self.ranks.wait()
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -65,6 +66,10 @@ class Trainee:
         """Names of the parameters that came from a state on disk."""
         self.trained: dict[str, nn.Parameter] = {}
         """Every parameter that any phase so far trained, by name."""
+        self.begun: dict[str, torch.Tensor] = {}
+        """The weights before the first step, where checkpoints keep a share of them."""
+        if recipe.checkpoints.learned_share < 1:
+            self.begun = {name: p.detach().clone() for name, p in model.named_parameters()}
 
     def prepare(self) -> None:
         """Make the model fast, shard it if the recipe says so, and find what each phase trains."""
@@ -163,3 +168,17 @@ class Trainee:
         learnt = saved_buffers(self.model)
         for name, buffer in saved_buffers(self.whole).items():
             buffer.copy_(learnt[name])
+
+    @contextmanager
+    def as_kept(self) -> Iterator[None]:
+        """While it is entered, the whole model has the weights of a checkpoint: see
+        `checkpoints.learned_share`. Call `gather` before."""
+        share, own = self.recipe.checkpoints.learned_share, dict(self.whole.named_parameters())
+        trained = {name: own[name].detach().clone() for name in self.begun}
+        try:
+            for name, begun in self.begun.items():
+                own[name].data.copy_(torch.lerp(begun.to(own[name]), trained[name], share))
+            yield
+        finally:
+            for name, before in trained.items():
+                own[name].data.copy_(before)

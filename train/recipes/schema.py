@@ -124,6 +124,10 @@ class Checkpoints(Section):
     """Type of a checkpoint's weights; auto: bfloat16 on CUDA, where the arithmetic is, and float32
     elsewhere. The state for `--resume` is float32."""
 
+    learned_share: float = Field(default=1.0, gt=0, le=1)
+    """How far the weights of checkpoints are from those that the run began with to the trained
+    ones; evaluations measure them, too. Of little speech, less than all is often better on other
+    speakers (Wortsman et al. 2022, arXiv:2109.01903)."""
     keep: int | None = Field(default=2, ge=1)
     """How many of the newest checkpoints are kept beside the final model; None: all."""
     best: int = Field(default=3, ge=0)

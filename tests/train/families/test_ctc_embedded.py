@@ -19,6 +19,7 @@ from asr_gate.embedded.training import TrainedNet
 from asr_gate.train import recipes
 from asr_gate.train.data.augmentation import Augmentation
 from asr_gate.train.data.rows import Row
+from asr_gate.train.distributed import Ranks
 from asr_gate.train.families.ctc_embedded import (
     WEIGHTS_FILE,
     EmbeddedCtc,
@@ -26,6 +27,7 @@ from asr_gate.train.families.ctc_embedded import (
     LetterExample,
 )
 from asr_gate.train.families.registry import family_of
+from asr_gate.train.loop.trainee import Trainee
 from asr_gate.train.model.lora import add_adapters
 from tests.speech import babble, spoken
 
@@ -163,3 +165,16 @@ def test_what_so_small_a_network_does_not_have_is_refused(model: TrainedNet) -> 
         FAMILY.set_gradient_checkpointing(model, True)
     with pytest.raises(UserError, match="matches no linear layer"):
         add_adapters(FAMILY.load("embedded"), recipes.Lora(layers=["*"]), seed=1)
+
+
+def test_checkpoints_have_a_share_of_what_was_learned() -> None:
+    _, recipe = recipes.load("ctc-embedded", ["checkpoints.learned_share=0.25"])
+    trainee = Trainee(FAMILY.load("embedded"), [], recipe, torch.device("cpu"), Ranks())
+    bias = trainee.whole.output.bias
+    begun = bias.detach().clone()
+    with torch.no_grad():
+        bias.add_(1.0)
+    trained = bias.detach().clone()
+    with trainee.as_kept():
+        torch.testing.assert_close(bias, begun + 0.25)
+    assert torch.equal(bias, trained)
