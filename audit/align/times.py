@@ -26,6 +26,8 @@ RANGE_DB = 40.0
 """Levels are cut off so far under the loud ones."""
 PAUSE: Seconds = 0.15
 """Words that lie further apart than this have a pause between them, unless speech goes on there."""
+INSERTED = 3.0
+"""Insertion score from which speech between two words seems untranscribed: odds of 20 to 1."""
 REACH: Seconds = 0.12
 """How far speech activity may move the start of a word that follows a pause, and how far it may end
 from a word or begin and still lie beside it."""
@@ -100,8 +102,8 @@ def sound_times(
 
     The boundary between two words without a pause is where the first letter of the second (by
     half), the last letter of the first and the separator (by a quarter each) put it. Words that lie
-    further apart have no pause between them either if speech goes on there. A word after a pause
-    begins where speech activity begins, if that is near.
+    further apart have no pause between them either if speech goes on there, and none of it seems
+    untranscribed. A word after a pause begins where speech activity begins, if that is near.
 
     Args:
         words, gaps: with the model's own times.
@@ -120,7 +122,7 @@ def sound_times(
             # From the word before to the word after, as their letters have it.
             starts[i], ends[i] = word.start - delay.delay, word.end - delay.delay
             continue
-        if i > 0 and words[i - 1].placed and _joined(ends[i - 1], starts[i], active):
+        if i > 0 and words[i - 1].placed and _joined(ends[i - 1], starts[i], gaps[i], active):
             separator = gaps[i].separator
             third = ends[i - 1] if separator is None else separator - delay.delay
             starts[i] = ends[i - 1] = starts[i] / 2 + ends[i - 1] / 4 + third / 4
@@ -142,10 +144,12 @@ def sound_times(
     return placed, between
 
 
-def _joined(end: float, start: float, active: NDArray[np.float64]) -> bool:
-    """Whether no pause lies between the end of a word and the start of the next one."""
+def _joined(end: float, start: float, gap: Gap, active: NDArray[np.float64]) -> bool:
+    """Whether neither a pause nor other speech lies between a word and the next one."""
+    if start - end < PAUSE:
+        return True
     through = (active[:, 0] <= end + REACH) & (active[:, 1] >= start - REACH)
-    return start - end < PAUSE or bool(through.any())
+    return gap.insertion < INSERTED and bool(through.any())
 
 
 def _in_order(

@@ -106,6 +106,9 @@ def test_a_word_after_a_pause_begins_where_sound_begins() -> None:
     assert [end for _, end in words] == [0.7, 1.8]
     words, _ = sound_times(heard, gaps(3, 0.9), [(0.42, 1.9)], Delay(0.0, 0.0, True), 2.0)
     assert words[0][1] == words[1][0] == pytest.approx(1.5 / 2 + 0.7 / 4 + 0.9 / 4), "no pause"
+    other = [replace(gap, insertion=20.0) for gap in gaps(3, 0.9)]
+    words, between = sound_times(heard, other, [(0.42, 1.9)], Delay(0.0, 0.0, True), 2.0)
+    assert between[1] == (0.7, 1.5), "speech that the text lacks"
 
 
 def test_words_lie_in_the_recording() -> None:
