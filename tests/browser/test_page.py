@@ -86,7 +86,7 @@ def test_rows_are_drawn_against_those_whose_text_they_say(
     tab.get_by_label("Text or id").fill(point[2])
     tab.get_by_text("It says the text of another row").scroll_into_view_if_needed()
     tab.get_by_role("button", name="Correct with it").last.click()
-    expect(tab.get_by_label("What is said")).to_have_value("word word")
+    expect(tab.get_by_label("What is said")).to_have_value("letter letter")
     tab.goto(write_page(tmp_path, {**data, "pairing": None}, sound).as_uri())
     expect(tab.locator("h1")).to_be_visible()
     expect(picture).to_have_count(0)
