@@ -24,6 +24,8 @@ from asr_gate.corpus.text.letters import Transcript
 Edit: TypeAlias = Literal["deletion", "insertion", "substitution"]
 """What a place may have: a word that is not said, speech that is not written, other speech."""
 
+INSERTED = 3.0
+"""Insertion score, nats, from which speech seems untranscribed: odds of 20 to 1."""
 LEAST = -100.0
 """Least evidence of a defect; also that against a word of which the model knows no letter."""
 

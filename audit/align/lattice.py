@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asr_gate.audit.acoustic.interface import ModelInfo
-from asr_gate.audit.align.evidence import LEAST, deletion, insertion, substitution
+from asr_gate.audit.align.evidence import INSERTED, LEAST, deletion, insertion, substitution
 from asr_gate.audit.align.passes import (
     Path,
     SingleEdit,
@@ -109,7 +109,8 @@ def align(
     entered = unconstrained.path.entered
     times, passed = (entered + 0.5) * model.stride, entered >= 0
     separators = p.first[1:][p.spaced[1:-1]] - 1
-    placed = _place(p, single.path, unconstrained.path)
+    gains = insertion(p, single, unconstrained)
+    placed = _place(p, single.path, unconstrained.path, gains)
     between: list[Seconds | None] = [None] * (len(p.first) + 1)
     for i, j in enumerate(p.first[1:] - 1, start=1):
         if p.spaced[i] and placed.entered[j] >= 0:
@@ -119,9 +120,7 @@ def align(
         words=_words(p, single, unconstrained, placed, transcript, spans, model.stride),
         gaps=tuple(
             Gap(start, end, separator, float(gain))
-            for (start, end), separator, gain in zip(
-                spans, between, insertion(p, single, unconstrained), strict=True
-            )
+            for (start, end), separator, gain in zip(spans, between, gains, strict=True)
         ),
         unaligned=tuple(_unaligned(p, unconstrained.path, model.stride)),
         letter_times=tuple(np.delete(times, separators)[np.delete(passed, separators)].tolist()),
@@ -130,16 +129,21 @@ def align(
     )
 
 
-def _place(p: Problem, strict: Path, free: Path) -> Places:
+def _place(p: Problem, strict: Path, free: Path, gains: NDArray[np.float64]) -> Places:
     """When each word is said, by the path with arcs or, see above, by the one without.
 
     Which one is decided for each run of words that they place differently, by what lies between
-    the words beside it.
+    the words beside it. Where speech between two words that are said seems untranscribed (`gains`,
+    shape (words + 1,), nats), the path without arcs has no place for that speech.
     """
     places = Places(free.entered.copy(), free.starts.copy(), free.ends.copy())
     differ = (free.starts != strict.starts) | (free.ends != strict.ends)
+    said = np.pad(free.starts >= 0, 1, constant_values=True)
+    lacking = (gains > INSERTED) & said[:-1] & said[1:]
     edges = np.flatnonzero(np.diff(differ, prepend=False, append=False))
     for first, behind in edges.reshape(-1, 2):
+        if lacking[first : behind + 1].any():
+            continue
         start = strict.ends[first - 1] if first else 0
         end = strict.starts[behind] if behind < len(p.first) else p.frames
         heard = p.emission.onsets[start:end].sum() + 2

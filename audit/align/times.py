@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from asr_gate.audit.align.evidence import INSERTED
 from asr_gate.audit.records.alignment import AlignedWord, Alignment, Gap
 from asr_gate.corpus.speech.activity import HOP
 from asr_gate.corpus.utterance import Seconds, Span
@@ -26,8 +27,6 @@ RANGE_DB = 40.0
 """Levels are cut off so far under the loud ones."""
 PAUSE: Seconds = 0.15
 """Words that lie further apart than this have a pause between them, unless speech goes on there."""
-INSERTED = 3.0
-"""Insertion score from which speech between two words seems untranscribed: odds of 20 to 1."""
 REACH: Seconds = 0.12
 """How far speech activity may move the start of a word that follows a pause, and how far it may end
 from a word or begin and still lie beside it."""

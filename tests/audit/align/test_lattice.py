@@ -470,6 +470,13 @@ def test_words_that_are_left_out_lie_where_others_are_heard_instead() -> None:
     assert [(w.placed, w.start, w.end) for w in found.words[1:3]] == [(False, *between)] * 2
 
 
+def test_no_word_moves_into_speech_that_the_text_lacks() -> None:
+    """As it would have to, were the first word said."""
+    moved = aligned(said("green green bird bird"), "the green green bird").words
+    right = aligned(said("green green bird"), "green green bird").words
+    assert [(w.start, w.end) for w in moved[1:3]] == [(w.start, w.end) for w in right[:2]]
+
+
 def test_a_word_that_noise_drowns_is_not_replaced() -> None:
     """Its letters are as unlikely as any others, of which its own are still the likeliest."""
     emission = says(said(SENTENCE))
