@@ -124,7 +124,7 @@ def joined(base: str, name: str) -> str:
 def below(url: str, base: str) -> str | None:
     """The path of a URL from another one that it lies below; None: it does not."""
     rest = url.removeprefix(f"{base}/")
-    if rest == url or "?" in rest or "#" in rest or {"", ".", ".."} & set(rest.split("/")):
+    if rest == url or set("?#\0") & set(rest) or {"", ".", ".."} & set(rest.split("/")):
         return None
     # A server reads `%2e%2e` as `..`.
     return None if url.startswith("https:") and re.search("%2[ef]", rest, re.I) else rest

@@ -337,6 +337,7 @@ def test_a_manifest_cannot_say_where_audio_is_fetched_from(corpus: Path, store: 
         "../other/secret.wav",
         f"s3://{BUCKET}/other/secret.wav",
         f"{URL}/../other/secret.wav",
+        f"{URL}/a\0/etc/table.parquet\0audio\x000",
         "s3://another/secret.wav?X-Amz-Signature=abc",
         "https://169.254.169.254/latest",
         "file:///etc/passwd",
