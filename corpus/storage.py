@@ -85,8 +85,8 @@ def url_of(name: str | Path) -> str | None:
         UserError: a scheme that is not read, a URL without a host or bucket, or one with secrets.
     """
     text = str(name)
-    if isinstance(name, Path):  # which makes one slash of two
-        text = re.sub(rf"^({'|'.join(SCHEMES)}):/(?!/)", r"\1://", text)
+    if isinstance(name, Path):  # which makes one slash of two, or none
+        text = re.sub(rf"^({'|'.join(SCHEMES)}):(/(?!/)|$)", r"\1://", text)
     found = _URL.match(text)
     if found is None:
         return None
@@ -97,7 +97,8 @@ def url_of(name: str | Path) -> str | None:
         raise UserError(f"{bare}: {scheme}:// is not read; known: {known}")
     host = rest.partition("/")[0]
     if not host:
-        raise UserError(f"{scheme}://: names no {'host' if scheme == 'https' else 'bucket'}")
+        what = "host" if scheme == "https" else "bucket"
+        raise UserError(f"{scheme}://: names no {what}; write {scheme}://{what.upper()}/PATH")
     if "@" in host or (scheme == "https" and "?" in rest):
         raise UserError(
             f"{bare}: has a password or a signature in it, which reports and logs would show; name "

@@ -28,7 +28,7 @@ from asr_gate.corpus.read import read_corpus
 from asr_gate.corpus.rows import Rows
 from asr_gate.corpus.speech.audio import AudioError, load, stored_duration
 from asr_gate.corpus.speech.decoding import Decoder
-from asr_gate.corpus.storage import ObjectChanged, StorageError, Version
+from asr_gate.corpus.storage import ObjectChanged, StorageError, Version, url_of
 from asr_gate.corpus.utterance import Corpus
 from bench.stores import BUCKET, Store
 from tests.corpus.anew import begin_anew
@@ -268,6 +268,12 @@ def test_a_digest_that_the_store_knows_needs_no_bytes(
     assert again.digest == first.digest
     assert again.taken_from == {"bytes": 1, "checksum": 1, "etag": 3}  # one is missing
     assert not [line for line in store.asked if line.startswith("GET") and ".wav" in line]
+
+
+def test_a_url_without_a_bucket_is_no_folder_here() -> None:
+    for name in ("s3://", Path("s3://")):
+        with pytest.raises(UserError, match="s3://: names no bucket; write s3://BUCKET/PATH"):
+            url_of(name)
 
 
 def test_what_changes_in_between_is_named(corpus: Path, store: Store) -> None:
