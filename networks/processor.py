@@ -6,6 +6,7 @@ For inference on one thread. What it gains was measured by `bench.emissions`.
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,14 +22,14 @@ CHUNK = 100
 
 
 def prefer_numpy() -> bool:
-    """Whether numpy multiplies matrices faster than torch: on AMD's processors without AVX-512.
+    """Whether numpy multiplies matrices faster than torch: on AMD's processors.
 
     torch's MKL takes a slower path on processors that are not Intel's; numpy's OpenBLAS does not.
     It is decided by the processor and not by a measurement, so that two runs on a machine give the
     same digits. Processors on which nobody has measured it keep torch's products.
     """
     return (
-        torch.backends.cpu.get_cpu_capability() == "AVX2"
+        torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
         and any(one["internal_api"] == "openblas" for one in threadpoolctl.threadpool_info())
         and _maker() == "AuthenticAMD"
     )
@@ -92,7 +93,7 @@ class FeatureEncoder:
 
         Args:
             encoder: with `conv_layers`, each with a convolution without padding, with layer norm,
-                group norm or none, and GELU.
+                group norm over one channel each or none, and GELU.
             by_numpy: see `prefer_numpy`.
         """
         self._layers = [_Layer(layer, by_numpy) for layer in encoder.conv_layers]
@@ -101,8 +102,7 @@ class FeatureEncoder:
         """Features of a waveform (samples,), shape (frames, channels)."""
         hidden, layers = waveform[:, None], self._layers
         if layers[0].over_time:
-            # Its statistics need all frames at once.
-            hidden, layers = layers[0](hidden), layers[1:]
+            layers = [layers[0].of(hidden), *layers[1:]]
         return torch.cat([_through(layers, chunk) for chunk in _chunks(layers, hidden)])
 
     def frames(self, samples: Tensor) -> Tensor:
@@ -129,6 +129,27 @@ class _Layer:
         self.over_time = isinstance(self._norm, nn.GroupNorm)
         self._by_numpy = by_numpy
 
+    def of(self, hidden: Tensor) -> _Layer:
+        """The layer for one waveform, its group norm taken into its weights.
+
+        The mean and the variance of a channel over all frames are those of its inputs, (frames,
+        inputs), seen through its weights; so no pass over all channels is needed.
+        """
+        frames = (len(hidden) - self.kernel) // self.stride + 1
+        shape, strides = (frames, len(self._weight)), (self.stride * self._inputs, 1)
+        windows = hidden.as_strided(shape, strides, hidden.storage_offset()).double()
+        mean = windows.mean(0)
+        windows -= mean
+        weight = self._weight.double()
+        variance = (weight * (windows.t() @ windows / frames @ weight)).sum(0)
+        scale = self._norm.weight / (variance + self._norm.eps).sqrt()
+        found = copy(self)
+        found._weight = (weight * scale).float()
+        # A bias of the convolution goes with the mean.
+        found._bias = (self._norm.bias - mean @ weight * scale).float()
+        found._norm, found.over_time = None, False
+        return found
+
     def __call__(self, hidden: Tensor) -> Tensor:
         """From (frames, inputs), contiguous, to (frames, channels)."""
         frames = (len(hidden) - self.kernel) // self.stride + 1
@@ -148,9 +169,7 @@ class _Layer:
         assert made is not None  # a kernel has a first frame
         if self._bias is not None:
             made += self._bias
-        if self.over_time:
-            made = self._norm(made.t()[None])[0].t().contiguous()
-        elif self._norm is not None:
+        if self._norm is not None:
             norm = self._norm
             made = F.layer_norm(made, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
         return F.gelu(made)
