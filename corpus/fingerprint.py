@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import groupby, islice, pairwise
+from itertools import chain, groupby, islice, pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import IO
@@ -113,13 +113,17 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
         line = f'["{content}", {_spelled(*labels)}, {_quoted(identity)}]'
         whole.add(hashlib.sha256(line.encode()).digest())
 
+    def ids() -> Iterator[str]:
+        return (identity for (identity,) in columns(utterances, "id"))
+
+    def every_id() -> Iterator[str]:
+        return chain((row.id for row in corpus.skipped), ids())
+
     def heard() -> Iterator[tuple[str, str]]:
-        ids = (identity for (identity,) in columns(utterances, "id"))
-        return zip(ids, found.column(0), strict=True)
+        return zip(ids(), found.column(0), strict=True)
 
     def said() -> Iterator[tuple[str, str]]:
-        ids = (identity for (identity,) in columns(utterances, "id"))
-        return zip(ids, found.column(1), strict=True)
+        return zip(ids(), found.column(1), strict=True)
 
     def digested() -> Iterator[tuple[str, RowDigest | None]]:
         for row in corpus.skipped:
@@ -134,7 +138,7 @@ def fingerprint(corpus: Corpus, *, audio: Method = "full", cached: bool = True) 
     many = len(utterances)
     return Fingerprint(
         _total(audio, whole),
-        Streamed(digested, many + len(corpus.skipped)),
+        Streamed(digested, many + len(corpus.skipped), every_id),
         Streamed(said, many),
         audio,
         Streamed(heard, many),

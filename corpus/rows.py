@@ -14,7 +14,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import IO, Any, TypeVar, overload
 
 from asr_gate.corpus.dealt import big_file_folder
 from asr_gate.corpus.inside import MARK, Inside, from_kept, kept
@@ -78,14 +78,30 @@ class Columns:
     """
 
     def __init__(self, width: int) -> None:
-        self._file = tempfile.TemporaryFile(dir=big_file_folder())  # noqa: SIM115
+        self._file: IO[bytes] = tempfile.TemporaryFile(dir=big_file_folder())  # noqa: SIM115
         self._width = width
+        self.rows = BLOCK
+        """Rows of a block."""
         self._last: list[tuple[Any, ...]] = []
         self._starts = array("Q", [0])
         """Where each column of each block begins in the file, and the end of all."""
 
     def __len__(self) -> int:
-        return self._written * BLOCK + len(self._last)
+        return self._written * self.rows + len(self._last)
+
+    def handed(self) -> tuple[int, dict[str, Any]]:
+        """What another process reads the same rows by: a file, and what JSON can hold."""
+        known = {"width": self._width, "rows": self.rows, "last": self._last}
+        return self._file.fileno(), {**known, "starts": list(self._starts)}
+
+    @classmethod
+    def received(cls, file: int, known: dict[str, Any]) -> Columns:
+        """The rows that another process handed over, to be read alone."""
+        found = cls(known["width"])
+        found._file, found.rows = os.fdopen(file, "rb"), known["rows"]
+        found._starts = array("Q", known["starts"])
+        found._last = [tuple(row) for row in known["last"]]
+        return found
 
     @property
     def _written(self) -> int:
@@ -95,7 +111,7 @@ class Columns:
     def append(self, row: tuple[Any, ...]) -> None:
         """Add a row."""
         self._last.append(row)
-        if len(self._last) == BLOCK:
+        if len(self._last) == self.rows:
             for column in zip(*self._last, strict=True):
                 self._starts.append(self._starts[-1] + self._file.write(_packed(column)))
             self._file.flush()
@@ -150,6 +166,19 @@ class Rows(Sequence[Utterance]):
         self._renamed: dict[int, str] = {}
         self._kept: OrderedDict[int, list[list[Any]]] = OrderedDict()
 
+    def handed(self) -> tuple[int, dict[str, Any]]:
+        """What another process reads the columns by, as those of `Columns`."""
+        file, known = self._columns.handed()
+        return file, {"columns": known, "renamed": list(self._renamed.items())}
+
+    @classmethod
+    def received(cls, file: int, known: dict[str, Any]) -> Rows:
+        """The rows that another process handed over, of which `columns` alone can be read."""
+        found = cls()
+        found._columns = Columns.received(file, known["columns"])
+        found._renamed = dict(known["renamed"])
+        return found
+
     @staticmethod
     def take(row: Utterance) -> bool:
         """Whether a row can be kept on disk: its audio is known by where it lies."""
@@ -181,7 +210,7 @@ class Rows(Sequence[Utterance]):
 
     def _rename(self, block: int, ids: list[str]) -> None:
         for place in range(len(ids)):
-            ids[place] = self._renamed.get(block * BLOCK + place, ids[place])
+            ids[place] = self._renamed.get(block * self._columns.rows + place, ids[place])
 
     def _block(self, number: int) -> list[list[Any]]:
         """All columns of one block, from which `_made` makes rows."""
@@ -200,7 +229,7 @@ class Rows(Sequence[Utterance]):
             yield Utterance(*row)
 
     def __iter__(self) -> Iterator[Utterance]:
-        for number in range(-(-len(self) // BLOCK)):
+        for number in range(-(-len(self) // self._columns.rows)):
             yield from self._made(zip(*self._block(number), strict=True))
 
     @overload
@@ -213,7 +242,7 @@ class Rows(Sequence[Utterance]):
         number = place + len(self) if place < 0 else place
         if not 0 <= number < len(self):
             raise IndexError(place)
-        block, at = divmod(number, BLOCK)
+        block, at = divmod(number, self._columns.rows)
         if block not in self._kept:
             self._kept[block] = self._block(block)
             if len(self._kept) > KEPT:

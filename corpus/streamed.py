@@ -15,9 +15,22 @@ class Streamed(Mapping[str, _V]):
     Whoever asks for single ones has all of them in memory from then on; `some` has not.
     """
 
-    def __init__(self, stream: Callable[[], Iterator[tuple[str, _V]]], length: int) -> None:
+    def __init__(
+        self,
+        stream: Callable[[], Iterator[tuple[str, _V]]],
+        length: int,
+        ids: Callable[[], Iterator[str]] | None = None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            stream: ids and values.
+            length: how many there are.
+            ids: the ids alone, where they take less time.
+        """
         self._stream = stream
         self._length = length
+        self._ids = ids
 
     @cached_property
     def _all(self) -> dict[str, _V]:
@@ -27,7 +40,7 @@ class Streamed(Mapping[str, _V]):
         return self._all[identity]
 
     def __iter__(self) -> Iterator[str]:
-        return (identity for identity, _ in self._stream())
+        return self._ids() if self._ids else (identity for identity, _ in self._stream())
 
     def __len__(self) -> int:
         return self._length

@@ -6,6 +6,7 @@ A new rule is one file here, one page in `pages`, an import and an entry in `RUL
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from asr_gate.audit.checks import (
@@ -54,6 +55,7 @@ from asr_gate.audit.checks import (
     unspoken_word,
     untranscribed_speech,
 )
+from asr_gate.audit.checks.apart import Apart, pays
 from asr_gate.audit.checks.rule import Context, Found, Rule
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.power import Calibration
@@ -131,15 +133,26 @@ def run_rules(
     sampled = {row.id for row in rows}
     untold = {row.id for row in rows if row.domain in context.untold}
     every: list[tuple[Rule, Severity, Found]] = []
+    wanted: dict[Rule, Severity] = {}
     for rule in RULES:
         severity = context.policy.rules[rule.code]
-        if severity == "off" or (errors_only and severity != "error"):
-            continue
-        most = None if severity == "error" else context.policy.corpus.unsampled_listed
-        for found in _listed(rule.find(rows, context), sampled, most):
-            # Where nothing can be told apart, what holds text against sound is no evidence.
-            blind = rule.compares and found.id in untold
-            every.append((rule, severity, found._replace(counts=False) if blind else found))
+        if severity != "off" and (severity == "error" or not errors_only):
+            wanted[rule] = severity
+    elsewhere = [rule for rule in wanted if rule.texts_only] if pays(context) else []
+    with Apart(elsewhere, context) if elsewhere else nullcontext() as apart:
+        # Those of the other process last.
+        for rule in sorted(wanted, key=elsewhere.__contains__):
+            severity = wanted[rule]
+            most = None if severity == "error" else context.policy.corpus.unsampled_listed
+            if apart is not None and rule in elsewhere:
+                in_rows: Iterable[Found | tuple[str, str]] = apart.found(rule.code)
+            else:
+                in_rows = rule.find(rows, context)
+            for found in _listed(in_rows, sampled, most):
+                # Where nothing can be told apart, what holds text against sound is no evidence.
+                blind = rule.compares and found.id in untold
+                every.append((rule, severity, found._replace(counts=False) if blind else found))
+    every.sort(key=lambda one: RULES.index(one[0]))
     yield from _findings(every, context.corpus)
 
 

@@ -75,4 +75,4 @@ def _first(written: Mapping[int, str], values: set[int]) -> str | None:
     return next((text for value, text in written.items() if value in values), None)
 
 
-RULE = Rule("T011", _find)
+RULE = Rule("T011", _find, texts_only=True)

@@ -21,4 +21,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             yield identity, f"'{words[0][:40]}' has letters of two alphabets{more}"
 
 
-RULE = Rule("T007", _find, whole_corpus=True)
+RULE = Rule("T007", _find, whole_corpus=True, texts_only=True)

@@ -24,4 +24,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             )
 
 
-RULE = Rule("T005", _find, whole_corpus=True)
+RULE = Rule("T005", _find, whole_corpus=True, texts_only=True)

@@ -33,4 +33,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             )
 
 
-RULE = Rule("T006", _find, whole_corpus=True)
+RULE = Rule("T006", _find, whole_corpus=True, texts_only=True)

@@ -88,6 +88,8 @@ class Rule:
     wrong, such findings do not count."""
     whole_corpus: bool = False
     """Whether it looks at every row, sampled or not, since it needs no measurements."""
+    texts_only: bool = False
+    """Whether it looks at ids, texts and languages of all rows alone: `apart` can run it."""
 
 
 def measured(rows: Sequence[Judged]) -> Iterator[Measured]:

@@ -46,4 +46,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
                 )
 
 
-RULE = Rule("T010", _find, whole_corpus=True)
+RULE = Rule("T010", _find, whole_corpus=True, texts_only=True)

@@ -21,4 +21,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             yield identity, f"{kind} '{written[:60]}'"
 
 
-RULE = Rule("T008", _find, whole_corpus=True)
+RULE = Rule("T008", _find, whole_corpus=True, texts_only=True)
