@@ -31,7 +31,12 @@ def installed(language: Language) -> dict[str, str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Make the embedded acoustic model.")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, required=True, help="training, after synthesis")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        required=True,
+        help="training, after synthesis, in processor time of one process",
+    )
     parser.add_argument("--language", default="en", help="a file of recipes/embedded/languages")
     parser.add_argument("--begin-with", type=Path, help="folder of a model of any language")
     parser.add_argument("--utterances", type=int, default=12_000)

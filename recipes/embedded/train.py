@@ -216,6 +216,9 @@ def train(
 ) -> None:
     """Train for `settings.minutes` on the set in `data`; leaves the model in `out`.
 
+    The minutes are processor time of the first process, so that other work, or a pause, makes the
+    training longer and not worse.
+
     With `resume`, go on from the averaged weights in `out`, if there are any, at the share of the
     time that they had, or, where that time was over, with a schedule of its own. Otherwise begin
     with the model in the folder `begin_with`, of which all layers but the last are taken where it
@@ -278,7 +281,7 @@ def _run(
     ]
     optimizer = torch.optim.AdamW(groups, lr=settings.peak_rate, betas=(0.9, 0.98), foreach=True)
     progress: float = before["progress"]
-    started = saved = time.monotonic()
+    started = saved = time.process_time()
     totals = np.zeros(3)
     for step, group in enumerate(batches(items, settings.batch_frames // world, rng), 1):
         strength = strength_at(progress)
@@ -292,7 +295,7 @@ def _run(
             part["lr"] = rate_at(progress, step, settings.peak_rate)
         optimizer.zero_grad()
         (letters + settings.phone_weight * phone).backward()  # type: ignore[no-untyped-call]
-        now = time.monotonic()
+        now = time.process_time()
         # The first process's clock travels with the gradients, so that all stop at one step.
         share = before["progress"] + (now - started) / (60 * settings.minutes)
         clock = share * world if rank == 0 else 0.0
