@@ -1,6 +1,7 @@
 """What many rows cost before and beside the alignment: the table of docs/scale.md.
 
     python -m bench.scale_rows 20000 100000 1000000    # rows of each manifest
+    python -m bench.scale_rows --clean 1000000         # what `asr clean` takes
 
 Each manifest is made anew: recordings of 5,000 s, each of 1,000 utterances with spans of their own,
 texts of real words, one row in 100 nearly the text of the row before it and one in 1,000 an exact
@@ -206,20 +207,25 @@ def audit_of(manifest: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def measured(rows: int, folder: Path) -> dict[str, Any]:
+def measured(rows: int, folder: Path, *, clean: bool = False) -> dict[str, Any]:
     """What one manifest takes; each command is a process of its own."""
     manifest = make(folder, rows)
     own = [sys.executable, "-m", "bench.scale_rows", "--audit", str(manifest)]
     found: dict[str, Any] = json.loads(subprocess.run(own, check=True, stdout=-1).stdout)
-    asr = str(Path(sys.executable).with_name("asr"))
-    gate = [asr, "gate", str(folder), "--data", str(manifest), "--accept-caution"]
-    then = time.monotonic()
-    child = os.posix_spawn(asr, gate, os.environ)
-    _, status, used = os.wait4(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0, "the gate refuses its own report"
-    wall = time.monotonic() - then
-    found["gate"] = used.ru_utime + used.ru_stime, wall, used.ru_maxrss / 1000
+    found["gate"] = _command("gate", str(folder), "--data", str(manifest), "--accept-caution")
+    if clean:
+        found["clean"] = _command("clean", str(folder), "--data", str(manifest), "--drop", "D001")
     return found
+
+
+def _command(*words: str) -> tuple[float, float, float]:
+    """Processor and wall seconds of a command, and the most memory that it had, in MB."""
+    asr = str(Path(sys.executable).with_name("asr"))
+    then = time.monotonic()
+    child = os.posix_spawn(asr, [asr, *words], os.environ)
+    _, status, used = os.wait4(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, f"asr {' '.join(words)} failed"
+    return used.ru_utime + used.ru_stime, time.monotonic() - then, used.ru_maxrss / 1000
 
 
 def table(sizes: Sequence[int]) -> list[str]:
@@ -243,12 +249,29 @@ def table(sizes: Sequence[int]) -> list[str]:
     return lines
 
 
+def clean_too(rows: int) -> None:
+    """Measure `asr clean` on one manifest, and put it into the page."""
+    with tempfile.TemporaryDirectory(prefix="rows-", dir="/var/tmp") as folder:
+        found = measured(rows, Path(folder), clean=True)
+    spent, wall, memory = found["clean"]
+    line = (
+        f"`asr clean --drop D001` on {rows:,} rows: {spent:.0f} s of processor time, {wall:.0f} s "
+        f"of wall time, {memory:.0f} MB; load of the machine {os.getloadavg()[0]:.1f}.\n"
+    )
+    print(line)
+    replace_figures(PAGE, "clean", line)
+
+
 def main() -> None:
     """Measure, print, and put the table into the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("rows", nargs="*", type=int, help="of each manifest")
     parser.add_argument("--audit", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--clean", type=int, metavar="ROWS", help="what asr clean takes, alone")
     options = parser.parse_args()
+    if options.clean:
+        clean_too(options.clean)
+        return
     if options.audit:
         print(json.dumps(audit_of(options.audit, options.audit.parent)))
         return

@@ -260,7 +260,7 @@ def _counts(plan: Plan, placed: Placed) -> dict[str, int]:
     ids = {row.id for row in placed.rows}
     gone = len(ids & plan.edits.dropped)
     return {
-        "kept": len(ids) - gone,
+        "kept": placed.count - gone,
         "dropped": gone,
         "texts": len(ids & plan.edits.texts.keys()),
         "trims": len(ids & plan.edits.trims.keys()),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from asr_gate.corpus.corrections import Correction, Entry, Outcome, read_ledger
-from asr_gate.corpus.edit import Edits, Placed, Row, rows_of, write_edited
+from asr_gate.corpus.edit import Edits, Placed, Row, rows_with, write_edited
 from asr_gate.corpus.formats.format import Source, Trim
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import locate
@@ -60,7 +60,7 @@ def plan(
     by_id: dict[str, list[Correction]] = {}
     for one in corrections:
         by_id.setdefault(one.id, []).append(one)
-    rows = {row.id: row for row in rows_of(corpus)}
+    rows = rows_with(corpus, by_id.keys())
     abouts = _abouts(corpus, split, labels)
     decoder = Decoder()
     dropped: set[str] = set()
@@ -111,14 +111,17 @@ def write_corrected(
     Raises:
         UserError, OSError: as `write_edited`.
     """
-    known = {row.id for row in rows_of(corpus)}
+    told_of = {entry.id for entry in plan.entries}
+    known = rows_with(corpus, told_of)
     nobodys = [entry for entry in plan.entries if entry.id not in known]
     abouts = _abouts(corpus, split, labels)
     told: list[Path] = []
 
-    def logs(target: Path, rows: Sequence[Row]) -> Mapping[Path, list[dict[str, Any]]]:
+    def logs(
+        source: Source, target: Path, rows: Sequence[Row]
+    ) -> Mapping[Path, list[dict[str, Any]]]:
         ids = {row.id for row in rows}
-        earlier = _about(rows[0], abouts).ledger if rows else []
+        earlier = next(one.ledger for one in abouts if one.source == source)
         here = [entry for entry in plan.entries if entry.id in ids]
         # What is about no row is told once.
         told.append(target)
@@ -129,6 +132,7 @@ def write_corrected(
         corpus,
         plan.edits,
         logs,
+        about=told_of,
         mark=CORRECTED,
         out=out,
         audio_root=audio_root,

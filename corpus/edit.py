@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,9 +16,11 @@ from asr_gate.corpus.formats.format import CLEAN, Change, Source, TextChange, Tr
 from asr_gate.corpus.formats.lines import json_bytes
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import locate, read_sources
+from asr_gate.corpus.rows import columns, with_ids
 from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 
 Row: TypeAlias = Utterance | SkippedRow
+Line: TypeAlias = Mapping[str, Any]
 
 LOGS = (".dropped.jsonl", ".corrections.jsonl")
 """Endings of what lies beside a manifest that was written here."""
@@ -39,15 +42,18 @@ class Placed:
     manifest: str
     """The manifest that it was made from, as the user named it."""
     path: Path
+    count: int
+    """How many rows the manifest had."""
     rows: Sequence[Row]
-    """All rows that the manifest had."""
+    """Those of them that its logs are about."""
 
 
 def write_edited(
     corpus: Corpus,
     edits: Edits,
-    logs: Callable[[Path, Sequence[Row]], Mapping[Path, Sequence[Mapping[str, Any]] | None]],
+    logs: Callable[[Source, Path, Sequence[Row]], Mapping[Path, Sequence[Line] | None]],
     *,
+    about: Set[str],
     mark: str = CLEAN,
     out: Path | None = None,
     audio_root: Path | None = None,
@@ -63,8 +69,9 @@ def write_edited(
     Args:
         corpus: as it was read.
         edits: what is done to its rows.
-        logs: of a manifest that will lie at a path and had these rows, the lines of each log
-            beside it; None: an earlier one goes.
+        logs: of a manifest that will lie at a path and had these rows of `about`, the lines of each
+            log beside it; None: an earlier one goes.
+        about: ids of the rows that logs may be about; the changed ones among them.
         mark: in the name of what is written by default.
         out: the file or folder to write; for several manifests, the folder to write them into.
             By default `train.clean.jsonl` beside `train.jsonl`.
@@ -87,15 +94,19 @@ def write_edited(
             )
     targets = [_target(source, mark, out, several=len(sources) > 1) for source in sources]
     _check_targets(sources, targets)
-    ids: dict[str, list[str]] = {}
-    for row in rows_of(corpus):
-        ids.setdefault(row.origin, []).append(row.id)
-    before = {u.id: u.text for u in corpus.utterances if u.id not in edits.dropped}
+    changed = {*edits.texts, *edits.trims} - edits.dropped
+    before = {id: row.text for id, row in with_ids(corpus.utterances, changed).items()}
     texts = {id: TextChange(before[id], new) for id, new in edits.texts.items() if id in before}
     trims = {id: trim for id, trim in edits.trims.items() if id in before}
-    change = Change(ids, edits.dropped, texts=texts, trims=trims)
-    kept = [_changed(u, change) for u in corpus.utterances if u.id in before]
-    if not kept:
+    every_id = any(source.format.every_id for source in sources)
+
+    def with_ids_of(change: Change) -> Change:
+        wanted = {*change.dropped, *change.texts, *change.trims, *change.write_ids}
+        return replace(change, ids=_ids_by_origin(corpus, None if every_id else wanted))
+
+    change = with_ids_of(Change({}, edits.dropped, texts=texts, trims=trims))
+    kept = _Kept(corpus, change)
+    if not any(True for _ in kept.ids()):
         raise UserError(f"{', '.join(corpus.manifests)}: no row would be left; nothing is written")
     staged = [target.with_name(f".{os.getpid()}-{target.name}") for target in targets]
     written = [
@@ -116,17 +127,39 @@ def write_edited(
                     f"{', '.join(corpus.manifests)}: the id {min(unlike)!r} would change, and the "
                     "format has no ids to write; give each row its own audio and audit again"
                 )
-            change = replace(change, write_ids=change.write_ids | unlike)
+            change = with_ids_of(replace(change, write_ids=change.write_ids | unlike))
             _stage(sources, staged, change, split)
+        told = rows_with(corpus, about)
         placed = []
         for (manifest, source), path, target in zip(found, staged, targets, strict=True):
-            rows = [row for row in rows_of(corpus) if source.format.holds(source, row.origin)]
-            _move_into_place(path, target, logs(target, rows))
-            placed.append(Placed(manifest, target, rows))
+            holds = partial(source.format.holds, source)
+            rows = [row for row in told.values() if holds(row.origin)]
+            count = sum(map(holds, (origin for _, origin in _origins(corpus))))
+            _move_into_place(path, target, logs(source, target, rows))
+            placed.append(Placed(manifest, target, count, rows))
         return placed
     finally:
         for path in staged:
             _remove(path)
+
+
+class _Kept:
+    """The utterances that stay, as they are to be read back; gone through again and again."""
+
+    def __init__(self, corpus: Corpus, change: Change) -> None:
+        self._corpus = corpus
+        self._change = change
+
+    def ids(self) -> Iterator[tuple[str, str]]:
+        """Ids and origins."""
+        every = columns(self._corpus.utterances, "id", "origin")
+        return ((one, origin) for one, origin in every if one not in self._change.dropped)
+
+    def of(self, source: Source) -> Iterator[Utterance]:
+        """Those of one source."""
+        for u in self._corpus.utterances:
+            if u.id not in self._change.dropped and source.format.holds(source, u.origin):
+                yield _changed(u, self._change)
 
 
 def _changed(u: Utterance, change: Change) -> Utterance:
@@ -166,13 +199,11 @@ def _check_targets(sources: Sequence[Source], targets: Sequence[Path]) -> None:
             )
 
 
-def _check_audio_paths(source: Source, target: Path, kept: Sequence[Utterance]) -> None:
+def _check_audio_paths(source: Source, target: Path, kept: _Kept) -> None:
     """Check that the rows of a source that is not read back will find their audio."""
     base = target if source.folder else target.parent
-    for u in kept:
-        if not source.format.holds(source, u.origin) or not isinstance(u.audio, Path):
-            continue
-        if (base / u.audio_name).absolute() != u.audio.absolute():
+    for u in kept.of(source):
+        if isinstance(u.audio, Path) and (base / u.audio_name).absolute() != u.audio.absolute():
             raise _misplaced(target)
 
 
@@ -195,7 +226,7 @@ def _changed_ids(
     sources: Sequence[Source],
     targets: Sequence[Path],
     written: Sequence[Source | None],
-    kept: Sequence[Utterance],
+    kept: _Kept,
     unread: Sequence[SkippedRow],
     change: Change,
     audio_root: Path | None,
@@ -207,24 +238,31 @@ def _changed_ids(
         UserError: something else about them has changed.
     """
     pairs = [(source, new) for source, new in zip(sources, written, strict=True) if new is not None]
-    expected = [u for source, _ in pairs for u in kept if source.format.holds(source, u.origin)]
+    expected = sum(
+        source.format.holds(source, origin) for _, origin in kept.ids() for source, _ in pairs
+    )
     if not expected:
         return set()
     news = [new for _, new in pairs]
     names = [str(new.path) for new in news]
     read = read_sources(news, names, audio_root=audio_root, split=split)
-    found = list(zip(expected, read.utterances, strict=False))
     skipped = sum(source.format.holds(source, row.origin) for source, _ in pairs for row in unread)
-    same = (len(expected), skipped) == (len(read.utterances), len(read.skipped))
-    for one, other in found:
-        if same and one.id in change.texts and one.text != other.text:
+    if (expected, skipped) != (len(read.utterances), len(read.skipped)):
+        raise _misplaced(targets[0])
+    ours = (u for source, _ in pairs for u in kept.of(source))
+    same, unlike = True, set()
+    for one, other in zip(ours, read.utterances, strict=True):
+        if one.id in change.texts and one.text != other.text:
             raise UserError(
                 f"{one.origin}: {one.text[:60]!r} would be read as {other.text[:60]!r} from this "
                 "format; correct it otherwise"
             )
-    if not same or any(_content(one) != _content(other) for one, other in found):
+        same = same and _content(one) == _content(other)
+        if one.id != other.id:
+            unlike.add(one.id)
+    if not same:
         raise _misplaced(targets[0])
-    return {one.id for one, other in found if one.id != other.id}
+    return unlike
 
 
 def _content(u: Utterance) -> tuple[object, ...]:
@@ -232,9 +270,28 @@ def _content(u: Utterance) -> tuple[object, ...]:
     return audio, u.text, u.offset, u.duration, u.lang, u.domain, u.speaker, u.split
 
 
-def rows_of(corpus: Corpus) -> list[Row]:
-    """All rows, those that cannot be audited last."""
-    return [*corpus.utterances, *corpus.skipped]
+def rows_with(corpus: Corpus, ids: Set[str]) -> dict[str, Row]:
+    """The rows of some ids, by id, those that cannot be audited last."""
+    skipped = {row.id: row for row in corpus.skipped if row.id in ids}
+    return {**with_ids(corpus.utterances, ids), **skipped}
+
+
+def _origins(corpus: Corpus) -> Iterator[tuple[str, str]]:
+    """Ids and origins of all rows, those that cannot be audited last."""
+    yield from columns(corpus.utterances, "id", "origin")
+    yield from ((row.id, row.origin) for row in corpus.skipped)
+
+
+def _ids_by_origin(corpus: Corpus, wanted: Set[str] | None) -> dict[str, list[str]]:
+    """The ids of all rows that stand where a wanted one does, by origin; None: of all rows."""
+    places = None
+    if wanted is not None:
+        places = {origin for identity, origin in _origins(corpus) if identity in wanted}
+    ids: dict[str, list[str]] = {}
+    for identity, origin in _origins(corpus):
+        if places is None or origin in places:
+            ids.setdefault(origin, []).append(identity)
+    return ids
 
 
 def _move_into_place(

@@ -8,10 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from asr_gate.corpus.edit import Edits, Row, write_edited
+from asr_gate.corpus.edit import Edits, Line, Row, write_edited
+from asr_gate.corpus.formats.format import Source
 from asr_gate.corpus.formats.lines import json_bytes
 from asr_gate.corpus.labels import LabelRule
-from asr_gate.corpus.rows import columns, places
+from asr_gate.corpus.rows import columns, places, with_ids
 from asr_gate.corpus.storage import is_url
 from asr_gate.corpus.utterance import DEFAULT_DOMAIN, Corpus
 
@@ -54,10 +55,12 @@ def write_without(
     Raises:
         UserError, OSError: as `write_edited`.
     """
-    before = {u.id: u.text for u in corpus.utterances if u.id not in dropped}
-    changed = {id: text for id, text in (texts or {}).items() if before.get(id, text) != text}
+    asked = texts or {}
+    stay = with_ids(corpus.utterances, asked.keys() - dropped.keys())
+    before = {id: row.text for id, row in stay.items()}
+    changed = {id: text for id, text in asked.items() if before.get(id, text) != text}
 
-    def logs(target: Path, rows: Sequence[Row]) -> dict[Path, list[dict[str, Any]] | None]:
+    def logs(source: Source, target: Path, rows: Sequence[Row]) -> dict[Path, Sequence[Line] | None]:
         named = [{"id": row.id, "origin": row.origin} for row in rows]
         fixed = [
             {**row, "before": before[row["id"]], "after": changed[row["id"]]}
@@ -75,6 +78,7 @@ def write_without(
         corpus,
         Edits(dropped.keys(), changed),
         logs,
+        about=dropped.keys() | changed.keys(),
         out=out,
         audio_root=audio_root,
         split=split,
@@ -85,7 +89,7 @@ def write_without(
         ids = {row.id for row in one.rows}
         gone, fixed = len(ids & dropped.keys()), len(ids & changed.keys())
         log = _fix_log_of(one.path) if fixed else None
-        kept = len(ids) - gone
+        kept = one.count - gone
         written.append(
             Written(one.manifest, one.path, drop_log_of(one.path), log, kept, gone, fixed)
         )

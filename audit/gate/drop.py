@@ -13,7 +13,7 @@ from asr_gate.audit.records.excluded import AS_AUDITED, Choice, excluded, exclud
 from asr_gate.audit.records.finding import Finding
 from asr_gate.audit.records.pairing import MovedWords
 from asr_gate.audit.records.report import Report
-from asr_gate.corpus.rows import columns
+from asr_gate.corpus.rows import columns, with_ids
 from asr_gate.corpus.text.markup import broken_characters, markup
 from asr_gate.corpus.text.mend import mended
 from asr_gate.corpus.utterance import Corpus
@@ -118,8 +118,11 @@ def repairs(report: Report, corpus: Corpus) -> dict[str, str]:
     Raises:
         UserError: a file of texts is not there any more, or not what the audit read.
     """
-    texts = {row.id: row.text for row in (*corpus.utterances, *corpus.others)}
-    rows = {row.id for row in corpus.utterances}
+    named = {name for one in report.pairing.found for name in (one.id, one.text_of)}
+    named |= {name for one in report.pairing.moved for name in (one.id, one.to) if name}
+    rows = with_ids(corpus.utterances, named)
+    every = {**rows, **with_ids(corpus.others, named)}
+    texts = {identity: row.text for identity, row in every.items()}
     found = [one for one in report.pairing.found if one.id in rows]
     outside = {}
     if elsewhere := {one.text_of for one in found if one.text_row is None}:

@@ -94,8 +94,17 @@ class Delimited(Format):
         If an id would be lost it is written into the column `id`, which is added if there is none.
         """
         manifest = source.path
+        with manifest.open("rb") as stream:
+            marked = stream.read(len(BOM)) == BOM
+        staying = self._staying(manifest, change)
+        lines = (line.encode("utf-8", "surrogateescape") for line in staying)
+        with target.open("wb") as file:
+            file.write(BOM if marked else b"")
+            file.writelines(lines)
+
+    def _staying(self, manifest: Path, change: Change) -> Iterator[str]:
+        """The header and the lines that stay, corrected."""
         tab = manifest.suffix.lower() == ".tsv"
-        kept: list[str] = []
         id_column: int | None = None
         text_column = 0
         columns: dict[str, int] = {}
@@ -126,11 +135,7 @@ class Delimited(Format):
                     text = _as_line(cells, tab) + _line_end(text)
                 if id_column is None and change.write_ids:
                     text = _with_cell(text, name, tab)
-            kept.append(text)
-        with manifest.open("rb") as stream:
-            marked = stream.read(len(BOM)) == BOM
-        content = "".join(kept).encode("utf-8", "surrogateescape")
-        target.write_bytes((BOM if marked else b"") + content)
+            yield text
 
     def untrimmable(self, source: Source) -> str | None:
         """Only columns of its own can say where an utterance lies in its file."""

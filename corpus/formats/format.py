@@ -94,7 +94,8 @@ class Change:
     """Which rows of a manifest are dropped, and what has to be written into those that stay."""
 
     ids: Mapping[str, list[str]]
-    """Ids of the rows at each origin. What stands at any other origin stays."""
+    """Ids of the rows at each origin where anything changes, or at each one (`Format.every_id`).
+    What stands at any other origin stays."""
     dropped: Set[str]
     write_ids: Set[str] = frozenset()
     """Ids that would be lost unless the row says them."""
@@ -135,6 +136,8 @@ class Format(ABC):
 
     manifests: str
     """How its manifests are named, for the message about a path that no format knows."""
+    every_id = False
+    """Whether `write` asks for the ids of rows that stay as they are."""
 
     @abstractmethod
     def find(self, manifest: Path) -> dict[str, Source]:

@@ -76,6 +76,7 @@ class HuggingFace(Format):
     """A saved dataset, an audio folder, parquet files, or a dataset on the hub."""
 
     manifests = ".parquet, a Hugging Face dataset folder, hf:OWNER/NAME"
+    every_id = True
 
     def find(self, manifest: Path) -> dict[str, Source]:
         """A parquet file, a name on the hub, or any folder; the library says what it can read."""

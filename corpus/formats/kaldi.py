@@ -59,6 +59,7 @@ class Kaldi(Format):
     """A data folder."""
 
     manifests = "a Kaldi folder (wav.scp, text)"
+    every_id = True
 
     def find(self, manifest: Path) -> dict[str, Source]:
         """A folder with `wav.scp`."""

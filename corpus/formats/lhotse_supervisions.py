@@ -94,10 +94,10 @@ class LhotseSupervisions(Format):
         Relative audio paths become absolute if they start from the folder itself.
         """
         target.mkdir(exist_ok=True)
-        kept = json_lines_without(source.path, change)
+        kept = list(json_lines_without(source.path, change))
         spoken = {
             str(found.get("recording_id"))
-            for line in kept.splitlines()
+            for line in kept
             if isinstance(found := json_object(line), dict)
         }
         recordings = _recordings_of(source.path)
@@ -108,7 +108,7 @@ class LhotseSupervisions(Format):
             if isinstance(found, dict) and str(found.get("id")) in spoken:
                 staying.append(_absolute(found, folder) if source.base == folder else line)
         store(target / source.path.name, kept)
-        store(target / recordings.name, b"".join(staying))
+        store(target / recordings.name, staying)
 
     def inputs(self, source: Source) -> list[Path]:
         """The file of supervisions and its folder."""

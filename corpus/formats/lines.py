@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -91,10 +91,14 @@ def _open(path: Path) -> BinaryIO:
     return gzip.open(path) if path.suffix.lower() == ".gz" else open_regular(path)  # type: ignore[return-value]
 
 
-def store(path: Path, content: bytes) -> None:
+def store(path: Path, content: Iterable[bytes]) -> None:
     """Write a file, compressed if its name ends in `.gz`. Equal content gives equal bytes."""
-    compressed = path.suffix.lower() == ".gz"
-    path.write_bytes(gzip.compress(content, mtime=0) if compressed else content)
+    with path.open("wb") as file:
+        if path.suffix.lower() != ".gz":
+            file.writelines(content)
+            return
+        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as stream:
+            stream.writelines(content)
 
 
 def text_of(line: bytes) -> str | None:
@@ -143,15 +147,13 @@ def json_bytes(value: dict[str, Any]) -> bytes:
         return json.dumps(value).encode()
 
 
-def json_lines_without(manifest: Path, change: Change) -> bytes:
+def json_lines_without(manifest: Path, change: Change) -> Iterator[bytes]:
     """The lines of a JSONL file that stay, corrected where they are, and of each Lhotse cut the
     supervisions that stay."""
-    kept = []
     for number, line in enumerate(every_line(manifest), start=1):
         origin = f"{manifest}:{number}"
         if not change.drops(origin):
-            kept.append(_edited(line, origin, change) if change.edits(origin) else line)
-    return b"".join(kept)
+            yield _edited(line, origin, change) if change.edits(origin) else line
 
 
 def _edited(line: bytes, origin: str, change: Change) -> bytes:

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from asr_gate.corpus import collected, rows
 from asr_gate.corpus.edit import Edits, Row, write_edited
 from asr_gate.corpus.errors import UserError
-from asr_gate.corpus.formats.format import Trim
+from asr_gate.corpus.formats.format import Source, Trim
 from asr_gate.corpus.read import locate, read_corpus
 from asr_gate.corpus.utterance import Utterance
 from tests.corpus.kinds import (
@@ -55,17 +56,19 @@ TRIMMED += [as_kaldi_of_recordings]
 WHOLE = [as_csv, as_tsv, as_audio_folder, as_saved]
 
 
-def no_logs(target: Path, rows: Sequence[Row]) -> Mapping[Path, Any]:
+def no_logs(source: Source, target: Path, told: Sequence[Row]) -> Mapping[Path, Any]:
     return {target.with_name(f"{target.name}.corrections.jsonl"): []}
 
 
 def edited(manifest: Path, edits: Edits, folder: Path) -> list[Utterance]:
     corpus = read_corpus([manifest], audio_root=folder)
-    (placed,) = write_edited(corpus, edits, no_logs, mark="corrected", audio_root=folder)
+    (placed,) = write_edited(
+        corpus, edits, no_logs, about=set(), mark="corrected", audio_root=folder
+    )
     assert placed.path.name.split(".")[1] == "corrected"
     again = read_corpus([placed.path], audio_root=folder)
     assert again.skipped == []
-    return again.utterances
+    return list(again.utterances)
 
 
 def content(u: Utterance) -> tuple[object, ...]:
@@ -103,6 +106,27 @@ def test_rows_are_trimmed_retold_and_dropped(kind: Callable[[Path], Path], folde
     assert all(p.read_bytes() == was for p, was in before.items()), "the input stays as it is"
     (source,) = locate(manifest, None)
     assert source.format.untrimmable(source) is None
+
+
+@pytest.mark.parametrize("kind", [*TRIMMED, as_csv, as_tsv, as_audio_folder])
+def test_rows_on_disk_are_written_as_those_in_memory(
+    kind: Callable[[Path], Path], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = kind(folder)
+    first, second, *_ = read_corpus([manifest], audio_root=folder).utterances
+    edits = Edits(dropped={first.id}, texts={second.id: "said"})
+
+    def written() -> dict[Path, bytes]:
+        edited(manifest, edits, folder)
+        return {p: p.read_bytes() for p in folder.rglob("*corrected*/**/*") if p.is_file()} | {
+            p: p.read_bytes() for p in folder.rglob("*corrected*") if p.is_file()
+        }
+
+    in_memory = written()
+    monkeypatch.setattr(rows, "BLOCK", 2)
+    monkeypatch.setattr(collected, "IN_MEMORY", 2)
+    assert isinstance(read_corpus([manifest], audio_root=folder).utterances, rows.Rows)
+    assert in_memory and written() == in_memory
 
 
 @pytest.mark.parametrize("kind", WHOLE)
