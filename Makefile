@@ -100,7 +100,7 @@ embedded: $(READY)
 
 # Stopped, it goes on where it was.
 embedded-he: $(READY)
-	$(BIN)/python -m recipes.embedded --language he --out build/he --utterances 20000 --minutes 100 \
+	$(BIN)/python -m recipes.embedded --language he --out build/he --utterances 20000 --minutes 30 \
 	  --begin-with embedded --resume
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
