@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from asr_gate.corpus.corrections import Correction, Entry, Outcome, read_ledger
-from asr_gate.corpus.edit import Edits, Placed, Row, rows_with, write_edited
+from asr_gate.corpus.edit import Edits, Logs, Placed, Row, rows_with, write_edited
 from asr_gate.corpus.formats.format import Source, Trim
 from asr_gate.corpus.labels import LabelRule
 from asr_gate.corpus.read import locate
@@ -117,9 +116,7 @@ def write_corrected(
     abouts = _abouts(corpus, split, labels)
     told: list[Path] = []
 
-    def logs(
-        source: Source, target: Path, rows: Sequence[Row]
-    ) -> Mapping[Path, list[dict[str, Any]]]:
+    def logs(source: Source, target: Path, rows: Sequence[Row]) -> Logs:
         ids = {row.id for row in rows}
         earlier = next(one.ledger for one in abouts if one.source == source)
         here = [entry for entry in plan.entries if entry.id in ids]

@@ -20,7 +20,8 @@ from asr_gate.corpus.rows import columns, with_ids
 from asr_gate.corpus.utterance import Corpus, SkippedRow, Utterance
 
 Row: TypeAlias = Utterance | SkippedRow
-Line: TypeAlias = Mapping[str, Any]
+Logs: TypeAlias = Mapping[Path, Sequence[Mapping[str, Any]] | None]
+"""The lines of each log beside a manifest; None: an earlier one goes."""
 
 LOGS = (".dropped.jsonl", ".corrections.jsonl")
 """Endings of what lies beside a manifest that was written here."""
@@ -51,7 +52,7 @@ class Placed:
 def write_edited(
     corpus: Corpus,
     edits: Edits,
-    logs: Callable[[Source, Path, Sequence[Row]], Mapping[Path, Sequence[Line] | None]],
+    logs: Callable[[Source, Path, Sequence[Row]], Logs],
     *,
     about: Set[str],
     mark: str = CLEAN,
@@ -294,9 +295,7 @@ def _ids_by_origin(corpus: Corpus, wanted: Set[str] | None) -> dict[str, list[st
     return ids
 
 
-def _move_into_place(
-    staged: Path, target: Path, logs: Mapping[Path, Sequence[Mapping[str, Any]] | None]
-) -> None:
+def _move_into_place(staged: Path, target: Path, logs: Logs) -> None:
     """Move one manifest to its target, after the logs beside it."""
     for log, lines in logs.items():
         if lines is None:  # an earlier one would be wrong

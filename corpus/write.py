@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from asr_gate.corpus.edit import Edits, Line, Row, write_edited
+from asr_gate.corpus.edit import Edits, Logs, Row, write_edited
 from asr_gate.corpus.formats.format import Source
 from asr_gate.corpus.formats.lines import json_bytes
 from asr_gate.corpus.labels import LabelRule
@@ -60,7 +60,7 @@ def write_without(
     before = {id: row.text for id, row in stay.items()}
     changed = {id: text for id, text in asked.items() if before.get(id, text) != text}
 
-    def logs(source: Source, target: Path, rows: Sequence[Row]) -> dict[Path, Sequence[Line] | None]:
+    def logs(source: Source, target: Path, rows: Sequence[Row]) -> Logs:
         named = [{"id": row.id, "origin": row.origin} for row in rows]
         fixed = [
             {**row, "before": before[row["id"]], "after": changed[row["id"]]}
