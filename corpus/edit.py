@@ -156,10 +156,12 @@ class _Kept:
         every = columns(self._corpus.utterances, "id", "origin")
         return ((one, origin) for one, origin in every if one not in self._change.dropped)
 
-    def of(self, source: Source) -> Iterator[Utterance]:
-        """Those of one source."""
+    def of(self, sources: Sequence[Source]) -> Iterator[Utterance]:
+        """Those of some sources, in the order of the corpus, which is that of the sources."""
         for u in self._corpus.utterances:
-            if u.id not in self._change.dropped and source.format.holds(source, u.origin):
+            if u.id not in self._change.dropped and any(
+                source.format.holds(source, u.origin) for source in sources
+            ):
                 yield _changed(u, self._change)
 
 
@@ -203,7 +205,7 @@ def _check_targets(sources: Sequence[Source], targets: Sequence[Path]) -> None:
 def _check_audio_paths(source: Source, target: Path, kept: _Kept) -> None:
     """Check that the rows of a source that is not read back will find their audio."""
     base = target if source.folder else target.parent
-    for u in kept.of(source):
+    for u in kept.of([source]):
         if isinstance(u.audio, Path) and (base / u.audio_name).absolute() != u.audio.absolute():
             raise _misplaced(target)
 
@@ -250,7 +252,7 @@ def _changed_ids(
     skipped = sum(source.format.holds(source, row.origin) for source, _ in pairs for row in unread)
     if (expected, skipped) != (len(read.utterances), len(read.skipped)):
         raise _misplaced(targets[0])
-    ours = (u for source, _ in pairs for u in kept.of(source))
+    ours = kept.of([source for source, _ in pairs])
     same, unlike = True, set()
     for one, other in zip(ours, read.utterances, strict=True):
         if one.id in change.texts and one.text != other.text:

@@ -24,4 +24,4 @@ def _find(rows: Sequence[Judged], context: Context) -> Iterator[tuple[str, str]]
             yield identity, "the transcript has no letters"
 
 
-RULE = Rule("T001", _find, whole_corpus=True, texts_only=True)
+RULE = Rule("T001", _find, whole_corpus=True)

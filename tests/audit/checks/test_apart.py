@@ -12,8 +12,9 @@ import pytest
 
 from asr_gate.audit.checks import RULES, apart, run_rules
 from asr_gate.audit.checks.apart import Apart, pays
-from asr_gate.audit.checks.rule import Context, Found
+from asr_gate.audit.checks.rule import Context, Found, Rule
 from asr_gate.audit.policy import load_policy
+from asr_gate.audit.records.judged import Judged
 from asr_gate.audit.records.power import Calibration
 from asr_gate.corpus import collected, rows
 from asr_gate.corpus.errors import UserError
@@ -73,6 +74,18 @@ def test_another_process_finds_the_same(context: Context, monkeypatch: pytest.Mo
     monkeypatch.setattr(Apart, "found", counted)
     assert list(run_rules([], context)) == expected
     assert set(asked) == {r.code for r in TEXT_RULES if context.policy.rules[r.code] != "off"}
+
+
+class Unread(list[Judged]):
+    """Audited rows that must not be looked at."""
+
+    def __iter__(self) -> Iterator[Judged]:
+        raise AssertionError("the other process has no audited rows")
+
+
+@pytest.mark.parametrize("rule", TEXT_RULES, ids=lambda rule: rule.code)
+def test_rules_for_texts_look_at_no_audited_row(rule: Rule, context: Context) -> None:
+    assert list(rule.find(Unread(), context)) == list(rule.find([], context))
 
 
 def test_a_process_that_was_killed_is_told(context: Context) -> None:
