@@ -20,6 +20,11 @@ LAST: Seconds = 1.0
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
 
 
+def command(run: str) -> list[str]:
+    """What starts Python statements in a process that finds the modules that this one finds."""
+    return [sys.executable, "-I", "-c", _START + run, json.dumps(sys.path)]
+
+
 class HelperEnded(Exception):
     """The process gave no answer; the message says why, and the next request starts another."""
 
@@ -101,7 +106,7 @@ class Helper:
 
     def _begin(self) -> subprocess.Popen[bytes]:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _START + self._run, json.dumps(sys.path)],
+            command(self._run),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -16,15 +16,12 @@ from asr_gate.audit.checks.rule import Context, Found, Rule
 from asr_gate.corpus.cores import usable_cores
 from asr_gate.corpus.dealt import big_file_folder
 from asr_gate.corpus.errors import UserError
+from asr_gate.corpus.helper import command
 from asr_gate.corpus.rows import Rows
 from asr_gate.corpus.utterance import Corpus
 
 FEW = 200_000
 """Rows. Those of a smaller corpus are looked at in less time than a process takes to start."""
-_START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from asr_gate.audit.checks.apart import serve; serve()"
-)
 
 
 def pays(context: Context) -> bool:
@@ -47,7 +44,7 @@ class Apart:
         self._written = tempfile.TemporaryFile(dir=big_file_folder())  # noqa: SIM115
         self._said = tempfile.TemporaryFile()  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-c", _START, json.dumps(sys.path)],
+            command("from asr_gate.audit.checks.apart import serve; serve()"),
             stdin=subprocess.PIPE,
             stdout=self._written,
             stderr=self._said,
